@@ -1,0 +1,123 @@
+/**
+ * Argument checks, in one message shape: `argument: expected …, got …`.
+ * Everything a caller can get wrong passes through here before native code sees it.
+ */
+import { describe, type ErrorCode, EvenkeelError } from './errors';
+import type { DType } from './tensor';
+
+/** Throws an {@link EvenkeelError} in the one message shape. `mend` is a full sentence. */
+export function fail(code: ErrorCode, argument: string, expected: string, got: unknown, mend?: string): never {
+  throw new EvenkeelError(code, `${argument}: expected ${expected}, got ${describe(got)}.${mend === undefined ? '' : ` ${mend}`}`);
+}
+
+/** Checks that `value` is a plain options object whose keys are all known. */
+export function checkOptions(where: string, value: unknown, known: readonly string[]): asserts value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) {
+    fail('ERR_OPTION', where, `an options object with ${known.join(', ')}`, value);
+  }
+  for (const key of Object.keys(value)) {
+    if (known.includes(key)) continue;
+    const nearest = nearestName(key, known);
+    throw new EvenkeelError(
+      'ERR_OPTION',
+      `${where}: unknown option "${key.slice(0, 60)}".${nearest === undefined ? '' : ` Did you mean "${nearest}"?`} Known options: ${known.join(', ')}.`,
+    );
+  }
+}
+
+/** Checks for an integer in [min, max] and returns it. */
+export function checkInteger(argument: string, value: unknown, min: number, max = Number.MAX_SAFE_INTEGER): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
+    fail('ERR_OPTION', argument, max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`, value);
+  }
+  return value;
+}
+
+/** The largest size of one dimension: BLAS counts in 32-bit integers. */
+export const MAX_DIMENSION = 2 ** 31 - 1;
+
+/** Checks for a layer size: an integer from 1 to 2^31 - 1. */
+export function checkSize(argument: string, value: unknown): number {
+  return checkInteger(argument, value, 1, MAX_DIMENSION);
+}
+
+export interface Range {
+  min?: number;
+  max?: number;
+  /** min itself is not allowed */
+  above?: number;
+  /** max itself is not allowed */
+  below?: number;
+}
+
+/** Checks for a finite number in a range and returns it. */
+export function checkNumber(argument: string, value: unknown, range: Range = {}): number {
+  const { min = -Infinity, max = Infinity, above = -Infinity, below = Infinity } = range;
+  if (typeof value !== 'number' || !Number.isFinite(value) || value < min || value > max || value <= above || value >= below) {
+    const bounds = [
+      range.min === undefined ? '' : `at least ${min}`,
+      range.above === undefined ? '' : `above ${above}`,
+      range.max === undefined ? '' : `at most ${max}`,
+      range.below === undefined ? '' : `below ${below}`,
+    ].filter((bound) => bound !== '');
+    fail('ERR_OPTION', argument, `a finite number${bounds.length === 0 ? '' : ` ${bounds.join(' and ')}`}`, value);
+  }
+  return value;
+}
+
+export function checkBoolean(argument: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') fail('ERR_OPTION', argument, 'true or false', value);
+  return value;
+}
+
+export function checkFunction(argument: string, value: unknown): void {
+  if (typeof value !== 'function') fail('ERR_OPTION', argument, 'a function', value);
+}
+
+export function checkString(argument: string, value: unknown): string {
+  if (typeof value !== 'string' || value === '') fail('ERR_OPTION', argument, 'a non-empty string', value);
+  return value;
+}
+
+/** Checks that `value` is one of the listed words, and names the nearest when it is not. */
+export function checkOneOf<T extends string>(argument: string, value: unknown, allowed: readonly T[]): T {
+  if (!allowed.includes(value as T)) {
+    const nearest = typeof value === 'string' ? nearestName(value, allowed) : undefined;
+    fail('ERR_OPTION', argument, `one of ${allowed.map((word) => `"${word}"`).join(', ')}`, value, nearest && `Did you mean "${nearest}"?`);
+  }
+  return value as T;
+}
+
+export function checkDType(argument: string, value: unknown): DType {
+  if (value !== 'float32' && value !== 'float64') fail('ERR_DTYPE', argument, '"float32" or "float64"', value);
+  return value;
+}
+
+/** The known name nearest to a misspelt one, if one is near enough to be meant. */
+export function nearestName(name: string, known: readonly string[]): string | undefined {
+  const word = name.slice(0, 60).toLowerCase();
+  let best: string | undefined;
+  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
+  for (const candidate of known) {
+    const distance = editDistance(word, candidate.toLowerCase());
+    if (distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+/** Levenshtein distance, one row at a time. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(substitution, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -1,0 +1,73 @@
+/**
+ * The typed contract of the native addon. Every array of one call has the same element type, float32 or float64; every call is
+ * synchronous and works on the caller's arrays in place. Gradients of parameters are added to, all other outputs are overwritten.
+ * Layers validate first; the addon checks again whatever could corrupt memory.
+ * Shapes: N sequences, T steps, I inputs, H hidden units, R rows, all row-major.
+ */
+import type { TensorData } from '../tensor';
+
+type Optional = TensorData | null;
+
+export interface NativeAddon {
+  /** output: [N, T, H] */
+  rnnForward(
+    n: number, t: number, i: number, h: number, nonlinearity: number,
+    input: TensorData, initialState: Optional, weightIh: TensorData, weightHh: TensorData, biasIh: TensorData, biasHh: TensorData, output: TensorData,
+  ): void;
+  rnnBackward(
+    n: number, t: number, i: number, h: number, nonlinearity: number,
+    input: TensorData, initialState: Optional, weightIh: TensorData, weightHh: TensorData, output: TensorData, gradOutput: TensorData,
+    gradInput: TensorData, gradInitialState: TensorData,
+    gradWeightIh: TensorData, gradWeightHh: TensorData, gradBiasIh: TensorData, gradBiasHh: TensorData,
+  ): void;
+
+  /** statistics: [3, R], what backward needs of each row: mean, the part of the mean below the element type's precision, 1/σ */
+  layerNormForward(rows: number, size: number, eps: number, input: TensorData, weight: Optional, bias: Optional, output: TensorData, statistics: TensorData): void;
+  layerNormBackward(
+    rows: number, size: number, input: TensorData, weight: Optional, statistics: TensorData, gradOutput: TensorData,
+    gradInput: TensorData, gradWeight: Optional, gradBias: Optional,
+  ): void;
+
+  /** statistics: [R], the reciprocal root mean square of each row */
+  rmsNormForward(rows: number, size: number, eps: number, input: TensorData, weight: TensorData, output: TensorData, statistics: TensorData): void;
+  rmsNormBackward(
+    rows: number, size: number, input: TensorData, weight: TensorData, statistics: TensorData, gradOutput: TensorData,
+    gradInput: TensorData, gradWeight: TensorData,
+  ): void;
+
+  linearForward(rows: number, inputSize: number, outputSize: number, input: TensorData, weight: TensorData, bias: Optional, output: TensorData): void;
+  linearBackward(
+    rows: number, inputSize: number, outputSize: number, input: TensorData, weight: TensorData, gradOutput: TensorData,
+    gradInput: TensorData, gradWeight: TensorData, gradBias: Optional,
+  ): void;
+
+  /** mean((output − target)²), and its gradient into `grad` */
+  meanSquaredError(output: TensorData, target: TensorData, grad: TensorData): number;
+  /** mean over rows of −ln softmax(logits)[label], and its gradient into `grad`; logits [R, C], labels [R] in [0, C) */
+  crossEntropy(rows: number, classes: number, logits: TensorData, labels: Int32Array, grad: TensorData): number;
+
+  /** Σ|x| (order 1), Σx² (order 2) or max|x| (order 0), in double; NaN if any element is NaN */
+  normTerm(values: TensorData, order: 0 | 1 | 2): number;
+  /** values ← factor · values */
+  scale(values: TensorData, factor: number): void;
+  /** values ← min(max(values, −limit), limit) */
+  clamp(values: TensorData, limit: number): void;
+
+  sgdStep(
+    value: TensorData, grad: TensorData, momentumBuffer: Optional,
+    learningRate: number, momentum: number, nesterov: boolean, weightDecay: number, firstStep: boolean,
+  ): void;
+  /** decoupled: AdamW's weight decay instead of Adam's; step counts from 1 */
+  adamStep(
+    value: TensorData, grad: TensorData, firstMoment: TensorData, secondMoment: TensorData,
+    learningRate: number, beta1: number, beta2: number, eps: number, weightDecay: number, decoupled: boolean, step: number,
+  ): void;
+  rmspropStep(
+    value: TensorData, grad: TensorData, squareAverage: TensorData, momentumBuffer: Optional,
+    learningRate: number, alpha: number, eps: number, weightDecay: number, momentum: number,
+  ): void;
+
+  setNumThreads(count: number): void;
+  getNumThreads(): number;
+  runtimeInfo(): { simdTarget: string; simdTargets: string[]; blas: string };
+}
