@@ -1,0 +1,17 @@
+#include <napi.h>
+
+#include "binding/arguments.h"
+
+namespace {
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  static_cast<void>(env);
+  evenkeel::binding::register_runtime(exports);
+  evenkeel::binding::register_layers(exports);
+  evenkeel::binding::register_training(exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(evenkeel, initialize)

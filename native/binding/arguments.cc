@@ -1,0 +1,96 @@
+#include "binding/arguments.h"
+
+#include <cmath>
+
+namespace evenkeel::binding {
+namespace {
+
+constexpr int64_t kMaxSize = 2147483647;  // BLAS counts in 32-bit integers
+
+const char* kind_name(napi_typedarray_type kind) {
+  switch (kind) {
+    case napi_float32_array:
+      return "Float32Array";
+    case napi_float64_array:
+      return "Float64Array";
+    case napi_int32_array:
+      return "Int32Array";
+    default:
+      return "typed array of another kind";
+  }
+}
+
+}  // namespace
+
+void fail(Napi::Env env, const char* code, const std::string& message) {
+  Napi::Error error = Napi::Error::New(env, message);
+  error.Set("code", Napi::String::New(env, code));
+  throw error;
+}
+
+int64_t Arguments::integer(size_t index, const char* name, int64_t min, int64_t max) const {
+  const double value = number(index, name);
+  if (!(value >= static_cast<double>(min) && value <= static_cast<double>(max)) || value != std::floor(value)) {
+    fail(env(), "ERR_SHAPE",
+         std::string(name) + ": expected an integer from " + std::to_string(min) + " to " + std::to_string(max) + ", got " + std::to_string(value) +
+             ".");
+  }
+  return static_cast<int64_t>(value);
+}
+
+size_t Arguments::size(size_t index, const char* name) const { return static_cast<size_t>(integer(index, name, 1, kMaxSize)); }
+
+double Arguments::number(size_t index, const char* name) const {
+  if (!info_[index].IsNumber()) fail(env(), "ERR_OPTION", std::string(name) + ": expected a number.");
+  return info_[index].As<Napi::Number>().DoubleValue();
+}
+
+bool Arguments::boolean(size_t index, const char* name) const {
+  if (!info_[index].IsBoolean()) fail(env(), "ERR_OPTION", std::string(name) + ": expected true or false.");
+  return info_[index].As<Napi::Boolean>().Value();
+}
+
+Arguments::View Arguments::view(size_t index, const char* name) const {
+  View view{};
+  const napi_value value = info_[index];
+  bool is_typed_array = false;
+  // The array buffer is not asked for: a SharedArrayBuffer is none to N-API, but its elements are as good.
+  if (napi_is_typedarray(env(), value, &is_typed_array) != napi_ok || !is_typed_array ||
+      napi_get_typedarray_info(env(), value, &view.kind, &view.length, &view.data, nullptr, nullptr) != napi_ok) {
+    fail(env(), "ERR_DTYPE", std::string(name) + ": expected a typed array.");
+  }
+  return view;
+}
+
+bool Arguments::is_double(size_t index, const char* name) const {
+  const View found = view(index, name);
+  if (found.kind != napi_float32_array && found.kind != napi_float64_array) {
+    fail(env(), "ERR_DTYPE", std::string(name) + ": expected a Float32Array or Float64Array, got a " + kind_name(found.kind) + ".");
+  }
+  return found.kind == napi_float64_array;
+}
+
+size_t Arguments::length(size_t index, const char* name) const { return view(index, name).length; }
+
+void* Arguments::elements(size_t index, const char* name, napi_typedarray_type kind, size_t count) const {
+  const View found = view(index, name);
+  if (found.kind != kind) {
+    fail(env(), "ERR_DTYPE", std::string(name) + ": expected a " + kind_name(kind) + ", got a " + kind_name(found.kind) + ".");
+  }
+  if (found.length != count) {
+    fail(env(), found.length == 0 ? "ERR_STATE" : "ERR_SHAPE",
+         std::string(name) + ": expected " + std::to_string(count) + " elements, got " + std::to_string(found.length) +
+             (found.length == 0 ? ". Was its buffer transferred to another thread?" : "."));
+  }
+  return found.data;
+}
+
+size_t Arguments::product(std::initializer_list<size_t> sizes) const {
+  size_t result = 1;
+  for (const size_t size : sizes) {
+    if (__builtin_mul_overflow(result, size, &result)) fail(env(), "ERR_SHAPE", "The number of elements of an array overflows.");
+  }
+  return result;
+}
+
+}  // namespace evenkeel::binding

@@ -1,0 +1,97 @@
+#pragma once
+#include <napi.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <new>
+#include <string>
+
+#include "core/floating_point_mode.h"
+
+namespace evenkeel::binding {
+
+// Throws a JavaScript Error with a `code`; the TypeScript side makes an EvenkeelError of it.
+[[noreturn]] void fail(Napi::Env env, const char* code, const std::string& message);
+
+// The arguments of one call. TypeScript has validated them; here is checked again, at each call, whatever could corrupt memory: kinds, sizes
+// and lengths, since a caller may have transferred or resized a buffer meanwhile. The argument names are those of lib/native/addon.ts.
+class Arguments {
+ public:
+  explicit Arguments(const Napi::CallbackInfo& info) : info_(info) {}
+
+  Napi::Env env() const { return info_.Env(); }
+
+  // An integer from 1 to 2^31 − 1.
+  size_t size(size_t index, const char* name) const;
+  // An integer from min to max.
+  int64_t integer(size_t index, const char* name, int64_t min, int64_t max) const;
+  double number(size_t index, const char* name) const;
+  bool boolean(size_t index, const char* name) const;
+
+  // Whether the typed array at `index` holds doubles; fails unless it is a Float32Array or Float64Array.
+  bool is_double(size_t index, const char* name) const;
+  // The number of elements of the typed array at `index`, which the other arrays of the call then must have too.
+  size_t length(size_t index, const char* name) const;
+
+  // The elements of the typed array at `index`; fails unless its kind is T and it has exactly `count` of them.
+  template <typename T>
+  T* array(size_t index, const char* name, size_t count) const {
+    return static_cast<T*>(elements(index, name, kind_of<T>(), count));
+  }
+  // The same, or null for JavaScript's null.
+  template <typename T>
+  T* optional_array(size_t index, const char* name, size_t count) const {
+    return info_[index].IsNull() ? nullptr : array<T>(index, name, count);
+  }
+
+  // The product of sizes; fails where it overflows.
+  size_t product(std::initializer_list<size_t> sizes) const;
+
+ private:
+  template <typename T>
+  static constexpr napi_typedarray_type kind_of() {
+    if constexpr (std::is_same_v<T, float>) return napi_float32_array;
+    if constexpr (std::is_same_v<T, double>) return napi_float64_array;
+    if constexpr (std::is_same_v<T, std::int32_t>) return napi_int32_array;
+  }
+
+  struct View {
+    napi_typedarray_type kind;
+    size_t length;
+    void* data;
+  };
+  View view(size_t index, const char* name) const;
+  void* elements(size_t index, const char* name, napi_typedarray_type kind, size_t count) const;
+
+  const Napi::CallbackInfo& info_;
+};
+
+// Calls body with a float or a double, as the typed array at `index` holds, to name the element type of the whole call.
+template <typename Body>
+auto with_element_type(const Arguments& arguments, size_t index, const char* name, Body&& body) {
+  return arguments.is_double(index, name) ? body(double{}) : body(float{});
+}
+
+// What Node calls: Function as a native method, with denormals flushed and failed allocations reported.
+template <Napi::Value (*Function)(const Arguments&)>
+Napi::Value entry(const Napi::CallbackInfo& info) {
+  try {
+    const FlushDenormals flush;
+    return Function(Arguments(info));
+  } catch (const std::bad_alloc&) {
+    fail(info.Env(), "ERR_MEMORY", "The native code could not allocate the scratch memory of this call. Use a smaller batch or a shorter sequence.");
+  }
+}
+
+template <Napi::Value (*Function)(const Arguments&)>
+void add_function(Napi::Object exports, const char* name) {
+  exports.Set(name, Napi::Function::New(exports.Env(), entry<Function>, name));
+}
+
+// One per file of this folder.
+void register_layers(Napi::Object exports);
+void register_training(Napi::Object exports);
+void register_runtime(Napi::Object exports);
+
+}  // namespace evenkeel::binding

@@ -1,0 +1,168 @@
+#include "binding/arguments.h"
+#include "core/aligned_buffer.h"
+#include "kernels/kernels.h"
+#include "layers/cells/elman.h"
+#include "layers/linear.h"
+#include "layers/normalization.h"
+#include "layers/recurrent.h"
+
+namespace evenkeel::binding {
+namespace {
+
+constexpr size_t kRnnInput = 5;  // the position of `input`, after the four sizes and the nonlinearity
+
+RecurrentShape recurrent_shape(const Arguments& arguments) {
+  const RecurrentShape shape{arguments.size(0, "n"), arguments.size(1, "t"), arguments.size(2, "i"), arguments.size(3, "h")};
+  // The stride between two sequences is a leading dimension of BLAS, which counts in 32-bit integers.
+  if (arguments.product({shape.t, shape.h}) > 2147483647) {
+    fail(arguments.env(), "ERR_SHAPE", "Expected sequenceLength times hiddenSize below 2^31. Split the sequences.");
+  }
+  return shape;
+}
+
+Nonlinearity nonlinearity(const Arguments& arguments) { return static_cast<Nonlinearity>(arguments.integer(4, "nonlinearity", 0, 1)); }
+
+template <typename T>
+RecurrentInputs<T> recurrent_inputs(const Arguments& arguments, const RecurrentShape& s) {
+  return {.input = arguments.array<T>(kRnnInput, "input", arguments.product({s.n, s.t, s.i})),
+          .initial_state = arguments.optional_array<T>(6, "initialState", arguments.product({s.n, s.h})),
+          .weight_ih = arguments.array<T>(7, "weightIh", arguments.product({s.h, s.i})),
+          .weight_hh = arguments.array<T>(8, "weightHh", arguments.product({s.h, s.h}))};
+}
+
+Napi::Value rnn_forward(const Arguments& arguments) {
+  with_element_type(arguments, kRnnInput, "input", [&](auto zero) {
+    using T = decltype(zero);
+    const RecurrentShape s = recurrent_shape(arguments);
+    const RecurrentInputs<T> inputs = recurrent_inputs<T>(arguments, s);
+    const ElmanCell<T> cell(s.h, nonlinearity(arguments), arguments.array<T>(9, "biasIh", s.h), arguments.array<T>(10, "biasHh", s.h));
+    T* output = arguments.array<T>(11, "output", arguments.product({s.n, s.t, s.h}));
+    recurrent_forward(s, cell, inputs, output, output, output);
+  });
+  return arguments.env().Undefined();
+}
+
+Napi::Value rnn_backward(const Arguments& arguments) {
+  with_element_type(arguments, kRnnInput, "input", [&](auto zero) {
+    using T = decltype(zero);
+    const RecurrentShape s = recurrent_shape(arguments);
+    const RecurrentInputs<T> inputs = recurrent_inputs<T>(arguments, s);
+    const size_t states = arguments.product({s.n, s.t, s.h});
+    const T* output = arguments.array<T>(9, "output", states);
+    const T* dstate = arguments.array<T>(10, "gradOutput", states);
+    const RecurrentGradients<T> gradients = {
+        .dinput = arguments.array<T>(11, "gradInput", arguments.product({s.n, s.t, s.i})),
+        .dinitial_state = arguments.array<T>(12, "gradInitialState", arguments.product({s.n, s.h})),
+        .dweight_ih = arguments.array<T>(13, "gradWeightIh", arguments.product({s.h, s.i})),
+        .dweight_hh = arguments.array<T>(14, "gradWeightHh", arguments.product({s.h, s.h})),
+        .dbias_ih = arguments.array<T>(15, "gradBiasIh", s.h),
+        .dbias_hh = arguments.array<T>(16, "gradBiasHh", s.h),
+    };
+    const ElmanCell<T> cell(s.h, nonlinearity(arguments), nullptr, nullptr);
+    const AlignedBuffer<T> dpreactivation(states);
+    recurrent_backward(s, cell, inputs, output, output, dstate, dpreactivation.get(), dpreactivation.get(), gradients);
+  });
+  return arguments.env().Undefined();
+}
+
+Napi::Value layer_norm_forward_call(const Arguments& arguments) {
+  with_element_type(arguments, 3, "input", [&](auto zero) {
+    using T = decltype(zero);
+    const size_t rows = arguments.size(0, "rows");
+    const size_t size = arguments.size(1, "size");
+    const size_t count = arguments.product({rows, size});
+    const LayerNormStatistics<T> statistics(arguments.array<T>(7, "statistics", 3 * rows), rows);
+    layer_norm_forward(rows, size, static_cast<T>(arguments.number(2, "eps")), arguments.array<T>(3, "input", count),
+                       arguments.optional_array<T>(4, "weight", size), arguments.optional_array<T>(5, "bias", size),
+                       arguments.array<T>(6, "output", count), statistics);
+  });
+  return arguments.env().Undefined();
+}
+
+Napi::Value layer_norm_backward_call(const Arguments& arguments) {
+  with_element_type(arguments, 2, "input", [&](auto zero) {
+    using T = decltype(zero);
+    const size_t rows = arguments.size(0, "rows");
+    const size_t size = arguments.size(1, "size");
+    const size_t count = arguments.product({rows, size});
+    const LayerNormStatistics<T> statistics(arguments.array<T>(4, "statistics", 3 * rows), rows);
+    T* dweight = arguments.optional_array<T>(7, "gradWeight", size);
+    T* dbias = arguments.optional_array<T>(8, "gradBias", size);
+    if ((dweight == nullptr) != (dbias == nullptr)) fail(arguments.env(), "ERR_OPTION", "gradWeight, gradBias: expected both or neither.");
+    layer_norm_backward(rows, size, arguments.array<T>(2, "input", count), arguments.optional_array<T>(3, "weight", size), statistics,
+                        arguments.array<T>(5, "gradOutput", count), arguments.array<T>(6, "gradInput", count), dweight, dbias);
+  });
+  return arguments.env().Undefined();
+}
+
+Napi::Value rms_norm_forward_call(const Arguments& arguments) {
+  with_element_type(arguments, 3, "input", [&](auto zero) {
+    using T = decltype(zero);
+    const size_t rows = arguments.size(0, "rows");
+    const size_t size = arguments.size(1, "size");
+    const size_t count = arguments.product({rows, size});
+    rms_norm_forward(rows, size, static_cast<T>(arguments.number(2, "eps")), arguments.array<T>(3, "input", count),
+                     arguments.array<T>(4, "weight", size), arguments.array<T>(5, "output", count), arguments.array<T>(6, "statistics", rows));
+  });
+  return arguments.env().Undefined();
+}
+
+Napi::Value rms_norm_backward_call(const Arguments& arguments) {
+  with_element_type(arguments, 2, "input", [&](auto zero) {
+    using T = decltype(zero);
+    const size_t rows = arguments.size(0, "rows");
+    const size_t size = arguments.size(1, "size");
+    const size_t count = arguments.product({rows, size});
+    rms_norm_backward(rows, size, arguments.array<T>(2, "input", count), arguments.array<T>(3, "weight", size),
+                      arguments.array<T>(4, "statistics", rows), arguments.array<T>(5, "gradOutput", count),
+                      arguments.array<T>(6, "gradInput", count), arguments.array<T>(7, "gradWeight", size));
+  });
+  return arguments.env().Undefined();
+}
+
+struct LinearShape {
+  size_t rows, in, out;
+};
+
+LinearShape linear_shape(const Arguments& arguments) {
+  return {arguments.size(0, "rows"), arguments.size(1, "inputSize"), arguments.size(2, "outputSize")};
+}
+
+Napi::Value linear_forward_call(const Arguments& arguments) {
+  with_element_type(arguments, 3, "input", [&](auto zero) {
+    using T = decltype(zero);
+    const auto [rows, in, out] = linear_shape(arguments);
+    linear_forward(rows, in, out, arguments.array<T>(3, "input", arguments.product({rows, in})),
+                   arguments.array<T>(4, "weight", arguments.product({out, in})), arguments.optional_array<T>(5, "bias", out),
+                   arguments.array<T>(6, "output", arguments.product({rows, out})));
+  });
+  return arguments.env().Undefined();
+}
+
+Napi::Value linear_backward_call(const Arguments& arguments) {
+  with_element_type(arguments, 3, "input", [&](auto zero) {
+    using T = decltype(zero);
+    const auto [rows, in, out] = linear_shape(arguments);
+    linear_backward(rows, in, out, arguments.array<T>(3, "input", arguments.product({rows, in})),
+                    arguments.array<T>(4, "weight", arguments.product({out, in})),
+                    arguments.array<T>(5, "gradOutput", arguments.product({rows, out})),
+                    arguments.array<T>(6, "gradInput", arguments.product({rows, in})),
+                    arguments.array<T>(7, "gradWeight", arguments.product({out, in})), arguments.optional_array<T>(8, "gradBias", out));
+  });
+  return arguments.env().Undefined();
+}
+
+}  // namespace
+
+void register_layers(Napi::Object exports) {
+  add_function<rnn_forward>(exports, "rnnForward");
+  add_function<rnn_backward>(exports, "rnnBackward");
+  add_function<layer_norm_forward_call>(exports, "layerNormForward");
+  add_function<layer_norm_backward_call>(exports, "layerNormBackward");
+  add_function<rms_norm_forward_call>(exports, "rmsNormForward");
+  add_function<rms_norm_backward_call>(exports, "rmsNormBackward");
+  add_function<linear_forward_call>(exports, "linearForward");
+  add_function<linear_backward_call>(exports, "linearBackward");
+}
+
+}  // namespace evenkeel::binding

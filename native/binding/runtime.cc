@@ -1,0 +1,66 @@
+#include <cstdlib>
+#include <mutex>
+#include <stdexcept>
+
+#include "binding/arguments.h"
+#include "core/thread_pool.h"
+#include "kernels/gemm.h"
+#include "kernels/kernels.h"
+
+namespace evenkeel::binding {
+namespace {
+
+Napi::Value set_num_threads(const Arguments& arguments) {
+  thread_pool::set_num_threads(static_cast<int>(arguments.integer(0, "count", 1, thread_pool::kMaxThreads)));
+  return arguments.env().Undefined();
+}
+
+Napi::Value get_num_threads(const Arguments& arguments) { return Napi::Number::New(arguments.env(), thread_pool::num_threads()); }
+
+Napi::Value runtime_info(const Arguments& arguments) {
+  const Napi::Env env = arguments.env();
+  Napi::Object info = Napi::Object::New(env);
+  const std::vector<std::string> targets = simd::target_names();
+  Napi::Array names = Napi::Array::New(env, targets.size());
+  for (uint32_t i = 0; i < targets.size(); ++i) names.Set(i, targets[i]);
+  info.Set("simdTarget", simd::target_name());
+  info.Set("simdTargets", names);
+  info.Set("blas", gemm::description());
+  return info;
+}
+
+int threads_from_environment(const char* text) {
+  char* end = nullptr;
+  const long count = std::strtol(text, &end, 10);
+  if (end == text || *end != '\0' || count < 1 || count > thread_pool::kMaxThreads) {
+    throw std::invalid_argument("EVENKEEL_NUM_THREADS: expected an integer from 1 to " + std::to_string(thread_pool::kMaxThreads) + ", got \"" +
+                                std::string(text).substr(0, 40) + "\".");
+  }
+  return static_cast<int>(count);
+}
+
+// Once per process, however many JavaScript threads load the addon: a later one must not undo a call of setNumThreads.
+void initialize_process() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    gemm::initialize();
+    simd::target_name();
+    const char* threads = std::getenv("EVENKEEL_NUM_THREADS");
+    if (threads != nullptr && *threads != '\0') thread_pool::set_num_threads(threads_from_environment(threads));
+  });
+}
+
+}  // namespace
+
+void register_runtime(Napi::Object exports) {
+  try {
+    initialize_process();
+  } catch (const std::invalid_argument& error) {
+    fail(exports.Env(), "ERR_OPTION", error.what());
+  }
+  add_function<set_num_threads>(exports, "setNumThreads");
+  add_function<get_num_threads>(exports, "getNumThreads");
+  add_function<runtime_info>(exports, "runtimeInfo");
+}
+
+}  // namespace evenkeel::binding

@@ -1,0 +1,161 @@
+#include "core/thread_pool.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "core/floating_point_mode.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace evenkeel::thread_pool {
+namespace {
+
+void pause() noexcept {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Steps of a training loop follow each other within microseconds: a worker that spins for about 30 of them before it sleeps
+// meets most jobs awake, and an idle process still uses no CPU.
+constexpr int kSpins = 1000;
+
+class Pool {
+ public:
+  explicit Pool(int threads) {
+    try {
+      for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {
+      // The system grants no more threads: those that started, and the caller, do the work.
+    }
+  }
+
+  ~Pool() {
+    stop_.store(true, std::memory_order_relaxed);
+    wake_all();
+    for (std::thread& worker : workers_) worker.join();
+  }
+
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  void run(size_t count, void (*task)(void*, size_t), void* context) noexcept {
+    task_ = task;
+    context_ = context;
+    count_ = count;
+    next_.store(0, std::memory_order_relaxed);
+    gate_.store(kOpen, std::memory_order_release);
+    wake_all();
+    take_tasks();
+    // Nobody joins through a closed gate, so only workers that did join are waited for: one that the system has not woken yet
+    // costs nothing.
+    gate_.fetch_and(~kOpen, std::memory_order_relaxed);
+    for (int spin = 0; gate_.load(std::memory_order_acquire) != 0; ++spin) {
+      if (spin < kSpins) {
+        pause();
+      } else {
+        std::this_thread::yield();
+      }
+    }
+  }
+
+ private:
+  // The gate of a job: this bit while tasks may be left, and below it the number of workers inside.
+  static constexpr unsigned kOpen = 1U << 31;
+
+  void wake_all() noexcept {
+    generation_.fetch_add(1, std::memory_order_release);
+    generation_.notify_all();
+  }
+
+  bool join() noexcept {
+    unsigned gate = gate_.load(std::memory_order_relaxed);
+    while ((gate & kOpen) != 0) {
+      if (gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acquire, std::memory_order_relaxed)) return true;
+    }
+    return false;
+  }
+
+  void take_tasks() noexcept {
+    for (size_t index = next_.fetch_add(1, std::memory_order_relaxed); index < count_; index = next_.fetch_add(1, std::memory_order_relaxed)) {
+      task_(context_, index);
+    }
+  }
+
+  void work() noexcept {
+    const FlushDenormals flush;
+    for (unsigned seen = 0;;) {
+      for (int spin = 0; spin < kSpins && generation_.load(std::memory_order_acquire) == seen; ++spin) pause();
+      generation_.wait(seen, std::memory_order_acquire);
+      seen = generation_.load(std::memory_order_acquire);
+      if (stop_.load(std::memory_order_relaxed)) return;
+      if (!join()) continue;
+      take_tasks();
+      gate_.fetch_sub(1, std::memory_order_release);
+    }
+  }
+
+  std::vector<std::thread> workers_;
+  void (*task_)(void*, size_t) = nullptr;
+  void* context_ = nullptr;
+  size_t count_ = 0;
+  std::atomic<size_t> next_{0};
+  std::atomic<unsigned> gate_{0};
+  std::atomic<unsigned> generation_{0};
+  std::atomic<bool> stop_{false};
+};
+
+int default_threads() noexcept { return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMaxThreads); }
+
+std::atomic<int> wanted_threads{default_threads()};
+std::mutex job_mutex;
+// Made at the first job that needs it, guarded by job_mutex.
+std::unique_ptr<Pool> pool;
+
+void join_all() {
+  const std::lock_guard lock(job_mutex);
+  pool.reset();
+}
+
+void run_alone(size_t count, void (*task)(void*, size_t), void* context) noexcept {
+  for (size_t index = 0; index < count; ++index) task(context, index);
+}
+
+}  // namespace
+
+int num_threads() noexcept { return wanted_threads.load(std::memory_order_relaxed); }
+
+void set_num_threads(int count) {
+  const std::lock_guard lock(job_mutex);
+  if (count == wanted_threads.load(std::memory_order_relaxed)) return;
+  wanted_threads.store(count, std::memory_order_relaxed);
+  pool.reset();
+}
+
+void run(size_t count, void (*task)(void*, size_t), void* context) noexcept {
+  if (count <= 1 || num_threads() == 1) return run_alone(count, task, context);
+  const std::unique_lock lock(job_mutex, std::try_to_lock);
+  if (!lock.owns_lock()) return run_alone(count, task, context);
+  if (!pool) {
+    // process.exit() runs neither cleanup hooks nor finalizers; threads that outlive the library's statics crash the process.
+    static const int registered = std::atexit(join_all);
+    static_cast<void>(registered);
+    try {
+      pool = std::make_unique<Pool>(num_threads());
+    } catch (const std::bad_alloc&) {
+      return run_alone(count, task, context);
+    }
+  }
+  pool->run(count, task, context);
+}
+
+}  // namespace evenkeel::thread_pool

@@ -1,0 +1,87 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace evenkeel {
+
+enum class Nonlinearity : std::uint8_t { kTanh = 0, kRelu = 1 };
+
+// How an optimiser's hyperparameters reach its kernel. Decay and correction factors are computed in double by the caller.
+struct SgdStep {
+  double learning_rate, momentum, weight_decay;
+  bool nesterov, first_step;
+};
+struct AdamStep {
+  double learning_rate, beta1, beta2, eps, weight_decay, bias_correction1, bias_correction2;
+  bool decoupled;
+};
+struct RmspropStep {
+  double learning_rate, alpha, eps, weight_decay, momentum;
+};
+
+// Every SIMD kernel for one element type, compiled once per SIMD target. Kernels take raw pointers, allocate nothing, throw nothing,
+// run on one thread, and their result depends on their arguments alone. Rows are `size` elements long; a `stride` is the distance in
+// elements between rows that are not packed.
+template <typename T>
+struct Kernels {
+  // --- Elman cell (cells/elman.cc): state = φ(projected + recurrent + bias) -----------------------------------------
+  // projected, state: [rows, size] with stride; recurrent: [rows, size] packed, or null at a zero state; bias: [size]
+  void (*elman_forward)(Nonlinearity nonlinearity, size_t rows, size_t size, size_t stride, const T* projected, const T* recurrent, const T* bias,
+                        T* state);
+  // dpreactivation = (dstate + dcarry) ⊙ φ'(preactivation); tanh' = 1 − state², relu' = state > 0
+  // state, dstate, dpreactivation: [rows, size] with stride; dcarry: [rows, size] packed, or null at the last step
+  void (*elman_backward)(Nonlinearity nonlinearity, size_t rows, size_t size, size_t stride, const T* state, const T* dstate, const T* dcarry,
+                         T* dpreactivation);
+
+  // --- Normalisation (layers/normalization.cc); all rows packed -----------------------------------------------------
+  // mean, residual, rstd: [rows], kept for backward. The row's mean is mean + residual: one T alone cannot hold it when the rows have a
+  // large offset. weight, bias: [size] or null for ones and zeros
+  void (*layer_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output, T* mean, T* residual,
+                             T* rstd);
+  // dweight, dbias: [size], added to, or both null
+  void (*layer_norm_backward)(size_t rows, size_t size, const T* input, const T* weight, const T* mean, const T* residual, const T* rstd,
+                              const T* doutput, T* dinput, T* dweight, T* dbias);
+  void (*rms_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, T* output, T* rstd);
+  void (*rms_norm_backward)(size_t rows, size_t size, const T* input, const T* weight, const T* rstd, const T* doutput, T* dinput, T* dweight);
+
+  // --- Pointwise and sums -------------------------------------------------------------------------------------------
+  // output[r, :] = values; the start of a product that is added to a bias
+  void (*fill_rows)(size_t rows, size_t size, const T* values, T* output);
+  // sums[:] += Σ_r input[r, :]
+  void (*add_rows)(size_t rows, size_t size, const T* input, T* sums);
+  // target += source
+  void (*add)(size_t count, const T* source, T* target);
+  void (*scale)(size_t count, T factor, T* values);
+  // NaN stays NaN
+  void (*clamp)(size_t count, T limit, T* values);
+  // Σ|x|, Σx², max|x| in double; NaN if any element is NaN
+  double (*sum_abs)(size_t count, const T* values);
+  double (*sum_squares)(size_t count, const T* values);
+  double (*max_abs)(size_t count, const T* values);
+
+  // --- Losses -------------------------------------------------------------------------------------------------------
+  // returns Σ (output − target)² in double; grad = factor · (output − target)
+  double (*squared_error)(size_t count, T factor, const T* output, const T* target, T* grad);
+  // returns −Σ_r ln softmax(logits[r])[label[r]]; grad = factor · (softmax(logits) − onehot(label)); logits: [rows, classes]
+  double (*cross_entropy)(size_t rows, size_t classes, T factor, const T* logits, const std::int32_t* labels, T* grad);
+
+  // --- Optimisers: one parameter's step, PyTorch's equations ----------------------------------------------------------
+  void (*sgd_step)(size_t count, const SgdStep& step, T* value, const T* grad, T* momentum_buffer);
+  void (*adam_step)(size_t count, const AdamStep& step, T* value, const T* grad, T* first_moment, T* second_moment);
+  void (*rmsprop_step)(size_t count, const RmspropStep& step, T* value, const T* grad, T* square_average, T* momentum_buffer);
+};
+
+// The kernels of the SIMD target in use, chosen once per process.
+template <typename T>
+const Kernels<T>& kernels();
+
+namespace simd {
+// The target in use: the best the CPU has, or the one that EVENKEEL_SIMD names. Throws std::invalid_argument for a name it does not have.
+const char* target_name();
+// All targets that this CPU can run, best first.
+std::vector<std::string> target_names();
+}  // namespace simd
+
+}  // namespace evenkeel

@@ -1,0 +1,123 @@
+#if defined(EVENKEEL_KERNELS_REDUCE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef EVENKEEL_KERNELS_REDUCE_INL_H_
+#undef EVENKEEL_KERNELS_REDUCE_INL_H_
+#else
+#define EVENKEEL_KERNELS_REDUCE_INL_H_
+#endif
+
+#include "hwy/contrib/math/math-inl.h"
+#include "kernels/vector_loop-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace evenkeel {
+namespace HWY_NAMESPACE {
+
+template <typename T>
+void fill_rows(size_t rows, size_t size, const T* values, T* output) {
+  for (size_t r = 0; r < rows; ++r, output += size) {
+    for (size_t i = 0; i < size; ++i) output[i] = values[i];
+  }
+}
+
+template <typename T>
+void add(size_t count, const T* source, T* target) {
+  const hn::ScalableTag<T> d;
+  for_each_vector(d, count, [&](size_t i, auto memory) HWY_ATTR {
+    memory.store(d, hn::Add(memory.load(d, target + i), memory.load(d, source + i)), target + i);
+  });
+}
+
+template <typename T>
+void add_rows(size_t rows, size_t size, const T* input, T* sums) {
+  for (size_t r = 0; r < rows; ++r) add(size, input + r * size, sums);
+}
+
+template <typename T>
+void scale(size_t count, T factor, T* values) {
+  const hn::ScalableTag<T> d;
+  const auto by = hn::Set(d, factor);
+  for_each_vector(d, count, [&](size_t i, auto memory) HWY_ATTR { memory.store(d, hn::Mul(memory.load(d, values + i), by), values + i); });
+}
+
+// By selection, not by vector minimum and maximum: those turn NaN into the limit.
+template <typename T>
+void clamp(size_t count, T limit, T* values) {
+  const hn::ScalableTag<T> d;
+  const auto high = hn::Set(d, limit);
+  const auto low = hn::Set(d, -limit);
+  for_each_vector(d, count, [&](size_t i, auto memory) HWY_ATTR {
+    const auto x = memory.load(d, values + i);
+    memory.store(d, hn::IfThenElse(hn::Gt(x, high), high, hn::IfThenElse(hn::Lt(x, low), low, x)), values + i);
+  });
+}
+
+template <typename T>
+double sum_abs(size_t count, const T* values) {
+  return sum_in_double(count, [&](auto d, size_t i, auto memory) HWY_ATTR { return hn::Abs(load_double(d, memory, values + i)); });
+}
+
+template <typename T>
+double sum_squares(size_t count, const T* values) {
+  return sum_in_double(count, [&](auto d, size_t i, auto memory) HWY_ATTR {
+    const auto x = load_double(d, memory, values + i);
+    return hn::Mul(x, x);
+  });
+}
+
+template <typename T>
+double max_abs(size_t count, const T* values) {
+  const hn::ScalableTag<double> d;
+  auto largest = hn::Zero(d);
+  for_each_vector(d, count, [&](size_t i, auto memory) HWY_ATTR {
+    const auto x = hn::Abs(load_double(d, memory, values + i));
+    // "not ≤" holds for NaN as well, and nothing after it is larger: NaN sticks.
+    largest = hn::IfThenElse(hn::Le(x, largest), largest, hn::IfThenElse(hn::Eq(largest, largest), x, largest));
+  });
+  HWY_ALIGN double lanes[hn::MaxLanes(d)];
+  hn::Store(largest, d, lanes);
+  double result = 0;
+  for (size_t i = 0; i < hn::Lanes(d); ++i) {
+    if (std::isnan(lanes[i]) || lanes[i] > result) result = lanes[i];
+    if (std::isnan(result)) break;
+  }
+  return result;
+}
+
+template <typename T>
+double squared_error(size_t count, T factor, const T* output, const T* target, T* grad) {
+  const hn::ScalableTag<T> d;
+  for_each_vector(d, count, [&](size_t i, auto memory) HWY_ATTR {
+    const auto difference = hn::Sub(memory.load(d, output + i), memory.load(d, target + i));
+    memory.store(d, hn::Mul(difference, hn::Set(d, factor)), grad + i);
+  });
+  return sum_in_double(count, [&](auto wide, size_t i, auto memory) HWY_ATTR {
+    const auto difference = hn::Sub(load_double(wide, memory, output + i), load_double(wide, memory, target + i));
+    return hn::Mul(difference, difference);
+  });
+}
+
+// −ln softmax(z)[k] = ln Σ exp(z − max) − (z[k] − max): shifted by the largest logit, so that nothing overflows.
+template <typename T>
+double cross_entropy(size_t rows, size_t classes, T factor, const T* logits, const int32_t* labels, T* grad) {
+  const hn::ScalableTag<T> d;
+  double loss = 0;
+  for (size_t r = 0; r < rows; ++r, logits += classes, grad += classes) {
+    T largest = logits[0];
+    for (size_t i = 1; i < classes; ++i) largest = logits[i] > largest ? logits[i] : largest;
+    for_each_vector(d, classes, [&](size_t i, auto memory) HWY_ATTR {
+      memory.store(d, hn::Exp(d, hn::Sub(memory.load(d, logits + i), hn::Set(d, largest))), grad + i);
+    });
+    const double total = sum_in_double(classes, [&](auto wide, size_t i, auto memory) HWY_ATTR { return load_double(wide, memory, grad + i); });
+    const size_t label = static_cast<size_t>(labels[r]);
+    loss += std::log(total) - (static_cast<double>(logits[label]) - static_cast<double>(largest));
+    scale(classes, static_cast<T>(static_cast<double>(factor) / total), grad);
+    grad[label] -= factor;
+  }
+  return loss;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace evenkeel
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,106 @@
+// Per-target include guard, as every -inl.h of Highway has it.
+#if defined(EVENKEEL_KERNELS_VECTOR_LOOP_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef EVENKEEL_KERNELS_VECTOR_LOOP_INL_H_
+#undef EVENKEEL_KERNELS_VECTOR_LOOP_INL_H_
+#else
+#define EVENKEEL_KERNELS_VECTOR_LOOP_INL_H_
+#endif
+
+#include <cmath>
+#include <cstddef>
+#include <type_traits>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace evenkeel {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// How a loop body reaches memory in its whole vectors ...
+struct WholeVector {
+  template <class D, typename T = hn::TFromD<D>>
+  static HWY_INLINE hn::Vec<D> load(D d, const T* from) {
+    return hn::LoadU(d, from);
+  }
+  template <class D, typename T = hn::TFromD<D>>
+  static HWY_INLINE void store(D d, hn::Vec<D> vector, T* to) {
+    hn::StoreU(vector, d, to);
+  }
+};
+
+// ... and in the `count` elements left at the end: missing lanes load as zero and are not stored.
+struct PartOfVector {
+  size_t count;
+
+  template <class D, typename T = hn::TFromD<D>>
+  HWY_INLINE hn::Vec<D> load(D d, const T* from) const {
+#if HWY_MEM_OPS_MIGHT_FAULT
+    HWY_ALIGN T lanes[hn::MaxLanes(D())] = {};
+    for (size_t i = 0; i < count; ++i) lanes[i] = from[i];
+    return hn::Load(d, lanes);
+#else
+    return hn::MaskedLoad(hn::FirstN(d, count), d, from);
+#endif
+  }
+  template <class D, typename T = hn::TFromD<D>>
+  HWY_INLINE void store(D d, hn::Vec<D> vector, T* to) const {
+#if HWY_MEM_OPS_MIGHT_FAULT
+    HWY_ALIGN T lanes[hn::MaxLanes(D())];
+    hn::Store(vector, d, lanes);
+    for (size_t i = 0; i < count; ++i) to[i] = lanes[i];
+#else
+    hn::BlendedStore(vector, hn::FirstN(d, count), d, to);
+#endif
+  }
+};
+
+// Runs body(i, memory) for i = 0, L, 2L, … below count, L the lanes of d; the last one may be a part of a vector.
+template <class D, class Body>
+HWY_INLINE void for_each_vector(D d, size_t count, Body&& body) {
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + lanes <= count; i += lanes) body(i, WholeVector());
+  if (i < count) body(i, PartOfVector{count - i});
+}
+
+// The lanes of d that a body of for_each_vector may count in a sum or maximum whose neutral element is not zero.
+template <class D>
+HWY_INLINE hn::Mask<D> valid_lanes(D d, WholeVector) {
+  return hn::FirstN(d, hn::Lanes(d));
+}
+template <class D>
+HWY_INLINE hn::Mask<D> valid_lanes(D d, PartOfVector part) {
+  return hn::FirstN(d, part.count);
+}
+
+template <class D>
+HWY_INLINE hn::TFromD<D> lane_sum(D d, hn::Vec<D> vector) {
+  return hn::GetLane(hn::SumOfLanes(d, vector));
+}
+
+// Σ f(i) over the elements in double, whatever T: f(d, i, memory) gives a vector of double with zeros in missing lanes.
+template <class F>
+HWY_INLINE double sum_in_double(size_t count, F&& f) {
+  const hn::ScalableTag<double> d;
+  hn::Vec<decltype(d)> sum = hn::Zero(d);
+  for_each_vector(d, count, [&](size_t i, auto memory) HWY_ATTR { sum = hn::Add(sum, f(d, i, memory)); });
+  return lane_sum(d, sum);
+}
+
+// Loads Lanes(d) elements of T as double.
+template <class D, class Memory>
+HWY_INLINE hn::Vec<D> load_double(D d, Memory memory, const double* from) {
+  return memory.load(d, from);
+}
+template <class D, class Memory>
+HWY_INLINE hn::Vec<D> load_double(D d, Memory memory, const float* from) {
+  const hn::Rebind<float, D> narrow;
+  return hn::PromoteTo(d, memory.load(narrow, from));
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace evenkeel
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,72 @@
+#include "layers/optimizer.h"
+
+#include <cmath>
+
+#include "layers/partial_sums.h"
+
+namespace evenkeel {
+namespace {
+
+template <typename T>
+double max_abs(size_t count, const T* values) {
+  double largest = 0;
+  for (size_t begin = 0; begin < count && !std::isnan(largest); begin += kElementsPerPart) {
+    const double part = kernels<T>().max_abs(std::min(kElementsPerPart, count - begin), values + begin);
+    if (!(part <= largest)) largest = part;
+  }
+  return largest;
+}
+
+}  // namespace
+
+template <typename T>
+double norm_term(size_t count, const T* values, NormOrder order) {
+  if (order == NormOrder::kMax) return max_abs(count, values);
+  const auto kernel = order == NormOrder::kSum ? kernels<T>().sum_abs : kernels<T>().sum_squares;
+  return sum_of_parts(count, kElementsPerPart, [&](size_t begin, size_t end) { return kernel(end - begin, values + begin); });
+}
+
+template <typename T>
+void scale(size_t count, T factor, T* values) noexcept {
+  parallel_ranges(count, kElementsPerPart, [&](size_t begin, size_t end) { kernels<T>().scale(end - begin, factor, values + begin); });
+}
+
+template <typename T>
+void clamp(size_t count, T limit, T* values) noexcept {
+  parallel_ranges(count, kElementsPerPart, [&](size_t begin, size_t end) { kernels<T>().clamp(end - begin, limit, values + begin); });
+}
+
+template <typename T>
+void sgd_step(size_t count, const SgdStep& step, T* value, const T* grad, T* momentum_buffer) noexcept {
+  parallel_ranges(count, kElementsPerPart, [&](size_t begin, size_t end) {
+    kernels<T>().sgd_step(end - begin, step, value + begin, grad + begin, momentum_buffer == nullptr ? nullptr : momentum_buffer + begin);
+  });
+}
+
+template <typename T>
+void adam_step(size_t count, const AdamStep& step, T* value, const T* grad, T* first_moment, T* second_moment) noexcept {
+  parallel_ranges(count, kElementsPerPart, [&](size_t begin, size_t end) {
+    kernels<T>().adam_step(end - begin, step, value + begin, grad + begin, first_moment + begin, second_moment + begin);
+  });
+}
+
+template <typename T>
+void rmsprop_step(size_t count, const RmspropStep& step, T* value, const T* grad, T* square_average, T* momentum_buffer) noexcept {
+  parallel_ranges(count, kElementsPerPart, [&](size_t begin, size_t end) {
+    kernels<T>().rmsprop_step(end - begin, step, value + begin, grad + begin, square_average + begin,
+                              momentum_buffer == nullptr ? nullptr : momentum_buffer + begin);
+  });
+}
+
+#define EVENKEEL_INSTANTIATE(T)                                                              \
+  template double norm_term(size_t, const T*, NormOrder);                                    \
+  template void scale(size_t, T, T*) noexcept;                                               \
+  template void clamp(size_t, T, T*) noexcept;                                               \
+  template void sgd_step(size_t, const SgdStep&, T*, const T*, T*) noexcept;                 \
+  template void adam_step(size_t, const AdamStep&, T*, const T*, T*, T*) noexcept;           \
+  template void rmsprop_step(size_t, const RmspropStep&, T*, const T*, T*, T*) noexcept;
+EVENKEEL_INSTANTIATE(float)
+EVENKEEL_INSTANTIATE(double)
+#undef EVENKEEL_INSTANTIATE
+
+}  // namespace evenkeel

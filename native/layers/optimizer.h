@@ -1,0 +1,34 @@
+#pragma once
+#include <cstddef>
+
+#include "kernels/kernels.h"
+
+namespace evenkeel {
+
+// Passes over one parameter's elements, cut for threads. All arrays: [count].
+
+enum class NormOrder : unsigned char { kMax = 0, kSum = 1, kSquares = 2 };
+
+// max|x|, Σ|x| or Σx² in double; NaN if any element is NaN. Throws std::bad_alloc.
+template <typename T>
+double norm_term(size_t count, const T* values, NormOrder order);
+
+template <typename T>
+void scale(size_t count, T factor, T* values) noexcept;
+
+// values ← min(max(values, −limit), limit); NaN stays
+template <typename T>
+void clamp(size_t count, T limit, T* values) noexcept;
+
+// momentum_buffer: null without momentum
+template <typename T>
+void sgd_step(size_t count, const SgdStep& step, T* value, const T* grad, T* momentum_buffer) noexcept;
+
+template <typename T>
+void adam_step(size_t count, const AdamStep& step, T* value, const T* grad, T* first_moment, T* second_moment) noexcept;
+
+// momentum_buffer: null without momentum
+template <typename T>
+void rmsprop_step(size_t count, const RmspropStep& step, T* value, const T* grad, T* square_average, T* momentum_buffer) noexcept;
+
+}  // namespace evenkeel
