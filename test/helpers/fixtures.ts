@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type DType, loadState, type Tensor } from '../../lib/index';
+import { type Closeness, expectClose } from './compare';
+import { fill } from './fill';
+
+const FIXTURES = join(__dirname, '..', 'fixtures');
+
+interface RowCase {
+  /** [..., size]: one row per index of the leading dimensions */
+  shape: number[];
+  eps?: number;
+  affine?: boolean;
+}
+
+interface Cases {
+  rnn: { nonlinearities: ('tanh' | 'relu')[]; sizes: [n: number, t: number, i: number, h: number][] };
+  layerNorm: RowCase[];
+  rmsNorm: RowCase[];
+  linear: { shape: number[]; outputSize: number; bias?: boolean }[];
+  mse: { shape: number[] }[];
+  crossEntropy: { shape: [rows: number, classes: number]; offset?: number }[];
+  optimizers: { optimizer: 'SGD' | 'Adam' | 'AdamW' | 'RMSprop'; options: Record<string, unknown> }[];
+  clipNorm: { maxNorm: number; normType: 1 | 2 | 'inf' }[];
+  clipValue: { clipValue: number }[];
+  offsetRows: { shape: [rows: number, size: number]; offset: number }[];
+  reference: { name: string; layerNorm?: 'before' | 'after'; maxNorm?: number }[];
+}
+
+/** The sizes and options that the goldens were made for. */
+export const CASES: Cases = JSON.parse(readFileSync(join(FIXTURES, 'cases.json'), 'utf8'));
+
+/** Title, place in the list and content of each case, for test.each. */
+export function numbered<T>(cases: readonly T[]): [title: string, index: number, content: T][] {
+  return cases.map((content, index) => [JSON.stringify(content), index, content]);
+}
+
+/** The largest relative errors allowed for layers and losses. */
+export const PRECISIONS: { dtype: DType; within: number }[] = [
+  { dtype: 'float64', within: 1e-11 },
+  { dtype: 'float32', within: 1e-5 },
+];
+
+/** The stored results of one fixture file. */
+export class Goldens {
+  readonly #arrays: Record<string, Tensor>;
+
+  /** @param name of the file, without its extension */
+  constructor(name: string) {
+    this.#arrays = loadState(join(FIXTURES, `${name}.safetensors`));
+  }
+
+  get(key: string): Tensor {
+    const array = this.#arrays[key];
+    if (array === undefined) throw new Error(`No golden named ${key}: run fixtures/generate.py.`);
+    return array;
+  }
+
+  /** Fails unless `actual` is close to the golden `key`, whole or, where it was stored so, by its projections. */
+  expect(key: string, actual: Tensor | number, closeness: Closeness): void {
+    if (typeof actual === 'number' || this.#arrays[key] !== undefined) {
+      expectClose(actual, this.get(key), { label: key, ...closeness });
+      return;
+    }
+    const { rows, columns } = project(actual);
+    expectClose(rows, this.get(`${key}#rows`), { label: `${key}#rows`, ...closeness });
+    expectClose(columns, this.get(`${key}#columns`), { label: `${key}#columns`, ...closeness });
+  }
+}
+
+/** A tensor [R, ...] seen as a matrix, times a fixed vector from the right and from the left, in double; the twin of `store` in fixtures/generate.py. */
+function project(tensor: Tensor): { rows: number[]; columns: number[] } {
+  const height = tensor.shape[0] ?? 1;
+  const width = tensor.size / height;
+  const fromRight = projection('projection/columns', width);
+  const fromLeft = projection('projection/rows', height);
+  const rows = new Array<number>(height).fill(0);
+  const columns = new Array<number>(width).fill(0);
+  for (const [k, value] of tensor.data.entries()) {
+    const [i, j] = [Math.floor(k / width), k % width];
+    rows[i] = (rows[i] ?? 0) + value * (fromRight[j] ?? 0);
+    columns[j] = (columns[j] ?? 0) + value * (fromLeft[i] ?? 0);
+  }
+  return { rows, columns };
+}
+
+/** Weights in ±(1, 2): none hides the element that it multiplies. */
+function projection(name: string, count: number): number[] {
+  return Array.from(fill(name, [count]).data, (u) => u + Math.sign(u));
+}

@@ -1,0 +1,92 @@
+// The addon's own checks, which stand between a mistake in TypeScript and a corrupted process.
+import type { NativeAddon } from '../../lib/native/addon';
+import { native } from '../../lib/native/load';
+import { rnnArrays, runRnn } from './helpers';
+
+const addon = native();
+const [n, t, i, h] = [3, 4, 2, 5];
+
+type Call = (...args: unknown[]) => unknown;
+const arrays = () => rnnArrays(n, t, i, h, 'float32');
+const forwardArguments = (a = arrays()): unknown[] => [
+  n, t, i, h, 0, a.input, a.initialState, a.weightIh, a.weightHh, a.biasIh, a.biasHh, a.output,
+];
+
+describe('rnnForward', () => {
+  const call = addon.rnnForward as unknown as Call;
+
+  test.each(forwardArguments().map((argument, index) => [index, argument] as const))('argument %i may be nothing else', (index, good) => {
+    const isArray = ArrayBuffer.isView(good);
+    const wrong = [undefined, 'x', {}, Number.NaN, -1, 1.5, 2 ** 31, new Float64Array(6), new Uint8Array(6), new DataView(new ArrayBuffer(8)), new Float32Array(0)];
+    if (isArray) wrong.push(new Float32Array((good as Float32Array).length + 1), new Float32Array((good as Float32Array).length - 1));
+    for (const bad of wrong) {
+      const args = forwardArguments();
+      args[index] = bad;
+      expect(() => call(...args)).toThrow(expect.objectContaining({ name: 'EvenkeelError', code: expect.stringMatching(/^ERR_(SHAPE|DTYPE|OPTION|STATE)$/) }));
+    }
+    expect(() => call(...forwardArguments())).not.toThrow();
+  });
+
+  test('sizes whose product overflows 64 bits are refused', () => {
+    const big = 2 ** 31 - 1;
+    expect(() => call(big, big, big, 1, ...forwardArguments().slice(4))).toThrow(expect.objectContaining({ code: 'ERR_SHAPE' }));
+  });
+
+  test('a step stride beyond the 32 bits of BLAS is refused', () => {
+    expect(() => call(2, 2 ** 20, 1, 2 ** 12, ...forwardArguments().slice(4))).toThrow('Split the sequences');
+  });
+
+  test('a call with no arguments is refused', () => {
+    for (const [name, value] of Object.entries(addon) as [keyof NativeAddon, Call][]) {
+      if (name === 'getNumThreads' || name === 'runtimeInfo') continue;
+      expect(() => value()).toThrow(expect.objectContaining({ name: 'EvenkeelError' }));
+    }
+  });
+});
+
+test('a transferred buffer is refused, and one that moved inside a larger buffer is read where it is', () => {
+  const a = arrays();
+  structuredClone(a.weightHh.buffer, { transfer: [a.weightHh.buffer as ArrayBuffer] });
+  expect(() => (addon.rnnForward as unknown as Call)(...forwardArguments(a))).toThrow(expect.objectContaining({ code: 'ERR_STATE' }));
+
+  const [plain, shifted] = [arrays(), arrays()];
+  // An odd offset inside a larger buffer: not aligned for any SIMD load.
+  for (const [name, array] of Object.entries(shifted)) {
+    const moved = new Float32Array(new ArrayBuffer(array.byteLength + 12), 12, array.length);
+    moved.set(array);
+    Object.assign(shifted, { [name]: moved });
+  }
+  expect(runRnn(addon, n, t, i, h, shifted).map((array) => [...array])).toEqual(runRnn(addon, n, t, i, h, plain).map((array) => [...array]));
+});
+
+test('arrays over a SharedArrayBuffer work in place', () => {
+  const shared = new Float32Array(new SharedArrayBuffer(12));
+  shared.set([1, -2, 3]);
+  addon.scale(shared, 2);
+  expect([...shared]).toEqual([2, -4, 6]);
+  expect(addon.normTerm(shared, 2)).toBe(56);
+});
+
+test('NaN and infinity are passed on, never hidden', () => {
+  for (const order of [0, 1, 2] as const) {
+    for (const at of [0, 1, 6, 16, 17, 40]) {
+      const values = new Float32Array(41).fill(1);
+      values[at] = Number.NaN;
+      expect(addon.normTerm(values, order)).toBeNaN();
+      values[at] = Number.NEGATIVE_INFINITY;
+      expect(addon.normTerm(values, order)).toBe(Number.POSITIVE_INFINITY);
+    }
+  }
+  for (const nonlinearity of [0, 1]) {
+    const output = new Float64Array(3);
+    const weight = Float64Array.of(1, 0, 1);
+    addon.rnnForward(1, 1, 1, 3, nonlinearity, Float64Array.of(Number.NaN), null, weight, new Float64Array(9), new Float64Array(3), new Float64Array(3), output);
+    expect([...output]).toEqual([Number.NaN, Number.NaN, Number.NaN]);
+  }
+});
+
+test('labels outside the classes are refused before anything is read with them', () => {
+  for (const label of [-1, 3, 2 ** 31 - 1, -(2 ** 31)]) {
+    expect(() => addon.crossEntropy(2, 3, new Float32Array(6), Int32Array.of(0, label), new Float32Array(6))).toThrow('labels[1]: expected a class from 0 to 2');
+  }
+});
