@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { checkPath, checkRegular, rethrow } from './file';
+
+/**
+ * Writes a whole file or nothing: into a temporary file beside the target, synced to disk, then renamed over it. Whoever reads the path sees
+ * the old file or the new one, never a part. After a failure the old one is untouched and nothing is left behind; only a process that is
+ * killed on the way leaves its `.evenkeel-*.tmp`.
+ * A symbolic link stays and its target is replaced; the mode of a file that is there already stays too.
+ * @param contents text (written as UTF-8) or pieces of bytes, written one after another
+ * @throws EvenkeelError ERR_FILE with the reason, ERR_OPTION for a path that is none
+ */
+export function writeFileAtomic(path: string, contents: string | Iterable<Uint8Array>): void {
+  checkPath('path', path);
+  try {
+    const target = linkTarget(path);
+    const replaced = checkReplaceable(target);
+    const chunks = typeof contents === 'string' ? [Buffer.from(contents)] : contents;
+    const temporary = join(dirname(target), `.evenkeel-${randomBytes(8).toString('hex')}.tmp`);
+    try {
+      writeAndSync(temporary, chunks, replaced);
+      renameSync(temporary, target);
+    } catch (cause) {
+      rmSync(temporary, { force: true });
+      throw cause;
+    }
+    syncFolder(dirname(target));
+  } catch (cause) {
+    rethrow('write', path, cause);
+  }
+}
+
+/** The file that writing to `path` is meant for: where its symbolic links lead, even when nothing is there yet. */
+function linkTarget(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    const isDanglingLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink();
+    return isDanglingLink ? linkTarget(resolve(realpathSync(dirname(path)), readlinkSync(path))) : path;
+  }
+}
+
+/** The status of the file to be replaced, if there is one; renaming would replace a device or a write-protected file without asking. */
+function checkReplaceable(target: string): Stats | undefined {
+  const status = statSync(target, { throwIfNoEntry: false });
+  if (status === undefined) return undefined;
+  checkRegular(target, status);
+  closeSync(openSync(target, constants.O_WRONLY));
+  return status;
+}
+
+function writeAndSync(path: string, chunks: Iterable<Uint8Array>, replaced: Stats | undefined): void {
+  const descriptor = openSync(path, 'wx', 0o666);
+  try {
+    if (replaced !== undefined) fchmodSync(descriptor, replaced.mode & 0o777);
+    for (const chunk of chunks) writeAll(descriptor, chunk);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** One system call takes at most 2 GiB and may take less than it is given. */
+const MAX_WRITE = 2 ** 30;
+
+function writeAll(descriptor: number, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length; ) {
+    written += writeSync(descriptor, bytes, written, Math.min(bytes.length - written, MAX_WRITE));
+  }
+}
+
+/** Makes the rename itself survive a power failure. Best effort: the new file is in place either way, and some file systems refuse. */
+function syncFolder(folder: string): void {
+  try {
+    const descriptor = openSync(folder, constants.O_RDONLY);
+    try {
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch {}
+}

@@ -1,0 +1,65 @@
+import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs';
+import { checkString, fail } from '../check';
+import { EvenkeelError } from '../errors';
+
+/** Checks for a path that the operating system can take. */
+export function checkPath(argument: string, value: unknown): string {
+  const path = checkString(argument, value);
+  if (path.includes('\0')) fail('ERR_OPTION', argument, 'a path without NUL characters', path);
+  return path;
+}
+
+/**
+ * Opens a regular file for reading, gives its descriptor and size to `read`, and closes it whatever happens.
+ * @throws EvenkeelError ERR_FILE when the path cannot be read or is a directory, pipe or device
+ */
+export function withFile<T>(path: string, read: (descriptor: number, size: number) => T): T {
+  let descriptor: number | undefined;
+  try {
+    // Without O_NONBLOCK the open itself would wait for ever on a pipe that nobody writes to.
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const status = fstatSync(descriptor);
+    checkRegular(path, status);
+    return read(descriptor, status.size);
+  } catch (cause) {
+    return rethrow('read', path, cause);
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+/** Checks that a path leads to a file proper. */
+export function checkRegular(path: string, status: Stats): void {
+  if (!status.isFile()) fileFault(path, 'a regular file', status.isDirectory() ? 'a directory' : 'a pipe or device');
+}
+
+const MENDS: Partial<Record<string, string>> = {
+  ENOENT: 'There is no such file or folder. Check the path.',
+  ENOTDIR: 'A part of the path is a file, not a folder. Check the path.',
+  EISDIR: 'It is a directory. Name a file in it.',
+  EACCES: 'Permission is denied. Check the owner and mode of the file and its folder.',
+  EPERM: 'Permission is denied. Check the owner and mode of the file and its folder.',
+  EROFS: 'The file system is read-only. Choose another folder.',
+  ENOSPC: 'The disk is full. Free some space or choose another folder.',
+  EDQUOT: 'The disk quota is used up. Free some space or choose another folder.',
+  EMFILE: 'Too many files are open. Close some, or raise the limit with ulimit -n.',
+  ENAMETOOLONG: 'The name is too long. Choose a shorter one.',
+  ELOOP: 'The symbolic links go round in a circle. Mend the links.',
+};
+
+/** Throws what Node's fs threw as an ERR_FILE, the cause kept; any other error passes unchanged. */
+export function rethrow(action: 'read' | 'write', path: string, cause: unknown): never {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  if (cause instanceof EvenkeelError || typeof code !== 'string') throw cause;
+  throw new EvenkeelError('ERR_FILE', `${path}: could not ${action} the file. ${MENDS[code] ?? message}`, { cause });
+}
+
+/** An ERR_FILE for what a file holds. `where` begins with its path; `mend` is a full sentence. */
+export function fileFault(where: string, expected: string, got: string, mend?: string): never {
+  throw new EvenkeelError('ERR_FILE', `${where}: expected ${expected}, got ${got}.${mend === undefined ? '' : ` ${mend}`}`);
+}
+
+/** Text from a file for a message: short and on one line, whatever it contains. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 57)}...` : text);
+}
