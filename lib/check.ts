@@ -10,25 +10,74 @@ export function fail(code: ErrorCode, argument: string, expected: string, got: u
   throw new EvenkeelError(code, `${argument}: expected ${expected}, got ${describe(got)}.${mend === undefined ? '' : ` ${mend}`}`);
 }
 
+/**
+ * Runs `read` on something the caller gave. What its getters or proxy traps throw becomes the cause of an ERR_OPTION.
+ * @param argument how the error names what was read
+ */
+export function readSafely<T>(argument: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof EvenkeelError) throw cause;
+    throw new EvenkeelError('ERR_OPTION', `${argument}: expected something readable, but reading it threw an error (see its cause).`, {
+      cause,
+    });
+  }
+}
+
+/** Whether `value` is an object literal, or made like one, in any realm. */
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
 /** Checks that `value` is a plain options object whose keys are all known. */
 export function checkOptions(where: string, value: unknown, known: readonly string[]): asserts value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) {
-    fail('ERR_OPTION', where, `an options object with ${known.join(', ')}`, value);
+  if (!readSafely(where, () => isPlainObject(value))) fail('ERR_OPTION', where, `an options object with ${known.join(', ')}`, value);
+  for (const key of readSafely(where, () => Object.keys(value as object))) {
+    if (!known.includes(key)) failUnknown(where, key, known);
   }
-  for (const key of Object.keys(value)) {
-    if (known.includes(key)) continue;
-    const nearest = nearestName(key, known);
-    throw new EvenkeelError(
-      'ERR_OPTION',
-      `${where}: unknown option "${key.slice(0, 60)}".${nearest === undefined ? '' : ` Did you mean "${nearest}"?`} Known options: ${known.join(', ')}.`,
-    );
-  }
+}
+
+function failUnknown(where: string, key: string, known: readonly string[]): never {
+  const nearest = nearestName(key, known);
+  throw new EvenkeelError(
+    'ERR_OPTION',
+    `${where}: unknown option "${key.slice(0, 60)}".${nearest === undefined ? '' : ` Did you mean "${nearest}"?`} Known options: ${known.join(', ')}.`,
+  );
+}
+
+/**
+ * Checks an options object as {@link checkOptions} does and reads each known option once, so that a getter cannot change its mind later.
+ * @param defaults for options that are left out or undefined
+ */
+export function readOptions<K extends string>(
+  where: string,
+  value: unknown,
+  known: readonly K[],
+  defaults: Partial<Record<K, unknown>> = {},
+): Partial<Record<K, unknown>> {
+  checkOptions(where, value, known);
+  return readSafely(where, () => {
+    const options: Partial<Record<K, unknown>> = {};
+    for (const key of known) {
+      const given = value[key];
+      options[key] = given === undefined ? defaults[key] : given;
+    }
+    return options;
+  });
 }
 
 /** Checks for an integer in [min, max] and returns it. */
 export function checkInteger(argument: string, value: unknown, min: number, max = Number.MAX_SAFE_INTEGER): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
-    fail('ERR_OPTION', argument, max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`, value);
+    fail(
+      'ERR_OPTION',
+      argument,
+      max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`,
+      value,
+    );
   }
   return value;
 }
@@ -39,6 +88,12 @@ export const MAX_DIMENSION = 2 ** 31 - 1;
 /** Checks for a layer size: an integer from 1 to 2^31 - 1. */
 export function checkSize(argument: string, value: unknown): number {
   return checkInteger(argument, value, 1, MAX_DIMENSION);
+}
+
+/** Checks the number of rows of all sequences together, which BLAS counts in 32-bit integers too. */
+export function checkRowCount(argument: string, rows: number): number {
+  if (rows > MAX_DIMENSION) fail('ERR_SHAPE', argument, `at most ${MAX_DIMENSION} rows in all`, rows, 'Split the batch.');
+  return rows;
 }
 
 export interface Range {

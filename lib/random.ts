@@ -1,4 +1,5 @@
-import { checkInteger } from './check';
+import { randomInt } from 'node:crypto';
+import { checkInteger, fail } from './check';
 
 /**
  * A seeded source of random numbers: the same seed gives the same numbers on every machine, Node version and thread count.
@@ -28,6 +29,11 @@ export class Generator {
       word = Math.imul(word, 0x735a2d97);
       this.#state[i] = word ^ (word >>> 15);
     }
+  }
+
+  /** Whether `value` is a Generator in truth: no proxy of one, and not just something with its prototype. */
+  static isGenerator(value: unknown): value is Generator {
+    return typeof value === 'object' && value !== null && #state in value;
   }
 
   /** 32 random bits, as an integer from 0 to 2^32 - 1. */
@@ -79,8 +85,6 @@ export class Generator {
   }
 }
 
-const LN2 = 0.6931471805599453;
-
 /**
  * Natural logarithm of a positive normal number from exactly rounded operations alone, so that every engine agrees on each bit.
  * x = 2^k · m with m in [√½, √2); ln m = 2·atanh(s), s = (m − 1)/(m + 1), |s| < 0.172, its series cut where a term is below 1e-17.
@@ -96,5 +100,12 @@ function exactLog(x: number): number {
   const square = s * s;
   let series = 0;
   for (let power = 21; power >= 1; power -= 2) series = series * square + 1 / power;
-  return k * LN2 + 2 * s * series;
+  return k * Math.LN2 + 2 * s * series;
+}
+
+/** Checks for a {@link Generator}; for none, makes one from a random seed. */
+export function checkGenerator(argument: string, value: unknown): Generator {
+  if (value === undefined) return new Generator(randomInt(2 ** 48 - 1));
+  if (!Generator.isGenerator(value)) fail('ERR_OPTION', argument, 'a Generator', value, 'Make one with new Generator(seed).');
+  return value;
 }

@@ -1,18 +1,27 @@
-import { checkDType, checkOptions, fail } from './check';
+import { checkDType, fail, readOptions, readSafely } from './check';
 import { EvenkeelError, formatShape } from './errors';
 import { Generator } from './random';
+import { typedArrayKind, typedArrayLength } from './typed-arrays';
 
+/** The element type of a tensor; one layer and its data have one. */
 export type DType = 'float32' | 'float64';
+/** What a tensor keeps its elements in. */
 export type TensorData = Float32Array | Float64Array;
 /** Numbers nested to any depth, as `Tensor.from` takes and `toArray` gives. */
 export type NestedNumbers = number | readonly NestedNumbers[];
 
-/** A dense, row-major, n-dimensional array over a typed array that the caller may share: nothing is copied. */
+/**
+ * A dense, row-major, n-dimensional array over a typed array that the caller may share: nothing is copied.
+ * Its fields never change; its elements may.
+ */
 export class Tensor {
   /** The elements, last dimension fastest. */
   readonly data: TensorData;
   readonly shape: readonly number[];
   readonly dtype: DType;
+  /** The number of elements. */
+  readonly size: number;
+  readonly #brand = true;
 
   /**
    * Wraps `data` without copying.
@@ -22,12 +31,20 @@ export class Tensor {
    */
   constructor(data: TensorData, shape: readonly number[]) {
     this.dtype = dtypeOf(data);
-    const size = elementCount(shape);
-    if (size !== data.length) {
-      throw new EvenkeelError('ERR_SHAPE', `shape: ${formatShape(shape)} needs ${size} elements, but data has ${data.length}.`);
-    }
     this.data = data;
-    this.shape = Object.freeze([...shape]);
+    this.shape = Object.freeze(readShape(shape));
+    this.size = elementCount(this.shape);
+    const length = typedArrayLength(data);
+    if (this.size !== length) {
+      throw new EvenkeelError('ERR_SHAPE', `shape: ${formatShape(this.shape)} needs ${this.size} elements, but data has ${length}.`);
+    }
+    // Frozen, so that what was checked once stays true.
+    Object.freeze(this);
+  }
+
+  /** Whether `value` is a Tensor in truth: no proxy of one, and not just something with its prototype. */
+  static isTensor(value: unknown): value is Tensor {
+    return typeof value === 'object' && value !== null && #brand in value;
   }
 
   /**
@@ -36,28 +53,20 @@ export class Tensor {
    * @throws EvenkeelError ERR_SHAPE when the nesting is uneven, ERR_OPTION for anything that is not a number
    */
   static from(numbers: NestedNumbers, options: { dtype?: DType } = {}): Tensor {
-    checkOptions('Tensor.from options', options, ['dtype']);
-    const shape = nestedShape(numbers);
-    const data = allocate(checkDType('dtype', options.dtype ?? 'float32'), elementCount(shape));
-    let next = 0;
-    const copy = (value: NestedNumbers, axis: number): void => {
-      if (axis === shape.length) {
-        if (typeof value !== 'number') fail('ERR_OPTION', `numbers, element ${next}`, 'a number', value);
-        data[next++] = value;
-      } else if (!Array.isArray(value) || value.length !== shape[axis]) {
-        fail('ERR_SHAPE', `numbers, dimension ${axis}`, `arrays of length ${shape[axis]} throughout`, value);
-      } else {
-        for (const child of value) copy(child, axis + 1);
-      }
-    };
-    copy(numbers, 0);
-    return new Tensor(data, shape);
+    const { dtype = 'float32' } = readOptions('Tensor.from options', options, ['dtype']);
+    return readSafely('numbers', () => {
+      const shape = nestedShape(numbers);
+      const data = allocate(checkDType('dtype', dtype), elementCount(shape));
+      copyNested(numbers, shape, data);
+      return new Tensor(data, shape);
+    });
   }
 
   /** A tensor of zeros; `dtype` defaults to `'float32'`. */
   static zeros(shape: readonly number[], options: { dtype?: DType } = {}): Tensor {
-    checkOptions('Tensor.zeros options', options, ['dtype']);
-    return new Tensor(allocate(checkDType('dtype', options.dtype ?? 'float32'), elementCount(shape)), shape);
+    const { dtype = 'float32' } = readOptions('Tensor.zeros options', options, ['dtype']);
+    const sizes = readShape(shape);
+    return new Tensor(allocate(checkDType('dtype', dtype), elementCount(sizes)), sizes);
   }
 
   /**
@@ -66,18 +75,11 @@ export class Tensor {
    * @param options.dtype defaults to `'float32'`; the float32 numbers are the rounded float64 ones
    */
   static randn(shape: readonly number[], options: { generator: Generator; dtype?: DType }): Tensor {
-    checkOptions('Tensor.randn options', options, ['generator', 'dtype']);
-    if (!(options.generator instanceof Generator)) {
-      fail('ERR_OPTION', 'generator', 'a Generator', options.generator, 'Make one with new Generator(seed).');
-    }
-    const tensor = Tensor.zeros(shape, { dtype: options.dtype ?? 'float32' });
-    for (let i = 0; i < tensor.data.length; i++) tensor.data[i] = options.generator.normal();
+    const { generator, dtype = 'float32' } = readOptions('Tensor.randn options', options, ['generator', 'dtype']);
+    if (!Generator.isGenerator(generator)) fail('ERR_OPTION', 'generator', 'a Generator', generator, 'Make one with new Generator(seed).');
+    const tensor = Tensor.zeros(shape, { dtype: checkDType('dtype', dtype) });
+    for (let i = 0; i < tensor.size; i++) tensor.data[i] = generator.normal();
     return tensor;
-  }
-
-  /** The number of elements. */
-  get size(): number {
-    return this.data.length;
   }
 
   /** A copy as nested arrays; a scalar gives a number. */
@@ -94,10 +96,10 @@ export class Tensor {
    * @throws EvenkeelError ERR_STATE
    */
   checkAttached(argument: string): void {
-    if (this.data.length !== elementCount(this.shape)) {
+    if (typedArrayLength(this.data) !== this.size) {
       throw new EvenkeelError(
         'ERR_STATE',
-        `${argument}: expected the ${elementCount(this.shape)} elements of its shape ${formatShape(this.shape)}, but its buffer now holds ${this.data.length}. ` +
+        `${argument}: expected the ${this.size} elements of its shape ${formatShape(this.shape)}, but its buffer now holds ${typedArrayLength(this.data)}. ` +
           'Was it transferred to a worker? Give each thread its own copy, or use a SharedArrayBuffer.',
       );
     }
@@ -116,39 +118,67 @@ export function allocate(dtype: DType, length: number): TensorData {
 
 /** The product of a shape's sizes, each of which must be a whole number of at least 0. */
 export function elementCount(shape: readonly number[]): number {
-  if (!Array.isArray(shape)) fail('ERR_SHAPE', 'shape', 'an array of sizes', shape);
   let count = 1;
-  for (const [axis, size] of shape.entries()) {
-    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) fail('ERR_SHAPE', `shape[${axis}]`, 'a whole number of at least 0', size);
+  for (let axis = 0; axis < shape.length; axis++) {
+    const size = shape[axis];
+    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
+      fail('ERR_SHAPE', `shape[${axis}]`, 'a whole number of at least 0', size);
+    }
     count *= size;
   }
-  if (!Number.isSafeInteger(count)) fail('ERR_SHAPE', 'shape', 'at most 2^53 - 1 elements', `${formatShape(shape)}`);
+  if (!Number.isSafeInteger(count)) fail('ERR_SHAPE', 'shape', 'at most 2^53 - 1 elements', formatShape(shape));
   return count;
 }
 
+const MAX_RANK = 32;
+
+/** A copy of the caller's shape: an array whose sizes are still to be checked. */
+function readShape(shape: unknown): number[] {
+  const sizes = readSafely('shape', () => (Array.isArray(shape) && shape.length <= MAX_RANK ? Array.from<number>(shape) : undefined));
+  if (sizes === undefined) fail('ERR_SHAPE', 'shape', `an array of at most ${MAX_RANK} sizes`, shape);
+  return sizes;
+}
+
 function dtypeOf(data: unknown): DType {
-  // Compared by brand, not by instanceof: arrays from another realm (vm contexts, test runners) are as good.
-  const brand = ArrayBuffer.isView(data) ? Object.prototype.toString.call(data) : '';
-  if (brand === '[object Float32Array]') return 'float32';
-  if (brand === '[object Float64Array]') return 'float64';
+  const kind = typedArrayKind(data);
+  if (kind === 'Float32Array') return 'float32';
+  if (kind === 'Float64Array') return 'float64';
   return fail('ERR_DTYPE', 'data', 'a Float32Array or Float64Array', data, 'For nested arrays use Tensor.from.');
 }
 
 function nestedShape(numbers: NestedNumbers): number[] {
   const shape: number[] = [];
   for (let level: unknown = numbers; Array.isArray(level); level = level[0]) {
-    if (shape.length === 32) fail('ERR_SHAPE', 'numbers', 'at most 32 dimensions', numbers);
+    if (shape.length === MAX_RANK) fail('ERR_SHAPE', 'numbers', `at most ${MAX_RANK} dimensions`, numbers);
     shape.push(level.length);
   }
   return shape;
 }
 
+function copyNested(numbers: NestedNumbers, shape: readonly number[], data: TensorData): void {
+  let next = 0;
+  const copy = (value: NestedNumbers, axis: number): void => {
+    if (axis === shape.length) {
+      if (typeof value !== 'number') fail('ERR_OPTION', `numbers, element ${next}`, 'a number', value);
+      data[next++] = value;
+    } else if (!Array.isArray(value) || value.length !== shape[axis]) {
+      fail('ERR_SHAPE', `numbers, dimension ${axis}`, `arrays of length ${shape[axis]} throughout`, value);
+    } else {
+      for (let i = 0; i < value.length; i++) copy(value[i], axis + 1);
+    }
+  };
+  copy(numbers, 0);
+}
+
 /** Checks for a {@link Tensor}, optionally of one dtype and shape. In `shape`, a string stands for any size and is printed as its name. */
 export function checkTensor(argument: string, value: unknown, dtype?: DType, shape?: readonly (number | string)[]): Tensor {
-  if (!(value instanceof Tensor)) fail('ERR_OPTION', argument, 'a Tensor', value, 'Wrap a typed array with new Tensor(data, shape).');
-  value.checkAttached(argument);
+  if (!Tensor.isTensor(value)) fail('ERR_OPTION', argument, 'a Tensor', value, 'Wrap a typed array with new Tensor(data, shape).');
+  Tensor.prototype.checkAttached.call(value, argument);
   if (dtype !== undefined && value.dtype !== dtype) {
-    throw new EvenkeelError('ERR_DTYPE', `${argument}: expected a ${dtype} tensor, got ${value.dtype}. Give the layer and its data one dtype.`);
+    throw new EvenkeelError(
+      'ERR_DTYPE',
+      `${argument}: expected a ${dtype} tensor, got ${value.dtype}. Give the layer and its data one dtype.`,
+    );
   }
   if (shape !== undefined && !matches(value.shape, shape)) {
     throw new EvenkeelError('ERR_SHAPE', `${argument}: expected shape ${formatShape(shape)}, got ${formatShape(value.shape)}.`);
@@ -157,6 +187,11 @@ export function checkTensor(argument: string, value: unknown, dtype?: DType, sha
 }
 
 function matches(actual: readonly number[], wanted: readonly (number | string)[]): boolean {
-  // A named dimension takes any size but zero: no layer computes on nothing.
-  return actual.length === wanted.length && wanted.every((size, axis) => (typeof size === 'string' ? (actual[axis] ?? 0) > 0 : size === actual[axis]));
+  if (actual.length !== wanted.length) return false;
+  for (let axis = 0; axis < wanted.length; axis++) {
+    const size = wanted[axis];
+    // A named dimension takes any size but zero: no layer computes on nothing.
+    if (typeof size === 'string' ? actual[axis] === 0 : size !== actual[axis]) return false;
+  }
+  return true;
 }

@@ -3,12 +3,7 @@ import { EvenkeelError, formatShape } from '../errors';
 import { Generator } from '../random';
 import { allocate, checkTensor, Tensor } from '../tensor';
 
-/** One step's worth of samples; the first dimension of both counts them. */
-export interface Batch {
-  input: Tensor;
-  target: Tensor;
-}
-
+/** Options of makeBatches. */
 export interface BatchOptions {
   /** samples per batch; the last batch of an epoch has what is left */
   batchSize: number;
@@ -17,13 +12,13 @@ export interface BatchOptions {
 }
 
 /**
- * Shuffled mini-batches. Each iteration is one epoch with a new order, so `fit` can go through the same batches as often as it likes; each
+ * Shuffled mini-batches for fit; the first dimension of a batch's input and target counts its samples. Each iteration is one epoch with a new order, so `fit` can go through the same batches as often as it likes; each
  * batch has arrays of its own, which nothing overwrites later.
  * @param inputs [count, …]
  * @param targets [count, …]
  * @throws EvenkeelError ERR_SHAPE when the counts differ or are zero; ERR_OPTION
  */
-export function makeBatches(inputs: Tensor, targets: Tensor, options: BatchOptions): Iterable<Batch> {
+export function makeBatches(inputs: Tensor, targets: Tensor, options: BatchOptions): Iterable<{ input: Tensor; target: Tensor }> {
   const count = checkTensor('inputs', inputs).shape[0] ?? 0;
   if (count === 0) throw new EvenkeelError('ERR_SHAPE', `inputs: expected at least one sample, got shape ${formatShape(inputs.shape)}.`);
   if (checkTensor('targets', targets).shape[0] !== count) {

@@ -23,6 +23,7 @@ export interface SeriesFile extends Series {
   ignored: string[];
 }
 
+/** Options of readSeries. */
 export interface ReadSeriesOptions {
   /** which columns to use, in this order; without it all columns of numbers, in the file's order */
   columns?: readonly string[];

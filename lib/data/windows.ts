@@ -10,6 +10,7 @@ export interface RowRange {
   end: number;
 }
 
+/** The rows of the three parts of a series, earliest first. */
 export interface Split {
   train: RowRange;
   validation: RowRange;
@@ -48,6 +49,7 @@ function fits({ train, validation, test }: Split, window: number): boolean {
   return train.end > window && validation.end > validation.begin && test.end > test.begin;
 }
 
+/** A series in units of its standard deviation, and what it takes to go back. */
 export interface StandardizedSeries {
   /** the series with (value − mean) / std in place of each value */
   series: Series;
@@ -119,6 +121,7 @@ export interface Windows {
   firstRow: number;
 }
 
+/** Options of makeWindows. */
 export interface WindowOptions {
   /** time steps per window */
   window: number;

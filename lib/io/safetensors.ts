@@ -21,7 +21,7 @@ const DTYPES = new Map<string, DType>([
 
 /**
  * Writes tensors to a safetensors file (https://huggingface.co/docs/safetensors), byte for byte as Python's safetensors writes them.
- * The file appears whole or not at all, see {@link writeFileAtomic}.
+ * The file appears whole or not at all, see writeFileAtomic.
  * @param path the file to write or replace
  * @param state tensors by name, such as a layer's state dict
  * @throws EvenkeelError ERR_OPTION for a state that is no record of tensors, ERR_STATE for a tensor whose buffer was transferred away,

@@ -11,34 +11,102 @@ type Optional = TensorData | null;
 export interface NativeAddon {
   /** output: [N, T, H] */
   rnnForward(
-    n: number, t: number, i: number, h: number, nonlinearity: number,
-    input: TensorData, initialState: Optional, weightIh: TensorData, weightHh: TensorData, biasIh: TensorData, biasHh: TensorData, output: TensorData,
+    n: number,
+    t: number,
+    i: number,
+    h: number,
+    nonlinearity: number,
+    input: TensorData,
+    initialState: Optional,
+    weightIh: TensorData,
+    weightHh: TensorData,
+    biasIh: TensorData,
+    biasHh: TensorData,
+    output: TensorData,
   ): void;
   rnnBackward(
-    n: number, t: number, i: number, h: number, nonlinearity: number,
-    input: TensorData, initialState: Optional, weightIh: TensorData, weightHh: TensorData, output: TensorData, gradOutput: TensorData,
-    gradInput: TensorData, gradInitialState: TensorData,
-    gradWeightIh: TensorData, gradWeightHh: TensorData, gradBiasIh: TensorData, gradBiasHh: TensorData,
+    n: number,
+    t: number,
+    i: number,
+    h: number,
+    nonlinearity: number,
+    input: TensorData,
+    initialState: Optional,
+    weightIh: TensorData,
+    weightHh: TensorData,
+    output: TensorData,
+    gradOutput: TensorData,
+    gradInput: TensorData,
+    gradInitialState: TensorData,
+    gradWeightIh: TensorData,
+    gradWeightHh: TensorData,
+    gradBiasIh: TensorData,
+    gradBiasHh: TensorData,
   ): void;
 
   /** statistics: [3, R], what backward needs of each row: mean, the part of the mean below the element type's precision, 1/σ */
-  layerNormForward(rows: number, size: number, eps: number, input: TensorData, weight: Optional, bias: Optional, output: TensorData, statistics: TensorData): void;
+  layerNormForward(
+    rows: number,
+    size: number,
+    eps: number,
+    input: TensorData,
+    weight: Optional,
+    bias: Optional,
+    output: TensorData,
+    statistics: TensorData,
+  ): void;
   layerNormBackward(
-    rows: number, size: number, input: TensorData, weight: Optional, statistics: TensorData, gradOutput: TensorData,
-    gradInput: TensorData, gradWeight: Optional, gradBias: Optional,
+    rows: number,
+    size: number,
+    input: TensorData,
+    weight: Optional,
+    statistics: TensorData,
+    gradOutput: TensorData,
+    gradInput: TensorData,
+    gradWeight: Optional,
+    gradBias: Optional,
   ): void;
 
   /** statistics: [R], the reciprocal root mean square of each row */
-  rmsNormForward(rows: number, size: number, eps: number, input: TensorData, weight: TensorData, output: TensorData, statistics: TensorData): void;
+  rmsNormForward(
+    rows: number,
+    size: number,
+    eps: number,
+    input: TensorData,
+    weight: TensorData,
+    output: TensorData,
+    statistics: TensorData,
+  ): void;
   rmsNormBackward(
-    rows: number, size: number, input: TensorData, weight: TensorData, statistics: TensorData, gradOutput: TensorData,
-    gradInput: TensorData, gradWeight: TensorData,
+    rows: number,
+    size: number,
+    input: TensorData,
+    weight: TensorData,
+    statistics: TensorData,
+    gradOutput: TensorData,
+    gradInput: TensorData,
+    gradWeight: TensorData,
   ): void;
 
-  linearForward(rows: number, inputSize: number, outputSize: number, input: TensorData, weight: TensorData, bias: Optional, output: TensorData): void;
+  linearForward(
+    rows: number,
+    inputSize: number,
+    outputSize: number,
+    input: TensorData,
+    weight: TensorData,
+    bias: Optional,
+    output: TensorData,
+  ): void;
   linearBackward(
-    rows: number, inputSize: number, outputSize: number, input: TensorData, weight: TensorData, gradOutput: TensorData,
-    gradInput: TensorData, gradWeight: TensorData, gradBias: Optional,
+    rows: number,
+    inputSize: number,
+    outputSize: number,
+    input: TensorData,
+    weight: TensorData,
+    gradOutput: TensorData,
+    gradInput: TensorData,
+    gradWeight: TensorData,
+    gradBias: Optional,
   ): void;
 
   /** mean((output − target)²), and its gradient into `grad` */
@@ -54,17 +122,39 @@ export interface NativeAddon {
   clamp(values: TensorData, limit: number): void;
 
   sgdStep(
-    value: TensorData, grad: TensorData, momentumBuffer: Optional,
-    learningRate: number, momentum: number, nesterov: boolean, weightDecay: number, firstStep: boolean,
+    value: TensorData,
+    grad: TensorData,
+    momentumBuffer: Optional,
+    learningRate: number,
+    momentum: number,
+    nesterov: boolean,
+    weightDecay: number,
+    firstStep: boolean,
   ): void;
   /** decoupled: AdamW's weight decay instead of Adam's; step counts from 1 */
   adamStep(
-    value: TensorData, grad: TensorData, firstMoment: TensorData, secondMoment: TensorData,
-    learningRate: number, beta1: number, beta2: number, eps: number, weightDecay: number, decoupled: boolean, step: number,
+    value: TensorData,
+    grad: TensorData,
+    firstMoment: TensorData,
+    secondMoment: TensorData,
+    learningRate: number,
+    beta1: number,
+    beta2: number,
+    eps: number,
+    weightDecay: number,
+    decoupled: boolean,
+    step: number,
   ): void;
   rmspropStep(
-    value: TensorData, grad: TensorData, squareAverage: TensorData, momentumBuffer: Optional,
-    learningRate: number, alpha: number, eps: number, weightDecay: number, momentum: number,
+    value: TensorData,
+    grad: TensorData,
+    squareAverage: TensorData,
+    momentumBuffer: Optional,
+    learningRate: number,
+    alpha: number,
+    eps: number,
+    weightDecay: number,
+    momentum: number,
   ): void;
 
   setNumThreads(count: number): void;

@@ -32,8 +32,8 @@ int64_t Arguments::integer(size_t index, const char* name, int64_t min, int64_t 
   const double value = number(index, name);
   if (!(value >= static_cast<double>(min) && value <= static_cast<double>(max)) || value != std::floor(value)) {
     fail(env(), "ERR_SHAPE",
-         std::string(name) + ": expected an integer from " + std::to_string(min) + " to " + std::to_string(max) + ", got " + std::to_string(value) +
-             ".");
+         std::string(name) + ": expected an integer from " + std::to_string(min) + " to " + std::to_string(max) + ", got " +
+             std::to_string(value) + ".");
   }
   return static_cast<int64_t>(value);
 }

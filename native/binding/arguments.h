@@ -14,8 +14,9 @@ namespace evenkeel::binding {
 // Throws a JavaScript Error with a `code`; the TypeScript side makes an EvenkeelError of it.
 [[noreturn]] void fail(Napi::Env env, const char* code, const std::string& message);
 
-// The arguments of one call. TypeScript has validated them; here is checked again, at each call, whatever could corrupt memory: kinds, sizes
-// and lengths, since a caller may have transferred or resized a buffer meanwhile. The argument names are those of lib/native/addon.ts.
+// The arguments of one call. TypeScript has validated them; here is checked again, at each call, whatever could corrupt memory: kinds,
+// sizes and lengths, since a caller may have transferred or resized a buffer meanwhile. The argument names are those of
+// lib/native/addon.ts.
 class Arguments {
  public:
   explicit Arguments(const Napi::CallbackInfo& info) : info_(info) {}
@@ -80,7 +81,8 @@ Napi::Value entry(const Napi::CallbackInfo& info) {
     const FlushDenormals flush;
     return Function(Arguments(info));
   } catch (const std::bad_alloc&) {
-    fail(info.Env(), "ERR_MEMORY", "The native code could not allocate the scratch memory of this call. Use a smaller batch or a shorter sequence.");
+    fail(info.Env(), "ERR_MEMORY",
+         "The native code could not allocate the scratch memory of this call. Use a smaller batch or a shorter sequence.");
   }
 }
 

@@ -102,7 +102,8 @@ Napi::Value rms_norm_forward_call(const Arguments& arguments) {
     const size_t size = arguments.size(1, "size");
     const size_t count = arguments.product({rows, size});
     rms_norm_forward(rows, size, static_cast<T>(arguments.number(2, "eps")), arguments.array<T>(3, "input", count),
-                     arguments.array<T>(4, "weight", size), arguments.array<T>(5, "output", count), arguments.array<T>(6, "statistics", rows));
+                     arguments.array<T>(4, "weight", size), arguments.array<T>(5, "output", count),
+                     arguments.array<T>(6, "statistics", rows));
   });
   return arguments.env().Undefined();
 }

@@ -33,8 +33,8 @@ int threads_from_environment(const char* text) {
   char* end = nullptr;
   const long count = std::strtol(text, &end, 10);
   if (end == text || *end != '\0' || count < 1 || count > thread_pool::kMaxThreads) {
-    throw std::invalid_argument("EVENKEEL_NUM_THREADS: expected an integer from 1 to " + std::to_string(thread_pool::kMaxThreads) + ", got \"" +
-                                std::string(text).substr(0, 40) + "\".");
+    throw std::invalid_argument("EVENKEEL_NUM_THREADS: expected an integer from 1 to " + std::to_string(thread_pool::kMaxThreads) +
+                                ", got \"" + std::string(text).substr(0, 40) + "\".");
   }
   return static_cast<int>(count);
 }

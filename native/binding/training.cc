@@ -12,7 +12,8 @@ Napi::Value mean_squared_error_call(const Arguments& arguments) {
   const double loss = with_element_type(arguments, 0, "output", [&](auto zero) {
     using T = decltype(zero);
     const size_t count = arguments.length(0, "output");
-    if (count == 0) fail(arguments.env(), "ERR_STATE", "output: expected at least one element. Was its buffer transferred to another thread?");
+    if (count == 0)
+      fail(arguments.env(), "ERR_STATE", "output: expected at least one element. Was its buffer transferred to another thread?");
     return mean_squared_error(count, arguments.array<T>(0, "output", count), arguments.array<T>(1, "target", count),
                               arguments.array<T>(2, "grad", count));
   });
@@ -23,8 +24,9 @@ const int32_t* checked_labels(const Arguments& arguments, size_t index, size_t r
   const int32_t* labels = arguments.array<int32_t>(index, "labels", rows);
   for (size_t row = 0; row < rows; ++row) {
     if (labels[row] < 0 || static_cast<size_t>(labels[row]) >= classes) {
-      fail(arguments.env(), "ERR_OPTION", "labels[" + std::to_string(row) + "]: expected a class from 0 to " + std::to_string(classes - 1) + ", got " +
-                                              std::to_string(labels[row]) + ".");
+      fail(arguments.env(), "ERR_OPTION",
+           "labels[" + std::to_string(row) + "]: expected a class from 0 to " + std::to_string(classes - 1) + ", got " +
+               std::to_string(labels[row]) + ".");
     }
   }
   return labels;

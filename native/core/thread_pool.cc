@@ -86,7 +86,8 @@ class Pool {
   }
 
   void take_tasks() noexcept {
-    for (size_t index = next_.fetch_add(1, std::memory_order_relaxed); index < count_; index = next_.fetch_add(1, std::memory_order_relaxed)) {
+    for (size_t index = next_.fetch_add(1, std::memory_order_relaxed); index < count_;
+         index = next_.fetch_add(1, std::memory_order_relaxed)) {
       task_(context_, index);
     }
   }

@@ -67,8 +67,8 @@ void elman_backward_rows(size_t rows, size_t size, size_t stride, const T* state
 }
 
 template <typename T>
-void elman_forward(Nonlinearity nonlinearity, size_t rows, size_t size, size_t stride, const T* projected, const T* recurrent, const T* bias,
-                   T* state) {
+void elman_forward(Nonlinearity nonlinearity, size_t rows, size_t size, size_t stride, const T* projected, const T* recurrent,
+                   const T* bias, T* state) {
   const auto run = nonlinearity == Nonlinearity::kTanh ? elman_forward_rows<Tanh, T> : elman_forward_rows<Relu, T>;
   run(rows, size, stride, projected, recurrent, bias, state);
 }

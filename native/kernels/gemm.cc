@@ -10,10 +10,11 @@ namespace {
 int to_blas(size_t size) noexcept { return static_cast<int>(size); }
 
 template <typename T>
-void gemm(CBLAS_TRANSPOSE transpose_a, CBLAS_TRANSPOSE transpose_b, size_t m, size_t n, size_t k, const T* a, size_t lda, const T* b, size_t ldb,
-          T beta, T* c, size_t ldc) noexcept {
+void gemm(CBLAS_TRANSPOSE transpose_a, CBLAS_TRANSPOSE transpose_b, size_t m, size_t n, size_t k, const T* a, size_t lda, const T* b,
+          size_t ldb, T beta, T* c, size_t ldc) noexcept {
   const auto call = [&](auto* blas) {
-    blas(CblasRowMajor, transpose_a, transpose_b, to_blas(m), to_blas(n), to_blas(k), T{1}, a, to_blas(lda), b, to_blas(ldb), beta, c, to_blas(ldc));
+    blas(CblasRowMajor, transpose_a, transpose_b, to_blas(m), to_blas(n), to_blas(k), T{1}, a, to_blas(lda), b, to_blas(ldb), beta, c,
+         to_blas(ldc));
   };
   if constexpr (sizeof(T) == sizeof(float)) {
     call(cblas_sgemm);
@@ -49,7 +50,7 @@ std::string description() {
   return config.substr(0, second) + " " + openblas_get_corename();
 }
 
-#define EVENKEEL_INSTANTIATE(T)                                                                                           \
+#define EVENKEEL_INSTANTIATE(T)                                                                                          \
   template void multiply_transposed(size_t, size_t, size_t, const T*, size_t, const T*, size_t, T, T*, size_t) noexcept; \
   template void multiply(size_t, size_t, size_t, const T*, size_t, const T*, size_t, T, T*, size_t) noexcept;            \
   template void transposed_multiply(size_t, size_t, size_t, const T*, size_t, const T*, size_t, T, T*, size_t) noexcept;

@@ -1,10 +1,11 @@
 // The three functions of Highway's run-time dispatch that live in its library, which Debian does not ship in static form. They also
 // give tests their say: EVENKEEL_SIMD forces one target.
+#include <strings.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <string>
-#include <strings.h>
 
 #include "hwy/highway.h"
 #include "kernels/kernels.h"
@@ -64,7 +65,8 @@ const Target& choose_target() {
     names += names.empty() ? "" : ", ";
     names += target->name;
   }
-  throw std::invalid_argument(std::string("EVENKEEL_SIMD: expected one of ") + names + ", got \"" + std::string(forced).substr(0, 40) + "\".");
+  throw std::invalid_argument(std::string("EVENKEEL_SIMD: expected one of ") + names + ", got \"" + std::string(forced).substr(0, 40) +
+                              "\".");
 }
 
 const Target& chosen_target() {

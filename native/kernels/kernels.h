@@ -28,23 +28,24 @@ template <typename T>
 struct Kernels {
   // --- Elman cell (cells/elman.cc): state = φ(projected + recurrent + bias) -----------------------------------------
   // projected, state: [rows, size] with stride; recurrent: [rows, size] packed, or null at a zero state; bias: [size]
-  void (*elman_forward)(Nonlinearity nonlinearity, size_t rows, size_t size, size_t stride, const T* projected, const T* recurrent, const T* bias,
-                        T* state);
+  void (*elman_forward)(Nonlinearity nonlinearity, size_t rows, size_t size, size_t stride, const T* projected, const T* recurrent,
+                        const T* bias, T* state);
   // dpreactivation = (dstate + dcarry) ⊙ φ'(preactivation); tanh' = 1 − state², relu' = state > 0
   // state, dstate, dpreactivation: [rows, size] with stride; dcarry: [rows, size] packed, or null at the last step
-  void (*elman_backward)(Nonlinearity nonlinearity, size_t rows, size_t size, size_t stride, const T* state, const T* dstate, const T* dcarry,
-                         T* dpreactivation);
+  void (*elman_backward)(Nonlinearity nonlinearity, size_t rows, size_t size, size_t stride, const T* state, const T* dstate,
+                         const T* dcarry, T* dpreactivation);
 
   // --- Normalisation (layers/normalization.cc); all rows packed -----------------------------------------------------
   // mean, residual, rstd: [rows], kept for backward. The row's mean is mean + residual: one T alone cannot hold it when the rows have a
   // large offset. weight, bias: [size] or null for ones and zeros
-  void (*layer_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output, T* mean, T* residual,
-                             T* rstd);
+  void (*layer_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output, T* mean,
+                             T* residual, T* rstd);
   // dweight, dbias: [size], added to, or both null
   void (*layer_norm_backward)(size_t rows, size_t size, const T* input, const T* weight, const T* mean, const T* residual, const T* rstd,
                               const T* doutput, T* dinput, T* dweight, T* dbias);
   void (*rms_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, T* output, T* rstd);
-  void (*rms_norm_backward)(size_t rows, size_t size, const T* input, const T* weight, const T* rstd, const T* doutput, T* dinput, T* dweight);
+  void (*rms_norm_backward)(size_t rows, size_t size, const T* input, const T* weight, const T* rstd, const T* doutput, T* dinput,
+                            T* dweight);
 
   // --- Pointwise and sums -------------------------------------------------------------------------------------------
   // output[r, :] = values; the start of a product that is added to a bias

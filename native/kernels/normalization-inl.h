@@ -18,8 +18,8 @@ struct RowMoments {
   T mean, residual, rstd;
 };
 
-// μ = mean(a), r = 1/√(var(a) + ε): a first pass for a rounded mean m, a second for the moments of a − m, which are exact where a is near m:
-// residual = mean(a − m), var = mean((a − m)²) − residual² (the corrected two-pass algorithm of Chan, Golub, LeVeque 1983).
+// μ = mean(a), r = 1/√(var(a) + ε): a first pass for a rounded mean m, a second for the moments of a − m, which are exact where a is near
+// m: residual = mean(a − m), var = mean((a − m)²) − residual² (the corrected two-pass algorithm of Chan, Golub, LeVeque 1983).
 template <typename T>
 HWY_INLINE RowMoments<T> row_moments(size_t size, T eps, const T* row) {
   const hn::ScalableTag<T> d;

@@ -107,7 +107,8 @@ double cross_entropy(size_t rows, size_t classes, T factor, const T* logits, con
     for_each_vector(d, classes, [&](size_t i, auto memory) HWY_ATTR {
       memory.store(d, hn::Exp(d, hn::Sub(memory.load(d, logits + i), hn::Set(d, largest))), grad + i);
     });
-    const double total = sum_in_double(classes, [&](auto wide, size_t i, auto memory) HWY_ATTR { return load_double(wide, memory, grad + i); });
+    const double total =
+        sum_in_double(classes, [&](auto wide, size_t i, auto memory) HWY_ATTR { return load_double(wide, memory, grad + i); });
     const size_t label = static_cast<size_t>(labels[r]);
     loss += std::log(total) - (static_cast<double>(logits[label]) - static_cast<double>(largest));
     scale(classes, static_cast<T>(static_cast<double>(factor) / total), grad);

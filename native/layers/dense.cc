@@ -28,8 +28,8 @@ void accumulate_in_weight_rows(size_t rows, size_t in, size_t out, const T* dout
   parallel_ranges(out, kWeightRowsPerProduct, [&](size_t begin, size_t end) {
     for (size_t row = 0; row < rows; row += kMaxRowsPerCall) {
       const size_t count = std::min(kMaxRowsPerCall, rows - row);
-      gemm::transposed_multiply(end - begin, in, count, doutput + row * ld_doutput + begin, ld_doutput, input + row * ld_input, ld_input, T{1},
-                                dweight + begin * in, in);
+      gemm::transposed_multiply(end - begin, in, count, doutput + row * ld_doutput + begin, ld_doutput, input + row * ld_input, ld_input,
+                                T{1}, dweight + begin * in, in);
     }
   });
 }
@@ -80,14 +80,15 @@ void accumulate_weight_gradient(size_t rows, size_t in, size_t out, const T* dou
 template <typename T>
 void accumulate_column_sums(size_t rows, size_t size, const T* input, T* sums) {
   accumulate_over_rows(
-      rows, size, [&](size_t begin, size_t end, T* partial) { kernels<T>().add_rows(end - begin, size, input + begin * size, partial); }, sums);
+      rows, size, [&](size_t begin, size_t end, T* partial) { kernels<T>().add_rows(end - begin, size, input + begin * size, partial); },
+      sums);
 }
 
-#define EVENKEEL_INSTANTIATE(T)                                                                                           \
-  template void project(size_t, size_t, size_t, const T*, const T*, T*) noexcept;                                         \
-  template void project_with_bias(size_t, size_t, size_t, const T*, const T*, const T*, T*) noexcept;                     \
-  template void project_backward(size_t, size_t, size_t, const T*, const T*, T*) noexcept;                                \
-  template void accumulate_weight_gradient(size_t, size_t, size_t, const T*, size_t, const T*, size_t, T*);               \
+#define EVENKEEL_INSTANTIATE(T)                                                                             \
+  template void project(size_t, size_t, size_t, const T*, const T*, T*) noexcept;                           \
+  template void project_with_bias(size_t, size_t, size_t, const T*, const T*, const T*, T*) noexcept;       \
+  template void project_backward(size_t, size_t, size_t, const T*, const T*, T*) noexcept;                  \
+  template void accumulate_weight_gradient(size_t, size_t, size_t, const T*, size_t, const T*, size_t, T*); \
   template void accumulate_column_sums(size_t, size_t, const T*, T*);
 EVENKEEL_INSTANTIATE(float)
 EVENKEEL_INSTANTIATE(double)

@@ -14,14 +14,15 @@ void linear_forward(size_t rows, size_t in, size_t out, const T* input, const T*
 }
 
 template <typename T>
-void linear_backward(size_t rows, size_t in, size_t out, const T* input, const T* weight, const T* doutput, T* dinput, T* dweight, T* dbias) {
+void linear_backward(size_t rows, size_t in, size_t out, const T* input, const T* weight, const T* doutput, T* dinput, T* dweight,
+                     T* dbias) {
   accumulate_weight_gradient(rows, in, out, doutput, out, input, in, dweight);
   if (dbias != nullptr) accumulate_column_sums(rows, out, doutput, dbias);
   project_backward(rows, in, out, doutput, weight, dinput);
 }
 
-#define EVENKEEL_INSTANTIATE(T)                                                                              \
-  template void linear_forward(size_t, size_t, size_t, const T*, const T*, const T*, T*) noexcept;           \
+#define EVENKEEL_INSTANTIATE(T)                                                                    \
+  template void linear_forward(size_t, size_t, size_t, const T*, const T*, const T*, T*) noexcept; \
   template void linear_backward(size_t, size_t, size_t, const T*, const T*, const T*, T*, T*, T*);
 EVENKEEL_INSTANTIATE(float)
 EVENKEEL_INSTANTIATE(double)

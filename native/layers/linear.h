@@ -9,6 +9,7 @@ void linear_forward(size_t rows, size_t in, size_t out, const T* input, const T*
 
 // dx = dy W, dW += dyᵀ x, db += Σ dy      dbias: [out] or null        Throws std::bad_alloc.
 template <typename T>
-void linear_backward(size_t rows, size_t in, size_t out, const T* input, const T* weight, const T* doutput, T* dinput, T* dweight, T* dbias);
+void linear_backward(size_t rows, size_t in, size_t out, const T* input, const T* weight, const T* doutput, T* dinput, T* dweight,
+                     T* dbias);
 
 }  // namespace evenkeel

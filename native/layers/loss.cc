@@ -29,8 +29,8 @@ double cross_entropy(size_t rows, size_t classes, const T* logits, const std::in
          n;
 }
 
-#define EVENKEEL_INSTANTIATE(T)                                                    \
-  template double mean_squared_error(size_t, const T*, const T*, T*);              \
+#define EVENKEEL_INSTANTIATE(T)                                       \
+  template double mean_squared_error(size_t, const T*, const T*, T*); \
   template double cross_entropy(size_t, size_t, const T*, const std::int32_t*, T*);
 EVENKEEL_INSTANTIATE(float)
 EVENKEEL_INSTANTIATE(double)

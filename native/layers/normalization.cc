@@ -21,14 +21,14 @@ template <typename T>
 void layer_norm_forward(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output,
                         const LayerNormStatistics<T>& statistics) noexcept {
   parallel_ranges(rows, rows_per_task(size), [&](size_t begin, size_t end) {
-    kernels<T>().layer_norm_forward(end - begin, size, eps, input + begin * size, weight, bias, output + begin * size, statistics.mean + begin,
-                                    statistics.residual + begin, statistics.rstd + begin);
+    kernels<T>().layer_norm_forward(end - begin, size, eps, input + begin * size, weight, bias, output + begin * size,
+                                    statistics.mean + begin, statistics.residual + begin, statistics.rstd + begin);
   });
 }
 
 template <typename T>
-void layer_norm_backward(size_t rows, size_t size, const T* input, const T* weight, const LayerNormStatistics<T>& statistics, const T* doutput,
-                         T* dinput, T* dweight, T* dbias) {
+void layer_norm_backward(size_t rows, size_t size, const T* input, const T* weight, const LayerNormStatistics<T>& statistics,
+                         const T* doutput, T* dinput, T* dweight, T* dbias) {
   const auto run = [&](size_t begin, size_t end, T* dweight_part, T* dbias_part) {
     kernels<T>().layer_norm_backward(end - begin, size, input + begin * size, weight, statistics.mean + begin, statistics.residual + begin,
                                      statistics.rstd + begin, doutput + begin * size, dinput + begin * size, dweight_part, dbias_part);
@@ -39,7 +39,8 @@ void layer_norm_backward(size_t rows, size_t size, const T* input, const T* weig
   }
   const AlignedBuffer<T> sums(2 * size);
   std::fill_n(sums.get(), 2 * size, T{0});
-  accumulate_over_rows(rows, 2 * size, [&](size_t begin, size_t end, T* partial) { run(begin, end, partial, partial + size); }, sums.get());
+  accumulate_over_rows(
+      rows, 2 * size, [&](size_t begin, size_t end, T* partial) { run(begin, end, partial, partial + size); }, sums.get());
   kernels<T>().add(size, sums.get(), dweight);
   kernels<T>().add(size, sums.get() + size, dbias);
 }
@@ -56,16 +57,16 @@ void rms_norm_backward(size_t rows, size_t size, const T* input, const T* weight
   accumulate_over_rows(
       rows, size,
       [&](size_t begin, size_t end, T* partial) {
-        kernels<T>().rms_norm_backward(end - begin, size, input + begin * size, weight, rstd + begin, doutput + begin * size, dinput + begin * size,
-                                       partial);
+        kernels<T>().rms_norm_backward(end - begin, size, input + begin * size, weight, rstd + begin, doutput + begin * size,
+                                       dinput + begin * size, partial);
       },
       dweight);
 }
 
-#define EVENKEEL_INSTANTIATE(T)                                                                                                          \
-  template void layer_norm_forward(size_t, size_t, T, const T*, const T*, const T*, T*, const LayerNormStatistics<T>&) noexcept;         \
-  template void layer_norm_backward(size_t, size_t, const T*, const T*, const LayerNormStatistics<T>&, const T*, T*, T*, T*);            \
-  template void rms_norm_forward(size_t, size_t, T, const T*, const T*, T*, T*) noexcept;                                                \
+#define EVENKEEL_INSTANTIATE(T)                                                                                                  \
+  template void layer_norm_forward(size_t, size_t, T, const T*, const T*, const T*, T*, const LayerNormStatistics<T>&) noexcept; \
+  template void layer_norm_backward(size_t, size_t, const T*, const T*, const LayerNormStatistics<T>&, const T*, T*, T*, T*);    \
+  template void rms_norm_forward(size_t, size_t, T, const T*, const T*, T*, T*) noexcept;                                        \
   template void rms_norm_backward(size_t, size_t, const T*, const T*, const T*, const T*, T*, T*);
 EVENKEEL_INSTANTIATE(float)
 EVENKEEL_INSTANTIATE(double)

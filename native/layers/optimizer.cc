@@ -58,12 +58,12 @@ void rmsprop_step(size_t count, const RmspropStep& step, T* value, const T* grad
   });
 }
 
-#define EVENKEEL_INSTANTIATE(T)                                                              \
-  template double norm_term(size_t, const T*, NormOrder);                                    \
-  template void scale(size_t, T, T*) noexcept;                                               \
-  template void clamp(size_t, T, T*) noexcept;                                               \
-  template void sgd_step(size_t, const SgdStep&, T*, const T*, T*) noexcept;                 \
-  template void adam_step(size_t, const AdamStep&, T*, const T*, T*, T*) noexcept;           \
+#define EVENKEEL_INSTANTIATE(T)                                                    \
+  template double norm_term(size_t, const T*, NormOrder);                          \
+  template void scale(size_t, T, T*) noexcept;                                     \
+  template void clamp(size_t, T, T*) noexcept;                                     \
+  template void sgd_step(size_t, const SgdStep&, T*, const T*, T*) noexcept;       \
+  template void adam_step(size_t, const AdamStep&, T*, const T*, T*, T*) noexcept; \
   template void rmsprop_step(size_t, const RmspropStep&, T*, const T*, T*, T*) noexcept;
 EVENKEEL_INSTANTIATE(float)
 EVENKEEL_INSTANTIATE(double)

@@ -17,8 +17,8 @@ constexpr size_t kSequencesPerBlock = 16;
 // h_t = cell(x_t W_ihᵀ, operand_{t−1} W_hhᵀ) for t = 1 … T, one block of sequences.
 // recurrent: [kSequencesPerBlock, gates · H], scratch
 template <typename T>
-void scan_forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, size_t begin, size_t end, const T* projected,
-                  const T* operands, T* recurrent, T* state) noexcept {
+void scan_forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, size_t begin, size_t end,
+                  const T* projected, const T* operands, T* recurrent, T* state) noexcept {
   const size_t h = shape.h;
   const size_t width = cell.gates() * h;
   const size_t rows = end - begin;
@@ -41,8 +41,8 @@ void scan_forward(const RecurrentShape& shape, const Cell<T>& cell, const Recurr
 // ∂L/∂operand_{t−1} = ∂L/∂(operand_{t−1} W_hhᵀ) W_hh for t = T … 1, one block of sequences.
 // dcarry: [rows, H], holds ∂L/∂operand_0 at the end
 template <typename T>
-void scan_backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, size_t begin, size_t end, const T* state,
-                   const T* dstate, T* dcarry, T* dprojected, T* drecurrent) noexcept {
+void scan_backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, size_t begin, size_t end,
+                   const T* state, const T* dstate, T* dcarry, T* dprojected, T* drecurrent) noexcept {
   const size_t h = shape.h;
   const size_t width = cell.gates() * h;
   const size_t rows = end - begin;
@@ -62,7 +62,8 @@ void scan_backward(const RecurrentShape& shape, const Cell<T>& cell, const Recur
 
 // db_ih += Σ dprojected, db_hh += Σ drecurrent; one pass where both are one array.
 template <typename T>
-void accumulate_bias_gradients(size_t rows, size_t width, const T* dprojected, const T* drecurrent, const RecurrentGradients<T>& gradients) {
+void accumulate_bias_gradients(size_t rows, size_t width, const T* dprojected, const T* drecurrent,
+                               const RecurrentGradients<T>& gradients) {
   if (dprojected != drecurrent) {
     accumulate_column_sums(rows, width, dprojected, gradients.dbias_ih);
     accumulate_column_sums(rows, width, drecurrent, gradients.dbias_hh);
@@ -103,8 +104,8 @@ void recurrent_forward(const RecurrentShape& shape, const Cell<T>& cell, const R
 }
 
 template <typename T>
-void recurrent_backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* operands, const T* state,
-                        const T* dstate, T* dprojected, T* drecurrent, const RecurrentGradients<T>& gradients) {
+void recurrent_backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* operands,
+                        const T* state, const T* dstate, T* dprojected, T* drecurrent, const RecurrentGradients<T>& gradients) {
   const size_t rows = shape.n * shape.t;
   const size_t width = cell.gates() * shape.h;
   parallel_ranges(shape.n, kSequencesPerBlock, [&](size_t begin, size_t end) {
@@ -116,8 +117,8 @@ void recurrent_backward(const RecurrentShape& shape, const Cell<T>& cell, const 
   accumulate_recurrent_weight_gradient(shape, width, inputs, operands, drecurrent, gradients.dweight_hh);
 }
 
-#define EVENKEEL_INSTANTIATE(T)                                                                                                             \
-  template void recurrent_forward(const RecurrentShape&, const Cell<T>&, const RecurrentInputs<T>&, T*, const T*, T*);                      \
+#define EVENKEEL_INSTANTIATE(T)                                                                                                            \
+  template void recurrent_forward(const RecurrentShape&, const Cell<T>&, const RecurrentInputs<T>&, T*, const T*, T*);                     \
   template void recurrent_backward(const RecurrentShape&, const Cell<T>&, const RecurrentInputs<T>&, const T*, const T*, const T*, T*, T*, \
                                    const RecurrentGradients<T>&);
 EVENKEEL_INSTANTIATE(float)

@@ -40,7 +40,7 @@ struct RecurrentGradients {
 // operands, state: as forward left them   dstate: ∂L/∂output [N, T, H]   dprojected, drecurrent: [N, T, gates · H], scratch that is
 // overwritten; one array where the cell says that both are equal                                 Throws std::bad_alloc.
 template <typename T>
-void recurrent_backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* operands, const T* state,
-                        const T* dstate, T* dprojected, T* drecurrent, const RecurrentGradients<T>& gradients);
+void recurrent_backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* operands,
+                        const T* state, const T* dstate, T* dprojected, T* drecurrent, const RecurrentGradients<T>& gradients);
 
 }  // namespace evenkeel

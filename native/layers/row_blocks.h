@@ -7,8 +7,9 @@
 
 namespace evenkeel {
 
-// Sums over rows, cut for threads: blocks of rows are summed apart and the blocks' sums added in order. Both cuts depend on the number of rows
-// alone. A float sum runs over at most kRowsPerFlush rows before it is added to a double, so that its error does not grow with the rows.
+// Sums over rows, cut for threads: blocks of rows are summed apart and the blocks' sums added in order. Both cuts depend on the number of
+// rows alone. A float sum runs over at most kRowsPerFlush rows before it is added to a double, so that its error does not grow with the
+// rows.
 constexpr size_t kRowsPerFlush = 256;
 constexpr size_t kMaxRowBlocks = 32;
 

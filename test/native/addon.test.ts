@@ -9,7 +9,18 @@ const [n, t, i, h] = [3, 4, 2, 5];
 type Call = (...args: unknown[]) => unknown;
 const arrays = () => rnnArrays(n, t, i, h, 'float32');
 const forwardArguments = (a = arrays()): unknown[] => [
-  n, t, i, h, 0, a.input, a.initialState, a.weightIh, a.weightHh, a.biasIh, a.biasHh, a.output,
+  n,
+  t,
+  i,
+  h,
+  0,
+  a.input,
+  a.initialState,
+  a.weightIh,
+  a.weightHh,
+  a.biasIh,
+  a.biasHh,
+  a.output,
 ];
 
 describe('rnnForward', () => {
@@ -17,12 +28,26 @@ describe('rnnForward', () => {
 
   test.each(forwardArguments().map((argument, index) => [index, argument] as const))('argument %i may be nothing else', (index, good) => {
     const isArray = ArrayBuffer.isView(good);
-    const wrong = [undefined, 'x', {}, Number.NaN, -1, 1.5, 2 ** 31, new Float64Array(6), new Uint8Array(6), new DataView(new ArrayBuffer(8)), new Float32Array(0)];
+    const wrong = [
+      undefined,
+      'x',
+      {},
+      Number.NaN,
+      -1,
+      1.5,
+      2 ** 31,
+      new Float64Array(6),
+      new Uint8Array(6),
+      new DataView(new ArrayBuffer(8)),
+      new Float32Array(0),
+    ];
     if (isArray) wrong.push(new Float32Array((good as Float32Array).length + 1), new Float32Array((good as Float32Array).length - 1));
     for (const bad of wrong) {
       const args = forwardArguments();
       args[index] = bad;
-      expect(() => call(...args)).toThrow(expect.objectContaining({ name: 'EvenkeelError', code: expect.stringMatching(/^ERR_(SHAPE|DTYPE|OPTION|STATE)$/) }));
+      expect(() => call(...args)).toThrow(
+        expect.objectContaining({ name: 'EvenkeelError', code: expect.stringMatching(/^ERR_(SHAPE|DTYPE|OPTION|STATE)$/) }),
+      );
     }
     expect(() => call(...forwardArguments())).not.toThrow();
   });
@@ -56,7 +81,9 @@ test('a transferred buffer is refused, and one that moved inside a larger buffer
     moved.set(array);
     Object.assign(shifted, { [name]: moved });
   }
-  expect(runRnn(addon, n, t, i, h, shifted).map((array) => [...array])).toEqual(runRnn(addon, n, t, i, h, plain).map((array) => [...array]));
+  expect(runRnn(addon, n, t, i, h, shifted).map((array) => [...array])).toEqual(
+    runRnn(addon, n, t, i, h, plain).map((array) => [...array]),
+  );
 });
 
 test('arrays over a SharedArrayBuffer work in place', () => {
@@ -80,13 +107,28 @@ test('NaN and infinity are passed on, never hidden', () => {
   for (const nonlinearity of [0, 1]) {
     const output = new Float64Array(3);
     const weight = Float64Array.of(1, 0, 1);
-    addon.rnnForward(1, 1, 1, 3, nonlinearity, Float64Array.of(Number.NaN), null, weight, new Float64Array(9), new Float64Array(3), new Float64Array(3), output);
+    addon.rnnForward(
+      1,
+      1,
+      1,
+      3,
+      nonlinearity,
+      Float64Array.of(Number.NaN),
+      null,
+      weight,
+      new Float64Array(9),
+      new Float64Array(3),
+      new Float64Array(3),
+      output,
+    );
     expect([...output]).toEqual([Number.NaN, Number.NaN, Number.NaN]);
   }
 });
 
 test('labels outside the classes are refused before anything is read with them', () => {
   for (const label of [-1, 3, 2 ** 31 - 1, -(2 ** 31)]) {
-    expect(() => addon.crossEntropy(2, 3, new Float32Array(6), Int32Array.of(0, label), new Float32Array(6))).toThrow('labels[1]: expected a class from 0 to 2');
+    expect(() => addon.crossEntropy(2, 3, new Float32Array(6), Int32Array.of(0, label), new Float32Array(6))).toThrow(
+      'labels[1]: expected a class from 0 to 2',
+    );
   }
 });

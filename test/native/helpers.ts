@@ -32,8 +32,23 @@ export function runRnn(addon: NativeAddon, n: number, t: number, i: number, h: n
   for (const gradient of [a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh]) gradient.fill(0);
   addon.rnnForward(n, t, i, h, 0, a.input, a.initialState, a.weightIh, a.weightHh, a.biasIh, a.biasHh, a.output);
   addon.rnnBackward(
-    n, t, i, h, 0, a.input, a.initialState, a.weightIh, a.weightHh, a.output, a.gradOutput,
-    a.gradInput, a.gradInitialState, a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh,
+    n,
+    t,
+    i,
+    h,
+    0,
+    a.input,
+    a.initialState,
+    a.weightIh,
+    a.weightHh,
+    a.output,
+    a.gradOutput,
+    a.gradInput,
+    a.gradInitialState,
+    a.gradWeightIh,
+    a.gradWeightHh,
+    a.gradBiasIh,
+    a.gradBiasHh,
   );
   return [a.output, a.gradInput, a.gradInitialState, a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh];
 }

@@ -48,7 +48,11 @@ describe.each<DType>(['float32', 'float64'])('%s results do not depend on the nu
     const weight = filled(size);
     const gradOutput = filled(rows * size);
     expectSameBits(() => {
-      const [output, gradInput, statistics] = [rows * size, rows * size, 3 * rows].map((count) => allocate(dtype, count)) as [TensorData, TensorData, TensorData];
+      const [output, gradInput, statistics] = [rows * size, rows * size, 3 * rows].map((count) => allocate(dtype, count)) as [
+        TensorData,
+        TensorData,
+        TensorData,
+      ];
       const [gradWeight, gradBias] = [allocate(dtype, size), allocate(dtype, size)];
       addon.layerNormForward(rows, size, 1e-5, input, weight, weight, output, statistics);
       addon.layerNormBackward(rows, size, input, weight, statistics, gradOutput, gradInput, gradWeight, gradBias);
@@ -59,9 +63,19 @@ describe.each<DType>(['float32', 'float64'])('%s results do not depend on the nu
   test('norms, losses and optimisers over 200,001 elements', () => {
     const [value, grad] = [filled(200_001), filled(200_001)];
     expectSameBits(() => {
-      const [theta, moment1, moment2, lossGrad] = [value.slice(), allocate(dtype, value.length), allocate(dtype, value.length), allocate(dtype, value.length)];
+      const [theta, moment1, moment2, lossGrad] = [
+        value.slice(),
+        allocate(dtype, value.length),
+        allocate(dtype, value.length),
+        allocate(dtype, value.length),
+      ];
       addon.adamStep(theta, grad, moment1, moment2, 1e-3, 0.9, 0.999, 1e-8, 0.01, false, 1);
-      const sums = [addon.normTerm(grad, 0), addon.normTerm(grad, 1), addon.normTerm(grad, 2), addon.meanSquaredError(value, grad, lossGrad)];
+      const sums = [
+        addon.normTerm(grad, 0),
+        addon.normTerm(grad, 1),
+        addon.normTerm(grad, 2),
+        addon.meanSquaredError(value, grad, lossGrad),
+      ];
       return [theta, moment1, moment2, lossGrad, Float64Array.from(sums)];
     });
   });

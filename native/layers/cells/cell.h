@@ -24,7 +24,7 @@ struct BackwardStep {
   const T* dstate;  // ∂L/∂h_t from the output at t alone [rows, H], strided
   const T* dcarry;  // ∂L/∂operand_t from step t+1 [rows, H], packed; null at the last step
   T* dprojected;    // ∂L/∂(x_t W_ihᵀ) [rows, gates · H], strided: written
-  T* drecurrent;    // ∂L/∂(operand_{t−1} W_hhᵀ) [rows, gates · H], strided: written; the same array as dprojected where both are equal
+  T* drecurrent;  // ∂L/∂(operand_{t−1} W_hhᵀ) [rows, gates · H], strided: written; the same array as dprojected where both are equal
 };
 
 // What the scan over time asks of a recurrent cell: how wide its gates are, and the pointwise part of one step, forward and backward side

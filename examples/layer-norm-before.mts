@@ -1,0 +1,29 @@
+// Example 2: LayerNorm over what goes into the RNN.
+// One hundred steps of Adam on random normal data, as in the text that this project examines; one batch, shown again and again.
+import { Adam, fit, Generator, LayerNorm, mseLoss, RNN, Sequential, type StepRecord, Tensor } from 'evenkeel';
+
+const [batch, sequenceLength, inputSize, hiddenSize] = [32, 50, 10, 20];
+const generator = new Generator(1);
+const model = new Sequential({ ln: new LayerNorm({ size: inputSize }), rnn: new RNN({ inputSize, hiddenSize, generator }) });
+const data = {
+  input: Tensor.randn([batch, sequenceLength, inputSize], { generator }),
+  target: Tensor.randn([batch, sequenceLength, hiddenSize], { generator }),
+};
+
+const report = ({ step, loss, gradNorm, clipped }: StepRecord): void => {
+  if (step === 1 || step % 10 === 0) {
+    console.log(`step ${step}: loss ${loss.toFixed(4)}, gradient norm ${gradNorm.toFixed(4)}${clipped ? ', clipped' : ''}`);
+  }
+};
+
+const history = await fit(model, [data], {
+  loss: mseLoss,
+  optimizer: new Adam(model.parameters(), { learningRate: 1e-3 }),
+  epochs: 100,
+  onStep: report,
+});
+
+const largest = Math.max(...history.gradNorm);
+console.log(
+  `largest gradient norm ${largest.toFixed(4)}; clipped in ${history.clipped.filter(Boolean).length} of ${history.loss.length} steps`,
+);

@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, CommanderError } from 'commander';
+import { EvenkeelError } from '../errors';
+import { printable } from '../report/text';
+import { exitStatus, exitStatusHelp } from './exit-status';
+import { addInfoCommand } from './info';
+import { addStudyCommand } from './study';
+
+function createProgram(): Command {
+  const { version } = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as { version: string };
+  const program = new Command('evenkeel')
+    .description('Recurrent networks with gradients you can see.')
+    .version(version)
+    .addHelpText('after', exitStatusHelp)
+    // Commands added below inherit it: instead of ending the process, commander throws.
+    .exitOverride();
+  addStudyCommand(program);
+  addInfoCommand(program);
+  return program;
+}
+
+async function main(): Promise<void> {
+  // Whoever reads our output may stop reading (`| head`); the files are still worth writing.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+  try {
+    await createProgram().parseAsync();
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+/** Says what went wrong, unless commander has said it, and returns the exit status. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.ok : exitStatus.usage;
+  if (error instanceof EvenkeelError) process.stderr.write(`evenkeel: ${printable(error.message)}\n`);
+  else process.stderr.write(`evenkeel: internal error, please report it\n${error instanceof Error ? error.stack : String(error)}\n`);
+  return exitStatus.failure;
+}
+
+void main();

@@ -1,0 +1,42 @@
+import { SingleBar } from 'cli-progress';
+import type { StudyProgress } from '../study/progress';
+
+/** A line at least this often, in milliseconds, so that a log shows life. */
+const lineInterval = 5000;
+
+/**
+ * Progress on a stream: on a terminal as a bar that gives way to one line of outcome, elsewhere as lines alone.
+ * `close` leaves the terminal as it was, whatever was going on.
+ */
+export function createProgress(stream: NodeJS.WriteStream): StudyProgress & { close(): void } {
+  let title = '';
+  let total = 0;
+  let lastLine = performance.now();
+  let bar: SingleBar | undefined;
+  const line = (text: string) => {
+    stream.write(`${title}: ${text}\n`);
+    lastLine = performance.now();
+  };
+  const close = () => {
+    bar?.stop();
+    bar = undefined;
+  };
+  return {
+    begin(nextTitle, nextTotal) {
+      title = nextTitle;
+      total = nextTotal;
+      if (!stream.isTTY) return;
+      bar = new SingleBar({ stream, format: '{title} {bar} {value}/{total}', clearOnComplete: true, hideCursor: true });
+      bar.start(total, 0, { title });
+    },
+    advance(done) {
+      if (bar !== undefined) bar.update(done);
+      else if (performance.now() - lastLine > lineInterval) line(`step ${done} of ${total}`);
+    },
+    end(outcome) {
+      close();
+      line(outcome);
+    },
+    close,
+  };
+}

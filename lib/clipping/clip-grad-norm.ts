@@ -1,0 +1,58 @@
+import { checkNumber, checkOneOf, readOptions } from '../check';
+import { EvenkeelError } from '../errors';
+import { native } from '../native/load';
+import { checkParameters, checkParametersAttached, type Parameter } from '../parameter';
+import { type GradNorms, gradNorms } from './norms';
+
+/** Options of {@link clipGradNorm}. */
+export interface ClipGradNormOptions {
+  /** the largest norm to leave, at least 0 */
+  maxNorm: number;
+  /** 2 unless given */
+  normType?: 1 | 2 | typeof Infinity;
+  /**
+   * What to do when the norm is NaN or infinite.
+   * `'throw'` (the default) an ERR_NON_FINITE that names the parameter; `'skip'`: leave the gradients as they are and return the norm, for
+   * the caller to skip the step; `'propagate'`: scale all the same, as PyTorch does, so that NaN spreads to all gradients.
+   */
+  nonFinite?: 'throw' | 'skip' | 'propagate';
+}
+
+/**
+ * Scales all gradients by min(1, maxNorm/(‖g‖ + 1e-6)), with ‖g‖ the norm of all of them taken as one vector
+ * (Pascanu, Mikolov, Bengio 2013, arXiv:1211.5063), as torch.nn.utils.clip_grad_norm_.
+ * @returns the norm before clipping, accumulated in double
+ * @throws EvenkeelError ERR_NON_FINITE (see `nonFinite`), ERR_OPTION; the gradients are then as they were
+ */
+export function clipGradNorm(parameters: readonly Parameter[], options: ClipGradNormOptions): number {
+  const given = readOptions('clipGradNorm options', options, ['maxNorm', 'normType', 'nonFinite'], { normType: 2, nonFinite: 'throw' });
+  const maxNorm = checkNumber('maxNorm', given.maxNorm, { min: 0 });
+  const nonFinite = checkOneOf('nonFinite', given.nonFinite, ['throw', 'skip', 'propagate']);
+  const list = checkParameters('parameters', parameters);
+  checkParametersAttached(list);
+  const norms = gradNorms(list, given.normType as number);
+  if (!Number.isFinite(norms.total) && nonFinite !== 'propagate') {
+    if (nonFinite === 'throw')
+      throw new EvenkeelError('ERR_NON_FINITE', `clipGradNorm: ${describeNonFinite(list, norms)}. The gradients are as they were.`);
+    return norms.total;
+  }
+  scaleToNorm(list, norms.total, maxNorm);
+  return norms.total;
+}
+
+/** Scales gradients whose norm is `total`; returns whether that changed them. */
+export function scaleToNorm(parameters: readonly Parameter[], total: number, maxNorm: number): boolean {
+  const factor = maxNorm / (total + 1e-6);
+  if (factor >= 1) return false;
+  for (const { grad } of parameters) native().scale(grad.data, factor);
+  return true;
+}
+
+/** Which gradient is not finite, in words. */
+export function describeNonFinite(parameters: readonly Parameter[], { total, perParameter }: GradNorms): string {
+  const index = perParameter.findIndex((norm) => !Number.isFinite(norm));
+  const parameter = parameters[index];
+  return parameter === undefined
+    ? `the norm of all gradients together is ${total}`
+    : `the norm of the gradient of "${parameter.name}" is ${perParameter[index]}`;
+}

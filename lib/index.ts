@@ -1,0 +1,41 @@
+export { type ClipGradNormOptions, clipGradNorm } from './clipping/clip-grad-norm';
+export { type ClipGradValueOptions, clipGradValue } from './clipping/clip-grad-value';
+export type { Clipper, ClipResult } from './clipping/clipper';
+export { type BatchOptions, makeBatches } from './data/batches';
+export { type ReadSeriesOptions, readSeries, type Series, type SeriesFile } from './data/csv';
+export {
+  makeWindows,
+  type RowRange,
+  type Split,
+  type StandardizedSeries,
+  splitInTime,
+  standardize,
+  type WindowOptions,
+  type Windows,
+} from './data/windows';
+export { type ErrorCode, EvenkeelError } from './errors';
+export type { Initializer, InitializerOptions } from './initializers';
+export { loadState, saveState } from './io/safetensors';
+export { LastStep } from './layers/last-step';
+export type { BaseLayer, Layer } from './layers/layer';
+export { LayerNorm, type LayerNormOptions } from './layers/layer-norm';
+export { Linear, type LinearOptions } from './layers/linear';
+export { RMSNorm, type RMSNormOptions } from './layers/rms-norm';
+export { type Nonlinearity, type NormalizationOptions, type Placement, RNN, type RNNOptions } from './layers/rnn';
+export { Sequential } from './layers/sequential';
+export { crossEntropyLoss, type Labels } from './losses/cross-entropy';
+export type { LossResult } from './losses/loss';
+export { mseLoss } from './losses/mse';
+export { Adam, type AdamOptions, AdamW } from './optimizers/adam';
+export { Optimizer } from './optimizers/optimizer';
+export { RMSprop, type RMSpropOptions } from './optimizers/rmsprop';
+export { SGD, type SGDOptions } from './optimizers/sgd';
+export { Parameter } from './parameter';
+export { Generator } from './random';
+export { getNumThreads, type RuntimeInfo, runtimeInfo, setNumThreads } from './runtime';
+export type { StateDict } from './state-dict';
+export { type DType, type NestedNumbers, Tensor, type TensorData } from './tensor';
+export { loadCheckpoint, saveCheckpoint, type Trained } from './training/checkpoint';
+export type { Clip } from './training/clip-rule';
+export { fit, type History } from './training/fit';
+export type { Batch, Batches, FitOptions, StepRecord } from './training/run';

@@ -1,0 +1,86 @@
+import { checkDType, checkNumber, checkSize, readOptions } from '../check';
+import { native } from '../native/load';
+import { Parameter } from '../parameter';
+import { allocate, type DType, Tensor, type TensorData } from '../tensor';
+import { BaseLayer, checkRows, MIN_EPS, type Pass } from './layer';
+
+/** Options of {@link RMSNorm}. */
+export interface RMSNormOptions {
+  /** the size of the last dimension, over which each row is normalised */
+  size: number;
+  /** added to the mean square; 1e-5 unless given, at least 1e-37 */
+  eps?: number;
+  /** `'float32'` unless given */
+  dtype?: DType;
+}
+
+interface RMSNormPass extends Pass {
+  rows: number;
+}
+
+/**
+ * Root mean square normalisation (Zhang, Sennrich 2019, arXiv:1910.07467), as torch.nn.RMSNorm: each row [size] becomes
+ * γ ⊙ a / √(mean(a²) + ε).
+ *
+ * Parameters: weight [size], from ones.
+ */
+export class RMSNorm extends BaseLayer {
+  readonly size: number;
+  readonly eps: number;
+  readonly dtype: DType;
+  readonly #weight: Parameter;
+  #statistics: TensorData;
+  #pass: RMSNormPass | undefined;
+
+  /** @throws EvenkeelError ERR_OPTION or ERR_DTYPE for an option that is missing, unknown or out of range */
+  constructor(options: RMSNormOptions) {
+    const given = readOptions('RMSNorm options', options, ['size', 'eps', 'dtype'], { eps: 1e-5, dtype: 'float32' });
+    const size = checkSize('size', given.size);
+    const eps = checkNumber('eps', given.eps, { min: MIN_EPS });
+    const dtype = checkDType('dtype', given.dtype);
+    const weight = new Parameter('weight', new Tensor(allocate(dtype, size).fill(1), [size]));
+    super([weight]);
+    this.size = size;
+    this.eps = eps;
+    this.dtype = dtype;
+    this.#weight = weight;
+    this.#statistics = allocate(dtype, 0);
+  }
+
+  /**
+   * @param input [..., size]
+   * @returns the normalised rows, of the input's shape
+   */
+  forward(input: Tensor): Tensor {
+    const rows = checkRows('input', input, this.dtype, this.size);
+    this.checkParameters();
+    const output = Tensor.zeros(input.shape, { dtype: this.dtype });
+    this.#pass = undefined;
+    // Only this layer sees the statistics, so one array serves every call of the same size.
+    if (this.#statistics.length !== rows) this.#statistics = allocate(this.dtype, rows);
+    native().rmsNormForward(rows, this.size, this.eps, input.data, this.#weight.value.data, output.data, this.#statistics);
+    this.#pass = { input, rows, outputShape: output.shape };
+    return output;
+  }
+
+  /**
+   * @param gradOutput of the input's shape
+   * @returns ∂L/∂input
+   */
+  backward(gradOutput: Tensor): Tensor {
+    const { input, rows } = this.checkBackward(this.#pass, gradOutput);
+    const gradInput = Tensor.zeros(input.shape, { dtype: this.dtype });
+    this.#pass = undefined;
+    native().rmsNormBackward(
+      rows,
+      this.size,
+      input.data,
+      this.#weight.value.data,
+      this.#statistics,
+      gradOutput.data,
+      gradInput.data,
+      this.#weight.grad.data,
+    );
+    return gradInput;
+  }
+}

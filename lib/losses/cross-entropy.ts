@@ -1,0 +1,48 @@
+import { checkRowCount, fail, readSafely } from '../check';
+import { EvenkeelError, formatShape } from '../errors';
+import { native } from '../native/load';
+import { checkTensor, Tensor } from '../tensor';
+import { typedArrayKind, typedArrayLength } from '../typed-arrays';
+import type { LossResult } from './loss';
+
+/** Class numbers; an Int32Array is used in place, all else is copied into one. */
+export type Labels = Int32Array | Int8Array | Uint8Array | Uint8ClampedArray | Int16Array | Uint16Array | Uint32Array | readonly number[];
+
+const INTEGER_KINDS = ['Int32Array', 'Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Uint32Array'];
+
+/**
+ * The mean over all rows of −ln softmax(logits)[label], as torch.nn.functional.cross_entropy.
+ * @param logits [N, C] or [N, T, C]
+ * @param labels one class in [0, C) for each row of logits, N or N·T of them, row-major
+ * @throws EvenkeelError ERR_SHAPE, ERR_DTYPE, ERR_OPTION for a label that is no class, ERR_STATE for a detached buffer
+ */
+export function crossEntropyLoss(logits: Tensor, labels: Labels): LossResult {
+  const { data, shape, dtype, size } = checkTensor('logits', logits);
+  const classes = shape.at(-1) ?? 0;
+  if ((shape.length !== 2 && shape.length !== 3) || size === 0) {
+    throw new EvenkeelError('ERR_SHAPE', `logits: expected shape [N, C] or [N, T, C], got ${formatShape(shape)}.`);
+  }
+  const rows = checkRowCount('logits', size / classes);
+  const checked = readSafely('labels', () => checkLabels(labels, rows, classes));
+  const grad = Tensor.zeros(shape, { dtype });
+  return { value: native().crossEntropy(rows, classes, data, checked, grad.data), grad };
+}
+
+function checkLabels(labels: unknown, rows: number, classes: number): Int32Array {
+  const kind = typedArrayKind(labels);
+  if (kind === undefined ? !Array.isArray(labels) : !INTEGER_KINDS.includes(kind)) {
+    fail('ERR_OPTION', 'labels', 'an Int32Array, another array of integers of at most 32 bits, or an array of numbers', labels);
+  }
+  const source = labels as Int32Array;
+  const length = kind === undefined ? source.length : typedArrayLength(source);
+  if (length !== rows) throw new EvenkeelError('ERR_SHAPE', `labels: expected one for each of the ${rows} rows of logits, got ${length}.`);
+  const checked = kind === 'Int32Array' ? source : new Int32Array(rows);
+  for (let row = 0; row < rows; row++) {
+    const label: unknown = source[row];
+    if (typeof label !== 'number' || !Number.isInteger(label) || label < 0 || label >= classes) {
+      fail('ERR_OPTION', `labels[${row}]`, `a class from 0 to ${classes - 1}`, label);
+    }
+    if (checked !== source) checked[row] = label;
+  }
+  return checked;
+}

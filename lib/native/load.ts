@@ -1,0 +1,76 @@
+import { join, resolve } from 'node:path';
+import { type ErrorCode, EvenkeelError } from '../errors';
+import type { NativeAddon } from './addon';
+
+let loaded: NativeAddon | undefined;
+
+/**
+ * The native addon, loaded at its first use.
+ * `EVENKEEL_ADDON` names another build of it, such as one with sanitizers.
+ * @throws EvenkeelError ERR_NATIVE with the remedy for this platform when it does not load
+ */
+export function native(): NativeAddon {
+  loaded ??= load(process.env.EVENKEEL_ADDON);
+  return loaded;
+}
+
+// Both lib/native and dist/native stand two levels below the package.
+const packageRoot = join(__dirname, '..', '..');
+
+/** Loads an addon; exported for tests. */
+export function load(path: string | undefined): NativeAddon {
+  const file = path === undefined || path === '' ? join(packageRoot, 'build', 'Release', 'evenkeel.node') : resolve(path);
+  try {
+    return wrap(require(file) as NativeAddon);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    // The addon itself may refuse its environment.
+    if (isCode(code)) throw translate(cause);
+    const reason = message.split('\n')[0];
+    throw new EvenkeelError('ERR_NATIVE', `The native addon ${file} does not load: ${reason}. ${remedy(process.platform)}`, { cause });
+  }
+}
+
+/** What to type to get a working addon. */
+export function remedy(platform: NodeJS.Platform): string {
+  switch (platform) {
+    case 'linux':
+      return (
+        'Install what it is built from and with (Debian, Ubuntu: apt-get install libopenblas-dev libhwy-dev pkg-config cmake g++), ' +
+        'then build it in the package folder: npm run setup.'
+      );
+    case 'darwin':
+      return 'Install what it is built from and with (brew install openblas highway cmake pkg-config), then build it in the package folder: npm run setup.';
+    default:
+      return `evenkeel runs on Linux and macOS, not on ${platform}; on Windows use WSL.`;
+  }
+}
+
+type NativeFunction = (...args: unknown[]) => unknown;
+
+/** The same functions, throwing EvenkeelErrors. */
+function wrap(addon: NativeAddon): NativeAddon {
+  const functions = Object.entries(addon) as [string, NativeFunction][];
+  return Object.fromEntries(functions.map(([name, call]) => [name, translateErrors(name, call)])) as unknown as NativeAddon;
+}
+
+function translateErrors(name: string, call: NativeFunction): NativeFunction {
+  return (...args) => {
+    try {
+      return call(...args);
+    } catch (cause) {
+      throw translate(cause, name);
+    }
+  };
+}
+
+function translate(cause: unknown, name?: string): EvenkeelError {
+  const { code, message } = cause as { code?: unknown; message?: unknown };
+  return new EvenkeelError(isCode(code) ? code : 'ERR_NATIVE', `${name === undefined ? '' : `${name}: `}${message}`, { cause });
+}
+
+const NATIVE_CODES: readonly ErrorCode[] = ['ERR_SHAPE', 'ERR_DTYPE', 'ERR_OPTION', 'ERR_STATE', 'ERR_MEMORY', 'ERR_NATIVE'];
+
+function isCode(code: unknown): code is ErrorCode {
+  return NATIVE_CODES.includes(code as ErrorCode);
+}

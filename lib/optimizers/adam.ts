@@ -1,0 +1,105 @@
+import { checkNumber, fail, readOptions, readSafely } from '../check';
+import { native } from '../native/load';
+import type { Parameter } from '../parameter';
+import type { Tensor } from '../tensor';
+import { Optimizer } from './optimizer';
+
+/** Options of {@link Adam} and {@link AdamW}. */
+export interface AdamOptions {
+  /** 1e-3 unless given */
+  learningRate?: number;
+  /** decay of the averages of the gradient and of its square; [0.9, 0.999] unless given */
+  betas?: readonly [number, number];
+  /** 1e-8 unless given */
+  eps?: number;
+  /** Adam: 0, AdamW: 0.01 unless given */
+  weightDecay?: number;
+}
+
+interface AdamSettings {
+  learningRate: unknown;
+  beta1: number;
+  beta2: number;
+  eps: number;
+  weightDecay: number;
+}
+
+const STATE_NAMES = ['exp_avg', 'exp_avg_sq'];
+
+/**
+ * Adam (Kingma, Ba 2014, arXiv:1412.6980), as torch.optim.Adam: m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²;
+ * w ← w − learningRate · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε). Weight decay is added to the gradient: g ← grad + weightDecay·w.
+ */
+export class Adam extends Optimizer {
+  readonly #settings: AdamSettings;
+
+  /** @throws EvenkeelError ERR_OPTION for an option that is unknown or out of range, or a parameter that stands there twice */
+  constructor(parameters: readonly Parameter[], options: AdamOptions = {}) {
+    const settings = readSettings('Adam options', options, 0);
+    super(parameters, settings.learningRate, STATE_NAMES);
+    this.#settings = settings;
+  }
+
+  protected override update(parameter: Parameter, state: readonly Tensor[], learningRate: number, step: number): void {
+    adamStep(parameter, state, this.#settings, learningRate, step, false);
+  }
+}
+
+/**
+ * Adam with decoupled weight decay (Loshchilov, Hutter 2017, arXiv:1711.05101), as torch.optim.AdamW:
+ * first w ← w − learningRate·weightDecay·w, then Adam's step from the plain gradient.
+ */
+export class AdamW extends Optimizer {
+  readonly #settings: AdamSettings;
+
+  /** @throws EvenkeelError ERR_OPTION for an option that is unknown or out of range, or a parameter that stands there twice */
+  constructor(parameters: readonly Parameter[], options: AdamOptions = {}) {
+    const settings = readSettings('AdamW options', options, 0.01);
+    super(parameters, settings.learningRate, STATE_NAMES);
+    this.#settings = settings;
+  }
+
+  protected override update(parameter: Parameter, state: readonly Tensor[], learningRate: number, step: number): void {
+    adamStep(parameter, state, this.#settings, learningRate, step, true);
+  }
+}
+
+function readSettings(where: string, options: AdamOptions, weightDecay: number): AdamSettings {
+  const defaults = { learningRate: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay };
+  const given = readOptions(where, options, ['learningRate', 'betas', 'eps', 'weightDecay'], defaults);
+  const betas = readSafely('betas', () =>
+    Array.isArray(given.betas) && given.betas.length === 2 ? Array.from<unknown>(given.betas) : undefined,
+  );
+  if (betas === undefined) fail('ERR_OPTION', 'betas', 'two numbers', given.betas);
+  return {
+    learningRate: given.learningRate,
+    beta1: checkNumber('betas[0]', betas[0], { min: 0, below: 1 }),
+    beta2: checkNumber('betas[1]', betas[1], { min: 0, below: 1 }),
+    eps: checkNumber('eps', given.eps, { min: 0 }),
+    weightDecay: checkNumber('weightDecay', given.weightDecay, { min: 0 }),
+  };
+}
+
+function adamStep(
+  { value, grad }: Parameter,
+  state: readonly Tensor[],
+  { beta1, beta2, eps, weightDecay }: AdamSettings,
+  learningRate: number,
+  step: number,
+  decoupled: boolean,
+): void {
+  const [firstMoment, secondMoment] = state as readonly [Tensor, Tensor];
+  native().adamStep(
+    value.data,
+    grad.data,
+    firstMoment.data,
+    secondMoment.data,
+    learningRate,
+    beta1,
+    beta2,
+    eps,
+    weightDecay,
+    decoupled,
+    step,
+  );
+}

@@ -1,0 +1,244 @@
+/** Line charts as SVG text, drawn by Observable Plot in Node. */
+import { linearDomain, linearLabels, linearTicks, logDomain, logLabels, logTicks } from './axis';
+import { printable } from './text';
+import { chartStyle, type Look, type LookName, looks, surface } from './theme';
+
+export interface ChartPoint {
+  /** a count, such as a step or an epoch */
+  x: number;
+  y: number;
+}
+
+export interface ChartLine {
+  /** Lines of one name, in any panel, share one legend entry. */
+  name: string;
+  look: LookName;
+  points: readonly ChartPoint[];
+}
+
+export interface ChartPanel {
+  title?: string;
+  /** Later lines lie over earlier ones. */
+  lines: readonly ChartLine[];
+}
+
+export interface Chart {
+  /** What the chart shows, in one sentence: its text alternative. */
+  description: string;
+  xLabel: string;
+  yLabel: string;
+  /** On a logarithmic axis, values that are not above zero are gaps. */
+  yScale: 'linear' | 'log';
+  /** Several panels share both axes. */
+  panels: readonly ChartPanel[];
+  /** Horizontal lines across every panel, such as a threshold. */
+  levels?: readonly { y: number; label: string }[];
+}
+
+export interface ChartLayout {
+  /** in pixels */
+  width: number;
+  panelHeight: number;
+  /** How many panels stand side by side. */
+  columns: number;
+  /** Empty pixels around everything; none by default. */
+  padding?: number;
+}
+
+const fontSize = 12;
+const panelGap = 34;
+const margin = { right: 12, bottom: 42 };
+
+/** Draws a chart as an `<svg class="chart">` element, which a page shows together with {@link chartStyle}. */
+export async function renderChart(chart: Chart, layout: ChartLayout): Promise<string> {
+  // ES modules only, and slow to load: they are loaded where they are first used.
+  const [Plot, { DOMParser }] = await Promise.all([import('@observablehq/plot'), import('linkedom')]);
+  const document = new DOMParser().parseFromString('<svg xmlns="http://www.w3.org/2000/svg"/>', 'image/svg+xml');
+  const columns = Math.min(layout.columns, chart.panels.length);
+  const rows = Math.ceil(chart.panels.length / columns);
+  const legend = layOutLegend(distinctLines(chart), layout.width);
+  const marginTop = legend.top + legend.height + (hasTitles(chart) ? 34 : 14);
+  const y = yAxis(chart, layout.panelHeight);
+  const svg = Plot.plot({
+    // Plot takes any document of the DOM standard; its type asks for the browser's own.
+    document: document as never,
+    width: layout.width,
+    height: marginTop + rows * layout.panelHeight + (rows - 1) * panelGap + margin.bottom,
+    marginTop,
+    marginRight: margin.right,
+    marginBottom: margin.bottom,
+    marginLeft: 14 + Math.max(...y.labels.map(textWidth), 0),
+    style: { fontSize: `${fontSize}px` },
+    ariaLabel: printable(chart.description),
+    x: { label: printable(chart.xLabel), labelArrow: 'none', tickSpacing: 70, tickSize: 4, tickFormat: formatCount },
+    y: {
+      label: null,
+      grid: true,
+      tickSize: 0,
+      type: chart.yScale,
+      domain: y.domain,
+      ticks: y.ticks,
+      tickFormat: (tick: number) => y.labels[y.ticks.indexOf(tick)] ?? '',
+    },
+    fx: { axis: null, padding: columns > 1 ? 0.09 : 0 },
+    fy: { axis: null, padding: rows > 1 ? panelGap / (layout.panelHeight + panelGap) : 0 },
+    marks: marks(Plot, chart, columns),
+  }) as unknown as SvgElement;
+  dress(svg, layout.padding ?? 0);
+  // Above the legend instead of beside the axis, where it would be narrower than its text.
+  append(svg, 'text', { y: 10, 'text-anchor': 'start', 'font-weight': 600 }).textContent = printable(chart.yLabel);
+  drawLegend(svg, legend);
+  return svg.toString();
+}
+
+/** A chart that stands on its own as a file: readable in light and dark mode without a page around it. */
+export function standaloneSvg(svg: string): string {
+  return `${svg.replace('>', `><style>${chartStyle}</style>`)}\n`;
+}
+
+function marks(Plot: typeof import('@observablehq/plot', { with: { 'resolution-mode': 'import' }}), chart: Chart, columns: number) {
+  const place = (panel: number) => ({ fx: panel % columns, fy: Math.floor(panel / columns) });
+  const titles = chart.panels.map(({ title }, panel) => ({ title: printable(title ?? ''), ...place(panel) }));
+  return [
+    ...distinctLines(chart).map(({ name, look: lookName }) => {
+      const look: Look = looks[lookName];
+      const points = chart.panels.flatMap(({ lines }, panel) =>
+        lines
+          .filter((line) => line.name === name)
+          .flatMap((line) => line.points.map(({ x, y }) => ({ x, y: isDrawable(chart, y) ? y : Number.NaN, ...place(panel) }))),
+      );
+      const style = { stroke: look.light, strokeWidth: look.width, strokeDasharray: look.dash, strokeLinecap: 'butt' } as const;
+      // A line of one point would not be seen.
+      const marker = points.length === 1 ? 'dot' : 'none';
+      return Plot.line(points, { x: 'x', y: 'y', fx: 'fx', fy: 'fy', marker, ...style });
+    }),
+    ...(chart.levels ?? []).flatMap((level) => [
+      Plot.ruleY([level], { y: 'y', stroke: 'currentColor', strokeOpacity: 0.55, strokeDasharray: '9 3' }),
+      Plot.text([level], {
+        y: 'y',
+        text: ({ label }) => printable(label),
+        frameAnchor: 'right',
+        textAnchor: 'end',
+        dy: -8,
+        stroke: surface.light,
+        strokeWidth: 4,
+        fill: 'currentColor',
+      }),
+    ]),
+    Plot.text(titles, { fx: 'fx', fy: 'fy', text: 'title', frameAnchor: 'top-left', dy: -19, fontWeight: 600 }),
+  ];
+}
+
+interface Axis {
+  domain: [number, number];
+  ticks: number[];
+  labels: string[];
+}
+
+function yAxis(chart: Chart, height: number): Axis {
+  const values = chart.panels
+    .flatMap(({ lines }) => lines.flatMap(({ points }) => points.map(({ y }) => y)))
+    .concat((chart.levels ?? []).map(({ y }) => y))
+    .filter((y) => isDrawable(chart, y));
+  const domain = chart.yScale === 'log' ? logDomain(values) : linearDomain(values);
+  const ticks = chart.yScale === 'log' ? logTicks(domain) : linearTicks(domain, Math.max(2, height / 50));
+  return { domain, ticks, labels: chart.yScale === 'log' ? logLabels(ticks) : linearLabels(ticks) };
+}
+
+/** x counts steps, epochs or rows; a label between two of them would mean nothing. */
+function formatCount(x: number): string {
+  return Number.isInteger(x) ? String(x) : '';
+}
+
+function isDrawable(chart: Chart, y: number): boolean {
+  return Number.isFinite(y) && (chart.yScale === 'linear' || y > 0);
+}
+
+function hasTitles(chart: Chart): boolean {
+  return chart.panels.some(({ title }) => title !== undefined);
+}
+
+/** The first line of each name. */
+function distinctLines(chart: Chart): ChartLine[] {
+  const lines = new Map<string, ChartLine>();
+  for (const line of chart.panels.flatMap((panel) => panel.lines)) if (!lines.has(line.name)) lines.set(line.name, line);
+  return [...lines.values()];
+}
+
+interface Legend {
+  top: number;
+  height: number;
+  entries: { name: string; look: Look; x: number; y: number }[];
+}
+
+const legendRow = 20;
+const legendSample = 30;
+
+/** Fills rows from the left with samples and names, as wide as text usually is. */
+function layOutLegend(lines: readonly ChartLine[], width: number): Legend {
+  const top = 22;
+  let x = 0;
+  let y = top + legendRow / 2;
+  const entries = lines.map((line) => {
+    const name = printable(line.name);
+    const entryWidth = legendSample + 6 + textWidth(name) + 18;
+    if (x > 0 && x + entryWidth > width) {
+      x = 0;
+      y += legendRow;
+    }
+    const entry = { name, look: looks[line.look] as Look, x, y };
+    x += entryWidth;
+    return entry;
+  });
+  return { top, height: y + legendRow / 2 - top, entries };
+}
+
+/** In pixels, as wide as text usually is: there is no browser here to measure it. */
+function textWidth(text: string): number {
+  return text.length * fontSize * 0.57;
+}
+
+function drawLegend(svg: SvgElement, { entries }: Legend): void {
+  for (const { name, look, x, y } of entries) {
+    append(svg, 'line', {
+      x1: x,
+      x2: x + legendSample,
+      y1: y,
+      y2: y,
+      stroke: look.light,
+      'stroke-width': look.width,
+      'stroke-dasharray': look.dash ?? 'none',
+    });
+    append(svg, 'text', { x: x + legendSample + 6, y, dy: '0.35em', 'text-anchor': 'start' }).textContent = name;
+  }
+}
+
+/** Swaps Plot's own style sheet for the class by which {@link chartStyle} finds a chart, says that it is an image, and pads it. */
+function dress(svg: SvgElement, padding: number): void {
+  svg.querySelector('style')?.remove();
+  const [width, height] = ['width', 'height'].map((side) => Number(svg.getAttribute(side)) + 2 * padding);
+  const viewBox = `${-padding} ${-padding} ${width} ${height}`;
+  for (const [name, value] of Object.entries({ xmlns: svgNamespace, class: 'chart', role: 'img', viewBox, width, height })) {
+    svg.setAttribute(name, String(value));
+  }
+}
+
+const svgNamespace = 'http://www.w3.org/2000/svg';
+
+/** What is used of a DOM element here: the project compiles without the browser's types. */
+interface SvgElement {
+  textContent: string;
+  ownerDocument: { createElementNS(namespace: string, name: string): SvgElement };
+  getAttribute(name: string): string | null;
+  setAttribute(name: string, value: string): void;
+  querySelector(selector: string): { remove(): void } | null;
+  append(child: SvgElement): void;
+  toString(): string;
+}
+
+function append(parent: SvgElement, name: string, attributes: Record<string, string | number>): SvgElement {
+  const element = parent.ownerDocument.createElementNS(svgNamespace, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
+  parent.append(element);
+  return element;
+}

@@ -1,0 +1,37 @@
+/**
+ * Colours for charts and pages, light and dark. Charts carry the light colours as plain attributes, which every SVG viewer
+ * understands; in dark mode a style sheet maps each of them to its dark twin.
+ */
+
+export interface Look {
+  /** colour on a light surface; also the key by which dark mode finds the line */
+  light: string;
+  dark: string;
+  /** stroke-dasharray; undefined is a solid line */
+  dash?: string;
+  /** stroke width in pixels */
+  width: number;
+}
+
+/**
+ * Colour-blind-safe (after Okabe and Ito 2008), at least 3:1 against both surfaces, and told apart by dash and width as well. `amber` is
+ * wide and `violet` is thin and dashed, so that both are seen where violet lies exactly on amber.
+ */
+export const looks = {
+  ink: { light: '#1f2429', dark: '#e4e7ea', width: 1.25 },
+  slate: { light: '#6a7480', dark: '#a4aeb9', dash: '1.5 3.5', width: 2.25 },
+  amber: { light: '#d97b00', dark: '#bd7416', width: 4.5 },
+  blue: { light: '#0069a8', dark: '#5cb6ee', width: 1.75 },
+  violet: { light: '#5b1f80', dark: '#e6d5fa', dash: '5 4', width: 1.75 },
+} satisfies Record<string, Look>;
+
+export type LookName = keyof typeof looks;
+
+export const surface = { light: '#ffffff', dark: '#15181b' };
+
+/** Style rules for every `svg.chart`, on a page or on its own. */
+export const chartStyle = `.chart{color:${looks.ink.light};background:${surface.light};color-scheme:light dark}
+@media(prefers-color-scheme:dark){.chart{color:${looks.ink.dark};background:${surface.dark}}
+${[surface, ...Object.values(looks)]
+  .map(({ light, dark }) => `.chart [stroke="${light}"]{stroke:${dark}}.chart [fill="${light}"]{fill:${dark}}`)
+  .join('\n')}}`;

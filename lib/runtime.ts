@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { checkInteger } from './check';
+import { native } from './native/load';
+
+/** The most threads that {@link setNumThreads} takes. */
+const MAX_THREADS = 256;
+
+/**
+ * Sets how many threads native calls use, in the whole process. Results do not depend on it, not in a single bit.
+ * The default is the environment's `EVENKEEL_NUM_THREADS`, else the number of cores.
+ * @param count from 1 to 256
+ * @throws EvenkeelError ERR_OPTION for anything else
+ */
+export function setNumThreads(count: number): void {
+  native().setNumThreads(checkInteger('count', count, 1, MAX_THREADS));
+}
+
+/** How many threads native calls use. */
+export function getNumThreads(): number {
+  return native().getNumThreads();
+}
+
+/** What computes: for bug reports and benchmark tables. */
+export interface RuntimeInfo {
+  /** of this package */
+  version: string;
+  /** of Node.js */
+  node: string;
+  platform: string;
+  arch: string;
+  /** cores that this process may use */
+  cores: number;
+  /** threads that native calls use */
+  threads: number;
+  /** the vector instruction set in use */
+  simdTarget: string;
+  /** the vector instruction sets that this build and machine offer */
+  simdTargets: string[];
+  /** the BLAS library, its version and kernel */
+  blas: string;
+}
+
+/** Versions, vector instructions, BLAS and threads in use. */
+export function runtimeInfo(): RuntimeInfo {
+  const { version } = JSON.parse(readFileSync(join(__dirname, '..', 'package.json'), 'utf8')) as { version: string };
+  return {
+    version,
+    node: process.version,
+    platform: process.platform,
+    arch: process.arch,
+    cores: availableParallelism(),
+    threads: getNumThreads(),
+    ...native().runtimeInfo(),
+  };
+}

@@ -1,0 +1,44 @@
+import { fail, isPlainObject, readSafely } from './check';
+import { EvenkeelError } from './errors';
+import { checkTensor, type Tensor } from './tensor';
+
+/** Tensors by name, as layers and optimisers give and take them and safetensors files hold them. */
+export type StateDict = Record<string, Tensor>;
+
+/**
+ * Pairs each of `own`'s tensors with the given one of the same name. Nothing is changed, so that callers can check several parts of a
+ * state before they load any.
+ * @throws EvenkeelError ERR_STATE when a name is missing or unexpected, ERR_DTYPE or ERR_SHAPE when a tensor differs in kind,
+ *   ERR_OPTION for anything but a record of tensors
+ */
+export function matchState(where: string, own: StateDict, given: unknown): [own: Tensor, given: Tensor][] {
+  const entries = readSafely(where, () => (isPlainObject(given) ? new Map<string, unknown>(Object.entries(given)) : undefined));
+  if (entries === undefined) fail('ERR_OPTION', where, 'a record of tensors by name', given);
+  const missing = Object.keys(own).filter((name) => !entries.has(name));
+  const unexpected = [...entries.keys()].filter((name) => !Object.hasOwn(own, name));
+  if (missing.length + unexpected.length > 0) {
+    throw new EvenkeelError(
+      'ERR_STATE',
+      `${where}: expected exactly the ${Object.keys(own).length} names of the state dict. Missing: ${listNames(missing)}. Unexpected: ${listNames(unexpected)}.`,
+    );
+  }
+  return Object.entries(own).map(([name, tensor]) => {
+    tensor.checkAttached(name);
+    return [tensor, checkTensor(`${where}["${name}"]`, entries.get(name), tensor.dtype, tensor.shape)];
+  });
+}
+
+/** Copies the values of the pairs that {@link matchState} made. */
+export function copyState(pairs: readonly (readonly [own: Tensor, given: Tensor])[]): void {
+  // All are read before any is written: a state dict holds live tensors, and the given one may name the same ones in another order.
+  const values = pairs.map(([, given]) => given.data.slice());
+  pairs.forEach(([own], index) => {
+    own.data.set(values[index] ?? []);
+  });
+}
+
+function listNames(names: readonly string[]): string {
+  if (names.length === 0) return 'none';
+  const shown = names.slice(0, 20).map((name) => name.slice(0, 100));
+  return shown.join(', ') + (names.length > shown.length ? ` and ${names.length - shown.length} more` : '');
+}

@@ -1,0 +1,48 @@
+/** A whole study, from options to results. */
+import { cpus } from 'node:os';
+import { runtimeInfo } from '../runtime';
+import { findingsOf } from './findings';
+import type { StudyProgress } from './progress';
+import { referenceSetUp, runReference } from './reference';
+import { type Environment, type StudyOptions, type StudyResults, schemaVersion } from './results';
+import { type PreparedSeries, runSeries } from './series';
+
+/**
+ * Runs both parts. An aborted signal does not throw: the results then hold what had finished, and say that they were interrupted.
+ * @throws EvenkeelError ERR_NON_FINITE when training leaves the range of numbers
+ */
+export async function runStudy(
+  options: StudyOptions,
+  series: PreparedSeries,
+  progress: StudyProgress,
+  signal?: AbortSignal,
+): Promise<StudyResults> {
+  const begin = performance.now();
+  const results: StudyResults = {
+    schema: 'evenkeel/study',
+    schemaVersion,
+    interrupted: false,
+    date: new Date().toISOString(),
+    seconds: 0,
+    options,
+    environment: environment(),
+    reference: { ...referenceSetUp, systems: [] },
+    findings: [],
+    series: series.part,
+  };
+  try {
+    await runReference(options.seed, results.reference.systems, progress, signal);
+    await runSeries(series, options, progress, signal);
+  } catch (error) {
+    if (!signal?.aborted) throw error;
+    results.interrupted = true;
+  }
+  results.findings = findingsOf(results.reference.systems);
+  results.seconds = (performance.now() - begin) / 1000;
+  return results;
+}
+
+function environment(): Environment {
+  const { version, node, platform, arch, threads, simdTarget, blas } = runtimeInfo();
+  return { evenkeel: version, node, platform: `${platform} ${arch}`, cpu: cpus()[0]?.model.trim() ?? 'unknown', threads, simdTarget, blas };
+}

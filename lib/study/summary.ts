@@ -1,0 +1,95 @@
+/** Sentences about a whole study, said alike on the page and in the terminal. */
+import { formatNumber } from '../report/text';
+import { describeCourse, isSameRun } from './findings';
+import type { ReferenceRun, SeriesPart, SeriesRun, StudyResults } from './results';
+import { type SystemName, systemNamed, systems } from './systems';
+import { beats, trendMargin, trendSteps } from './verdicts';
+
+/** Training steps of the reference set-up that tables show. */
+export const shownSteps = [1, 10, 50, 100];
+
+/** The study's answer in one sentence. */
+export function headline(results: StudyResults): string {
+  const after = referenceRun(results, 'after');
+  if (after === undefined) return 'Stopped before the examined systems had finished';
+  if (after.trend === 'grew') return `With LayerNorm after the RNN, gradients grew by a factor of ${formatNumber(after.trendRatio, 2)}`;
+  return 'LayerNorm after the RNN did not make gradients explode';
+}
+
+/** The answer's numbers: what Example 1 did, and what the clip did. */
+export function leadSentences(results: StudyResults): string {
+  const after = referenceRun(results, 'after');
+  const clipped = referenceRun(results, 'after-clipped');
+  const same = after !== undefined && clipped !== undefined && isSameRun(after, clipped);
+  return [
+    ...(after ? [`In Example 1 the total gradient norm ${describeCourse(after)}.`] : []),
+    ...(clipped
+      ? [`Clipping at 1.0 (Example 3) ${describeClip(clipped)}${same ? ', so that Example 3 equals Example 1 at every step' : ''}.`]
+      : []),
+  ].join(' ');
+}
+
+/** Says that runs are missing, and how many. */
+export function describeInterruption({ reference, series }: StudyResults): string {
+  return `Interrupted: ${reference.systems.length + series.systems.length} of ${2 * systems.length} runs had finished, and only these are shown.`;
+}
+
+/** "never acted" or "acted in 3 of 100 steps"; undefined for a system without a clip. */
+export function describeClip(run: ReferenceRun | SeriesRun): string | undefined {
+  if (systemNamed(run.system).clip === undefined) return undefined;
+  return run.clippedSteps === 0 ? 'never acted' : `acted in ${run.clippedSteps} of ${run.clipped.length} steps`;
+}
+
+export const trendRuleText =
+  `A gradient norm grew when its geometric mean over the last ${trendSteps} steps is more than ${1 + trendMargin} times that over the first ${trendSteps}, ` +
+  `shrank when it is less than 1/${1 + trendMargin} of it, and else stayed. On the real series the last epoch is compared with the first.`;
+
+/** How the forecasts stand beside the better of the two baselines. */
+export function forecastVerdict({ systems: runs, baselines }: SeriesPart): string {
+  const simplest = baselines.lastValue <= baselines.trainingMean ? 'repeating the last value' : 'predicting the training mean';
+  const baseline = Math.min(baselines.lastValue, baselines.trainingMean);
+  const losers = runs.filter(({ testError }) => !beats(testError, baseline));
+  const than = `the real series better than ${simplest} (test error ${formatNumber(baseline, 3)})`;
+  if (losers.length === runs.length) return `No system forecasts ${than}: here the networks are not worth their training.`;
+  if (losers.length === 0) return `Every system forecasts ${than}.`;
+  return `${runs.length - losers.length} of ${runs.length} systems forecast ${than}; not so: ${losers.map(fullName).join(', ')}.`;
+}
+
+/** "LayerNorm after (Example 1)". */
+export function fullName({ system }: ReferenceRun | SeriesRun): string {
+  const { title, example } = systemNamed(system);
+  return example === undefined ? title : `${title} (${example})`;
+}
+
+/** What the clip did on the series, where Example 1 is there to compare with. */
+export function clipOnSeries({ systems: runs }: SeriesPart): string | undefined {
+  const [after, clipped] = ['after', 'after-clipped'].map((name) => runs.find(({ system }) => system === name));
+  if (after === undefined || clipped === undefined) return undefined;
+  const errors = `test error ${formatNumber(clipped.testError, 3)} with it, ${formatNumber(after.testError, 3)} without`;
+  return `On the series the clip ${describeClip(clipped)}${clipped.clippedSteps === 0 ? '' : ` (${errors})`}.`;
+}
+
+/** Why Example 2 may do badly on a series, where it does worse than no normalisation. */
+export function noteOnNormBefore({ systems: runs, columns }: SeriesPart): string | undefined {
+  const error = (name: SystemName) => runs.find(({ system }) => system === name)?.testError ?? Number.NaN;
+  if (!beats(error('none'), error('before'))) return undefined;
+  const loss = columns.length === 1 ? 'with a single column, nothing of it is left' : 'what the common level of the columns says is lost';
+  return `LayerNorm before the RNN brings every row to mean 0 and spread 1 across its columns: ${loss}.`;
+}
+
+/** How far an error lies from a baseline's in percent, signed; a dash for the baseline itself. */
+export function percentAgainst(error: number, baseline: number): string {
+  if (error === baseline) return '–';
+  const difference = 100 * (error / baseline - 1);
+  return `${difference > 0 ? '+' : '−'}${Math.abs(difference).toFixed(1)} %`;
+}
+
+export const seedNote = 'Errors a few percent apart may change places with another seed: try --seed.';
+
+export function capitalize(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+function referenceRun({ reference }: StudyResults, name: SystemName): ReferenceRun | undefined {
+  return reference.systems.find(({ system }) => system === name);
+}

@@ -1,0 +1,73 @@
+/** The study's result as plain text. */
+import { formatNumber, formatTable, printable, wrap } from '../report/text';
+import { examinedText } from './findings';
+import type { ReferenceRun, SeriesPart, SeriesRun, StudyResults } from './results';
+import {
+  capitalize,
+  clipOnSeries,
+  describeClip,
+  describeInterruption,
+  forecastVerdict,
+  fullName,
+  headline,
+  leadSentences,
+  noteOnNormBefore,
+  percentAgainst,
+  seedNote,
+  shownSteps,
+  trendRuleText,
+} from './summary';
+
+const width = 96;
+
+export function formatStudy(results: StudyResults): string {
+  const { reference, series, findings, interrupted } = results;
+  const sections = [headline(results), wrap(leadSentences(results), width)];
+  if (interrupted) sections.push(describeInterruption(results));
+  if (reference.systems.length > 0) {
+    sections.push(
+      stepTable('Reference set-up, loss', reference.systems, ({ loss }) => loss),
+      stepTable('Reference set-up, gradient norm', reference.systems, ({ gradNorm }) => gradNorm),
+      `${formatTable([['Verdict', 'gradients', 'clip'], ...reference.systems.map((run) => [fullName(run), ...verdict(run)])])}\n${wrap(trendRuleText, width)}`,
+    );
+  }
+  if (findings.length > 0) {
+    const items = findings.map(({ about, claim, agreement, measured }) => {
+      return `  ${about}\n${wrap(`"${claim}"`, width, '  ')}\n${wrap(`${capitalize(agreement)}. ${measured}`, width, '  ')}`;
+    });
+    sections.push(wrap(`What "${examinedText.title}" claims, and what was measured`, width), ...items);
+  }
+  if (series.systems.length > 0) sections.push(forecastSection(series));
+  return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
+}
+
+function stepTable(title: string, runs: readonly ReferenceRun[], values: (run: ReferenceRun) => readonly number[]): string {
+  return formatTable([
+    [title, ...shownSteps.map((step) => `step ${step}`)],
+    ...runs.map((run) => [fullName(run), ...shownSteps.map((step) => formatNumber(values(run)[step - 1] ?? Number.NaN))]),
+  ]);
+}
+
+function forecastSection(series: SeriesPart): string {
+  const { source, target, baselines, systems } = series;
+  const best = Math.min(baselines.lastValue, baselines.trainingMean);
+  const row = (who: string, error: number, ...rest: string[]) => [who, formatNumber(error, 3), percentAgainst(error, best), ...rest];
+  const table = formatTable([
+    ['Forecast by', 'test error', 'against baseline', 'best epoch', 'gradients', 'clip'],
+    row('Last value again', baselines.lastValue),
+    row('Mean of the training part', baselines.trainingMean),
+    ...systems.map((run) => row(fullName(run), run.testError, `${run.bestEpoch} of ${run.validationError.length}`, ...verdict(run))),
+  ]);
+  const notes = [forecastVerdict(series), clipOnSeries(series), noteOnNormBefore(series), seedNote].filter((note) => note !== undefined);
+  return [
+    `Real series: ${printable(source)}`,
+    `Root mean square error of the next ${printable(target)} on the test part, in its own unit; the baseline is the better of two`,
+    `${table}\n`,
+    ...notes.map((note) => wrap(note, width)),
+  ].join('\n');
+}
+
+/** What the gradients did, and the clip. */
+function verdict(run: ReferenceRun | SeriesRun): string[] {
+  return [`${run.trend} (×${formatNumber(run.trendRatio, 2)})`, describeClip(run) ?? ''];
+}

@@ -1,0 +1,66 @@
+import { checkInteger, readOptions } from '../check';
+import { EvenkeelError } from '../errors';
+import { loadState, saveState } from '../io/safetensors';
+import { checkLayer, type Layer } from '../layers/layer';
+import { checkOptimizer, type Optimizer } from '../optimizers/optimizer';
+import { copyState, matchState, type StateDict } from '../state-dict';
+import { Tensor } from '../tensor';
+
+/** What a checkpoint saves the state of. */
+export interface Trained {
+  model: Layer;
+  optimizer: Optimizer;
+}
+
+const MODEL = 'model.';
+const OPTIMIZER = 'optimizer.';
+const STEP = 'step';
+
+/**
+ * Writes all that training needs to go on into one safetensors file, atomically: the model's state dict under `model.`, the optimiser's
+ * under `optimizer.`, and the scalar `step`.
+ * @param path the file to write or replace
+ * @param checkpoint.step how many steps have been made
+ * @throws EvenkeelError ERR_FILE, ERR_OPTION
+ */
+export function saveCheckpoint(path: string, checkpoint: Trained & { step: number }): void {
+  const given = readOptions('saveCheckpoint checkpoint', checkpoint, ['model', 'optimizer', 'step']);
+  const model = checkLayer('model', given.model);
+  const optimizer = checkOptimizer('optimizer', given.optimizer);
+  const step = checkInteger('step', given.step, 0);
+  saveState(path, {
+    [STEP]: new Tensor(Float64Array.of(step), []),
+    ...prefixed(MODEL, model.stateDict()),
+    ...prefixed(OPTIMIZER, optimizer.stateDict()),
+  });
+}
+
+/**
+ * Reads what {@link saveCheckpoint} wrote into a model and an optimiser made with the same sizes and kinds. Nothing is changed when it throws.
+ * @returns how many steps had been made
+ * @throws EvenkeelError ERR_FILE; ERR_STATE, ERR_SHAPE or ERR_DTYPE when the file belongs to another model or optimiser
+ */
+export function loadCheckpoint(path: string, trained: Trained): number {
+  const given = readOptions('loadCheckpoint trained', trained, ['model', 'optimizer']);
+  const model = checkLayer('model', given.model);
+  const optimizer = checkOptimizer('optimizer', given.optimizer);
+  const { [STEP]: step, ...rest } = loadState(path);
+  const foreign = Object.keys(rest).find((name) => !name.startsWith(MODEL) && !name.startsWith(OPTIMIZER));
+  if (step?.size !== 1 || !Number.isSafeInteger(step.data[0]) || foreign !== undefined) {
+    const reason = foreign === undefined ? 'it has no whole number called "step"' : `it holds "${foreign.slice(0, 100)}"`;
+    throw new EvenkeelError('ERR_STATE', `${path}: expected a file written by saveCheckpoint, but ${reason}.`);
+  }
+  const pairs = matchState('model', model.stateDict(), unprefixed(MODEL, rest));
+  optimizer.loadStateDict(unprefixed(OPTIMIZER, rest));
+  copyState(pairs);
+  return step.data[0] as number;
+}
+
+function prefixed(prefix: string, state: StateDict): StateDict {
+  return Object.fromEntries(Object.entries(state).map(([name, tensor]) => [prefix + name, tensor]));
+}
+
+function unprefixed(prefix: string, state: StateDict): StateDict {
+  const own = Object.entries(state).filter(([name]) => name.startsWith(prefix));
+  return Object.fromEntries(own.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+}

@@ -1,0 +1,147 @@
+import { setImmediate } from 'node:timers/promises';
+import { fail, readSafely } from '../check';
+import { describeNonFinite } from '../clipping/clip-grad-norm';
+import { gradNorms } from '../clipping/norms';
+import { EvenkeelError, formatShape } from '../errors';
+import type { Layer } from '../layers/layer';
+import type { LossResult } from '../losses/loss';
+import { checkTensor, Tensor } from '../tensor';
+import { saveCheckpoint } from './checkpoint';
+import { type Batch, type Batches, checkRun, type FitOptions, type Run, type StepRecord } from './run';
+
+/** What happened in each step: one entry per step in each list. */
+export interface History {
+  loss: number[];
+  /** the 2-norm of all gradients before clipping; NaN where the loss was not finite */
+  gradNorm: number[];
+  /** whether clipping changed the gradients */
+  clipped: boolean[];
+  /** whether the step was skipped because its loss or gradients were not finite */
+  skipped: boolean[];
+}
+
+interface StepResult {
+  loss: number;
+  gradNorm: number;
+  /** in the order of the model's parameters */
+  gradNorms: Float64Array;
+  clipped: boolean;
+  skipped: boolean;
+}
+
+/** How long fit may keep the event loop between two steps. */
+const YIELD_AFTER_MS = 10;
+
+/**
+ * Trains a model: for each batch the gradients are cleared, then forward, loss, backward, norms, clipping and the optimiser's step.
+ * Synchronous in each step, and never for longer than 50 ms beyond one step without letting the event loop run.
+ *
+ * A loss or gradient that is not finite rejects with ERR_NON_FINITE, which names the step and the parameter; the parameters are then as
+ * they were before that step. With `nonFinite: 'skip'` such a step is left out and training goes on.
+ *
+ * @param model anything with a layer's methods
+ * @param batches an array, generator, or any other iterable, synchronous or not, of batches; gone through once per epoch
+ * @returns one entry per step
+ * @throws EvenkeelError ERR_OPTION before the first step when an option is wrong; when `signal` is aborted, its reason, as Node's own APIs do;
+ *   what `loss`, `onStep` or the batches throw, unchanged
+ */
+export async function fit<Target = Tensor>(model: Layer, batches: Batches<Target>, options: FitOptions<Target>): Promise<History> {
+  const run = checkRun(model, batches, options);
+  const history: History = { loss: [], gradNorm: [], clipped: [], skipped: [] };
+  let lastYield = performance.now();
+  for (let epoch = 1; epoch <= run.epochs; epoch++) {
+    const stepsBefore = history.loss.length;
+    run.signal?.throwIfAborted();
+    for await (const batch of batches) {
+      run.signal?.throwIfAborted();
+      const step = history.loss.length + 1;
+      const result = trainStep(run, batch, `step ${step}, epoch ${epoch}`);
+      record(history, result);
+      await run.onStep?.({ step, epoch, ...describeStep(run, result) });
+      if (run.checkpoint !== undefined && step % run.checkpoint.every === 0) save(run, step);
+      if (performance.now() - lastYield < YIELD_AFTER_MS) continue;
+      await setImmediate();
+      lastYield = performance.now();
+    }
+    if (history.loss.length === stepsBefore) failNoBatches(epoch);
+  }
+  if (run.checkpoint !== undefined && history.loss.length % run.checkpoint.every !== 0) save(run, history.loss.length);
+  return history;
+}
+
+function trainStep(run: Run, given: unknown, where: string): StepResult {
+  const { model, optimizer, parameters } = run;
+  const { input, target } = checkBatch(given, where);
+  for (const { grad } of run.notOptimized) grad.data.fill(0);
+  optimizer.zeroGrad();
+  const output = checkTensor('output of model.forward()', model.forward(input));
+  const { value, grad } = checkLossResult(run.loss(output, target), output);
+  if (!Number.isFinite(value)) {
+    const gradNorms = new Float64Array(parameters.length).fill(Number.NaN);
+    return refuse(run, where, { loss: value, gradNorm: Number.NaN, gradNorms, clipped: false }, `the loss is ${value}`);
+  }
+  model.backward(grad);
+  const norms = gradNorms(parameters);
+  const result = { loss: value, gradNorm: norms.total, gradNorms: norms.perParameter, clipped: false };
+  if (!Number.isFinite(norms.total)) return refuse(run, where, result, describeNonFinite(parameters, norms));
+  const clipped = run.clip(parameters, norms.total);
+  optimizer.step();
+  return { ...result, clipped, skipped: false };
+}
+
+/** A step that must not be made: skipped on request, else an error. */
+function refuse(run: Run, where: string, result: Omit<StepResult, 'skipped'>, reason: string): StepResult {
+  if (run.nonFinite === 'skip') return { ...result, skipped: true };
+  throw new EvenkeelError(
+    'ERR_NON_FINITE',
+    `${where}: ${reason}. The parameters are as they were before this step. Look at the batch for values that are not finite, lower the ` +
+      "learning rate, clip the gradients, or leave such steps out with nonFinite: 'skip'.",
+  );
+}
+
+function checkBatch(given: unknown, where: string): Batch<unknown> {
+  const { input, target } = readSafely('batches', () => pick(given, 'input', 'target'));
+  if (!Tensor.isTensor(input)) fail('ERR_OPTION', `batches, ${where}`, '{ input: Tensor, target }', given);
+  return { input, target };
+}
+
+function checkLossResult(given: unknown, output: Tensor): LossResult {
+  const { value, grad } = readSafely('loss()', () => pick(given, 'value', 'grad'));
+  if (typeof value !== 'number' || !Tensor.isTensor(grad)) fail('ERR_OPTION', 'loss()', '{ value: number, grad: Tensor }', given);
+  if (grad.dtype !== output.dtype || formatShape(grad.shape) !== formatShape(output.shape)) {
+    throw new EvenkeelError(
+      'ERR_OPTION',
+      `loss().grad: expected the output's ${output.dtype} ${formatShape(output.shape)}, got ${grad.dtype} ${formatShape(grad.shape)}.`,
+    );
+  }
+  return { value, grad };
+}
+
+/** Two properties of what may be no object at all. */
+function pick<A extends string, B extends string>(given: unknown, a: A, b: B): Partial<Record<A | B, unknown>> {
+  const object = given as Partial<Record<A | B, unknown>> | null | undefined;
+  return { [a]: object?.[a], [b]: object?.[b] } as Partial<Record<A | B, unknown>>;
+}
+
+function record(history: History, { loss, gradNorm, clipped, skipped }: StepResult): void {
+  history.loss.push(loss);
+  history.gradNorm.push(gradNorm);
+  history.clipped.push(clipped);
+  history.skipped.push(skipped);
+}
+
+function describeStep({ parameters }: Run, { gradNorms, ...result }: StepResult): Omit<StepRecord, 'step' | 'epoch'> {
+  return { ...result, gradNorms: Object.fromEntries(parameters.map(({ name }, index) => [name, gradNorms[index] as number])) };
+}
+
+function save({ model, optimizer, checkpoint }: Run, step: number): void {
+  if (checkpoint !== undefined) saveCheckpoint(checkpoint.path, { model, optimizer, step });
+}
+
+function failNoBatches(epoch: number): never {
+  throw new EvenkeelError(
+    'ERR_OPTION',
+    `batches: expected at least one batch in each epoch, got none in epoch ${epoch}.` +
+      (epoch === 1 ? '' : ' Can it be gone through more than once? Give an array, or an object whose iterator starts afresh.'),
+  );
+}

@@ -1,0 +1,207 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { chartFiles } from '../../lib/study/charts';
+import type { StudyResults } from '../../lib/study/results';
+import { runCli, smallCsv, startCli, useFolder } from './run-cli';
+
+const folder = useFolder();
+const inFolder = (...parts: string[]) => join(folder.path, ...parts);
+const read = (...parts: string[]) => readFileSync(inFolder(...parts), 'utf8');
+
+/** A study that takes a second, of a series written into the folder. */
+function quickStudy(...args: string[]): string[] {
+  return ['study', '--data', folder.write('small.csv', smallCsv()), '--window', '5', '--epochs', '2', ...args];
+}
+
+async function resultsOf(...args: string[]): Promise<StudyResults> {
+  const { status, stdout, stderr } = await runCli(quickStudy('--json', ...args), folder.path);
+  if (status !== 0) throw new Error(`exit status ${status}: ${stderr}`);
+  return JSON.parse(stdout);
+}
+
+/** What must not depend on when and how fast it ran. */
+function numbersOf(results: StudyResults): unknown {
+  return JSON.parse(JSON.stringify({ ...results, date: null }), (key, value) => (key === 'seconds' ? null : value));
+}
+
+describe('what a study writes', () => {
+  test('with --json, standard output is results.json and nothing else', async () => {
+    const { status, stdout, stderr } = await runCli(quickStudy('--json', '--out', 'here/and/there'), folder.path);
+    expect(status).toBe(0);
+    expect(stdout).toBe(read('here/and/there/results.json'));
+    expect(JSON.parse(stdout)).toMatchObject({ schema: 'evenkeel/study', schemaVersion: 1, interrupted: false });
+    expect(stderr).toContain('Real series: LayerNorm after: test error');
+    expect(readdirSync(inFolder('here/and/there')).sort()).toEqual(['index.html', 'results.json', ...chartFiles].sort());
+  });
+
+  test('in a pipe, the result goes to standard output and progress in plain lines to standard error', async () => {
+    const { status, stdout, stderr } = await runCli(quickStudy(), folder.path);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^LayerNorm after the RNN did not make gradients explode\n/);
+    for (const words of ['step 1  step 10  step 50  step 100', 'never acted', 'Last value again', 'Mean of the training part'])
+      expect(stdout).toContain(words);
+    expect(stderr.split('\n').filter((line) => /^(Reference set-up|Real series): /.test(line))).toHaveLength(8);
+    expect(stdout + stderr).not.toContain('\u001b');
+    expect(existsSync(inFolder('study/index.html'))).toBe(true);
+  });
+
+  test('a reader that goes away does not keep the files from being written', async () => {
+    const { child, outcome } = startCli(quickStudy(), folder.path);
+    child.stdout.destroy();
+    expect(await outcome).toMatchObject({ status: 0 });
+    expect(existsSync(inFolder('study/index.html'))).toBe(true);
+  });
+});
+
+describe('what a study measures', () => {
+  test('the reference set-up: one entry per step, and the parts make up the total', async () => {
+    const { reference } = await resultsOf();
+    expect(reference).toMatchObject({
+      sequences: 32,
+      timeSteps: 50,
+      inputSize: 10,
+      hiddenSize: 20,
+      learningRate: 1e-3,
+      trainingSteps: 100,
+    });
+    expect(reference.systems.map(({ system }) => system)).toEqual(['none', 'after', 'before', 'after-clipped']);
+    for (const { loss, gradNorm, gradNorms, clipped } of reference.systems) {
+      for (const perStep of [loss, gradNorm, clipped, ...Object.values(gradNorms)]) expect(perStep).toHaveLength(100);
+      for (const [step, norm] of gradNorm.entries()) {
+        const squares = Object.values(gradNorms).map((norms) => (norms[step] as number) ** 2);
+        expect(Math.sqrt(squares.reduce((sum, square) => sum + square, 0)) / norm).toBeCloseTo(1, 6);
+      }
+    }
+  });
+
+  test('the systems differ as they should and in nothing else', async () => {
+    const { reference } = await resultsOf();
+    const [none, after, before, clipped] = reference.systems;
+    const own = ['rnn.weight_ih_l0', 'rnn.weight_hh_l0', 'rnn.bias_ih_l0', 'rnn.bias_hh_l0'];
+    expect(Object.keys(none?.gradNorms ?? {})).toEqual(own);
+    expect(Object.keys(after?.gradNorms ?? {})).toEqual([...own, 'ln.weight', 'ln.bias']);
+    expect(Object.keys(before?.gradNorms ?? {})).toEqual(['ln.weight', 'ln.bias', ...own]);
+    // The clip never acts here, and then clipping must change nothing at all.
+    expect(clipped?.clippedSteps).toBe(0);
+    expect({ ...clipped, system: '', seconds: 0 }).toEqual({ ...after, system: '', seconds: 0 });
+  });
+
+  test('the real series: test part, baselines and forecasts in the unit of the file', async () => {
+    const { series } = await resultsOf('--columns', 'line,sine', '--target', 'sine');
+    expect(series).toMatchObject({ columns: ['line', 'sine'], target: 'sine', window: 5, rows: { train: 56, validation: 12, test: 12 } });
+    const expected = Array.from({ length: 12 }, (_, i) => Number(Math.sin((68 + i) / 3).toFixed(4)));
+    for (const [i, value] of expected.entries()) expect(series.truth[i]).toBeCloseTo(value, 5);
+    const lastValue = expected.map((value, i) => value - Number(Math.sin((67 + i) / 3).toFixed(4)));
+    expect(series.baselines.lastValue).toBeCloseTo(Math.sqrt(lastValue.reduce((sum, error) => sum + error ** 2, 0) / 12), 5);
+    for (const run of series.systems) {
+      expect(run.forecast).toHaveLength(12);
+      expect(run.validationError).toHaveLength(2);
+      expect(run.validationError[run.bestEpoch - 1]).toBe(Math.min(...run.validationError));
+      const squares = run.forecast.map((value, i) => (value - (series.truth[i] as number)) ** 2);
+      expect(run.testError).toBeCloseTo(Math.sqrt(squares.reduce((sum, square) => sum + square, 0) / 12), 5);
+    }
+  });
+
+  test('the same seed gives the same numbers, another seed others', async () => {
+    const first = numbersOf(await resultsOf('--seed', '7'));
+    expect(numbersOf(await resultsOf('--seed', '7'))).toEqual(first);
+    const { reference, series } = await resultsOf('--seed', '8');
+    const other = (first as StudyResults).reference.systems[0]?.loss[0];
+    expect(reference.systems[0]?.loss[0]).not.toBe(other);
+    expect(series.systems[0]?.loss[0]).not.toBe((first as StudyResults).series.systems[0]?.loss[0]);
+  });
+
+  test('default data can be taken by column, with and without their usual target', async () => {
+    const study = async (columns: string) => {
+      const { stdout } = await runCli(['study', '--json', '--epochs', '1', '--columns', columns], folder.path);
+      return (JSON.parse(stdout) as StudyResults).series.target;
+    };
+    expect(await study('wind,temp_max')).toBe('temp_max');
+    expect(await study('wind,temp_min')).toBe('wind');
+  });
+});
+
+describe('what a study refuses', () => {
+  test.each([
+    [['--epochs', '0'], '--epochs'],
+    [['--epochs', '1e3'], '--epochs'],
+    [['--window', 'ten'], '--window'],
+    [['--seed', '-1'], '--seed'],
+    [['--columns', 'a,,b'], '--columns'],
+    [['--out', ''], '--out'],
+    [['--epoch', '3'], 'Did you mean --epochs?'],
+    [['now'], 'too many arguments'],
+  ])('%j is wrong usage', async (args, message) => {
+    expect(await runCli(['study', ...args], folder.path)).toEqual({ status: 2, stdout: '', stderr: expect.stringContaining(message) });
+    expect(readdirSync(folder.path)).toEqual([]);
+  });
+
+  test.each([
+    ['a missing cell', smallCsv().replace('0.3272,', ','), 'line 3, column "sine": expected a number, got an empty cell'],
+    ['text', smallCsv().replace('0.3272,', 'high,'), 'line 3, column "sine": expected a finite number, got "high"'],
+    ['an uneven row', smallCsv().replace('0.3272,', ''), 'line 3: expected 3 cells'],
+    ['too few rows', smallCsv().split('\n').slice(0, 5).join('\n'), 'rows: expected at least'],
+    ['only a header', 'a,b\n', 'rows of numbers'],
+  ])('a file with %s gets one line and no study', async (_, text, message) => {
+    const data = folder.write('bad.csv', text);
+    const { status, stdout, stderr } = await runCli(['study', '--json', '--data', data, '--window', '5'], folder.path);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toMatch(/^evenkeel: [^\n]*\n$/);
+    expect(stderr).toContain(message);
+    expect(existsSync(inFolder('study/index.html'))).toBe(false);
+  });
+
+  test.each([
+    [['--data', 'missing.csv'], 'missing.csv: could not read the file'],
+    [['--target', 'sin'], 'Did you mean "sine"?'],
+    [['--columns', 'sine,cosin'], 'Did you mean "cosine"?'],
+    [['--columns', 'sine', '--target', 'line'], 'one of the columns "sine"'],
+    [['--out', 'small.csv'], 'expected a folder, got a file'],
+    [['--out', 'small.csv/below'], 'small.csv/below'],
+  ])('%j gets one line before any training', async (args, message) => {
+    const { status, stdout, stderr } = await runCli(quickStudy(...args), folder.path);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toMatch(/^evenkeel: [^\n]*\n$/);
+    expect(stderr).toContain(message);
+  });
+});
+
+test('column names from a hostile file are text on the page and harmless in the terminal', async () => {
+  const data = folder.write('evil.csv', smallCsv('"<img src=x onerror=alert(1)>","a&b","\u001b[31mred"'));
+  const { status, stdout, stderr } = await runCli(['study', '--data', data, '--window', '5', '--epochs', '1'], folder.path);
+  expect(status).toBe(0);
+  expect(stdout + stderr).not.toContain('\u001b');
+  for (const file of ['index.html', ...chartFiles]) {
+    expect(read('study', file)).not.toContain('<img');
+    expect(read('study', file)).not.toContain('\u001b');
+  }
+  expect(read('study/index.html')).toContain('&lt;img src=x onerror=alert(1)&gt;');
+});
+
+describe.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)('%s in mid-run', (signal, expected) => {
+  test('ends with its status, and writes what had finished', async () => {
+    mkdirSync(inFolder('out'));
+    writeFileSync(inFolder('out/forecast.svg'), 'of an earlier study');
+    const { child, outcome } = startCli(quickStudy('--json', '--out', 'out', '--epochs', '1000000'), folder.path);
+    let seen = '';
+    child.stderr.on('data', (text) => {
+      seen += text;
+      // Once: a second signal would end it at once.
+      if (!child.killed && seen.includes('Reference set-up: LayerNorm after, clipped: ')) child.kill(signal);
+    });
+    const { status, stdout, stderr } = await outcome;
+    expect(status).toBe(expected);
+    expect(stderr).toContain('Interrupted');
+    expect(stdout).toBe(read('out/results.json'));
+    const results: StudyResults = JSON.parse(stdout);
+    expect(results.interrupted).toBe(true);
+    expect(results.reference.systems).toHaveLength(4);
+    expect(results.series.systems).toHaveLength(0);
+    expect(read('out/index.html')).toContain('4 of 8 runs had finished');
+    expect(existsSync(inFolder('out/gradient-norm.svg'))).toBe(true);
+    expect(existsSync(inFolder('out/forecast.svg'))).toBe(false);
+  });
+});

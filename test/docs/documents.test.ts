@@ -1,0 +1,114 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Block, codeBlocks, commandProblem, relativeLinks, root, runProgram, typeErrors, userFolder } from './documents';
+
+const documents = ['README.md', 'CONTRIBUTING.md'];
+const read = (file: string): string => (existsSync(join(root, file)) ? readFileSync(join(root, file), 'utf8') : '');
+const readmeBlocks = codeBlocks(read('README.md'));
+const inLanguages = (blocks: Block[], ...languages: string[]): Block[] => blocks.filter(({ language }) => languages.includes(language));
+const examples = existsSync(join(root, 'examples')) ? readdirSync(join(root, 'examples')).filter((name) => /\.[cm]?[jt]s$/.test(name)) : [];
+
+const folder = userFolder();
+afterAll(() => folder.remove());
+
+describe('the programs in README.md', () => {
+  const programs = inLanguages(readmeBlocks, 'ts', 'js');
+
+  test('are there', () => {
+    expect(programs.length).toBeGreaterThan(0);
+  });
+
+  for (const { line, code } of programs) {
+    test(`the one at line ${line} runs`, () => {
+      runProgram(folder.path, `readme-${line}`, code);
+    });
+  }
+
+  test('are right in their types', () => {
+    const typed = inLanguages(readmeBlocks, 'ts').map(({ line, code }) => [`readme-${line}`, code]);
+    expect(typeErrors(folder.path, Object.fromEntries(typed))).toEqual([]);
+  });
+});
+
+describe.each(documents)('%s', (file) => {
+  const text = read(file);
+
+  test('has only code blocks in languages that are checked, or none', () => {
+    expect(codeBlocks(text).filter(({ language }) => !['ts', 'js', 'bash', 'text'].includes(language))).toEqual([]);
+  });
+
+  test('names commands that exist', () => {
+    const lines = inLanguages(codeBlocks(text), 'bash').flatMap(({ code }) => code.split('\n'));
+    expect(lines.map(commandProblem).filter((problem) => problem !== undefined)).toEqual([]);
+    expect(lines.length).toBeGreaterThan(0);
+  });
+
+  test('links to files that exist', () => {
+    expect(relativeLinks(text).filter((target) => !existsSync(join(root, target)))).toEqual([]);
+  });
+});
+
+describe('examples/', () => {
+  test('has the three reference systems in TypeScript and in JavaScript', () => {
+    const inTypeScript = examples.filter((name) => /\.m?ts$/.test(name)).length;
+    expect(inTypeScript).toBeGreaterThanOrEqual(3);
+    expect(examples.length - inTypeScript).toBeGreaterThanOrEqual(3);
+  });
+
+  for (const name of examples) {
+    test(`${name} runs and says something`, () => {
+      expect(runProgram(folder.path, `examples/${name}`, read(`examples/${name}`))).not.toBe('');
+    });
+  }
+});
+
+describe('these checks', () => {
+  test('find the blocks, and their lines', () => {
+    expect(codeBlocks('a\n```js\nlet a;\n```\nb\n\n```bash title\nnpm test\n\nls\n```\n')).toEqual([
+      { language: 'js', code: 'let a;\n', line: 3 },
+      { language: 'bash', code: 'npm test\n\nls\n', line: 8 },
+    ]);
+  });
+
+  test('run a program as a user would, from ES modules and from CommonJS', () => {
+    const say = 'console.log(Tensor.zeros([2, 3]).shape.join())';
+    expect(runProgram(folder.path, 'esm', `import { Tensor } from 'evenkeel';\n${say}`)).toBe('2,3\n');
+    expect(runProgram(folder.path, 'cjs', `const { Tensor } = require('evenkeel');\n${say}`)).toBe('2,3\n');
+    expect(() => runProgram(folder.path, 'wrong', `import { Tensor } from 'evenkeel';\nTensor.zeros('x')`)).toThrow('ERR_SHAPE');
+  });
+
+  test('see a mistake in types', () => {
+    const call = (argument: string) => `import { Tensor } from 'evenkeel';\nTensor.zeros(${argument});`;
+    expect(typeErrors(folder.path, { right: call('[2]'), wrong: call('"2"') })).toEqual([expect.stringContaining('wrong.mts')]);
+  });
+
+  test.each([
+    'npm run nothing',
+    'npx evenkeel study --no-such-option',
+    'node examples/none.mjs',
+    'rm -rf /',
+    'npm start -- --no-such-option',
+  ])('refuse "%s"', (line) => {
+    expect(commandProblem(line)).toBeDefined();
+  });
+
+  test.each([
+    'npm test',
+    'bash .ci/run',
+    'node scripts/setup.mjs',
+    '',
+    '# a remark',
+    'npm start -- --out here  # a remark',
+    'npx evenkeel study --help',
+  ])('let "%s" through', (line) => {
+    expect(commandProblem(line)).toBeUndefined();
+  });
+
+  test('find links to files', () => {
+    expect(relativeLinks('[a](docs/a.md#part) ![b](b.svg) [c](https://c.org) [d](#d) <img src="e.png">')).toEqual([
+      'docs/a.md',
+      'b.svg',
+      'e.png',
+    ]);
+  });
+});

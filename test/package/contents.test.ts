@@ -1,0 +1,63 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+
+const root = join(__dirname, '../..');
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+function filesUnder(folder: string): string[] {
+  const entries = readdirSync(join(root, folder), { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => relative(root, join(entry.parentPath, entry.name)));
+}
+
+describe('what npm packs', () => {
+  const { stdout, stderr } = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, encoding: 'utf8' });
+  const [tarball] = JSON.parse(stdout || `[{ "files": [], "error": ${JSON.stringify(stderr)} }]`);
+  const packed: string[] = tarball.files.map((file: { path: string }) => file.path);
+
+  test('is all that an installation builds and runs from', () => {
+    const needed = [
+      'package.json',
+      'README.md',
+      'LICENSE',
+      'CHANGELOG.md',
+      'CMakeLists.txt',
+      ...filesUnder('native'),
+      ...filesUnder('data'),
+    ];
+    const compiled = filesUnder('lib').flatMap((file) => [
+      file.replace(/^lib(.*)\.ts$/, 'dist$1.js'),
+      file.replace(/^lib(.*)\.ts$/, 'dist$1.d.ts'),
+    ]);
+    expect([...needed, ...compiled].filter((file) => !packed.includes(file))).toEqual([]);
+  });
+
+  test('is nothing else', () => {
+    const known = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|CMakeLists\.txt|(native|data)\/.*|dist\/.*\.(js|d\.ts))$/;
+    expect(packed.filter((file) => !known.test(file))).toEqual([]);
+    const orphans = packed.filter(
+      (file) => file.startsWith('dist/') && !existsSync(join(root, file.replace(/^dist(.*?)(\.d\.ts|\.js)$/, 'lib$1.ts'))),
+    );
+    expect(orphans).toEqual([]);
+  });
+
+  test('has every file that package.json points to', () => {
+    const targets = [manifest.main, manifest.types, ...Object.values(manifest.bin), ...Object.values(manifest.exports['.'])] as string[];
+    expect(targets.map((target) => target.replace(/^\.\//, '')).filter((target) => !packed.includes(target))).toEqual([]);
+  });
+
+  test('stays small', () => {
+    expect(tarball.size).toBeLessThan(1_000_000);
+  });
+});
+
+test('every package that lib/ imports is a dependency, and every dependency is used', () => {
+  const sources = filesUnder('lib')
+    .map((file) => readFileSync(join(root, file), 'utf8'))
+    .join('\n');
+  const imported = [...sources.matchAll(/(?:from|import\(|require\()\s*'((?:@[\w.-]+\/)?[\w.-]+)[^']*'/g)].map((match) => match[1] ?? '');
+  const packages = [...new Set(imported.filter((name) => !name.startsWith('.') && !name.startsWith('node')))];
+  // These three build the addon.
+  const used = [...packages, 'cmake-js', 'node-addon-api', 'node-api-headers'];
+  expect(Object.keys(manifest.dependencies).sort()).toEqual(used.sort());
+});

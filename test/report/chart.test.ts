@@ -1,0 +1,116 @@
+import { type Chart, renderChart, standaloneSvg } from '../../lib/report/chart';
+import { looks, surface } from '../../lib/report/theme';
+import { expectWellFormed } from './well-formed';
+
+const layout = { width: 400, panelHeight: 200, columns: 2 };
+
+function chartOf(overrides: Partial<Chart> = {}): Chart {
+  const points = [1, 2, 3].map((x) => ({ x, y: x * x }));
+  const lines = [
+    { name: 'wide', look: 'amber' as const, points },
+    { name: 'dashed', look: 'violet' as const, points },
+  ];
+  return { description: 'a chart', xLabel: 'step', yLabel: 'norm', yScale: 'log', panels: [{ lines }], ...overrides };
+}
+
+/** The path data of all lines of one look. */
+function pathsOf(svg: string, look: keyof typeof looks): string[] {
+  const group = svg.match(new RegExp(`<g[^>]*stroke="${looks[look].light}"[^>]*>.*?</g>`, 'g')) ?? [];
+  return group.flatMap((lines) =>
+    [...lines.matchAll(/<path[^>]* d="([^"]*)"|<path d="([^"]*)"/g)].map((match) => match[1] ?? match[2] ?? ''),
+  );
+}
+
+describe('renderChart', () => {
+  test('draws every line with its colour, width and dash, the later over the earlier', async () => {
+    const svg = await renderChart(chartOf(), layout);
+    expectWellFormed(svg);
+    expect(pathsOf(svg, 'amber')).toHaveLength(1);
+    expect(pathsOf(svg, 'violet')).toEqual(pathsOf(svg, 'amber'));
+    expect(svg).toMatch(
+      new RegExp(
+        `stroke-dasharray="${looks.violet.dash}"[^>]*stroke="${looks.violet.light}"|stroke="${looks.violet.light}"[^>]*stroke-dasharray`,
+      ),
+    );
+    const lines = svg.indexOf('aria-label="line"');
+    expect(svg.indexOf(looks.amber.light, lines)).toBeLessThan(svg.indexOf(looks.violet.light, lines));
+  });
+
+  test('names each line once in the legend, however many panels show it', async () => {
+    const { panels } = chartOf();
+    const svg = await renderChart(
+      chartOf({ panels: [...panels, ...panels, ...panels].map((panel, i) => ({ ...panel, title: `panel ${i}` })) }),
+      layout,
+    );
+    expect(svg.match(/>dashed</g)).toHaveLength(1);
+    for (const title of ['panel 0', 'panel 1', 'panel 2']) expect(svg).toContain(`>${title}<`);
+    expect(pathsOf(svg, 'amber').filter((path) => path !== '')).toHaveLength(3);
+  });
+
+  test.each(['log', 'linear'] as const)('leaves gaps for what a %s axis cannot show', async (yScale) => {
+    const ys = [1, 2, Number.NaN, 4, 5, Infinity, 7, 8];
+    const lines = [{ name: 'gaps', look: 'blue' as const, points: ys.map((y, x) => ({ x, y })) }];
+    const svg = await renderChart(chartOf({ yScale, panels: [{ lines }] }), layout);
+    expect(svg).not.toMatch(/NaN|Infinity/);
+    expect(pathsOf(svg, 'blue').join('').match(/M/g)).toHaveLength(3);
+  });
+
+  test('zeros and negative values are gaps on a logarithmic axis', async () => {
+    const lines = [{ name: 'gaps', look: 'blue' as const, points: [1, 2, 0, 3, 4, -1, 5, 6].map((y, x) => ({ x, y })) }];
+    const svg = await renderChart(chartOf({ panels: [{ lines }] }), layout);
+    expect(pathsOf(svg, 'blue').join('').match(/M/g)).toHaveLength(3);
+  });
+
+  test('draws a line of one point, and lines without any', async () => {
+    const line = (points: { x: number; y: number }[]) => [{ lines: [{ name: 'short', look: 'blue' as const, points }] }];
+    expect(await renderChart(chartOf({ panels: line([{ x: 1, y: 2 }]) }), layout)).toContain('<marker');
+    for (const points of [[], [{ x: 1, y: 0 }]]) expectWellFormed(await renderChart(chartOf({ panels: line(points) }), layout));
+  });
+
+  test('labels a threshold and keeps it in sight', async () => {
+    const svg = await renderChart(chartOf({ levels: [{ y: 1000, label: 'limit' }] }), layout);
+    expect(svg).toContain('>limit<');
+    expect(svg).toContain('>1000<');
+  });
+
+  test('hostile names are text', async () => {
+    const name = `<script>"&'\u0000\u001b`;
+    const lines = [{ name, look: 'blue' as const, points: [{ x: 1, y: 1 }] }];
+    const svg = standaloneSvg(
+      await renderChart(chartOf({ description: name, xLabel: name, yLabel: name, panels: [{ title: name, lines }] }), layout),
+    );
+    expectWellFormed(svg.trim());
+    expect(svg).not.toContain('<script');
+    expect(svg).not.toContain('\u001b');
+  });
+});
+
+test('a chart on its own knows its dark colours and its surroundings', async () => {
+  const svg = standaloneSvg(await renderChart(chartOf(), { ...layout, padding: 10 }));
+  expectWellFormed(svg.trim());
+  expect(svg).toMatch(/^<svg [^>]*xmlns="http:\/\/www.w3.org\/2000\/svg"/);
+  expect(svg).toContain('viewBox="-10 -10 420 ');
+  expect(svg).toContain('prefers-color-scheme:dark');
+  expect(svg).toContain(`[stroke="${looks.amber.light}"]{stroke:${looks.amber.dark}}`);
+});
+
+test('lines can be told apart without colour', () => {
+  const kinds = Object.values(looks).map(({ dash, width }: { dash?: string; width: number }) => `${dash} ${width}`);
+  expect(new Set(kinds).size).toBe(kinds.length);
+});
+
+/** WCAG 2.1 relative luminance. */
+function luminance(color: string): number {
+  const channels = [1, 3, 5].map((at) => Number.parseInt(color.slice(at, at + 2), 16) / 255);
+  const [r = 0, g = 0, b = 0] = channels.map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+test.each(['light', 'dark'] as const)('lines stand out from the %s surface, and violet from amber under it', (mode) => {
+  const contrast = (a: string, b: string) => {
+    const [low = 0, high = 0] = [luminance(a), luminance(b)].sort((x, y) => x - y);
+    return (high + 0.05) / (low + 0.05);
+  };
+  for (const look of Object.values(looks)) expect(contrast(look[mode], surface[mode])).toBeGreaterThanOrEqual(3);
+  expect(contrast(looks.violet[mode], looks.amber[mode])).toBeGreaterThanOrEqual(2.4);
+});

@@ -1,0 +1,431 @@
+import {
+  Adam,
+  type Batch,
+  type Clip,
+  clipGradNorm,
+  crossEntropyLoss,
+  type FitOptions,
+  fit,
+  Generator,
+  LastStep,
+  type Layer,
+  LayerNorm,
+  Linear,
+  mseLoss,
+  Parameter,
+  RNN,
+  Sequential,
+  SGD,
+  type StepRecord,
+  Tensor,
+} from '../../lib/index';
+import { evenkeelError } from '../helpers/errors';
+
+const float64 = { dtype: 'float64' } as const;
+
+function makeModel(seed = 1) {
+  const generator = new Generator(seed);
+  return new Sequential({
+    rnn: new RNN({ inputSize: 2, hiddenSize: 3, generator, dtype: 'float64' }),
+    ln: new LayerNorm({ size: 3, dtype: 'float64' }),
+  });
+}
+
+function makeBatches(count = 3): Batch[] {
+  const generator = new Generator(99);
+  return Array.from({ length: count }, () => ({
+    input: Tensor.randn([2, 4, 2], { generator, dtype: 'float64' }),
+    target: Tensor.randn([2, 4, 3], { generator, dtype: 'float64' }),
+  }));
+}
+
+const values = (model: Layer) => model.parameters().map(({ value }) => [...value.data]);
+
+/** A model y = w·x, whose gradient is easily made to be anything. */
+function makeScalar(w = 1) {
+  const model = new Sequential({ linear: new Linear({ inputSize: 1, outputSize: 1, bias: false, dtype: 'float64' }) });
+  model.loadStateDict({ 'linear.weight': Tensor.from([[w]], float64) });
+  return { model, optimizer: new SGD(model.parameters(), { learningRate: 0.1 }) };
+}
+const scalarBatch = (x: number, y = 0): Batch => ({ input: Tensor.from([[x]], float64), target: Tensor.from([[y]], float64) });
+
+describe('training', () => {
+  test('does what a loop by hand does, with and without clipping', async () => {
+    for (const maxNorm of [undefined, 0.3]) {
+      const [fitted, byHand] = [makeModel(), makeModel()];
+      const optimizer = new Adam(byHand.parameters(), { learningRate: 0.05 });
+      const expected: { loss: number[]; gradNorm: number[]; clipped: boolean[]; skipped: boolean[] } = {
+        loss: [],
+        gradNorm: [],
+        clipped: [],
+        skipped: [],
+      };
+      for (let epoch = 0; epoch < 2; epoch++) {
+        for (const { input, target } of makeBatches()) {
+          optimizer.zeroGrad();
+          const { value, grad } = mseLoss(byHand.forward(input), target);
+          byHand.backward(grad);
+          const norm = clipGradNorm(byHand.parameters(), { maxNorm: maxNorm ?? 1e9 });
+          optimizer.step();
+          expected.loss.push(value);
+          expected.gradNorm.push(norm);
+          expected.clipped.push(norm > (maxNorm ?? 1e9));
+          expected.skipped.push(false);
+        }
+      }
+      const history = await fit(fitted, makeBatches(), {
+        loss: mseLoss,
+        optimizer: new Adam(fitted.parameters(), { learningRate: 0.05 }),
+        epochs: 2,
+        clip: maxNorm === undefined ? undefined : { maxNorm },
+      });
+      expect(history).toEqual(expected);
+      expect(values(fitted)).toEqual(values(byHand));
+    }
+  });
+
+  test('onStep is told everything, and awaited', async () => {
+    const model = makeModel();
+    const records: StepRecord[] = [];
+    let busy = false;
+    const history = await fit(model, makeBatches(2), {
+      loss: mseLoss,
+      optimizer: new Adam(model.parameters()),
+      epochs: 2,
+      clip: { maxNorm: 0.01 },
+      async onStep(record) {
+        expect(busy).toBe(false);
+        busy = true;
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        busy = false;
+        records.push(record);
+      },
+    });
+    expect(records.map(({ step, epoch }) => [step, epoch])).toEqual([
+      [1, 1],
+      [2, 1],
+      [3, 2],
+      [4, 2],
+    ]);
+    expect(records.map(({ loss }) => loss)).toEqual(history.loss);
+    expect(history.clipped).toEqual([true, true, true, true]);
+    for (const { gradNorm, gradNorms, clipped, skipped } of records) {
+      expect(Object.keys(gradNorms)).toEqual(model.parameters().map(({ name }) => name));
+      expect(Math.hypot(...Object.values(gradNorms)) / gradNorm).toBeCloseTo(1, 12);
+      expect([clipped, skipped]).toEqual([true, false]);
+    }
+  });
+
+  test.each<[string, Clip, number, boolean]>([
+    ['by 1-norm', { maxNorm: 1, normType: 1 }, 1 - 0.1, true],
+    ['by infinity norm', { maxNorm: 8, normType: Number.POSITIVE_INFINITY }, 1 - 0.4, false],
+    ['by value', { clipValue: 2 }, 1 - 0.2, true],
+    ['by a value that is not reached', { clipValue: 5 }, 1 - 0.4, false],
+    ['by a clipper', { clip: ([w]) => ({ norm: 4, threshold: 0, clipped: w?.grad.data.fill(3) !== undefined }) }, 1 - 0.3, true],
+  ])('clips %s', async (_, clip, expected, clipped) => {
+    const { model, optimizer } = makeScalar();
+    // The gradient is 2·w·x² = 4.
+    const history = await fit(model, [scalarBatch(Math.SQRT2)], { loss: mseLoss, optimizer, clip });
+    expect(model.parameters()[0]?.value.data[0]).toBeCloseTo(expected, 5);
+    expect(history.clipped).toEqual([clipped]);
+    expect(history.gradNorm[0]).toBeCloseTo(4, 12);
+  });
+
+  test('takes targets of any kind, for the loss to understand', async () => {
+    const generator = new Generator(5);
+    const model = new Sequential([
+      new RNN({ inputSize: 1, hiddenSize: 8, generator }),
+      new LastStep(),
+      new Linear({ inputSize: 8, outputSize: 2, generator }),
+    ]);
+    const batch = {
+      input: Tensor.from([
+        [[1], [0]],
+        [[-1], [0]],
+      ]),
+      target: Int32Array.of(0, 1),
+    };
+    const history = await fit(model, [batch], {
+      loss: crossEntropyLoss,
+      optimizer: new Adam(model.parameters(), { learningRate: 0.05 }),
+      epochs: 60,
+    });
+    expect(history.loss[0]).toBeGreaterThan(0.4);
+    expect(history.loss.at(-1)).toBeLessThan(0.05);
+  });
+
+  test('takes batches whose parts are getters of a class', async () => {
+    class Lazy implements Batch {
+      get input() {
+        return Tensor.from([[2]], float64);
+      }
+      get target() {
+        return Tensor.from([[0]], float64);
+      }
+    }
+    const { model, optimizer } = makeScalar();
+    expect((await fit(model, [new Lazy()], { loss: mseLoss, optimizer })).loss).toEqual([4]);
+  });
+
+  test('takes arrays, sets, generators, and asynchronous ones', async () => {
+    const losses = async (batches: Iterable<Batch> | AsyncIterable<Batch>, epochs = 1) => {
+      const model = makeModel();
+      return (await fit(model, batches, { loss: mseLoss, optimizer: new Adam(model.parameters()), epochs })).loss;
+    };
+    const expected = await losses(makeBatches());
+    expect(await losses(new Set(makeBatches()))).toEqual(expected);
+    expect(
+      await losses(
+        (function* () {
+          yield* makeBatches();
+        })(),
+      ),
+    ).toEqual(expected);
+    expect(
+      await losses(
+        (async function* () {
+          yield* makeBatches();
+        })(),
+      ),
+    ).toEqual(expected);
+    const again = {
+      async *[Symbol.asyncIterator]() {
+        yield* makeBatches();
+      },
+    };
+    expect(await losses(again, 2)).toEqual(await losses(makeBatches(), 2));
+  });
+
+  test('parameters that the optimiser does not know stay as they are, and their gradients do not pile up', async () => {
+    const model = makeModel();
+    const frozen = model
+      .parameters()
+      .slice(0, 4)
+      .map(({ value }) => [...value.data]);
+    const norms: number[] = [];
+    await fit(model, [makeBatches(1)[0] as Batch], {
+      loss: mseLoss,
+      optimizer: new SGD(model.parameters().slice(4), { learningRate: 1e-9 }),
+      epochs: 3,
+      onStep: ({ gradNorms }) => void norms.push(gradNorms['rnn.weight_hh_l0'] as number),
+    });
+    expect(values(model).slice(0, 4)).toEqual(frozen);
+    expect(norms[2]).toBeCloseTo(norms[0] as number, 6);
+  });
+});
+
+describe('what is not finite', () => {
+  test('a loss stops the run, names the step, and leaves the parameters of the step before', async () => {
+    const { model, optimizer } = makeScalar();
+    const batches = [scalarBatch(1), scalarBatch(Number.NaN), scalarBatch(1)];
+    await expect(fit(model, batches, { loss: mseLoss, optimizer })).rejects.toEqual(
+      evenkeelError('ERR_NON_FINITE', 'step 2, epoch 1: the loss is NaN'),
+    );
+    expect(values(model)).toEqual([[1 - 0.2]]);
+    expect(optimizer.stateDict().step?.toArray()).toBe(1);
+  });
+
+  test('a gradient names the parameter', async () => {
+    const model = makeModel();
+    const before = values(model);
+    const loss = (output: Tensor, target: Tensor) => {
+      const { value, grad } = mseLoss(output, target);
+      grad.data[0] = Number.POSITIVE_INFINITY;
+      return { value, grad };
+    };
+    const run = fit(model, makeBatches(), { loss, optimizer: new Adam(model.parameters()), clip: { maxNorm: 1 } });
+    await expect(run).rejects.toEqual(
+      evenkeelError('ERR_NON_FINITE', 'step 1, epoch 1: the norm of the gradient of "rnn.weight_ih_l0" is'),
+    );
+    expect(values(model)).toEqual(before);
+  });
+
+  test('on request the step is left out', async () => {
+    const { model, optimizer } = makeScalar();
+    const records: StepRecord[] = [];
+    const history = await fit(model, [scalarBatch(1), scalarBatch(Number.POSITIVE_INFINITY), scalarBatch(1)], {
+      loss: mseLoss,
+      optimizer,
+      nonFinite: 'skip',
+      onStep: (record) => void records.push(record),
+    });
+    expect(history.skipped).toEqual([false, true, false]);
+    expect(history.gradNorm[1]).toBeNaN();
+    expect(records[1]).toEqual({
+      step: 2,
+      epoch: 1,
+      loss: Number.POSITIVE_INFINITY,
+      gradNorm: Number.NaN,
+      gradNorms: { 'linear.weight': Number.NaN },
+      clipped: false,
+      skipped: true,
+    });
+    expect(values(model)[0]?.[0]).toBeCloseTo(0.8 * 0.8, 14);
+  });
+});
+
+describe('stopping', () => {
+  const endless = {
+    *[Symbol.iterator]() {
+      for (;;) yield scalarBatch(0);
+    },
+  };
+
+  test('an aborted signal rejects with its reason, before the next step', async () => {
+    const { model, optimizer } = makeScalar();
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    let steps = 0;
+    const run = fit(model, endless, {
+      loss: mseLoss,
+      optimizer,
+      signal: controller.signal,
+      onStep() {
+        if (++steps === 5) controller.abort(reason);
+      },
+    });
+    await expect(run).rejects.toBe(reason);
+    expect(steps).toBe(5);
+    await expect(fit(model, endless, { loss: mseLoss, optimizer, signal: AbortSignal.abort() })).rejects.toMatchObject({
+      name: 'AbortError',
+    });
+  });
+
+  test('timers run while it trains, so one can stop it', async () => {
+    const { model, optimizer } = makeScalar();
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 30);
+    await expect(fit(model, endless, { loss: mseLoss, optimizer, signal: controller.signal })).rejects.toMatchObject({
+      name: 'AbortError',
+    });
+  });
+
+  test('what batches, loss and onStep throw comes through unchanged, and the batches are closed', async () => {
+    const { model, optimizer } = makeScalar();
+    const mine = new Error('mine');
+    let closed = false;
+    const batches = (function* () {
+      try {
+        yield scalarBatch(1);
+        yield scalarBatch(1);
+      } finally {
+        closed = true;
+      }
+    })();
+    const throwMine = () => {
+      throw mine;
+    };
+    await expect(fit(model, batches, { loss: mseLoss, optimizer, onStep: throwMine })).rejects.toBe(mine);
+    expect(closed).toBe(true);
+    await expect(fit(model, [scalarBatch(1)], { loss: throwMine, optimizer })).rejects.toBe(mine);
+    await expect(fit(model, [scalarBatch(1)], { loss: mseLoss, optimizer, onStep: () => Promise.reject(mine) })).rejects.toBe(mine);
+  });
+});
+
+describe('what is refused before the first step', () => {
+  const { model, optimizer } = makeScalar();
+  const good = { loss: mseLoss, optimizer };
+  const iterator = [scalarBatch(1)][Symbol.iterator]();
+
+  test.each<[string, unknown, unknown, unknown, string]>([
+    ['no model', {}, [], good, 'model: expected a layer'],
+    ['a model without parameters', new LastStep(), [], good, 'model.parameters(): expected at least one Parameter'],
+    ['no batches', model, undefined, good, 'batches: expected an iterable or async iterable of { input, target }, got undefined'],
+    ['a string of batches', model, 'abc', good, 'batches: expected an iterable'],
+    ['an empty list of batches', model, [], good, 'batches: expected at least one batch in each epoch, got none in epoch 1'],
+    ['an iterator for two epochs', model, iterator, { ...good, epochs: 2 }, 'which can be gone through once'],
+    ['no options', model, [], undefined, 'fit options: expected an options object'],
+    ['an unknown option', model, [], { ...good, epoch: 2 }, 'Did you mean "epochs"?'],
+    ['no loss', model, [], { optimizer }, 'loss: expected a function'],
+    ['an optimizer that is none', model, [], { ...good, optimizer: { step() {} } }, 'optimizer: expected an Optimizer'],
+    ['a foreign optimizer', model, [], { ...good, optimizer: makeScalar().optimizer }, 'got one that has none of them'],
+    ['no epochs', model, [], { ...good, epochs: 0 }, 'epochs: expected an integer of at least 1'],
+    ['onStep as a string', model, [], { ...good, onStep: 'log' }, 'onStep: expected a function'],
+    ['a controller as signal', model, [], { ...good, signal: new AbortController() }, 'signal: expected an AbortSignal'],
+    ['an unknown nonFinite', model, [], { ...good, nonFinite: 'ignore' }, 'nonFinite: expected one of'],
+    ['a checkpoint without path', model, [], { ...good, checkpoint: { every: 1 } }, 'checkpoint.path'],
+    ['a checkpoint every 0 steps', model, [], { ...good, checkpoint: { path: 'x', every: 0 } }, 'checkpoint.every'],
+    ['clip without a limit', model, [], { ...good, clip: {} }, 'clip: expected either maxNorm or clipValue'],
+    ['clip with both limits', model, [], { ...good, clip: { maxNorm: 1, clipValue: 1 } }, 'clip: expected either'],
+    [
+      'clip with an unknown norm',
+      model,
+      [],
+      { ...good, clip: { maxNorm: 1, normType: 3 } },
+      'clip.normType: expected 1, 2 or Infinity, got 3',
+    ],
+    ['clip by value with a norm', model, [], { ...good, clip: { clipValue: 1, normType: 2 } }, 'clip.normType'],
+    ['a negative limit', model, [], { ...good, clip: { maxNorm: -1 } }, 'clip.maxNorm'],
+  ])('%s', async (_, badModel, batches, options, text) => {
+    const before = values(model);
+    await expect(fit(badModel as Layer, batches as Batch[], options as FitOptions)).rejects.toEqual(evenkeelError('ERR_OPTION', text));
+    expect(values(model)).toEqual(before);
+  });
+
+  test('two parameters of one name', async () => {
+    const twins: Layer = { ...bare(), parameters: () => [new Parameter('w', Tensor.from([1])), new Parameter('w', Tensor.from([1]))] };
+    await expect(fit(twins, [], good)).rejects.toEqual(evenkeelError('ERR_OPTION', 'names that differ, got "w"'));
+  });
+});
+
+function bare(): Layer {
+  const identity = (x: Tensor) => x;
+  return { forward: identity, backward: identity, parameters: () => [], stateDict: () => ({}), loadStateDict() {} };
+}
+
+describe('what is refused on the way', () => {
+  test.each<[string, unknown, string]>([
+    ['null', null, 'batches, step 1, epoch 1: expected { input: Tensor, target }, got null'],
+    ['an array', [1, 2], 'batches, step 1, epoch 1: expected { input: Tensor, target }, got an array'],
+    ['an array as input', { input: [1], target: [1] }, 'batches, step 1'],
+  ])('%s as a batch', async (_, batch, text) => {
+    const { model, optimizer } = makeScalar();
+    await expect(fit(model, [batch as Batch], { loss: mseLoss, optimizer })).rejects.toEqual(evenkeelError('ERR_OPTION', text));
+  });
+
+  test.each<[string, unknown, string]>([
+    ['nothing', undefined, 'loss(): expected { value: number, grad: Tensor }, got undefined'],
+    ['a number', 1, 'loss(): expected'],
+    ['a promise', Promise.resolve(), 'loss(): expected { value: number, grad: Tensor }, got an instance of Promise'],
+    ['no gradient', { value: 1 }, 'loss(): expected'],
+    ['a value that is no number', { value: '1', grad: Tensor.zeros([1, 1], float64) }, 'loss(): expected'],
+    [
+      'a gradient of another shape',
+      { value: 1, grad: Tensor.zeros([1], float64) },
+      "loss().grad: expected the output's float64 [1, 1], got float64 [1]",
+    ],
+    ['a gradient of another dtype', { value: 1, grad: Tensor.zeros([1, 1]) }, 'got float32 [1, 1]'],
+  ])('a loss that returns %s', async (_, result, text) => {
+    const { model, optimizer } = makeScalar();
+    await expect(fit(model, [scalarBatch(1)], { loss: () => result as ReturnType<typeof mseLoss>, optimizer })).rejects.toEqual(
+      evenkeelError('ERR_OPTION', text),
+    );
+    expect(values(model)).toEqual([[1]]);
+  });
+
+  test('a clipper that does not say what it did', async () => {
+    const { model, optimizer } = makeScalar();
+    const clip = { clip: () => 3 } as unknown as Clip;
+    await expect(fit(model, [scalarBatch(1)], { loss: mseLoss, optimizer, clip })).rejects.toEqual(
+      evenkeelError('ERR_OPTION', 'clip.clip(): expected'),
+    );
+  });
+
+  test('a model that puts out no tensor', async () => {
+    const { model, optimizer } = makeScalar();
+    const broken: Layer = { ...bare(), parameters: () => model.parameters(), forward: () => undefined as unknown as Tensor };
+    const loss = () => ({ value: 1, grad: Tensor.from(1) });
+    await expect(fit(broken, [scalarBatch(1)], { loss, optimizer })).rejects.toEqual(
+      evenkeelError('ERR_OPTION', 'output of model.forward(): expected a Tensor, got undefined'),
+    );
+  });
+
+  test('batches that cannot be gone through a second time', async () => {
+    const { model, optimizer } = makeScalar();
+    const once = [scalarBatch(1)].values();
+    const batches = { [Symbol.iterator]: () => once };
+    await expect(fit(model, batches, { loss: mseLoss, optimizer, epochs: 2 })).rejects.toEqual(
+      evenkeelError('ERR_OPTION', 'got none in epoch 2. Can it be gone through more than once?'),
+    );
+  });
+});

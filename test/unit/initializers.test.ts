@@ -1,0 +1,113 @@
+import { type DType, Generator, type Initializer, Linear, RNN, type RNNOptions, type Tensor } from '../../lib/index';
+import { expectRefused } from '../helpers/errors';
+
+function weights(initializer: RNNOptions['initializer'], hiddenSize: number, { seed = 1, dtype = 'float64' as DType, inputSize = 3 } = {}) {
+  const rnn = new RNN({ inputSize, hiddenSize, initializer, dtype, generator: new Generator(seed) });
+  return rnn.stateDict() as Record<'weight_ih_l0' | 'weight_hh_l0' | 'bias_ih_l0' | 'bias_hh_l0', Tensor>;
+}
+
+const recurrent = (initializer: RNNOptions['initializer'], hiddenSize: number, seed = 1) =>
+  weights(initializer, hiddenSize, { seed }).weight_hh_l0.data;
+const largest = (values: ArrayLike<number>) => Math.max(...Array.from(values, Math.abs));
+
+describe.each([1, 2, 3, 16, 61])('orthogonal, H = %i', (size) => {
+  test('rows are orthogonal and have the gain as their norm', () => {
+    const gain = 1.5;
+    const w = recurrent({ initializer: 'orthogonal', gain }, size);
+    for (let i = 0; i < size; i++) {
+      for (let j = 0; j < size; j++) {
+        let product = 0;
+        for (let k = 0; k < size; k++) product += (w[i * size + k] as number) * (w[j * size + k] as number);
+        expect(Math.abs(product - (i === j ? gain ** 2 : 0))).toBeLessThan(1e-14 * Math.sqrt(size) * gain ** 2);
+      }
+    }
+  });
+});
+
+test('orthogonal matrices are uniformly distributed: over seeds, entries have mean 0, variance 1/H, and the determinant both signs', () => {
+  const size = 3;
+  const matrices = Array.from({ length: 3000 }, (_, seed) => recurrent('orthogonal', size, seed));
+  for (let entry = 0; entry < size * size; entry++) {
+    const values = matrices.map((w) => w[entry] as number);
+    const mean = values.reduce((sum, x) => sum + x, 0) / values.length;
+    const square = values.reduce((sum, x) => sum + x * x, 0) / values.length;
+    expect(Math.abs(mean)).toBeLessThan(4 * Math.sqrt(1 / size / values.length));
+    expect(Math.abs(square - 1 / size)).toBeLessThan(0.03);
+  }
+  const positive = matrices.filter((w) => determinant3([...w]) > 0).length;
+  expect(Math.abs(positive / matrices.length - 0.5)).toBeLessThan(0.04);
+});
+
+function determinant3(m: number[]): number {
+  const [a, b, c, d, e, f, g, h, i] = m as [number, number, number, number, number, number, number, number, number];
+  return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g);
+}
+
+test('identity times gain', () => {
+  expect([...recurrent({ initializer: 'identity', gain: 0.5 }, 3)]).toEqual([0.5, 0, 0, 0, 0.5, 0, 0, 0, 0.5]);
+  expect([...recurrent('identity', 2)]).toEqual([1, 0, 0, 1]);
+});
+
+test.each<[RNNOptions['initializer'], number]>([
+  ['uniform', 1 / Math.sqrt(50)],
+  [undefined, 1 / Math.sqrt(50)],
+  [{ initializer: 'uniform', gain: 3 }, 3 / Math.sqrt(50)],
+  ['glorot', Math.sqrt(6 / 100)],
+  [{ initializer: 'glorot', gain: 2 }, 2 * Math.sqrt(6 / 100)],
+  ['kaiming', Math.sqrt(2) * Math.sqrt(3 / 50)],
+  [{ initializer: 'kaiming', gain: 1 }, Math.sqrt(3 / 50)],
+])('%j fills its range and no more', (initializer, bound) => {
+  const values: number[] = [...recurrent(initializer, 50)];
+  expect(largest(values)).toBeLessThanOrEqual(bound);
+  expect(largest(values)).toBeGreaterThan(0.99 * bound);
+  const mean = values.reduce((sum, x) => sum + x, 0) / values.length;
+  expect(Math.abs(mean)).toBeLessThan(4 * (bound / Math.sqrt(3) / 50));
+});
+
+test.each<Initializer>(['uniform', 'orthogonal', 'identity'])('with %s, all other parameters are uniform in ±1/√H', (initializer) => {
+  const state = weights(initializer, 100, { inputSize: 40 });
+  for (const name of ['weight_ih_l0', 'bias_ih_l0', 'bias_hh_l0'] as const) {
+    expect(largest(state[name].data)).toBeLessThanOrEqual(0.1);
+    expect(largest(state[name].data)).toBeGreaterThan(0.09);
+  }
+});
+
+test('Linear starts uniform in ±1/√inputSize', () => {
+  for (const { value } of new Linear({ inputSize: 25, outputSize: 100, generator: new Generator(1) }).parameters()) {
+    expect(largest(value.data)).toBeLessThanOrEqual(Math.fround(0.2));
+    expect(largest(value.data)).toBeGreaterThan(0.18);
+  }
+});
+
+test.each<Initializer>(['uniform', 'glorot', 'kaiming', 'orthogonal', 'identity'])(
+  '%s: the same seed gives the same weights, in float32 the rounded ones',
+  (initializer) => {
+    const first = weights(initializer, 7, { seed: 11 });
+    expect(weights(initializer, 7, { seed: 11 })).toEqual(first);
+    expect(weights(initializer, 7, { seed: 12 }).weight_ih_l0).not.toEqual(first.weight_ih_l0);
+    const single = weights(initializer, 7, { seed: 11, dtype: 'float32' });
+    for (const name of Object.keys(first) as (keyof typeof first)[])
+      expect([...single[name].data]).toEqual([...first[name].data].map(Math.fround));
+  },
+);
+
+test('without a generator every layer starts differently', () => {
+  const make = () => new RNN({ inputSize: 2, hiddenSize: 3 }).stateDict();
+  expect(make()).not.toEqual(make());
+});
+
+test('these weights never change', () => {
+  expect([...recurrent('orthogonal', 2, 42)]).toEqual([0.8720751849665085, -0.48937191558734766, 0.48937191558734744, 0.872075184966508]);
+  expect([...recurrent('uniform', 2, 42)]).toEqual([0.49560712695204245, -0.2781138751294446, -0.108912552382366, 0.2054252870391126]);
+});
+
+test.each<[unknown, string]>([
+  ['ortogonal', 'Did you mean "orthogonal"?'],
+  [{ initializer: 'orthogonal', gian: 2 }, 'Did you mean "gain"?'],
+  [{ gain: 2 }, 'initializer: expected one of'],
+  [{ initializer: 'orthogonal', gain: 0 }, 'initializer.gain: expected a finite number above 0, got 0'],
+  [{ initializer: 'orthogonal', gain: Number.NaN }, 'initializer.gain'],
+  [5, 'initializer: expected an options object with initializer, gain, got 5'],
+])('refuses %j', (initializer, text) => {
+  expectRefused(() => new RNN({ inputSize: 1, hiddenSize: 1, initializer: initializer as Initializer }), 'ERR_OPTION', text);
+});

@@ -1,0 +1,82 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { getNumThreads, runtimeInfo, setNumThreads, Tensor } from '../../lib/index';
+import { load, native, remedy } from '../../lib/native/load';
+import packageJson from '../../package.json';
+import { expectRefused } from '../helpers/errors';
+
+const directory = mkdtempSync(join(tmpdir(), 'evenkeel-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+test('an addon that is not there gives the remedy', () => {
+  const path = join(directory, 'missing.node');
+  expectRefused(() => load(path), 'ERR_NATIVE', `The native addon ${path} does not load: Cannot find module`);
+  expectRefused(() => load(path), 'ERR_NATIVE', remedy(process.platform));
+});
+
+test('a file that is no addon gives the cause', () => {
+  const path = join(directory, 'broken.node');
+  writeFileSync(path, 'not an addon');
+  expect(() => load(path)).toThrow(
+    expect.objectContaining({ code: 'ERR_NATIVE', cause: expect.objectContaining({ code: 'ERR_DLOPEN_FAILED' }) }),
+  );
+});
+
+test('the remedy is that of the platform', () => {
+  expect(remedy('linux')).toContain('apt-get install libopenblas-dev libhwy-dev pkg-config cmake g++');
+  expect(remedy('darwin')).toContain('brew install');
+  expect(remedy('win32')).toContain('not on win32');
+});
+
+test('native errors come as EvenkeelErrors with the name of the function', () => {
+  expectRefused(() => native().scale([] as unknown as Float32Array, 1), 'ERR_DTYPE', 'scale: values');
+  expectRefused(() => native().normTerm(new Float32Array(1), 7 as 0), 'ERR_SHAPE', 'normTerm: order');
+});
+
+describe('in a process of its own', () => {
+  const run = (script: string, env: Record<string, string>) =>
+    execFileSync(process.execPath, ['-e', `const e = require(${JSON.stringify(join(__dirname, '../../dist/index.js'))}); ${script}`], {
+      env: { ...process.env, ...env },
+      encoding: 'utf8',
+      stdio: 'pipe',
+    }).trim();
+
+  test('EVENKEEL_ADDON names another addon, which is loaded at the first call and not before', () => {
+    const script =
+      'new e.Tensor(new Float32Array(1), [1]); try { e.getNumThreads(); } catch (error) { console.log(error.code, error.message); }';
+    expect(run(script, { EVENKEEL_ADDON: join(directory, 'other.node') })).toContain(
+      `ERR_NATIVE The native addon ${join(directory, 'other.node')}`,
+    );
+  });
+
+  test('EVENKEEL_NUM_THREADS is taken, and refused when it is no number', () => {
+    expect(run('console.log(e.getNumThreads())', { EVENKEEL_NUM_THREADS: '3' })).toBe('3');
+    const script = 'try { e.getNumThreads(); } catch (error) { console.log(error.name, error.code, error.message); }';
+    expect(run(script, { EVENKEEL_NUM_THREADS: 'many' })).toMatch(/^EvenkeelError ERR_OPTION EVENKEEL_NUM_THREADS: .*"many"/);
+  });
+});
+
+test('the number of threads can be set, within bounds', () => {
+  const before = getNumThreads();
+  setNumThreads(3);
+  expect(getNumThreads()).toBe(3);
+  for (const bad of [0, 257, 1.5, '2', undefined])
+    expectRefused(() => setNumThreads(bad as number), 'ERR_OPTION', 'count: expected an integer from 1 to 256');
+  expect(getNumThreads()).toBe(3);
+  setNumThreads(before);
+});
+
+test('runtimeInfo says what computes', () => {
+  const info = runtimeInfo();
+  expect(info).toMatchObject({
+    version: packageJson.version,
+    node: process.version,
+    threads: getNumThreads(),
+    blas: expect.stringContaining('OpenBLAS'),
+  });
+  expect(info.simdTargets).toContain(info.simdTarget);
+  expect(info.cores).toBeGreaterThan(0);
+  expect(Tensor.zeros([1]).size).toBe(1);
+});

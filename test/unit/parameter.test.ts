@@ -1,0 +1,62 @@
+import { Parameter, Tensor } from '../../lib/index';
+import { checkParameters, checkParametersAttached } from '../../lib/parameter';
+import { detach, expectRefused } from '../helpers/errors';
+
+const make = (name = 'weight') => new Parameter(name, Tensor.from([1, 2]));
+
+test('a gradient is made of zeros unless given', () => {
+  const value = Tensor.from([[1, 2]], { dtype: 'float64' });
+  expect(new Parameter('w', value).grad).toMatchObject({ dtype: 'float64', shape: [1, 2] });
+  const grad = Tensor.from([[3, 4]], { dtype: 'float64' });
+  expect(new Parameter('w', value, grad)).toMatchObject({ name: 'w', value, grad });
+});
+
+test('a gradient unlike the value is refused', () => {
+  expectRefused(() => new Parameter('w', Tensor.from([1]), Tensor.from([1, 2])), 'ERR_SHAPE', 'grad: expected shape [1], got [2]');
+  expectRefused(() => new Parameter('w', Tensor.from([1]), Tensor.from([1], { dtype: 'float64' })), 'ERR_DTYPE', 'grad');
+  expectRefused(() => new Parameter('', Tensor.from([1])), 'ERR_OPTION', 'name');
+  expectRefused(() => new Parameter('w', [1] as unknown as Tensor), 'ERR_OPTION', 'value: expected a Tensor');
+});
+
+test('checkParameters gives a copy of a list of different parameters', () => {
+  const list = [make(), make()];
+  const checked = checkParameters('parameters', list);
+  expect(checked).toEqual(list);
+  expect(checked).not.toBe(list);
+});
+
+test('the same memory twice is refused, also in two parameters', () => {
+  const parameter = make();
+  expectRefused(
+    () => checkParameters('parameters', [make(), parameter, parameter]),
+    'ERR_OPTION',
+    'parameters[2]: expected each parameter once',
+  );
+  expectRefused(
+    () => checkParameters('p', [parameter, new Parameter('other', parameter.value)]),
+    'ERR_OPTION',
+    'got "other" a second time',
+  );
+  expectRefused(() => checkParameters('p', [parameter, new Parameter('third', make().value, parameter.grad)]), 'ERR_OPTION', '"third"');
+});
+
+test.each<[unknown, string]>([
+  [[], 'parameters: expected at least one Parameter'],
+  [make(), 'parameters: expected an array of Parameters, got an instance of Parameter'],
+  [new Set([make()]), 'parameters: expected an array of Parameters'],
+  [[make().value], 'parameters[0]: expected a Parameter, got an instance of Tensor. Give it model.parameters().'],
+  [[new Proxy(make(), {})], 'parameters[0]: expected a Parameter'],
+  [[Object.create(Parameter.prototype)], 'parameters[0]: expected a Parameter'],
+  [new Array(1e9), 'parameters: expected an array of Parameters, got an array of length 1000000000'],
+])('refuses %#', (list, text) => {
+  expectRefused(() => checkParameters('parameters', list), 'ERR_OPTION', text);
+});
+
+test('checkParametersAttached names the buffer that is gone', () => {
+  const [first, second] = [make('a'), make('b')];
+  expect(() => checkParametersAttached([first, second])).not.toThrow();
+  detach(second.grad.data);
+  expectRefused(() => checkParametersAttached([first, second]), 'ERR_STATE', 'gradient of b: expected');
+  detach(first.value.data);
+  expectRefused(() => checkParametersAttached([first, second]), 'ERR_STATE', 'a: expected');
+});
