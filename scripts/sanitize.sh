@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Builds the addon with a sanitizer into a folder of its own, and runs under it every native function and the suite's numeric part.
+#   scripts/sanitize.sh address | thread
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+case ${1:-} in
+  address)
+    library=libasan.so folder=build-asan
+    export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+    jest_environment=(ASAN_OPTIONS=detect_leaks=0) # one of jest's own dependencies leaks
+    ;;
+  thread)
+    library=libtsan.so folder=build-tsan
+    # Node itself is not instrumented: only what the addon does is judged.
+    export TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1
+    jest_environment=()
+    ;;
+  *)
+    echo "usage: $0 address|thread" >&2
+    exit 2
+    ;;
+esac
+
+node scripts/setup.mjs
+if ! log=$(node node_modules/cmake-js/bin/cmake-js build -O "$folder" --CDEVENKEEL_SANITIZE="$1" --parallel "$(nproc)" 2>&1); then
+  tail -n 40 <<<"$log"
+  exit 1
+fi
+targets=$(node -p 'require("./dist").runtimeInfo().simdTargets.join(" ")')
+export EVENKEEL_ADDON=$PWD/$folder/Release/evenkeel.node
+
+# ThreadSanitizer needs the memory layout that address randomisation may move away; not every container lets us switch it off.
+plain=(setarch "$(uname -m)" -R)
+"${plain[@]}" true 2>/dev/null || plain=()
+sanitized() { "${plain[@]}" env LD_PRELOAD="$("${CXX:-g++}" -print-file-name="$library")" "$@"; }
+
+for target in $targets; do
+  EVENKEEL_SIMD=$target sanitized node scripts/exercise.mjs
+done
+FUZZ_RUNS=20 sanitized "${jest_environment[@]}" node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js \
+  --runInBand --silent test/native test/gradient test/integrity test/property
