@@ -45,18 +45,16 @@ function evenkeelStep(threads) {
 }
 
 let torchVersion;
-function torchStep(threads) {
-  const [version, time] = execFileSync(python, [join(import.meta.dirname, 'reference-step.py'), `${threads}`, `${STEPS}`], {
-    encoding: 'utf8',
-  }).split(' ');
+function torchStep() {
+  const args = [join(import.meta.dirname, 'reference-step.py'), `${STEPS}`, `${allThreads}`];
+  const [version, time] = execFileSync(python, args, { encoding: 'utf8' }).split(' ');
   torchVersion = version;
   return Number(time);
 }
 
-const best = (step) => Math.min(step(1), allThreads > 1 ? step(allThreads) : Infinity);
 const results = Array.from({ length: Number(rounds) }, () => ({
-  ours: best(evenkeelStep),
-  torch: python === undefined ? undefined : best(torchStep),
+  ours: Math.min(evenkeelStep(1), evenkeelStep(allThreads)),
+  torch: python === undefined ? undefined : torchStep(),
 }));
 
 console.log(

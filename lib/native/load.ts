@@ -37,10 +37,10 @@ export function remedy(platform: NodeJS.Platform): string {
     case 'linux':
       return (
         'Install what it is built from and with (Debian, Ubuntu: apt-get install libopenblas-dev libhwy-dev pkg-config cmake g++), ' +
-        'then build it in the package folder: npm run setup.'
+        'then build it: npm run setup in a clone, npm rebuild evenkeel where it is installed.'
       );
     case 'darwin':
-      return 'Install what it is built from and with (brew install openblas highway cmake pkg-config), then build it in the package folder: npm run setup.';
+      return 'Install what it is built from and with (brew install openblas highway cmake pkg-config), then build it: npm run setup in a clone, npm rebuild evenkeel where it is installed.';
     default:
       return `evenkeel runs on Linux and macOS, not on ${platform}; on Windows use WSL.`;
   }

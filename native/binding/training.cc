@@ -12,8 +12,9 @@ Napi::Value mean_squared_error_call(const Arguments& arguments) {
   const double loss = with_element_type(arguments, 0, "output", [&](auto zero) {
     using T = decltype(zero);
     const size_t count = arguments.length(0, "output");
-    if (count == 0)
+    if (count == 0) {
       fail(arguments.env(), "ERR_STATE", "output: expected at least one element. Was its buffer transferred to another thread?");
+    }
     return mean_squared_error(count, arguments.array<T>(0, "output", count), arguments.array<T>(1, "target", count),
                               arguments.array<T>(2, "grad", count));
   });

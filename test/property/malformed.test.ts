@@ -25,6 +25,8 @@ import {
 import { ERROR_CODES } from '../helpers/errors';
 import { makeHostile, recipes } from './hostile';
 
+/** Hostile values for each argument of each function. */
+const RUNS = Number(process.env.FUZZ_RUNS ?? 100);
 const float64 = { dtype: 'float64' } as const;
 const tensor = (shape: number[], seed = 1) => Tensor.randn(shape, { ...float64, generator: new Generator(seed) });
 const parameter = () => new Parameter('w', tensor([3]), tensor([3], 2));
@@ -361,7 +363,7 @@ test.each(cases)('$name, argument $place', ({ call, place, accepts }) => {
       expect(ERROR_CODES).toContain(codeOf(() => call.call(...replaced(args, place, value))));
       expect(call.probe?.(args)).toEqual(expected);
     }),
-    { numRuns: 150 },
+    { numRuns: RUNS },
   );
 });
 
@@ -435,7 +437,7 @@ describe('fit', () => {
         expect(error).toMatchObject({ name: 'EvenkeelError', code: expect.stringMatching(new RegExp(`^(${ERROR_CODES.join('|')})$`)) });
         expect(weights()).toEqual(before);
       }),
-      { numRuns: 60 },
+      { numRuns: RUNS },
     );
   });
 });
