@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { EvenkeelError } from '../errors';
 import { printable } from '../report/text';
+import { addBenchCommand } from './bench';
 import { exitStatus, exitStatusHelp } from './exit-status';
 import { addInfoCommand } from './info';
 import { addStudyCommand } from './study';
@@ -14,9 +15,12 @@ function createProgram(): Command {
     .description('Recurrent networks with gradients you can see.')
     .version(version)
     .addHelpText('after', exitStatusHelp)
+    // An option after a command is that command's.
+    .enablePositionalOptions()
     // Commands added below inherit it: instead of ending the process, commander throws.
     .exitOverride();
   addStudyCommand(program);
+  addBenchCommand(program);
   addInfoCommand(program);
   return program;
 }

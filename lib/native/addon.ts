@@ -159,5 +159,10 @@ export interface NativeAddon {
 
   setNumThreads(count: number): void;
   getNumThreads(): number;
+  /**
+   * What the machine can do in float32 with the threads in use: multiply-adds in registers and OpenBLAS's best product, in 10⁹ operations
+   * per second; reading and copying (bytes read plus written) memory beyond the caches, in 10⁹ bytes per second. Takes about a second.
+   */
+  measureMachine(): { fmaGflops: number; gemmGflops: number; readGBs: number; copyGBs: number };
   runtimeInfo(): { simdTarget: string; simdTargets: string[]; blas: string };
 }

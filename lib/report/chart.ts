@@ -1,5 +1,6 @@
 /** Line charts as SVG text, drawn by Observable Plot in Node. */
 import { linearDomain, linearLabels, linearTicks, logDomain, logLabels, logTicks } from './axis';
+import { append, drawHeading, drawLegend, dress, fontSize, layOutLegend, legendSample, loadPlot, type SvgElement, textWidth } from './svg';
 import { printable } from './text';
 import { chartStyle, type Look, type LookName, looks, surface } from './theme';
 
@@ -45,23 +46,19 @@ export interface ChartLayout {
   padding?: number;
 }
 
-const fontSize = 12;
 const panelGap = 34;
 const margin = { right: 12, bottom: 42 };
 
 /** Draws a chart as an `<svg class="chart">` element, which a page shows together with {@link chartStyle}. */
 export async function renderChart(chart: Chart, layout: ChartLayout): Promise<string> {
-  // ES modules only, and slow to load: they are loaded where they are first used.
-  const [Plot, { DOMParser }] = await Promise.all([import('@observablehq/plot'), import('linkedom')]);
-  const document = new DOMParser().parseFromString('<svg xmlns="http://www.w3.org/2000/svg"/>', 'image/svg+xml');
+  const { Plot, document } = await loadPlot();
   const columns = Math.min(layout.columns, chart.panels.length);
   const rows = Math.ceil(chart.panels.length / columns);
   const legend = layOutLegend(distinctLines(chart), layout.width);
   const marginTop = legend.top + legend.height + (hasTitles(chart) ? 34 : 14);
   const y = yAxis(chart, layout.panelHeight);
   const svg = Plot.plot({
-    // Plot takes any document of the DOM standard; its type asks for the browser's own.
-    document: document as never,
+    document,
     width: layout.width,
     height: marginTop + rows * layout.panelHeight + (rows - 1) * panelGap + margin.bottom,
     marginTop,
@@ -85,15 +82,19 @@ export async function renderChart(chart: Chart, layout: ChartLayout): Promise<st
     marks: marks(Plot, chart, columns),
   }) as unknown as SvgElement;
   dress(svg, layout.padding ?? 0);
-  // Above the legend instead of beside the axis, where it would be narrower than its text.
-  append(svg, 'text', { y: 10, 'text-anchor': 'start', 'font-weight': 600 }).textContent = printable(chart.yLabel);
-  drawLegend(svg, legend);
+  drawHeading(svg, chart.yLabel);
+  drawLegend(svg, legend, ({ look }, x, y) => drawSample(svg, looks[look], x, y));
   return svg.toString();
 }
 
 /** A chart that stands on its own as a file: readable in light and dark mode without a page around it. */
 export function standaloneSvg(svg: string): string {
   return `${svg.replace('>', `><style>${chartStyle}</style>`)}\n`;
+}
+
+function drawSample(svg: SvgElement, { light, dash = 'none', width }: Look, x: number, y: number): void {
+  const dashes = { 'stroke-dasharray': dash, 'stroke-width': width };
+  append(svg, 'line', { x1: x, x2: x + legendSample, y1: y, y2: y, stroke: light, ...dashes });
 }
 
 function marks(Plot: typeof import('@observablehq/plot', { with: { 'resolution-mode': 'import' }}), chart: Chart, columns: number) {
@@ -163,82 +164,4 @@ function distinctLines(chart: Chart): ChartLine[] {
   const lines = new Map<string, ChartLine>();
   for (const line of chart.panels.flatMap((panel) => panel.lines)) if (!lines.has(line.name)) lines.set(line.name, line);
   return [...lines.values()];
-}
-
-interface Legend {
-  top: number;
-  height: number;
-  entries: { name: string; look: Look; x: number; y: number }[];
-}
-
-const legendRow = 20;
-const legendSample = 30;
-
-/** Fills rows from the left with samples and names, as wide as text usually is. */
-function layOutLegend(lines: readonly ChartLine[], width: number): Legend {
-  const top = 22;
-  let x = 0;
-  let y = top + legendRow / 2;
-  const entries = lines.map((line) => {
-    const name = printable(line.name);
-    const entryWidth = legendSample + 6 + textWidth(name) + 18;
-    if (x > 0 && x + entryWidth > width) {
-      x = 0;
-      y += legendRow;
-    }
-    const entry = { name, look: looks[line.look] as Look, x, y };
-    x += entryWidth;
-    return entry;
-  });
-  return { top, height: y + legendRow / 2 - top, entries };
-}
-
-/** In pixels, as wide as text usually is: there is no browser here to measure it. */
-function textWidth(text: string): number {
-  return text.length * fontSize * 0.57;
-}
-
-function drawLegend(svg: SvgElement, { entries }: Legend): void {
-  for (const { name, look, x, y } of entries) {
-    append(svg, 'line', {
-      x1: x,
-      x2: x + legendSample,
-      y1: y,
-      y2: y,
-      stroke: look.light,
-      'stroke-width': look.width,
-      'stroke-dasharray': look.dash ?? 'none',
-    });
-    append(svg, 'text', { x: x + legendSample + 6, y, dy: '0.35em', 'text-anchor': 'start' }).textContent = name;
-  }
-}
-
-/** Swaps Plot's own style sheet for the class by which {@link chartStyle} finds a chart, says that it is an image, and pads it. */
-function dress(svg: SvgElement, padding: number): void {
-  svg.querySelector('style')?.remove();
-  const [width, height] = ['width', 'height'].map((side) => Number(svg.getAttribute(side)) + 2 * padding);
-  const viewBox = `${-padding} ${-padding} ${width} ${height}`;
-  for (const [name, value] of Object.entries({ xmlns: svgNamespace, class: 'chart', role: 'img', viewBox, width, height })) {
-    svg.setAttribute(name, String(value));
-  }
-}
-
-const svgNamespace = 'http://www.w3.org/2000/svg';
-
-/** What is used of a DOM element here: the project compiles without the browser's types. */
-interface SvgElement {
-  textContent: string;
-  ownerDocument: { createElementNS(namespace: string, name: string): SvgElement };
-  getAttribute(name: string): string | null;
-  setAttribute(name: string, value: string): void;
-  querySelector(selector: string): { remove(): void } | null;
-  append(child: SvgElement): void;
-  toString(): string;
-}
-
-function append(parent: SvgElement, name: string, attributes: Record<string, string | number>): SvgElement {
-  const element = parent.ownerDocument.createElementNS(svgNamespace, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
-  parent.append(element);
-  return element;
 }

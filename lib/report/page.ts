@@ -1,5 +1,6 @@
 /** A self-contained HTML page: no script, no network, and the parts that reports are made of. Strings named `html` are markup already. */
 import { type Chart, type ChartLayout, renderChart } from './chart';
+import { type RangeChart, type RangeLayout, renderRangeChart } from './range-chart';
 import { escapeHtml } from './text';
 import { chartStyle, type Look, type LookName, looks, surface } from './theme';
 
@@ -31,11 +32,13 @@ export interface Column {
   head: string;
   /** Numbers are set right-aligned. */
   numeric?: boolean;
+  /** Sentences keep some width on a narrow screen, where the table scrolls instead. */
+  sentences?: boolean;
 }
 
 /** A table that scrolls inside itself where the screen is narrower. The cells are markup; the first of each row is its heading. */
 export function renderTable(caption: string, columns: readonly Column[], rows: readonly (readonly string[])[]): string {
-  const align = (column: number) => (columns[column]?.numeric ? ' class="number"' : '');
+  const align = (column: number) => (columns[column]?.numeric ? ' class="number"' : columns[column]?.sentences ? ' class="sentences"' : '');
   const head = columns.map(({ head }, column) => `<th scope="col"${align(column)}>${head}</th>`).join('');
   const body = rows.map(([first, ...cells]) => {
     return `<tr><th scope="row">${first}</th>${cells.map((cell, i) => `<td${align(i + 1)}>${cell}</td>`).join('')}</tr>`;
@@ -56,8 +59,19 @@ export async function renderFigure(
   layouts: { wide: ChartLayout; narrow: ChartLayout },
   captionHtml: string,
 ): Promise<string> {
-  const wide = await renderChart(chart, layouts.wide);
-  const narrow = await renderChart(chart, layouts.narrow);
+  return figure(await renderChart(chart, layouts.wide), await renderChart(chart, layouts.narrow), captionHtml);
+}
+
+/** The same for ranges. */
+export async function renderRangeFigure(
+  chart: RangeChart,
+  layouts: { wide: RangeLayout; narrow: RangeLayout },
+  captionHtml: string,
+): Promise<string> {
+  return figure(await renderRangeChart(chart, layouts.wide), await renderRangeChart(chart, layouts.narrow), captionHtml);
+}
+
+function figure(wide: string, narrow: string, captionHtml: string): string {
   return `<figure>
 <div class="wide">${wide}</div>
 <div class="narrow">${narrow}</div>
@@ -102,11 +116,14 @@ th small,td small{display:block;color:var(--soft);font-size:.8125rem;font-weight
 .sampled .sample{position:absolute;left:0;top:.45rem}
 .number{text-align:right;font-variant-numeric:tabular-nums}
 td.number{white-space:nowrap}
+.sentences{min-width:9.5rem}
 figure{margin:1.75rem 0 2.25rem}
 figcaption{color:var(--soft);font-size:.875rem;margin-top:.5rem}
 .chart{display:block;width:100%;height:auto;font-family:inherit}
 .chart text{font-variant-numeric:tabular-nums}
 .sample{width:26px;height:8px}
+details{margin:0 0 2.5rem}
+summary{cursor:pointer;color:var(--link)}
 .narrow{display:none}
 @media(max-width:600px){.wide{display:none}.narrow{display:block}table{font-size:.875rem}th,td{padding-right:.5rem}.sampled{padding-left:2rem;min-width:7rem}}
 .findings{list-style:none;padding:0}

@@ -27,6 +27,34 @@ export function formatNumber(value: number, digits = 4): string {
   return value.toFixed(Math.max(0, digits - (size >= 1000 ? 3 : size >= 100 ? 2 : size >= 10 ? 1 : 0)));
 }
 
+/** Three digits and a unit that suits: µs, ms or s. */
+export function formatDuration(milliseconds: number): string {
+  const rounded = Number(milliseconds.toPrecision(3));
+  if (rounded > 0 && rounded < 0.1) return `${threeDigits(milliseconds * 1000)} µs`;
+  return rounded < 1000 ? `${threeDigits(milliseconds)} ms` : `${threeDigits(milliseconds / 1000)} s`;
+}
+
+const byteUnits = ['KiB', 'MiB', 'GiB', 'TiB'];
+
+/** Three digits and a unit that suits: KiB to TiB. */
+export function formatBytes(bytes: number): string {
+  const power = Math.min(byteUnits.length, Math.max(1, Math.floor(Math.log2(Math.abs(bytes) || 1) / 10)));
+  return `${threeDigits(bytes / 1024 ** power)} ${byteUnits[power - 1]}`;
+}
+
+/** Three digits, more where the number has more before its point, and never an exponent. */
+export function threeDigits(value: number): string {
+  const rounded = Number(value.toPrecision(3));
+  const power = rounded === 0 ? 0 : Math.floor(Math.log10(Math.abs(rounded)));
+  if (!Number.isFinite(value) || power > 2) return value.toLocaleString('en-US', { maximumFractionDigits: 0 });
+  return rounded.toFixed(Math.min(20, 2 - power));
+}
+
+/** Without the zeros at the end of a number's decimals, for numbers that are exact, such as those of an axis. */
+export function trimZeros(text: string): string {
+  return text.replace(/(\.\d*?)0+(?!\d)/, '$1').replace(/\.(?!\d)/, '');
+}
+
 /** Breaks text between words into lines of at most `width` characters, each after `indent`. */
 export function wrap(text: string, width: number, indent = ''): string {
   const lines: string[] = [];

@@ -6,6 +6,7 @@
 #include "core/thread_pool.h"
 #include "kernels/gemm.h"
 #include "kernels/kernels.h"
+#include "layers/machine.h"
 
 namespace evenkeel::binding {
 namespace {
@@ -27,6 +28,16 @@ Napi::Value runtime_info(const Arguments& arguments) {
   info.Set("simdTargets", names);
   info.Set("blas", gemm::description());
   return info;
+}
+
+Napi::Value measure_machine(const Arguments& arguments) {
+  const MachineLimits limits = measure_machine_limits();
+  Napi::Object result = Napi::Object::New(arguments.env());
+  result.Set("fmaGflops", limits.fma_gflops);
+  result.Set("gemmGflops", limits.gemm_gflops);
+  result.Set("readGBs", limits.read_gb_per_s);
+  result.Set("copyGBs", limits.copy_gb_per_s);
+  return result;
 }
 
 int threads_from_environment(const char* text) {
@@ -61,6 +72,7 @@ void register_runtime(Napi::Object exports) {
   add_function<set_num_threads>(exports, "setNumThreads");
   add_function<get_num_threads>(exports, "getNumThreads");
   add_function<runtime_info>(exports, "runtimeInfo");
+  add_function<measure_machine>(exports, "measureMachine");
 }
 
 }  // namespace evenkeel::binding

@@ -6,6 +6,7 @@
 #include "hwy/highway.h"
 #include "kernels/activation-inl.h"
 #include "kernels/kernels.h"
+#include "kernels/machine-inl.h"
 #include "kernels/normalization-inl.h"
 #include "kernels/optimizer-inl.h"
 #include "kernels/reduce-inl.h"
@@ -33,6 +34,8 @@ const Kernels<T>& table() {
       .max_abs = max_abs<T>,
       .squared_error = squared_error<T>,
       .cross_entropy = cross_entropy<T>,
+      .fma_chains = fma_chains<T>,
+      .sum = sum<T>,
       .sgd_step = sgd_step<T>,
       .adam_step = adam_step<T>,
       .rmsprop_step = rmsprop_step<T>,

@@ -68,6 +68,12 @@ struct Kernels {
   // returns −Σ_r ln softmax(logits[r])[label[r]]; grad = factor · (softmax(logits) − onehot(label)); logits: [rows, classes]
   double (*cross_entropy)(size_t rows, size_t classes, T factor, const T* logits, const std::int32_t* labels, T* grad);
 
+  // --- The machine's limits (layers/machine.cc) ---------------------------------------------------------------------
+  // Independent chains of fused multiply-adds in registers; returns how many floating-point operations that was, two per multiply-add
+  double (*fma_chains)(size_t rounds, T* sink);
+  // Σ values, at the speed at which memory delivers them
+  T (*sum)(size_t count, const T* values);
+
   // --- Optimisers: one parameter's step, PyTorch's equations ----------------------------------------------------------
   void (*sgd_step)(size_t count, const SgdStep& step, T* value, const T* grad, T* momentum_buffer);
   void (*adam_step)(size_t count, const AdamStep& step, T* value, const T* grad, T* first_moment, T* second_moment);

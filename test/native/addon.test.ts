@@ -63,7 +63,7 @@ describe('rnnForward', () => {
 
   test('a call with no arguments is refused', () => {
     for (const [name, value] of Object.entries(addon) as [keyof NativeAddon, Call][]) {
-      if (name === 'getNumThreads' || name === 'runtimeInfo') continue;
+      if (['getNumThreads', 'runtimeInfo', 'measureMachine'].includes(name)) continue; // take no arguments
       expect(() => value()).toThrow(expect.objectContaining({ name: 'EvenkeelError' }));
     }
   });

@@ -1,4 +1,14 @@
-import { escapeHtml, formatNumber, formatTable, printable, wrap } from '../../lib/report/text';
+import {
+  escapeHtml,
+  formatBytes,
+  formatDuration,
+  formatNumber,
+  formatTable,
+  printable,
+  threeDigits,
+  trimZeros,
+  wrap,
+} from '../../lib/report/text';
 
 describe('text from outside', () => {
   test('markup becomes text', () => {
@@ -32,6 +42,51 @@ describe('formatNumber', () => {
   test('takes fewer digits', () => {
     expect([2.7772, 27.772, 0.5].map((value) => formatNumber(value, 2))).toEqual(['2.78', '27.8', '0.50']);
   });
+});
+
+test.each([
+  [0.0000123, '0.0123 µs'],
+  [0.0123, '12.3 µs'],
+  [0.09999, '0.100 ms'],
+  [2.407, '2.41 ms'],
+  [999.4, '999 ms'],
+  [999.6, '1.00 s'],
+  [21_122, '21.1 s'],
+  [1_234_567, '1,235 s'],
+  [0, '0.00 ms'],
+])('%p ms are %s', (milliseconds, text) => {
+  expect(formatDuration(milliseconds)).toBe(text);
+});
+
+test.each([
+  [0, '0.00 KiB'],
+  [512, '0.500 KiB'],
+  [2 ** 20 - 1, '1,024 KiB'],
+  [1.5 * 2 ** 20, '1.50 MiB'],
+  [2 ** 31, '2.00 GiB'],
+  [2 ** 51, '2,048 TiB'],
+])('%p bytes are %s', (bytes, text) => {
+  expect(formatBytes(bytes)).toBe(text);
+});
+
+test.each([
+  [9.996, '10.0'],
+  [-0.00123, '-0.00123'],
+  [12_345, '12,345'],
+  [Number.NaN, 'NaN'],
+])('three digits of %p are %s', (value, text) => {
+  expect(threeDigits(value)).toBe(text);
+});
+
+test('trimZeros leaves the zeros that count', () => {
+  expect(['10.0 ms', '0.500 ms', '100 ms', '1.02 ms', '20 %', '2.0'].map(trimZeros)).toEqual([
+    '10 ms',
+    '0.5 ms',
+    '100 ms',
+    '1.02 ms',
+    '20 %',
+    '2',
+  ]);
 });
 
 test('formatTable sets names left and numbers right', () => {

@@ -1,0 +1,125 @@
+"""JAX on the CPU: everything under jit, the steps of the RNN in lax.scan. The lines it answers: ../lib/bench/protocol.ts."""
+
+import os
+
+from driver_common import import_or_answer, mean_square, norm_of, receive, serve
+
+message = receive()
+# XLA sizes its thread pool by this; its own flag leaves other work on all threads. Both must be set before jax is imported.
+os.environ["NPROC"] = str(message["threads"])
+os.environ["JAX_PLATFORMS"] = "cpu"
+jax = import_or_answer("jax")
+import jax.numpy as jnp
+import numpy as np
+
+
+def rnn(parameters, x):
+    """x: [T, N, I] -> [T, N, H]. One product for the inputs of all steps; only the recurrence is in the scan."""
+    projected = x @ parameters["rnn.weight_ih_l0"].T + (parameters["rnn.bias_ih_l0"] + parameters["rnn.bias_hh_l0"])
+
+    def step(state, projected_step):
+        state = jnp.tanh(projected_step + state @ parameters["rnn.weight_hh_l0"].T)
+        return state, state
+
+    return jax.lax.scan(step, jnp.zeros_like(projected[0]), projected)[1]
+
+
+def layer_norm(parameters, x):
+    centered = x - x.mean(-1, keepdims=True)
+    rstd = jax.lax.rsqrt(jnp.square(centered).mean(-1, keepdims=True) + 1e-5)
+    return centered * rstd * parameters["ln.weight"] + parameters["ln.bias"]
+
+
+def model(parameters, x):
+    return layer_norm(parameters, rnn(parameters, x))
+
+
+def mse_loss(parameters, x, target):
+    return jnp.square(model(parameters, x) - target).mean()
+
+
+def clip(gradients, max_norm):
+    norm = jnp.sqrt(sum(jnp.vdot(gradient, gradient) for gradient in jax.tree.leaves(gradients)))
+    scale = jnp.minimum(1.0, max_norm / (norm + 1e-6))
+    return jax.tree.map(lambda gradient: gradient * scale, gradients), norm
+
+
+def adam(parameters, gradients, first, second, step, rate=1e-3, beta1=0.9, beta2=0.999, eps=1e-8):
+    """Algorithm 1 of Kingma and Ba, Adam: a method for stochastic optimization, 2015."""
+    first = jax.tree.map(lambda m, g: beta1 * m + (1 - beta1) * g, first, gradients)
+    second = jax.tree.map(lambda v, g: beta2 * v + (1 - beta2) * g * g, second, gradients)
+    correction1, correction2 = 1 - beta1**step, 1 - beta2**step
+    moved = jax.tree.map(lambda p, m, v: p - rate * (m / correction1) / (jnp.sqrt(v / correction2) + eps), parameters, first, second)
+    return moved, first, second
+
+
+def train(parameters, data):
+    @jax.jit(donate_argnums=0)
+    def train_step(state, x, target):
+        parameters, first, second, step = state
+        loss, gradients = jax.value_and_grad(mse_loss)(parameters, x, target)
+        gradients, norm = clip(gradients, 1.0)
+        return (*adam(parameters, gradients, first, second, step), step + 1), loss, norm
+
+    first, second = (jax.tree.map(jnp.zeros_like, parameters) for _ in range(2))
+    state = (parameters, first, second, jnp.float32(1))
+
+    def run_once():
+        nonlocal state
+        state, loss, norm = jax.block_until_ready(train_step(state, data["input"], data["target"]))
+        return loss, norm
+
+    return run_once, lambda result: (float(result[0]), float(result[1]))
+
+
+def forward(parameters, data):
+    jitted = jax.jit(model)
+
+    def run_once():
+        return jax.block_until_ready(jitted(parameters, data["input"]))
+
+    return run_once, lambda output: (mean_square(np.asarray(output)), norm_of([np.asarray(output)]))
+
+
+def backward(parameters, data):
+    @jax.jit
+    def forward_pass(parameters, x, target):
+        return jax.vjp(lambda parameters: mse_loss(parameters, x, target), parameters)
+
+    # One forward pass serves all calls: what the backward pass needs of it is kept in `vjp`, an argument like any other.
+    loss, vjp = forward_pass(parameters, data["input"], data["target"])
+    jitted = jax.jit(lambda vjp, gradient: vjp(gradient))
+    one = jnp.ones_like(loss)
+
+    def run_once():
+        return jax.block_until_ready(jitted(vjp, one))
+
+    return run_once, lambda gradients: (float(loss), norm_of(leaves(gradients)))
+
+
+def layer_norm_alone(parameters, data):
+    @jax.jit
+    def both_passes(parameters, x, grad_output):
+        output, vjp = jax.vjp(layer_norm, parameters, x)
+        return output, vjp(grad_output)
+
+    def run_once():
+        return jax.block_until_ready(both_passes(parameters, data["input"], data["gradOutput"]))
+
+    return run_once, lambda result: (mean_square(np.asarray(result[0])), norm_of(leaves(result[1])))
+
+
+def leaves(tree):
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
+
+
+def start(message, tensors):
+    arrays = {name: np.frombuffer(values, np.float32).reshape(shape) for name, (shape, values) in tensors.items()}
+    parameters = {name: jnp.asarray(array) for name, array in arrays.items() if "." in name}
+    # Time first, as lax.scan takes it.
+    data = {name: jnp.asarray(array.swapaxes(0, 1)) for name, array in arrays.items() if "." not in name}
+    work = {"train": train, "forward": forward, "backward": backward, "layer-norm": layer_norm_alone}[message["trial"]["work"]]
+    return (f"JAX {jax.__version__}, jit and lax.scan", *work(parameters, data))
+
+
+serve(message, start)

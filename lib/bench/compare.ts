@@ -1,0 +1,106 @@
+/** What changed from one run of the benchmark to another, beyond the noise of either. */
+import { readFileSync } from 'node:fs';
+import { EvenkeelError } from '../errors';
+import { checkPath, fileFault, rethrow } from '../io/file';
+import { formatNumber, formatTable, printable } from '../report/text';
+import { type BenchResults, type CaseResult, schemaVersion, type TrialResult } from './results';
+import { differs, enoughRounds, type Range, rangeOf } from './statistics';
+
+/** `changed`: the ranges over the rounds of both runs do not meet; undefined: too few rounds to tell. */
+export interface Change {
+  before: number;
+  after: number;
+  changed: boolean | undefined;
+}
+
+export interface TrialChange {
+  trial: string;
+  /** evenkeel's time divided by that of the best rival; left out unless both runs have it */
+  ratio?: Change & { rivals: [string, string] };
+  /** median times in milliseconds, of those that both runs timed */
+  times: (Change & { system: string; tier?: string })[];
+}
+
+export interface BenchChanges {
+  trials: TrialChange[];
+  /** ids of trials that only one of the runs has */
+  onlyBefore: string[];
+  onlyAfter: string[];
+}
+
+/** Compares runs trial by trial, of each system and tier the case that counts. */
+export function compareRuns(before: BenchResults, after: BenchResults): BenchChanges {
+  const pairs = before.trials.map((one) => [one, after.trials.find(({ trial }) => trial.id === one.trial.id)] as const);
+  const both = pairs.filter((pair): pair is [TrialResult, TrialResult] => pair[1] !== undefined);
+  const common = new Set(both.map(([{ trial }]) => trial.id));
+  const others = ({ trials }: BenchResults) => trials.map(({ trial }) => trial.id).filter((id) => !common.has(id));
+  return { trials: both.map(([one, other]) => compareTrial(one, other)), onlyBefore: others(before), onlyAfter: others(after) };
+}
+
+function compareTrial(before: TrialResult, after: TrialResult): TrialChange {
+  const times = before.cases.flatMap((one) => {
+    const other = after.cases.find((candidate) => candidate.counts && candidate.system === one.system && candidate.tier === one.tier);
+    return one.counts && other !== undefined ? [timeChange(one, other)] : [];
+  });
+  const [a, b] = [before.comparison, after.comparison];
+  if (a === undefined || b === undefined) return { trial: before.trial.id, times };
+  return { trial: before.trial.id, ratio: { ...change(a.ratio, b.ratio, a, b), rivals: [a.rival.title, b.rival.title] }, times };
+}
+
+function timeChange(before: CaseResult, after: CaseResult): TrialChange['times'][number] {
+  const [a, b] = [before.timing, after.timing];
+  if (a === undefined || b === undefined) throw new EvenkeelError('ERR_FILE', `${before.system}: a case that counts has no times.`);
+  return { system: before.title, tier: before.tier, ...change(a.median, b.median, rangeOf(a.rounds), rangeOf(b.rounds)) };
+}
+
+function change(before: number, after: number, rangeBefore: Range, rangeAfter: Range): Change {
+  return { before, after, changed: differs(rangeBefore, rangeAfter) };
+}
+
+export function formatChanges({ trials, onlyBefore, onlyAfter }: BenchChanges): string {
+  const header = ['Trial', 'before', 'after', 'change', 'beyond noise'];
+  const rows = trials.flatMap(({ trial, ratio, times }) => [
+    [trial, '', '', '', ''],
+    ...(ratio === undefined ? [] : [row(`  evenkeel / best rival (${[...new Set(ratio.rivals)].join(', then ')})`, ratio)]),
+    ...times.map((one) => row(`  ${one.system}${one.tier === undefined ? '' : ` (${one.tier})`}, ms`, one)),
+  ]);
+  const notes = [
+    trials.length === 0 ? 'The runs have no trial in common.' : formatTable([header, ...rows]),
+    ...(onlyBefore.length === 0 ? [] : [`Only in the first: ${onlyBefore.join('; ')}`]),
+    ...(onlyAfter.length === 0 ? [] : [`Only in the second: ${onlyAfter.join('; ')}`]),
+    `Beyond noise: the ranges over the rounds of both runs do not meet; ? stands for fewer than ${enoughRounds} rounds.`,
+  ];
+  return `${notes.join('\n')}\n`;
+}
+
+function row(label: string, { before, after, changed }: Change): string[] {
+  const percent = 100 * (after / before - 1);
+  const words = changed === undefined ? '?' : changed ? (after < before ? 'faster' : 'slower') : 'no';
+  return [
+    printable(label),
+    formatNumber(before, 3),
+    formatNumber(after, 3),
+    `${percent < 0 ? '−' : '+'}${Math.abs(percent).toFixed(1)} %`,
+    words,
+  ];
+}
+
+/**
+ * Reads a results.json.
+ * @throws EvenkeelError ERR_FILE when it cannot be read or is none of this version
+ */
+export function readBench(path: string): BenchResults {
+  let results: unknown;
+  try {
+    results = JSON.parse(readFileSync(checkPath('path', path), 'utf8'));
+  } catch (cause) {
+    if (cause instanceof SyntaxError) fileFault(path, 'a results.json of evenkeel bench', 'something that is not JSON');
+    rethrow('read', path, cause);
+  }
+  const { schema, schemaVersion: version, trials } = (results ?? {}) as Partial<BenchResults>;
+  if (schema !== 'evenkeel/bench' || !Array.isArray(trials)) fileFault(path, 'a results.json of evenkeel bench', 'other JSON');
+  if (version !== schemaVersion) {
+    fileFault(path, `schema version ${schemaVersion}`, `${version}`, 'Run the benchmark again with this version.');
+  }
+  return results as BenchResults;
+}

@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import type { FailMessage, ReadyMessage, RunMessage, StartMessage, TimesMessage } from '../protocol';
+import { MissingRivalError } from './rival-module';
+
+/** A driver that is ready to be timed. */
+export interface Started {
+  ready: ReadyMessage;
+  /** Does the work once. What it returns is the time in milliseconds of the part that counts; without that the whole call counts. */
+  runOnce: () => TimedWork;
+}
+
+// biome-ignore lint/suspicious/noConfusingVoidType: most work returns nothing
+type TimedWork = void | number | Promise<void | number>;
+
+/** Loads what computes, makes data and model, makes the first call and measures the numbers that must agree. */
+export type Start = (message: StartMessage) => Promise<Started>;
+
+/** Makes this process a driver: answers the lines of standard input until its end or a failure, and exits. */
+export function serve(start: Start): void {
+  // Standard output is for the protocol alone, and rivals print banners.
+  console.log = console.info = console.debug = console.error;
+  // A rival's threads would keep the process alive.
+  converse(start, process.stdin, process.stdout).then(() => process.exit());
+}
+
+/** The line loop of {@link serve}. Ends with the input, or after having answered with a {@link FailMessage}. */
+export async function converse(start: Start, input: Readable, output: Writable): Promise<void> {
+  const send = (message: ReadyMessage | TimesMessage | FailMessage) => output.write(`${JSON.stringify(message)}\n`);
+  let started: Started | undefined;
+  try {
+    for await (const line of createInterface({ input })) {
+      if (started === undefined) {
+        started = await start(JSON.parse(line) as StartMessage);
+        send(started.ready);
+      } else {
+        const { runMs } = JSON.parse(line) as RunMessage;
+        send({ timesMs: await repeat(started.runOnce, runMs), peakBytes: peakBytes() });
+      }
+    }
+  } catch (error) {
+    send(failMessage(error));
+  }
+}
+
+/** The time of one call in milliseconds: its own measure, if it has one. */
+export async function timeOnce(runOnce: () => TimedWork): Promise<number> {
+  const begin = performance.now();
+  const result = runOnce();
+  // Waiting for what is there already would add the microtask queue to the time.
+  const own = result instanceof Promise ? await result : result;
+  return own ?? performance.now() - begin;
+}
+
+async function repeat(runOnce: () => TimedWork, runMs: number): Promise<number[]> {
+  const end = performance.now() + runMs;
+  const times: number[] = [];
+  do times.push(await timeOnce(runOnce));
+  while (performance.now() < end);
+  return times;
+}
+
+/** The largest resident memory of this process so far. */
+function peakBytes(): number {
+  try {
+    // On Linux getrusage counts what the parent had resident when it forked; this figure begins anew with each program.
+    const kibibytes = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+    if (kibibytes !== undefined) return Number(kibibytes) * 1024;
+  } catch {
+    // There is no such file on other systems.
+  }
+  return process.resourceUsage().maxRSS * 1024;
+}
+
+function failMessage(error: unknown): FailMessage {
+  const message = error instanceof Error ? error.message : String(error);
+  return error instanceof MissingRivalError ? { error: message, install: error.install } : { error: message };
+}

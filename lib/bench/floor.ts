@@ -1,0 +1,93 @@
+import { readFileSync } from 'node:fs';
+import { native } from '../native/load';
+import { getNumThreads, setNumThreads } from '../runtime';
+import type { Trial } from './protocol';
+
+/** What the machine can do in float32 with a number of threads, measured in the same run as everything else. */
+export interface MachineFloor {
+  threads: number;
+  /** multiply-adds in registers, 10⁹ operations per second */
+  fmaGflops: number;
+  /** OpenBLAS's best square product, 10⁹ operations per second */
+  gemmGflops: number;
+  /** reading memory beyond the caches, 10⁹ bytes per second */
+  readGBs: number;
+  /** copying it, bytes read plus written */
+  copyGBs: number;
+}
+
+/** The least that a trial must do, whoever does it. */
+export interface TrialFloor {
+  /** multiplications and additions of its matrix products */
+  flop: number;
+  /** bytes that must come from or go to memory when nothing of the data stays in a cache */
+  bytes: number;
+}
+
+/** Measures the machine with one thread and with all. */
+export function machineFloor(): MachineFloor[] {
+  const all = getNumThreads();
+  try {
+    return [...new Set([1, all])].map((threads) => {
+      setNumThreads(threads);
+      return { threads, ...native().measureMachine() };
+    });
+  } finally {
+    setNumThreads(all);
+  }
+}
+
+const FLOAT = 4;
+
+/**
+ * Forward: x W_ihᵀ and h W_hhᵀ for each of N·T rows, 2·N·T·(I·H + H²) operations. Backward: ∂h through W_hh, dW_hh and dW_ih,
+ * 2·N·T·(I·H + 2·H²); ∂L/∂x is not needed to train, and not counted. Pointwise work is left out: it hides behind the products or the bytes.
+ * Bytes: each large array once per pass that cannot do without it (x in both passes, h written and read back, the target), and Adam's reading
+ * and writing of weights and two moments.
+ */
+export function trialFloor({ work, n, t, i, h }: Trial): TrialFloor {
+  const rows = n * t;
+  const forward = 2 * rows * (i * h + h * h);
+  const backward = 2 * rows * (i * h + 2 * h * h);
+  const weights = h * i + h * h + 4 * h;
+  switch (work) {
+    case 'train':
+      return { flop: forward + backward, bytes: FLOAT * (rows * (2 * i + 3 * h) + 6 * weights) };
+    case 'forward':
+      return { flop: forward, bytes: FLOAT * (rows * (i + h) + weights) };
+    case 'backward':
+      return { flop: backward, bytes: FLOAT * (rows * (i + 2 * h) + 2 * weights) };
+    case 'layer-norm':
+      // x twice, y, dy, dx; some ten operations per element are far below any memory's speed
+      return { flop: 0, bytes: FLOAT * rows * 5 * h };
+  }
+}
+
+/**
+ * The shortest time in which this machine could do a trial, in milliseconds: its operations at the register peak, or its bytes at the speed
+ * of memory where they are more than the last-level cache holds, whichever takes longer; undefined where neither bounds it.
+ */
+export function floorMilliseconds(trial: Trial, machine: MachineFloor, cacheBytes = lastLevelCacheBytes()): number | undefined {
+  const { flop, bytes } = trialFloor(trial);
+  const compute = flop / machine.fmaGflops / 1e6;
+  const memory = bytes > cacheBytes ? bytes / Math.max(machine.readGBs, machine.copyGBs) / 1e6 : 0;
+  const longest = Math.max(compute, memory);
+  return longest > 0 ? longest : undefined;
+}
+
+/** The size of the last-level cache; 32 MiB where the system does not tell. */
+export function lastLevelCacheBytes(): number {
+  for (const level of [3, 2]) {
+    const size = /^(\d+)K/.exec(readOr(`/sys/devices/system/cpu/cpu0/cache/index${level}/size`, ''));
+    if (size !== null) return Number(size[1]) * 1024;
+  }
+  return 32 * 2 ** 20;
+}
+
+function readOr(path: string, otherwise: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return otherwise;
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * What the benchmark's parts say to each other. A driver is a process of its own per case (one system, one trial, one thread count): it
+ * reads one JSON line at a time from standard input and answers each with one JSON line on standard output, so that a driver may be written
+ * in any language, and so that the runner decides whose turn it is.
+ */
+
+/** N sequences, T steps, I inputs, H hidden units. */
+export interface TrialShape {
+  n: number;
+  t: number;
+  i: number;
+  h: number;
+}
+
+/**
+ * What is timed:
+ * - `train`: zero gradients, RNN (tanh), LayerNorm over its outputs (eps 1e-5), MSE against a target on all steps, backward, clipping of the
+ *   global norm at 1.0, Adam (1e-3, betas 0.9 and 0.999, eps 1e-8);
+ * - `forward`: RNN and LayerNorm, no gradient;
+ * - `backward`: the gradients of all parameters from the loss of one forward pass, which is not timed itself;
+ * - `layer-norm`: LayerNorm alone over N·T rows of H, forward and backward with a given output gradient.
+ */
+export type Work = 'train' | 'forward' | 'backward' | 'layer-norm';
+
+/** One row of the table of trials. */
+export interface Trial extends TrialShape {
+  /** such as `train 32,50,10,20`: unique */
+  id: string;
+  work: Work;
+  /** part of the short run */
+  quick: boolean;
+  /** why this shape is here */
+  why: string;
+}
+
+/** The first line a driver gets. */
+export interface StartMessage {
+  trial: Trial;
+  threads: number;
+  /** which way of expressing the work, for rivals that have several: TF.js' tf.layers, an autodiff loop, a hand-written gradient */
+  tier?: string;
+  /**
+   * A safetensors file, float32, with the same data for every driver: `input` [N, T, I], `target` [N, T, H], and the initial values of
+   * `rnn.weight_ih_l0` [H, I], `rnn.weight_hh_l0` [H, H], `rnn.bias_ih_l0` [H], `rnn.bias_hh_l0` [H], `ln.weight` [H], `ln.bias` [H];
+   * for the work `layer-norm`: `input` [N, T, H], `gradOutput` [N, T, H], `ln.weight`, `ln.bias`.
+   * A rival with one bias takes the sum of both as its bias, and counts its gradient twice in the norm, as two equal biases would.
+   */
+  dataFile: string;
+}
+
+/**
+ * A driver's answer once it is loaded and has made its first call: the numbers that must agree before anything is timed, measured on the
+ * initial weights, and what starting cost.
+ * - `train`, `backward`: loss = the MSE, norm = the 2-norm of all parameter gradients before clipping;
+ * - `forward`: loss = the mean of the output's squares, norm = the output's 2-norm;
+ * - `layer-norm`: loss = the mean of the output's squares, norm = the 2-norm of all gradients (input, weight, bias).
+ */
+export interface ReadyMessage {
+  ready: true;
+  /** name and version of what computes, such as `TF.js 4.22.0, wasm (SIMD)` */
+  system: string;
+  loss: number;
+  norm: number;
+  /** loss and norm after one more training step, for `train` only: shows that clipping and the optimiser agree too */
+  nextLoss?: number;
+  nextNorm?: number;
+  /** the first call of the timed work, compilation included */
+  firstCallMs: number;
+  /** resident memory before the data and the model were made */
+  baseBytes: number;
+}
+
+/** Every further line: run the work again and again for about this long, and at least once. */
+export interface RunMessage {
+  runMs: number;
+}
+
+export interface TimesMessage {
+  /** one time per call, in order */
+  timesMs: number[];
+  /** the process's largest resident memory so far */
+  peakBytes: number;
+}
+
+/** Any answer may be this instead; the driver then ends. */
+export interface FailMessage {
+  error: string;
+  /** what to type when a rival is not installed */
+  install?: string;
+}

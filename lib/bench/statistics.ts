@@ -1,0 +1,61 @@
+/** What becomes of many times: order statistics, because a busy machine only ever adds to a time. */
+
+export interface Spread {
+  median: number;
+  p10: number;
+  p90: number;
+  min: number;
+}
+
+/** The quantile `q` from 0 to 1, linear between the order statistics (type 7 of Hyndman, Fan 1996); NaN of nothing. */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const position = q * (sorted.length - 1);
+  const below = sorted[Math.floor(position)] ?? Number.NaN;
+  const above = sorted[Math.ceil(position)] ?? Number.NaN;
+  return below + (above - below) * (position - Math.floor(position));
+}
+
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+export function spread(values: readonly number[]): Spread {
+  return { median: median(values), p10: quantile(values, 0.1), p90: quantile(values, 0.9), min: quantile(values, 0) };
+}
+
+export interface Ratio {
+  ratio: number;
+  low: number;
+  high: number;
+  rounds: number;
+}
+
+/**
+ * How many times as long `ours` takes as `theirs`: the median, smallest and largest of the ratios of each round that both took part in.
+ * A slow minute of the machine slows both of a round.
+ */
+export function ratioOverRounds(ours: readonly number[], theirs: readonly number[]): Ratio {
+  const rounds = Math.min(ours.length, theirs.length);
+  const ratios = Array.from({ length: rounds }, (_, round) => (ours[round] as number) / (theirs[round] as number));
+  return { ratio: median(ratios), low: Math.min(...ratios), high: Math.max(...ratios), rounds };
+}
+
+/** With fewer rounds a difference cannot be told from noise. */
+export const enoughRounds = 3;
+
+/** Whether two runs differ by more than the spread over the rounds of either: their ranges do not meet. Undefined: too few rounds to tell. */
+export function differs(before: Range, after: Range): boolean | undefined {
+  if (Math.min(before.rounds, after.rounds) < enoughRounds) return undefined;
+  return before.high < after.low || after.high < before.low;
+}
+
+export interface Range {
+  low: number;
+  high: number;
+  rounds: number;
+}
+
+export function rangeOf(rounds: readonly number[]): Range {
+  return { low: Math.min(...rounds), high: Math.max(...rounds), rounds: rounds.length };
+}

@@ -1,0 +1,179 @@
+/** Sentences about a whole benchmark, said alike on the page and in the terminal. */
+import type { Trial, Work } from './protocol';
+import { type BenchResults, type CaseResult, type Comparison, type TrialResult, verdict } from './results';
+import { enoughRounds } from './statistics';
+import { evenkeel } from './systems';
+
+export type Verdict = ReturnType<typeof verdict>;
+
+export const workTitles: Record<Work, string> = {
+  train: 'Training step',
+  forward: 'Forward pass',
+  backward: 'Backward pass',
+  'layer-norm': 'LayerNorm alone',
+};
+
+/** The trial's sizes: `32,50,10,20` (sequences, steps, inputs, hidden units), or `1600,20` (rows, size) for a LayerNorm. */
+export function sizes({ work, n, t, i, h }: Trial): string {
+  return work === 'layer-norm' ? `${n * t},${h}` : `${n},${t},${i},${h}`;
+}
+
+/** Such as `training step 32,50,10,20`. */
+export function trialTitle(trial: Trial): string {
+  return `${lowerFirst(workTitles[trial.work])} ${sizes(trial)}`;
+}
+
+/** Only "LayerNorm" keeps its capital. */
+function lowerFirst(title: string): string {
+  return title.startsWith('LayerNorm') ? title : title.charAt(0).toLowerCase() + title.slice(1);
+}
+
+/** A trial in which evenkeel and a rival were timed. */
+export interface ComparedTrial extends TrialResult {
+  comparison: Comparison;
+}
+
+export function comparedTrials({ trials }: BenchResults): ComparedTrial[] {
+  return trials.filter((result): result is ComparedTrial => result.comparison !== undefined);
+}
+
+/** The case that stands for evenkeel, timed. */
+export function ownCase({ cases }: TrialResult): CaseResult | undefined {
+  return countingCases(cases).find(({ system }) => system === evenkeel.id);
+}
+
+/** The fastest of the others. */
+export function rivalCase({ cases, comparison }: TrialResult): CaseResult | undefined {
+  return countingCases(cases).find(({ system, tier }) => system === comparison?.rival.system && tier === comparison.rival.tier);
+}
+
+/** The timed cases with the better number of threads, the fastest first. */
+export function countingCases(cases: readonly CaseResult[]): CaseResult[] {
+  return cases.filter(({ counts, timing }) => counts && timing !== undefined).toSorted((a, b) => medianOf(a) - medianOf(b));
+}
+
+function medianOf({ timing }: CaseResult): number {
+  return timing?.median ?? Number.POSITIVE_INFINITY;
+}
+
+/** The benchmark's answer in one sentence. */
+export function headline(results: BenchResults): string {
+  const compared = comparedTrials(results);
+  if (compared.length === 0) return 'No rival was timed beside evenkeel: nothing is compared';
+  const count = (name: Verdict) => compared.filter(({ comparison }) => verdict(comparison) === name).length;
+  const all = plural(compared.length, 'trial');
+  return `Against the best rival, evenkeel wins ${count('faster')} of ${all}, draws ${count('draw')} and loses ${count('slower')}`;
+}
+
+/** Where evenkeel wins, where nobody does, and where it loses, by how much: one entry each, wins, draws and losses in the same words. */
+export function standings(results: BenchResults): { verdict: Verdict; label: string; text: string }[] {
+  const compared = comparedTrials(results);
+  return (['faster', 'draw', 'slower'] as const).flatMap((name) => {
+    const trials = compared.filter(({ comparison }) => verdict(comparison) === name);
+    if (trials.length === 0) return [];
+    return { verdict: name, label: `${labels[name]} ${trials.length} of ${compared.length}`, text: `${where(trials, compared)}.` };
+  });
+}
+
+const labels: Record<Verdict, string> = { faster: 'Faster in', draw: 'A draw in', slower: 'Slower in' };
+
+/** More trials than this are summed up by kind of work. */
+const mostNamed = 4;
+
+function where(trials: readonly ComparedTrial[], compared: readonly ComparedTrial[]): string {
+  if (trials.length <= mostNamed) {
+    return trials.map(({ trial, comparison }) => `${trialTitle(trial)}, ${againstRival(comparison)}`).join('; ');
+  }
+  const ofWork = (list: readonly ComparedTrial[], work: Work) => list.filter(({ trial }) => trial.work === work);
+  return [...new Set(trials.map(({ trial }) => trial.work))]
+    .map((work) => {
+      const comparisons = ofWork(trials, work).map(({ comparison }) => comparison);
+      return `${lowerFirst(workTitles[work])} in ${comparisons.length} of ${ofWork(compared, work).length} (${fromTo(comparisons)})`;
+    })
+    .join('; ');
+}
+
+/** How many times as fast where evenkeel is faster, else how many times as long it takes. */
+function factor(comparison: Comparison): number {
+  return verdict(comparison) === 'faster' ? 1 / comparison.ratio : comparison.ratio;
+}
+
+function unit(comparison: Comparison): string {
+  return `times as ${verdict(comparison) === 'faster' ? 'fast' : 'long'}`;
+}
+
+/** Such as `2.3 times as fast` or `1.2 times as long`. */
+export function describeFactor(comparison: Comparison): string {
+  return `${formatFactor(factor(comparison))} ${unit(comparison)}`;
+}
+
+/** Such as `2.3 times as fast as JAX`. */
+export function againstRival(comparison: Comparison): string {
+  return `${describeFactor(comparison)} as ${systemName(comparison.rival)}`;
+}
+
+/** From the smallest factor to the largest, of comparisons with one verdict. */
+function fromTo(comparisons: readonly Comparison[]): string {
+  const [first, ...more] = comparisons.toSorted((a, b) => factor(a) - factor(b));
+  const last = more.at(-1);
+  if (first === undefined) return '';
+  return last === undefined ? againstRival(first) : `${formatFactor(factor(first))} to ${describeFactor(last)}`;
+}
+
+/** Between which factors the rounds lie, and of how many rounds this is known. */
+export function describeRounds(comparison: Comparison): string {
+  const { low, high, rounds } = comparison;
+  if (rounds < enoughRounds) return `${plural(rounds, 'round')} only: its noise is not known`;
+  const [least, most] = verdict(comparison) === 'faster' ? [1 / high, 1 / low] : [low, high];
+  return `${formatFactor(least)} to ${formatFactor(most)} times over ${rounds} rounds`;
+}
+
+/** More digits near one, where they tell who is ahead. */
+export function formatFactor(value: number): string {
+  if (value < 1.995) return value.toFixed(2);
+  return value < 9.95 ? value.toFixed(1) : Math.round(value).toLocaleString('en-US');
+}
+
+/** Such as `TF.js node (layers)`. */
+export function systemName({ title, tier }: { title: string; tier?: string }): string {
+  return tier === undefined ? title : `${title} (${tier})`;
+}
+
+/** Says that trials are missing. */
+export function describeInterruption({ trials }: BenchResults): string {
+  return `Interrupted: only what had finished by then is here, ${plural(trials.length, 'trial')}.`;
+}
+
+/** Who did not take part, so that nobody takes the best that was there for the best there is; undefined when all did. */
+export function describeAbsent({ trials }: BenchResults): string | undefined {
+  const untimed = trials.flatMap(({ cases }) => cases.filter(({ outcome }) => outcome !== 'timed'));
+  const missing = [...new Set(untimed.filter(({ outcome }) => outcome === 'missing').map(({ title }) => title))];
+  const others = untimed.filter(({ outcome }) => outcome !== 'missing').length;
+  const parts = [
+    ...(missing.length > 0 ? [`${joinWords(missing)} did not take part (not installed)`] : []),
+    ...(others > 0 ? [`${plural(others, 'case')} failed or computed something else, and ${others === 1 ? 'was' : 'were'} not timed`] : []),
+  ];
+  return parts.length === 0 ? undefined : `${parts.join('; ')}.`;
+}
+
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+function joinWords(words: readonly string[]): string {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
+}
+
+/** Why a trial has no comparison. */
+export function whyNotCompared(result: TrialResult): string {
+  if (ownCase(result) !== undefined) return 'no rival was timed';
+  const reason = result.cases.find(({ system }) => system === evenkeel.id)?.reason;
+  return `evenkeel was not timed${reason === undefined ? '' : `: ${reason}`}`;
+}
+
+/** The trials without a comparison; undefined when there are none. */
+export function describeUncompared({ trials }: BenchResults): string | undefined {
+  const uncompared = trials.filter(({ comparison }) => comparison === undefined);
+  if (uncompared.length === 0) return undefined;
+  return `Not compared: ${uncompared.map((result) => `${trialTitle(result.trial)} (${whyNotCompared(result)})`).join('; ')}.`;
+}

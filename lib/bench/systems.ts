@@ -1,0 +1,106 @@
+/** Who takes part: one row per system. */
+import { delimiter, join } from 'node:path';
+import type { DriverCommand } from './driver-process';
+import type { Work } from './protocol';
+
+export interface SystemPaths {
+  /** the Python that has PyTorch and JAX */
+  python: string;
+  /** the folder whose node_modules holds the JavaScript rivals; else the bench folder of this package, and then the current one */
+  rivals?: string;
+}
+
+export interface System {
+  id: string;
+  title: string;
+  /** ways of expressing the work, and which kinds of work each can express; only those that have several are named */
+  ways: readonly { tier?: string; works: readonly Work[] }[];
+  /** whether it can use more than one thread */
+  threaded: boolean;
+  command(options: SystemPaths): DriverCommand;
+  /** what to type when its driver does not start, and so cannot say so itself */
+  install: string;
+}
+
+// Both lib/bench and dist/bench stand two levels below the package. Drivers are programs, so they run compiled, also where this does not.
+const packageRoot = join(__dirname, '..', '..');
+const driversFolder = join(packageRoot, 'dist', 'bench', 'drivers');
+const rivalsFolder = join(packageRoot, 'bench');
+
+const driver = (name: string, ...args: string[]): DriverCommand => ({
+  file: process.execPath,
+  args: [join(driversFolder, `${name}.js`), ...args],
+});
+
+const rivalDriver = (name: string, { rivals }: SystemPaths, ...args: string[]): DriverCommand => ({
+  ...driver(name, ...args),
+  env: { EVENKEEL_RIVALS: rivals ?? [rivalsFolder, '.'].join(delimiter) },
+});
+
+const allWorks: readonly Work[] = ['train', 'forward', 'backward', 'layer-norm'];
+
+const tfjsWays: System['ways'] = [
+  { tier: 'layers', works: allWorks },
+  { tier: 'autodiff', works: allWorks },
+  // Without a gradient it is the autodiff tier.
+  { tier: 'manual', works: ['train', 'backward', 'layer-norm'] },
+];
+
+const tfjs = (backend: string, threaded: boolean): System => ({
+  id: `tfjs-${backend}`,
+  title: `TF.js ${backend}`,
+  ways: tfjsWays,
+  threaded,
+  command: (paths) => rivalDriver('tfjs', paths, backend),
+  install: 'npm install --prefix bench',
+});
+
+const inPython = (id: string, title: string): System => ({
+  id,
+  title,
+  ways: [{ works: allWorks }],
+  threaded: true,
+  command: ({ python }) => ({ file: python, args: [join(rivalsFolder, `${id}_driver.py`)] }),
+  install: `python3 -m pip install ${id}`,
+});
+
+export const evenkeel: System = {
+  id: 'evenkeel',
+  title: 'evenkeel',
+  ways: [{ works: allWorks }],
+  threaded: true,
+  command: () => driver('evenkeel'),
+  install: 'npm run setup',
+};
+
+export const systems: readonly System[] = [
+  evenkeel,
+  tfjs('cpu', false),
+  tfjs('wasm', false),
+  tfjs('node', true),
+  {
+    id: 'jax-js',
+    title: 'jax-js',
+    // It compiles a gradient together with its forward pass: backward alone cannot be timed.
+    ways: [{ works: ['train', 'forward', 'layer-norm'] }],
+    threaded: false,
+    command: (paths) => rivalDriver('jax-js', paths),
+    install: 'npm install --prefix bench',
+  },
+  inPython('torch', 'PyTorch'),
+  inPython('jax', 'JAX'),
+];
+
+/** One system at one trial, in one way of expressing the work, with one number of threads: a process of its own. */
+export interface Case {
+  system: System;
+  tier?: string;
+  threads: number;
+}
+
+/** Every case of a system that can express a kind of work, with 1 and with all threads. */
+export function casesOf(system: System, work: Work, allThreads: number): Case[] {
+  const ways = system.ways.filter(({ works }) => works.includes(work));
+  const threads = system.threaded ? [...new Set([1, allThreads])] : [1];
+  return ways.flatMap(({ tier }) => threads.map((count) => ({ system, tier, threads: count })));
+}

@@ -1,0 +1,74 @@
+/** The benchmark's result as plain text. */
+import { formatNumber, formatTable, printable, wrap } from '../report/text';
+import { type BenchResults, type CaseResult, type Comparison, caseName, type TrialResult, verdict } from './results';
+import {
+  againstRival,
+  countingCases,
+  describeAbsent,
+  describeInterruption,
+  describeRounds,
+  headline,
+  standings,
+  whyNotCompared,
+} from './summary';
+
+const width = 110;
+
+export function formatBench(results: BenchResults): string {
+  const sections = [headline(results), formatEnvironment(results), ...results.trials.map(formatTrial)];
+  const score = standings(results).map(({ label, text }) => wrap(`${label}: ${text}`, width));
+  const notes = [results.interrupted ? describeInterruption(results) : undefined, describeAbsent(results)];
+  return `${[...sections, ...score, ...notes].filter((section) => section !== undefined).join('\n\n')}\n`;
+}
+
+function formatEnvironment({ environment: machine, floor, date }: BenchResults): string {
+  const caches = machine.caches.map(({ level, type, bytes }) => `L${level} ${type.toLowerCase()} ${bytes / 1024} KiB`);
+  return [
+    `${machine.cpu}, ${machine.threads} threads, ${caches.join(', ')}`,
+    `${machine.platform} ${machine.kernel}, Node ${machine.node}, evenkeel ${machine.evenkeel}, SIMD target ${machine.simdTarget}, ${machine.blas}, ${date.slice(0, 10)}`,
+    ...floor.map(
+      ({ threads, fmaGflops, gemmGflops, readGBs, copyGBs }) =>
+        `Floor, ${threads} thread${threads === 1 ? '' : 's'}: multiply-add ${fmaGflops.toFixed(0)} GFLOP/s, OpenBLAS ${gemmGflops.toFixed(0)} GFLOP/s, reading ${readGBs.toFixed(1)} GB/s, copying ${copyGBs.toFixed(1)} GB/s`,
+    ),
+  ]
+    .map(printable)
+    .join('\n');
+}
+
+function formatTrial(result: TrialResult): string {
+  const { trial, cases, floor, comparison } = result;
+  const shown = countingCases(cases);
+  const best = shown[0]?.timing?.median ?? Number.NaN;
+  const header = [trial.id, 'ms', 'p10–p90', 'to the best', 'of the floor', 'memory MiB', 'first call ms'];
+  return [
+    formatTable([header, ...shown.map((one) => caseRow(one, best, floor.milliseconds))]),
+    ...(shown.some(({ timing }) => timing?.slow) ? ['* measured once or twice only, because one call takes so long'] : []),
+    ...cases.filter(({ outcome }) => outcome !== 'timed').map(otherLine),
+    comparison === undefined ? `Not compared: ${printable(whyNotCompared(result))}.` : describe(comparison),
+  ].join('\n');
+}
+
+function describe(comparison: Comparison): string {
+  const lead = { faster: 'Faster: evenkeel is', draw: 'A draw: evenkeel takes', slower: 'Slower: evenkeel takes' }[verdict(comparison)];
+  return `${lead} ${againstRival(comparison)} (${describeRounds(comparison)}).`;
+}
+
+function caseRow(one: CaseResult, best: number, floorMs: number | undefined): string[] {
+  const { median, p10, p90, slow, peakBytes, baseBytes, firstCallMs } = one.timing as NonNullable<CaseResult['timing']>;
+  return [
+    caseName(one),
+    `${formatNumber(median, 3)}${slow ? '*' : ''}`,
+    `${formatNumber(p10, 3)}–${formatNumber(p90, 3)}`,
+    `×${formatNumber(median / best, 2)}`,
+    floorMs === undefined ? '–' : `${Number(((100 * floorMs) / median).toPrecision(2))} %`,
+    Math.max(0, (peakBytes - baseBytes) / 2 ** 20).toFixed(0),
+    formatNumber(firstCallMs, 2),
+  ];
+}
+
+function otherLine(one: CaseResult): string {
+  const who = one.outcome === 'missing' ? one.title : caseName(one);
+  const how = { missing: 'is not installed', disagrees: 'disagrees and was not timed', failed: 'failed', timed: '' }[one.outcome];
+  const install = one.install === undefined ? '' : ` To install it: ${one.install}`;
+  return printable(`${who} ${how}: ${one.reason?.replace(/\.$/, '')}.${install}`);
+}

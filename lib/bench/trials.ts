@@ -1,0 +1,57 @@
+/** What is measured: one row per trial. A new shape is a new row. */
+import type { Trial, TrialShape, Work } from './protocol';
+
+interface Row {
+  shape: TrialShape;
+  why: string;
+  quick?: Work;
+}
+
+const shape = (n: number, t: number, i: number, h: number): TrialShape => ({ n, t, i, h });
+
+const shapes: readonly Row[] = [
+  { shape: shape(32, 50, 10, 20), why: 'the reference set-up of the study', quick: 'train' },
+  { shape: shape(32, 200, 64, 128), why: 'a small model of a sensor or price series' },
+  { shape: shape(32, 200, 256, 256), why: 'a medium model' },
+  { shape: shape(64, 100, 512, 512), why: "the default of PyTorch's fastrnns benchmark" },
+  { shape: shape(1, 1000, 64, 128), why: 'one long sequence: no batch to hide behind' },
+  { shape: shape(32, 100, 1024, 1024), why: 'weights larger than the second-level cache' },
+  { shape: shape(32, 5000, 10, 20), why: 'thousands of steps through time' },
+  { shape: shape(1, 100_000, 1, 32), why: 'a hundred thousand steps through time' },
+];
+
+const deepBench: readonly Row[] = [1760, 2560].flatMap((hidden) =>
+  [16, 32, 64, 128].map((batch) => ({ shape: shape(batch, 50, hidden, hidden), why: 'DeepBench, vanilla RNN training' })),
+);
+
+const rows: readonly Row[] = [
+  { shape: shape(32, 50, 20, 20), why: '1,600 rows of 20: the rows of the reference set-up' },
+  { shape: shape(32, 200, 128, 128), why: '6,400 rows of 128: in the second-level cache' },
+  { shape: shape(32, 200, 1024, 1024), why: '6,400 rows of 1,024: in the last-level cache or beyond' },
+  { shape: shape(1000, 100, 256, 256), why: '100,000 rows of 256: the speed of memory' },
+];
+
+/** All trials, in the order of their running. Ids: `train N,T,I,H`; `layer-norm ROWS,SIZE`. */
+export const trials: readonly Trial[] = [
+  ...(['train', 'forward', 'backward'] as const).flatMap((work) => trialsOf(work, shapes)),
+  ...trialsOf('train', deepBench),
+  ...trialsOf('layer-norm', rows),
+];
+
+function trialsOf(work: Work, list: readonly Row[]): Trial[] {
+  return list.map(({ shape: { n, t, i, h }, why, quick }) => ({
+    id: `${work} ${work === 'layer-norm' ? `${n * t},${h}` : `${n},${t},${i},${h}`}`,
+    work,
+    n,
+    t,
+    i,
+    h,
+    quick: quick === work,
+    why,
+  }));
+}
+
+/** The trials of a run: those whose id contains `filter`, and of these the quick ones. */
+export function selectTrials({ filter = '', quick = false }: { filter?: string; quick?: boolean }): Trial[] {
+  return trials.filter((trial) => trial.id.includes(filter) && (trial.quick || !quick));
+}

@@ -1,0 +1,116 @@
+import { join } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { compareRuns, formatChanges, readBench } from '../bench/compare';
+import { machineFloor } from '../bench/floor';
+import { writePage } from '../bench/page';
+import type { BenchResults } from '../bench/results';
+import { runBench } from '../bench/runner';
+import { type System, systems } from '../bench/systems';
+import { formatBench } from '../bench/terminal';
+import { selectTrials, trials } from '../bench/trials';
+import { nearestName } from '../check';
+import { EvenkeelError } from '../errors';
+import { writeFileAtomic } from '../io/atomic-file';
+import { prepareFolder } from '../study/write';
+import { exitStatus, exitStatusHelp, type StopSignal, stopOnSignal } from './exit-status';
+import { integer, names, nonEmpty } from './options';
+import { createProgress } from './progress';
+
+interface BenchArguments {
+  filter?: string;
+  quick?: true;
+  systems: readonly System[];
+  python: string;
+  rivals?: string;
+  budget?: number;
+  json?: true;
+  out: string;
+}
+
+/** Seconds of measuring per trial. */
+const budgets = { full: 20, quick: 4 };
+
+/** `evenkeel bench`: this library, its rivals and the machine's own limits, measured in one run. */
+export function addBenchCommand(program: Command): void {
+  const bench = program
+    .command('bench')
+    // `--json` after compare is compare's.
+    .enablePositionalOptions()
+    .description(
+      'Measure evenkeel and every installed rival on the same work, in turns, after checking that they compute the same thing; ' +
+        'write a page and results.json.',
+    )
+    .option('--filter <text>', 'only trials whose name contains the text, such as train or 512', filter)
+    .option('--quick', 'a short run, under a minute')
+    .option('--systems <a,b>', `who takes part (default: ${systems.map(({ id }) => id).join(',')})`, systemList, systems)
+    .option('--python <path>', 'the Python that has PyTorch and JAX', nonEmpty, 'python3')
+    .option(
+      '--rivals <dir>',
+      "folder where the JavaScript rivals are installed (default: evenkeel's bench folder, then this one)",
+      nonEmpty,
+    )
+    .option('--budget <seconds>', `measuring time per trial (default: ${budgets.full}, with --quick ${budgets.quick})`, integer(1, 86_400))
+    .option('--out <dir>', 'folder for the files', nonEmpty, 'bench-results')
+    .option('--json', 'print results.json on standard output, and nothing else there')
+    .addHelpText('after', `\nCtrl-C ends early and writes the trials that have finished; a second Ctrl-C ends at once.${exitStatusHelp}`)
+    .action(run);
+  bench
+    .command('compare <before.json> <after.json>')
+    .description('Say what changed from one run to another beyond the noise of either.')
+    .option('--json', 'as JSON')
+    .action((before: string, after: string, { json }: { json?: true }) => {
+      const changes = compareRuns(readBench(before), readBench(after));
+      process.stdout.write(json ? `${JSON.stringify(changes)}\n` : formatChanges(changes));
+    });
+}
+
+function filter(text: string): string {
+  nonEmpty(text);
+  if (!trials.some(({ id }) => id.includes(text))) {
+    throw new InvalidArgumentError(`No trial contains it. Trials: ${trials.map(({ id }) => id).join('; ')}.`);
+  }
+  return text;
+}
+
+function systemList(text: string): System[] {
+  const wanted = names(text);
+  const ids = systems.map(({ id }) => id);
+  for (const name of wanted) {
+    if (ids.includes(name)) continue;
+    const nearest = nearestName(name, ids);
+    throw new InvalidArgumentError(
+      `There is no "${name}".${nearest === undefined ? '' : ` Did you mean "${nearest}"?`} Systems: ${ids.join(', ')}.`,
+    );
+  }
+  return systems.filter(({ id }) => wanted.includes(id));
+}
+
+async function run({ out, json, ...options }: BenchArguments): Promise<void> {
+  const quick = options.quick === true;
+  const chosen = selectTrials({ filter: options.filter, quick });
+  if (chosen.length === 0) throw new EvenkeelError('ERR_OPTION', `--filter: no trial of --quick contains "${options.filter}".`);
+  prepareFolder(out);
+  const progress = createProgress(process.stderr);
+  const stop = stopOnSignal();
+  // At once, so that even a second Ctrl-C finds the terminal in order.
+  stop.signal.addEventListener('abort', () => progress.close());
+  const resultsFile = join(out, 'results.json');
+  const write = (results: BenchResults) => writeFileAtomic(resultsFile, `${JSON.stringify(results)}\n`);
+  const budgetSeconds = options.budget ?? (quick ? budgets.quick : budgets.full);
+  const timeLimitSeconds = Math.max(30, 6 * budgetSeconds);
+  const results = await runBench(
+    { ...options, quick, trials: chosen, budgetSeconds, timeLimitSeconds, paths: options, floor: machineFloor() },
+    { progress, signal: stop.signal, onTrial: write },
+  ).finally(() => {
+    progress.close();
+    stop.release();
+  });
+  if (results.interrupted) {
+    process.stderr.write('Interrupted: writing what has finished.\n');
+    process.exitCode = exitStatus[stop.signal.reason as StopSignal];
+  }
+  write(results);
+  const pages = await writePage(results, out);
+  process.stdout.write(json ? `${JSON.stringify(results)}\n` : formatBench(results));
+  process.stderr.write(`Written: ${[resultsFile, ...pages].join(', ')}\n`);
+}

@@ -1,0 +1,99 @@
+/** What all charts are dressed with: an SVG element made in Node, its legend, and how it stands on a page or alone. */
+import { printable } from './text';
+import type { LookName } from './theme';
+
+/** in pixels */
+export const fontSize = 12;
+
+/** Plot and a document to draw in. ES modules only, and slow to load: they are loaded where they are first used. */
+export async function loadPlot() {
+  const [Plot, { DOMParser }] = await Promise.all([import('@observablehq/plot'), import('linkedom')]);
+  const document = new DOMParser().parseFromString('<svg xmlns="http://www.w3.org/2000/svg"/>', 'image/svg+xml');
+  // Plot takes any document of the DOM standard; its type asks for the browser's own.
+  return { Plot, document: document as never };
+}
+
+/** In pixels, as wide as text usually is: there is no browser here to measure it. */
+export function textWidth(text: string): number {
+  return text.length * fontSize * 0.57;
+}
+
+/** What is used of a DOM element here: the project compiles without the browser's types. */
+export interface SvgElement {
+  textContent: string;
+  ownerDocument: { createElementNS(namespace: string, name: string): SvgElement };
+  getAttribute(name: string): string | null;
+  setAttribute(name: string, value: string): void;
+  querySelector(selector: string): { remove(): void } | null;
+  append(child: SvgElement): void;
+  toString(): string;
+}
+
+const svgNamespace = 'http://www.w3.org/2000/svg';
+
+export function append(parent: SvgElement, name: string, attributes: Record<string, string | number>): SvgElement {
+  const element = parent.ownerDocument.createElementNS(svgNamespace, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
+  parent.append(element);
+  return element;
+}
+
+/** Swaps Plot's own style sheet for the class by which the theme's `chartStyle` finds a chart, says that it is an image, and pads it. */
+export function dress(svg: SvgElement, padding: number): void {
+  svg.querySelector('style')?.remove();
+  const [width, height] = ['width', 'height'].map((side) => Number(svg.getAttribute(side)) + 2 * padding);
+  const viewBox = `${-padding} ${-padding} ${width} ${height}`;
+  for (const [name, value] of Object.entries({ xmlns: svgNamespace, class: 'chart', role: 'img', viewBox, width, height })) {
+    svg.setAttribute(name, String(value));
+  }
+}
+
+/** What is measured, at the top left above the legend: beside an axis it would have less room than it needs. */
+export function drawHeading(svg: SvgElement, text: string): void {
+  append(svg, 'text', { y: 10, 'text-anchor': 'start', 'font-weight': 600 }).textContent = printable(text);
+}
+
+export interface LegendEntry {
+  name: string;
+  look: LookName;
+}
+
+export interface Legend<Entry extends LegendEntry> {
+  top: number;
+  height: number;
+  places: { entry: Entry; x: number; y: number }[];
+}
+
+const legendRow = 20;
+export const legendSample = 30;
+
+/** Fills rows from the left with samples and names. */
+export function layOutLegend<Entry extends LegendEntry>(entries: readonly Entry[], width: number): Legend<Entry> {
+  const top = 22;
+  let x = 0;
+  let y = top + legendRow / 2;
+  const places = entries.map((entry) => {
+    const entryWidth = legendSample + 6 + textWidth(entry.name) + 18;
+    if (x > 0 && x + entryWidth > width) {
+      x = 0;
+      y += legendRow;
+    }
+    const place = { entry, x, y };
+    x += entryWidth;
+    return place;
+  });
+  return { top, height: y + legendRow / 2 - top, places };
+}
+
+/** @param drawSample draws what stands for an entry, from x to x + {@link legendSample} at the height y */
+export function drawLegend<Entry extends LegendEntry>(
+  svg: SvgElement,
+  { places }: Legend<Entry>,
+  drawSample: (entry: Entry, x: number, y: number) => void,
+): void {
+  for (const { entry, x, y } of places) {
+    drawSample(entry, x, y);
+    const text = append(svg, 'text', { x: x + legendSample + 6, y, dy: '0.35em', 'text-anchor': 'start' });
+    text.textContent = printable(entry.name);
+  }
+}

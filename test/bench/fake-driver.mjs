@@ -1,0 +1,32 @@
+// A driver that computes nothing: what it answers stands in the JSON of its argument.
+//   { name, log?, numbers, calls?: times in ms, first?: ms, behaviour?: 'crash' | 'hang' | 'garbage' | 'missing' | 'die-later' | 'spawn' }
+import { spawn } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+
+const { name, log, numbers, calls = [1], first = 1, behaviour } = JSON.parse(process.argv[2]);
+const answer = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
+const note = (text) => log !== undefined && appendFileSync(log, `${text}\n`);
+
+let started = false;
+for await (const line of createInterface({ input: process.stdin })) {
+  const message = JSON.parse(line);
+  if (!started) start(message);
+  else if (behaviour === 'die-later') throw new RangeError('Maximum call stack size exceeded');
+  else {
+    note(name);
+    answer({ timesMs: calls, peakBytes: 3e6 });
+  }
+  started = true;
+}
+
+function start({ threads, tier }) {
+  process.stdout.write('Welcome to a library that greets.\n');
+  if (behaviour === 'crash') process.kill(process.pid, 'SIGSEGV');
+  else if (behaviour === 'missing') answer({ error: 'It is not there.', install: 'install it' });
+  else if (behaviour === 'garbage') answer({ ready: true, system: 7 });
+  else if (behaviour === 'spawn') note(spawn('sleep', ['1000'], { stdio: 'ignore' }).pid);
+  if (behaviour === undefined || behaviour === 'die-later' || behaviour === 'spawn') {
+    answer({ ready: true, system: `${name} ${tier ?? ''}${threads}`, ...numbers, firstCallMs: first, baseBytes: 1e6 });
+  }
+}

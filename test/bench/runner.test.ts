@@ -1,0 +1,213 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Trial } from '../../lib/bench/protocol';
+import type { BenchResults, CaseResult, Numbers, TrialResult } from '../../lib/bench/results';
+import { compareWithBest, type RunHooks, type RunOptions, runBench } from '../../lib/bench/runner';
+import { evenkeel, type System } from '../../lib/bench/systems';
+
+const trial: Trial = { id: 'train 2,3,2,4', work: 'train', n: 2, t: 3, i: 2, h: 4, quick: true, why: 'small' };
+const quiet = { begin() {}, advance() {}, end() {} };
+const floor = [{ threads: 1, fmaGflops: 100, gemmGflops: 80, readGBs: 20, copyGBs: 20 }];
+
+interface Fake {
+  name: string;
+  numbers?: Partial<Numbers>;
+  calls?: number[];
+  first?: number;
+  behaviour?: 'crash' | 'hang' | 'garbage' | 'missing' | 'die-later' | 'spawn';
+}
+
+let folder: string;
+const usualFolder = process.env.TMPDIR;
+let numbers: Numbers;
+
+beforeAll(async () => {
+  numbers = (await run([])).reference;
+});
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'evenkeel-test-'));
+  process.env.TMPDIR = folder;
+});
+afterEach(() => {
+  if (usualFolder === undefined) delete process.env.TMPDIR;
+  else process.env.TMPDIR = usualFolder;
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const log = () => join(folder, 'log');
+const logged = () => readFileSync(log(), 'utf8').trim().split('\n');
+
+function fake(options: Fake): System {
+  const argument = JSON.stringify({ log: log(), ...options, numbers: options.numbers ?? numbers });
+  return {
+    id: options.name,
+    title: options.name,
+    ways: [{ works: ['train'] }],
+    threaded: false,
+    command: () => ({ file: process.execPath, args: [join(__dirname, 'fake-driver.mjs'), argument] }),
+    install: `get ${options.name}`,
+  };
+}
+
+function runAll(systems: readonly System[], options: Partial<RunOptions> = {}, hooks: Partial<RunHooks> = {}): Promise<BenchResults> {
+  const full: RunOptions = {
+    trials: [trial],
+    systems,
+    quick: true,
+    budgetSeconds: 0.2,
+    timeLimitSeconds: 60,
+    paths: { python: 'python3' },
+    floor,
+    ...options,
+  };
+  return runBench(full, { progress: quiet, ...hooks });
+}
+
+async function run(systems: readonly System[], options: Partial<RunOptions> = {}): Promise<TrialResult> {
+  const [result] = (await runAll(systems, options)).trials;
+  if (result === undefined) throw new Error('no trial');
+  return result;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    // A killed process whose parent has gone, too, is a zombie until init takes it.
+    return !/^State:\s*Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+describe('same work first', () => {
+  test('the reference is float64, and evenkeel agrees with it', async () => {
+    const { cases, reference } = await run([evenkeel]);
+    expect(Object.values(reference).every(Number.isFinite)).toBe(true);
+    expect(cases.map(({ outcome }) => outcome)).toEqual(cases.map(() => 'timed'));
+    expect(cases[0]?.numbers?.loss).not.toBe(reference.loss);
+    expect(cases[0]?.version).toContain('evenkeel');
+  });
+
+  test.each(['forward', 'backward', 'layer-norm'] as const)('evenkeel agrees with its reference in %s', async (work) => {
+    const { cases } = await run([evenkeel], { trials: [{ ...trial, work }] });
+    expect(cases[0]).toMatchObject({ outcome: 'timed', timing: { min: expect.any(Number) } });
+  });
+
+  test('another loss is shown with both numbers and not timed', async () => {
+    const { cases, comparison } = await run([fake({ name: 'other', numbers: { ...numbers, loss: numbers.loss * 1.001 } })]);
+    expect(cases).toEqual([expect.objectContaining({ outcome: 'disagrees', counts: false })]);
+    expect(cases[0]?.reason).toContain(`but ${numbers.loss} in float64`);
+    expect(cases[0]?.timing).toBeUndefined();
+    expect(comparison).toBeUndefined();
+    expect(existsSync(log())).toBe(false);
+  });
+});
+
+describe('what a rival may do', () => {
+  const outcomes = async (...fakes: Fake[]): Promise<CaseResult[]> => (await run(fakes.map(fake))).cases;
+
+  test('be missing: named with the command that installs it', async () => {
+    expect(await outcomes({ name: 'a', behaviour: 'missing' })).toEqual([
+      expect.objectContaining({ outcome: 'missing', reason: 'It is not there.', install: 'install it' }),
+    ]);
+    const noProgram = { ...fake({ name: 'b' }), command: () => ({ file: 'no-such-program', args: [] }) };
+    expect((await run([noProgram])).cases).toEqual([expect.objectContaining({ outcome: 'missing', install: 'get b' })]);
+  });
+
+  test('crash, answer nonsense, or fail in mid-run: the others are timed all the same', async () => {
+    const cases = await outcomes(
+      { name: 'crash', behaviour: 'crash' },
+      { name: 'garbage', behaviour: 'garbage' },
+      { name: 'die-later', behaviour: 'die-later' },
+      { name: 'fine' },
+    );
+    expect(cases.map(({ system, outcome }) => `${system} ${outcome}`)).toEqual([
+      'crash failed',
+      'garbage failed',
+      'die-later failed',
+      'fine timed',
+    ]);
+    expect(cases[0]?.reason).toBe('crashed with SIGSEGV');
+    expect(cases[1]?.reason).toContain('not understood');
+    expect(cases[2]?.reason).toContain('RangeError: Maximum call stack size exceeded');
+  });
+
+  test('hang: it is ended after the time limit', async () => {
+    const [hanging] = (await run([fake({ name: 'hang', behaviour: 'hang' })], { timeLimitSeconds: 2 })).cases;
+    expect(hanging).toMatchObject({ outcome: 'failed', reason: 'no answer within the time limit of 2 s' });
+  });
+
+  test('start processes: all have ended with the run', async () => {
+    await run([fake({ name: 'parent', behaviour: 'spawn' })]);
+    const [pid] = logged().map(Number);
+    expect(pid).toBeGreaterThan(0);
+    expect(isAlive(pid as number)).toBe(false);
+  });
+});
+
+describe('turns', () => {
+  test('systems take turns in rounds, and the first round does not count', async () => {
+    const { cases } = await run([fake({ name: 'a' }), fake({ name: 'b' }), fake({ name: 'c' })]);
+    const turns = logged();
+    expect(turns.length % 3).toBe(0);
+    expect(turns).toEqual(turns.map((_, index) => 'abc'[index % 3]));
+    expect(cases.map(({ timing }) => timing?.rounds.length)).toEqual(cases.map(() => turns.length / 3 - 1));
+  });
+
+  test('one whose first call takes longer than the budget is measured once and marked', async () => {
+    const { cases } = await run([fake({ name: 'long', first: 5000, calls: [5000] }), fake({ name: 'short' })]);
+    expect(cases[0]?.timing).toMatchObject({ calls: 1, rounds: [5000], slow: true, median: 5000 });
+    expect(cases[1]?.timing?.slow).toBe(false);
+  });
+
+  test('the statistics are those of the calls', async () => {
+    const { cases } = await run([fake({ name: 'a', calls: [4, 1, 2, 3], first: 9 })]);
+    expect(cases[0]?.timing).toMatchObject({ median: 2.5, min: 1, firstCallMs: 9, baseBytes: 1e6, peakBytes: 3e6 });
+    expect(cases[0]?.timing?.p90).toBeLessThanOrEqual(4);
+    expect(new Set(cases[0]?.timing?.rounds)).toEqual(new Set([2.5]));
+  });
+});
+
+describe('the comparison', () => {
+  const timed = (system: string, threads: number, rounds: number[]): CaseResult => {
+    const [median = 0] = rounds;
+    const timing = { median, p10: 0, p90: 0, min: 0, calls: 1, rounds, slow: false, firstCallMs: 0, baseBytes: 0, peakBytes: 0 };
+    return { system, title: system, threads, outcome: 'timed', counts: false, timing };
+  };
+
+  test('is of our better thread count with the best of the others', () => {
+    const cases = [timed('evenkeel', 1, [4]), timed('evenkeel', 2, [3]), timed('a', 1, [9]), timed('b', 1, [7]), timed('b', 2, [6])];
+    expect(compareWithBest(cases)).toEqual({
+      rival: { system: 'b', title: 'b', tier: undefined, threads: 2 },
+      ratio: 0.5,
+      low: 0.5,
+      high: 0.5,
+      rounds: 1,
+    });
+    expect(compareWithBest(cases.slice(0, 2))).toBeUndefined();
+    expect(compareWithBest(cases.slice(2))).toBeUndefined();
+  });
+
+  test('only the better thread count of a system counts', async () => {
+    const { cases } = await run([fake({ name: 'a', calls: [2] }), { ...fake({ name: 'a', calls: [1] }), title: 'better' }]);
+    expect(cases.map(({ title, counts }) => `${title} ${counts}`)).toEqual(['a false', 'better true']);
+  });
+});
+
+test('an aborted run keeps the trials that had finished, and ends its drivers', async () => {
+  const controller = new AbortController();
+  const second = { ...trial, id: 'second' };
+  const systems = [fake({ name: 'parent', behaviour: 'spawn' })];
+  const progress = {
+    ...quiet,
+    begin(title: string) {
+      if (title === 'second') setTimeout(() => controller.abort('SIGINT'), 50);
+    },
+  };
+  const results = await runAll(systems, { trials: [trial, second], budgetSeconds: 2 }, { progress, signal: controller.signal });
+  expect(results.interrupted).toBe(true);
+  expect(results.trials.map(({ trial: { id } }) => id)).toEqual([trial.id]);
+  const pids = logged().filter((line) => line !== 'parent');
+  expect(pids.filter((pid) => isAlive(Number(pid)))).toEqual([]);
+  expect(readdirSync(folder)).toEqual(['log']);
+});

@@ -1,0 +1,64 @@
+import type { Work } from '../../lib/bench/protocol';
+import { casesOf, systems } from '../../lib/bench/systems';
+import { selectTrials, trials } from '../../lib/bench/trials';
+
+const ids = (list: readonly { id: string }[]) => list.map(({ id }) => id);
+
+describe('the table of trials', () => {
+  test('every row has a name of its own', () => {
+    expect(new Set(ids(trials)).size).toBe(trials.length);
+  });
+
+  test.each([
+    '32,50,10,20',
+    '32,200,64,128',
+    '32,200,256,256',
+    '64,100,512,512',
+    '1,1000,64,128',
+    '32,100,1024,1024',
+    '32,5000,10,20',
+    '1,100000,1,32',
+  ])('%s is trained, run forward and backward', (shape) => {
+    for (const work of ['train', 'forward', 'backward']) expect(ids(trials)).toContain(`${work} ${shape}`);
+  });
+
+  test("DeepBench's vanilla training set is whole", () => {
+    const wanted = [1760, 2560].flatMap((hidden) => [16, 32, 64, 128].map((batch) => `train ${batch},50,${hidden},${hidden}`));
+    expect(ids(trials)).toEqual(expect.arrayContaining(wanted));
+  });
+
+  test('LayerNorm alone is named by rows and size, and its sequences make up these rows', () => {
+    const alone = trials.filter(({ work }) => work === 'layer-norm');
+    expect(ids(alone)).toEqual(['layer-norm 1600,20', 'layer-norm 6400,128', 'layer-norm 6400,1024', 'layer-norm 100000,256']);
+    for (const { id, n, t, h } of alone) expect(id).toBe(`layer-norm ${n * t},${h}`);
+  });
+
+  test('a filter and the short run narrow it', () => {
+    expect(ids(selectTrials({ filter: 'backward 1,' }))).toEqual(['backward 1,1000,64,128', 'backward 1,100000,1,32']);
+    expect(selectTrials({ filter: 'no such trial' })).toEqual([]);
+    const short = selectTrials({ quick: true });
+    expect(ids(short)).toContain('train 32,50,10,20');
+    expect(short.length).toBeLessThan(4);
+  });
+});
+
+describe('the cases of a system', () => {
+  const casesOfSystem = (id: string, work: Work, threads: number) => {
+    const system = systems.find((one) => one.id === id);
+    if (system === undefined) throw new Error(`no system ${id}`);
+    return casesOf(system, work, threads).map((one) => `${one.tier ?? ''} ${one.threads}`.trim());
+  };
+
+  test('one and all threads, once where they are the same', () => {
+    expect(casesOfSystem('torch', 'train', 8)).toEqual(['1', '8']);
+    expect(casesOfSystem('torch', 'train', 1)).toEqual(['1']);
+    expect(casesOfSystem('jax-js', 'train', 8)).toEqual(['1']);
+  });
+
+  test('each way of expressing the work, where it can express it', () => {
+    expect(casesOfSystem('tfjs-wasm', 'train', 8)).toEqual(['layers 1', 'autodiff 1', 'manual 1']);
+    expect(casesOfSystem('tfjs-wasm', 'forward', 8)).toEqual(['layers 1', 'autodiff 1']);
+    expect(casesOfSystem('jax-js', 'backward', 8)).toEqual([]);
+    expect(casesOfSystem('tfjs-node', 'train', 2)).toHaveLength(6);
+  });
+});
