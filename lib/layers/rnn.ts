@@ -174,6 +174,8 @@ export class RNN extends BaseLayer {
       initialState?.data ?? null,
       this.#weightIh.value.data,
       this.#weightHh.value.data,
+      this.#biasIh.value.data,
+      this.#biasHh.value.data,
       output.data,
       gradOutput.data,
       gradInput.data,

@@ -34,6 +34,8 @@ export interface NativeAddon {
     initialState: Optional,
     weightIh: TensorData,
     weightHh: TensorData,
+    biasIh: TensorData,
+    biasHh: TensorData,
     output: TensorData,
     gradOutput: TensorData,
     gradInput: TensorData,

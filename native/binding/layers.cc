@@ -1,5 +1,4 @@
 #include "binding/arguments.h"
-#include "core/aligned_buffer.h"
 #include "kernels/kernels.h"
 #include "layers/cells/elman.h"
 #include "layers/linear.h"
@@ -35,9 +34,9 @@ Napi::Value rnn_forward(const Arguments& arguments) {
     using T = decltype(zero);
     const RecurrentShape s = recurrent_shape(arguments);
     const RecurrentInputs<T> inputs = recurrent_inputs<T>(arguments, s);
-    const ElmanCell<T> cell(s.h, nonlinearity(arguments), arguments.array<T>(9, "biasIh", s.h), arguments.array<T>(10, "biasHh", s.h));
-    T* output = arguments.array<T>(11, "output", arguments.product({s.n, s.t, s.h}));
-    recurrent_forward(s, cell, inputs, output, output, output);
+    const ElmanCell<T> cell(s.h, nonlinearity(arguments), arguments.array<T>(9, "biasIh", s.h), arguments.array<T>(10, "biasHh", s.h),
+                            nullptr, nullptr);
+    recurrent_forward(s, cell, inputs, arguments.array<T>(11, "output", arguments.product({s.n, s.t, s.h})));
   });
   return arguments.env().Undefined();
 }
@@ -48,19 +47,17 @@ Napi::Value rnn_backward(const Arguments& arguments) {
     const RecurrentShape s = recurrent_shape(arguments);
     const RecurrentInputs<T> inputs = recurrent_inputs<T>(arguments, s);
     const size_t states = arguments.product({s.n, s.t, s.h});
-    const T* output = arguments.array<T>(9, "output", states);
-    const T* dstate = arguments.array<T>(10, "gradOutput", states);
+    const T* output = arguments.array<T>(11, "output", states);
+    const T* doutput = arguments.array<T>(12, "gradOutput", states);
     const RecurrentGradients<T> gradients = {
-        .dinput = arguments.array<T>(11, "gradInput", arguments.product({s.n, s.t, s.i})),
-        .dinitial_state = arguments.array<T>(12, "gradInitialState", arguments.product({s.n, s.h})),
-        .dweight_ih = arguments.array<T>(13, "gradWeightIh", arguments.product({s.h, s.i})),
-        .dweight_hh = arguments.array<T>(14, "gradWeightHh", arguments.product({s.h, s.h})),
-        .dbias_ih = arguments.array<T>(15, "gradBiasIh", s.h),
-        .dbias_hh = arguments.array<T>(16, "gradBiasHh", s.h),
+        .dinput = arguments.array<T>(13, "gradInput", arguments.product({s.n, s.t, s.i})),
+        .dinitial_state = arguments.array<T>(14, "gradInitialState", arguments.product({s.n, s.h})),
+        .dweight_ih = arguments.array<T>(15, "gradWeightIh", arguments.product({s.h, s.i})),
+        .dweight_hh = arguments.array<T>(16, "gradWeightHh", arguments.product({s.h, s.h})),
     };
-    const ElmanCell<T> cell(s.h, nonlinearity(arguments), nullptr, nullptr);
-    const AlignedBuffer<T> dpreactivation(states);
-    recurrent_backward(s, cell, inputs, output, output, dstate, dpreactivation.get(), dpreactivation.get(), gradients);
+    const ElmanCell<T> cell(s.h, nonlinearity(arguments), arguments.array<T>(9, "biasIh", s.h), arguments.array<T>(10, "biasHh", s.h),
+                            arguments.array<T>(17, "gradBiasIh", s.h), arguments.array<T>(18, "gradBiasHh", s.h));
+    recurrent_backward(s, cell, inputs, output, doutput, gradients);
   });
   return arguments.env().Undefined();
 }

@@ -38,46 +38,34 @@ struct Relu {
 };
 
 template <class Phi, typename T>
-void elman_forward_rows(size_t rows, size_t size, size_t stride, const T* projected, const T* recurrent, const T* bias, T* state) {
+void elman_forward_rows(size_t rows, size_t size, const T* preactivation, const T* bias, T* state) {
   const hn::ScalableTag<T> d;
-  for (size_t row = 0; row < rows; ++row) {
-    const T* row_recurrent = recurrent == nullptr ? nullptr : recurrent + row * size;
-    const T* row_projected = projected + row * stride;
-    T* row_state = state + row * stride;
+  for (size_t row = 0; row < rows; ++row, preactivation += size, state += size) {
     for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
-      auto a = hn::Add(memory.load(d, row_projected + i), memory.load(d, bias + i));
-      if (row_recurrent != nullptr) a = hn::Add(a, memory.load(d, row_recurrent + i));
-      memory.store(d, Phi::apply(d, a), row_state + i);
+      const auto a = hn::Add(memory.load(d, preactivation + i), memory.load(d, bias + i));
+      memory.store(d, Phi::apply(d, a), state + i);
     });
   }
 }
 
 template <class Phi, typename T>
-void elman_backward_rows(size_t rows, size_t size, size_t stride, const T* state, const T* dstate, const T* dcarry, T* dpreactivation) {
+void elman_backward_elements(size_t count, const T* state, const T* dstate, T* dpreactivation) {
   const hn::ScalableTag<T> d;
-  for (size_t row = 0; row < rows; ++row) {
-    const T* row_carry = dcarry == nullptr ? nullptr : dcarry + row * size;
-    const size_t at = row * stride;
-    for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
-      auto dh = memory.load(d, dstate + at + i);
-      if (row_carry != nullptr) dh = hn::Add(dh, memory.load(d, row_carry + i));
-      memory.store(d, Phi::times_derivative(d, dh, memory.load(d, state + at + i)), dpreactivation + at + i);
-    });
-  }
+  for_each_vector(d, count, [&](size_t i, auto memory) HWY_ATTR {
+    memory.store(d, Phi::times_derivative(d, memory.load(d, dstate + i), memory.load(d, state + i)), dpreactivation + i);
+  });
 }
 
 template <typename T>
-void elman_forward(Nonlinearity nonlinearity, size_t rows, size_t size, size_t stride, const T* projected, const T* recurrent,
-                   const T* bias, T* state) {
+void elman_forward(Nonlinearity nonlinearity, size_t rows, size_t size, const T* preactivation, const T* bias, T* state) {
   const auto run = nonlinearity == Nonlinearity::kTanh ? elman_forward_rows<Tanh, T> : elman_forward_rows<Relu, T>;
-  run(rows, size, stride, projected, recurrent, bias, state);
+  run(rows, size, preactivation, bias, state);
 }
 
 template <typename T>
-void elman_backward(Nonlinearity nonlinearity, size_t rows, size_t size, size_t stride, const T* state, const T* dstate, const T* dcarry,
-                    T* dpreactivation) {
-  const auto run = nonlinearity == Nonlinearity::kTanh ? elman_backward_rows<Tanh, T> : elman_backward_rows<Relu, T>;
-  run(rows, size, stride, state, dstate, dcarry, dpreactivation);
+void elman_backward(Nonlinearity nonlinearity, size_t count, const T* state, const T* dstate, T* dpreactivation) {
+  const auto run = nonlinearity == Nonlinearity::kTanh ? elman_backward_elements<Tanh, T> : elman_backward_elements<Relu, T>;
+  run(count, state, dstate, dpreactivation);
 }
 
 }  // namespace HWY_NAMESPACE

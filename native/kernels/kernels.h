@@ -26,14 +26,11 @@ struct RmspropStep {
 // elements between rows that are not packed.
 template <typename T>
 struct Kernels {
-  // --- Elman cell (cells/elman.cc): state = φ(projected + recurrent + bias) -----------------------------------------
-  // projected, state: [rows, size] with stride; recurrent: [rows, size] packed, or null at a zero state; bias: [size]
-  void (*elman_forward)(Nonlinearity nonlinearity, size_t rows, size_t size, size_t stride, const T* projected, const T* recurrent,
-                        const T* bias, T* state);
-  // dpreactivation = (dstate + dcarry) ⊙ φ'(preactivation); tanh' = 1 − state², relu' = state > 0
-  // state, dstate, dpreactivation: [rows, size] with stride; dcarry: [rows, size] packed, or null at the last step
-  void (*elman_backward)(Nonlinearity nonlinearity, size_t rows, size_t size, size_t stride, const T* state, const T* dstate,
-                         const T* dcarry, T* dpreactivation);
+  // --- Elman cell (cells/elman.cc): state = φ(preactivation + bias) -------------------------------------------------
+  // preactivation, state: [rows, size], may be one array   bias: [size]
+  void (*elman_forward)(Nonlinearity nonlinearity, size_t rows, size_t size, const T* preactivation, const T* bias, T* state);
+  // dpreactivation = dstate ⊙ φ'(preactivation); tanh' = 1 − state², relu' = state > 0   all: [count]
+  void (*elman_backward)(Nonlinearity nonlinearity, size_t count, const T* state, const T* dstate, T* dpreactivation);
 
   // --- Normalisation (layers/normalization.cc); all rows packed -----------------------------------------------------
   // mean, residual, rstd: [rows], kept for backward. The row's mean is mean + residual: one T alone cannot hold it when the rows have a

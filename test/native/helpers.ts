@@ -41,6 +41,8 @@ export function runRnn(addon: NativeAddon, n: number, t: number, i: number, h: n
     a.initialState,
     a.weightIh,
     a.weightHh,
+    a.biasIh,
+    a.biasHh,
     a.output,
     a.gradOutput,
     a.gradInput,

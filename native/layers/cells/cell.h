@@ -3,36 +3,36 @@
 
 namespace evenkeel {
 
-// One time step of a block of sequences, as the scan hands it to a cell; a row is a sequence. Arrays over all of T are strided: from one
-// row to the next are T · width elements. Arrays of one step are packed.
-template <typename T>
-struct ForwardStep {
+// The sequences [first, first + rows) at one time step. Arrays of a step hold a row for each of them, one after the other.
+struct StepRows {
+  size_t first;
   size_t rows;
-  size_t sequence_length;  // T
-  size_t position;         // first row · T + t: where this step's first row stands in an array [N, T, width]
-  const T* projected;      // x_t W_ihᵀ [rows, gates · H], strided
-  const T* recurrent;      // operand_{t−1} W_hhᵀ [rows, gates · H], packed; null where the operand is zero
-  T* state;                // h_t [rows, H], strided: written
+  size_t position;  // where `first` stands in what the cell keeps from forward for backward, rows of [steps kept, N, ·]
 };
 
 template <typename T>
-struct BackwardStep {
-  size_t rows;
-  size_t sequence_length;
-  size_t position;
-  const T* state;   // h_t [rows, H], strided
-  const T* dstate;  // ∂L/∂h_t from the output at t alone [rows, H], strided
-  const T* dcarry;  // ∂L/∂operand_t from step t+1 [rows, H], packed; null at the last step
-  T* dprojected;    // ∂L/∂(x_t W_ihᵀ) [rows, gates · H], strided: written
-  T* drecurrent;  // ∂L/∂(operand_{t−1} W_hhᵀ) [rows, gates · H], strided: written; the same array as dprojected where both are equal
+struct ForwardStep : StepRows {
+  T* projected;  // x_t W_ihᵀ [rows, gates · H], plus operand_t W_hhᵀ unless the cell has the two products apart; the cell may overwrite it
+  T* recurrent;       // operand_t W_hhᵀ [rows, gates · H] where it has them apart, else null; the cell may overwrite it
+  const T* previous;  // h_{t−1} [rows, H]
+  T* state;           // h_t [rows, H]: written
+};
+
+template <typename T>
+struct BackwardStep : StepRows {
+  const T* previous;  // h_{t−1} [rows, H]
+  const T* state;     // h_t [rows, H]
+  T* dstate;          // ∂L/∂h_t [rows, H], all of it; the cell may overwrite it
+  T* dprojected;      // ∂L/∂(x_t W_ihᵀ) [rows, gates · H]: written
+  T* drecurrent;      // ∂L/∂(operand_t W_hhᵀ) [rows, gates · H]: written; is dprojected unless the cell has the two products apart
 };
 
 // What the scan over time asks of a recurrent cell: how wide its gates are, and the pointwise part of one step, forward and backward side
-// by side. The scan owns time, the blocks of sequences and the recurrent product, and never asks which cell it drives.
+// by side. The scan owns time, the sequences and the products with the weights, and never asks which cell it drives.
 //
-// The operand is what the recurrent product takes from the previous step: h_{t−1} itself, unless the cell normalises what is fed back; such
-// a cell fills an array of operands of its own in forward, and turns ∂L/∂operand_t into its part of ∂L/∂h_t in backward. Whatever else a
-// cell keeps from forward for backward (gates, statistics, a second state) it addresses by `position` in arrays of its own.
+// Steps of different sequences run on different threads at the same time, in any order; the steps of one sequence follow each other. What a
+// cell sums over all of them (its biases, the weights of its normalisations) it sums per sequence first, or over the rows that
+// accumulate() gets, so that no sum depends on the number of threads.
 template <typename T>
 class Cell {
  public:
@@ -43,8 +43,22 @@ class Cell {
 
   // Pre-activation width in units of H: 1 for an Elman cell, 3 for a GRU, 4 for an LSTM.
   virtual size_t gates() const noexcept = 0;
+  // Whether the step needs x_t W_ihᵀ and operand_t W_hhᵀ apart, as it does where one of them alone is normalised or gated.
+  virtual bool products_apart() const noexcept { return false; }
+
+  // The operand of the recurrent product is what a step takes from the one before: h_{t−1} itself, unless the cell says otherwise here.
+  virtual bool transforms_operand() const noexcept { return false; }
+  // operand_t from h_{t−1}, both [rows, H]
+  virtual void operand(const StepRows& /*step*/, const T* /*previous*/, T* /*operand*/) const noexcept {}
+  // dprevious += ∂L/∂h_{t−1} through operand_t; doperand: [rows, H], may be overwritten
+  virtual void operand_backward(const StepRows& /*step*/, const T* /*previous*/, T* /*doperand*/, T* /*dprevious*/) const noexcept {}
+
   virtual void forward(const ForwardStep<T>& step) const noexcept = 0;
   virtual void backward(const BackwardStep<T>& step) const noexcept = 0;
+
+  // Adds to the gradients of the cell's own parameters what the last steps gave, after every sequence has gone through them.
+  // dprojected, drecurrent: [rows, gates · H], those steps'   Throws std::bad_alloc.
+  virtual void accumulate(size_t rows, const T* dprojected, const T* drecurrent) const = 0;
 };
 
 }  // namespace evenkeel
