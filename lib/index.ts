@@ -16,6 +16,7 @@ export {
 export { type ErrorCode, EvenkeelError } from './errors';
 export type { Initializer, InitializerOptions } from './initializers';
 export { loadState, saveState } from './io/safetensors';
+export type { Checkpointing } from './layers/checkpointing';
 export { LastStep } from './layers/last-step';
 export type { BaseLayer, Layer } from './layers/layer';
 export { LayerNorm, type LayerNormOptions } from './layers/layer-norm';

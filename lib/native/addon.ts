@@ -24,6 +24,7 @@ export interface NativeAddon {
     biasHh: TensorData,
     output: TensorData,
   ): void;
+  /** gradState: ∂L/∂h_T from beyond the last step [N, H], which becomes ∂L/∂h_0 */
   rnnBackward(
     n: number,
     t: number,
@@ -39,12 +40,14 @@ export interface NativeAddon {
     output: TensorData,
     gradOutput: TensorData,
     gradInput: TensorData,
-    gradInitialState: TensorData,
+    gradState: TensorData,
     gradWeightIh: TensorData,
     gradWeightHh: TensorData,
     gradBiasIh: TensorData,
     gradBiasHh: TensorData,
   ): void;
+  /** The steps after which time is cut: a part of a sequence that starts at a multiple of them gives the same bits as the whole. */
+  rnnChunkSteps(n: number, i: number, h: number): number;
 
   /** statistics: [3, R], what backward needs of each row: mean, the part of the mean below the element type's precision, 1/σ */
   layerNormForward(

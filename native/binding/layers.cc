@@ -51,7 +51,7 @@ Napi::Value rnn_backward(const Arguments& arguments) {
     const T* doutput = arguments.array<T>(12, "gradOutput", states);
     const RecurrentGradients<T> gradients = {
         .dinput = arguments.array<T>(13, "gradInput", arguments.product({s.n, s.t, s.i})),
-        .dinitial_state = arguments.array<T>(14, "gradInitialState", arguments.product({s.n, s.h})),
+        .dstate = arguments.array<T>(14, "gradState", arguments.product({s.n, s.h})),
         .dweight_ih = arguments.array<T>(15, "gradWeightIh", arguments.product({s.h, s.i})),
         .dweight_hh = arguments.array<T>(16, "gradWeightHh", arguments.product({s.h, s.h})),
     };
@@ -60,6 +60,11 @@ Napi::Value rnn_backward(const Arguments& arguments) {
     recurrent_backward(s, cell, inputs, output, doutput, gradients);
   });
   return arguments.env().Undefined();
+}
+
+Napi::Value rnn_chunk_steps(const Arguments& arguments) {
+  const RecurrentShape shape{arguments.size(0, "n"), 1, arguments.size(1, "i"), arguments.size(2, "h")};
+  return Napi::Number::New(arguments.env(), static_cast<double>(recurrent_chunk_steps(shape)));
 }
 
 Napi::Value layer_norm_forward_call(const Arguments& arguments) {
@@ -155,6 +160,7 @@ Napi::Value linear_backward_call(const Arguments& arguments) {
 void register_layers(Napi::Object exports) {
   add_function<rnn_forward>(exports, "rnnForward");
   add_function<rnn_backward>(exports, "rnnBackward");
+  add_function<rnn_chunk_steps>(exports, "rnnChunkSteps");
   add_function<layer_norm_forward_call>(exports, "layerNormForward");
   add_function<layer_norm_backward_call>(exports, "layerNormBackward");
   add_function<rms_norm_forward_call>(exports, "rmsNormForward");

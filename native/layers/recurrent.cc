@@ -19,7 +19,11 @@ constexpr size_t kSequencesPerBlock = 16;
 // step's rows stand together; what a chunk computes is used up while it is in the caches. The cut depends on the shape alone.
 constexpr size_t kRowsPerChunk = 2048;
 
-size_t steps_per_chunk(const RecurrentShape& shape) noexcept { return std::clamp<size_t>(kRowsPerChunk / shape.n, 1, shape.t); }
+}  // namespace
+
+size_t recurrent_chunk_steps(const RecurrentShape& shape) noexcept { return std::max<size_t>(1, kRowsPerChunk / shape.n); }
+
+namespace {
 
 // [N, T, size] ↔ time-major: chunk[s, n, :] is row (n, begin + s).
 template <typename T>
@@ -124,7 +128,7 @@ template <typename T>
 void recurrent_forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, T* output) {
   const auto [n, t, i, h] = shape;
   const size_t width = cell.gates() * h;
-  const size_t chunk_steps = steps_per_chunk(shape);
+  const size_t chunk_steps = std::min(t, recurrent_chunk_steps(shape));
   const Chunk<T> chunk(shape, cell, chunk_steps);
   copy_initial_state(shape, inputs, chunk.states.get());
   for (size_t begin = 0; begin < t; begin += chunk_steps) {
@@ -143,11 +147,10 @@ void recurrent_backward(const RecurrentShape& shape, const Cell<T>& cell, const 
                         const T* doutput, const RecurrentGradients<T>& gradients) {
   const auto [n, t, i, h] = shape;
   const size_t width = cell.gates() * h;
-  const size_t chunk_steps = steps_per_chunk(shape);
+  const size_t chunk_steps = std::min(t, recurrent_chunk_steps(shape));
   const Chunk<T> chunk(shape, cell, chunk_steps);
   const AlignedBuffer<T> dinputs(chunk_steps * n * i);
   const AlignedBuffer<T> doperand(cell.transforms_operand() ? n * h : 0);
-  std::fill_n(gradients.dinitial_state, n * h, T{0});
   for (size_t end = t; end > 0;) {
     const size_t begin = (end - 1) / chunk_steps * chunk_steps;
     const size_t steps = end - begin;
@@ -159,7 +162,7 @@ void recurrent_backward(const RecurrentShape& shape, const Cell<T>& cell, const 
     }
     gather(shape, begin, steps, i, inputs.input, chunk.inputs.get());
     parallel_ranges(n, kSequencesPerBlock, [&](size_t first, size_t last) {
-      scan_backward(shape, cell, inputs.weight_hh, doutput, begin, steps, first, last, chunk, gradients.dinitial_state, doperand.get());
+      scan_backward(shape, cell, inputs.weight_hh, doutput, begin, steps, first, last, chunk, gradients.dstate, doperand.get());
     });
     const T* operands = chunk.operands ? chunk.operands->get() : chunk.states.get();
     accumulate_weight_gradient(steps * n, h, width, chunk.recurrent(), width, operands, h, gradients.dweight_hh);

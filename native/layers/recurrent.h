@@ -18,18 +18,22 @@ struct RecurrentInputs {
   const T* weight_hh;      // [gates · H, H]
 };
 
+// Time is cut into chunks of so many steps, whatever T: a part of a sequence that starts where a chunk does gives the same bits as the
+// whole.
+size_t recurrent_chunk_steps(const RecurrentShape& shape) noexcept;
+
 // h_t = cell(x_t W_ihᵀ, operand_t W_hhᵀ) for t = 1 … T.
 // output: all h_t [N, T, H], written   Throws std::bad_alloc.
 template <typename T>
 void recurrent_forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, T* output);
 
-// The gradients that a backward pass writes (dinput, dinitial_state) and adds to (the rest; the cell adds to its own parameters').
+// The gradients that a backward pass writes (dinput), carries back (dstate), and adds to (the rest; the cell adds to its own parameters').
 template <typename T>
 struct RecurrentGradients {
-  T* dinput;          // [N, T, I]
-  T* dinitial_state;  // [N, H]
-  T* dweight_ih;      // [gates · H, I]
-  T* dweight_hh;      // [gates · H, H]
+  T* dinput;      // [N, T, I]
+  T* dstate;      // ∂L/∂h_T from beyond the last step [N, H]; ∂L/∂h_0 at the end
+  T* dweight_ih;  // [gates · H, I]
+  T* dweight_hh;  // [gates · H, H]
 };
 
 // Backward through time. output: as forward left it   doutput: ∂L/∂output [N, T, H]   Throws std::bad_alloc.

@@ -29,7 +29,7 @@ export type RnnArrays = ReturnType<typeof rnnArrays>;
 
 /** One forward and one backward pass of a tanh RNN, its parameter gradients starting at zero; returns all that they wrote. */
 export function runRnn(addon: NativeAddon, n: number, t: number, i: number, h: number, a: RnnArrays): TensorData[] {
-  for (const gradient of [a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh]) gradient.fill(0);
+  for (const gradient of [a.gradInitialState, a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh]) gradient.fill(0);
   addon.rnnForward(n, t, i, h, 0, a.input, a.initialState, a.weightIh, a.weightHh, a.biasIh, a.biasHh, a.output);
   addon.rnnBackward(
     n,

@@ -108,7 +108,10 @@ describe('RNN', () => {
     [{ normalization: { placement: 'none', eps: 0 } }, 'normalization.eps'],
     [{ normalization: {} }, 'normalization: expected one of'],
     [{ stateGradientLimit: 1 }, 'stateGradientLimit: this option is not available in this version'],
-    [{ checkpointing: 'none' }, 'checkpointing: this option is not available in this version'],
+    [{ checkpointing: 'never' }, 'checkpointing: expected'],
+    [{ returnSequences: 1 }, 'returnSequences: expected'],
+    [{ stateful: 'yes' }, 'stateful: expected'],
+    [{ truncateAfter: 0 }, 'truncateAfter: expected an integer from 1'],
   ])('refuses %j', (extra, text) => {
     expectRefused(() => makeRNN(extra), 'ERR_OPTION', text);
   });
