@@ -3,12 +3,14 @@ import type { Generator } from './random';
 import type { Tensor } from './tensor';
 
 /**
- * How the recurrent weights W_hh [H, H] start.
+ * How the recurrent weights W_hh [H, H] start. It concerns no other parameter: W_ih and the biases are uniform in ±1/√H whatever stands here,
+ * so that initialisers can be compared with all else equal.
  * - `'uniform'`: uniform in ±gain/√H, PyTorch's default
  * - `'glorot'`: uniform in ±gain·√(6/(H + H)) (Glorot, Bengio 2010)
  * - `'kaiming'`: uniform in ±gain·√(3/H), gain √2 unless given (He et al. 2015, arXiv:1502.01852)
  * - `'orthogonal'`: a random orthogonal matrix times gain (Saxe et al. 2013, arXiv:1312.6120)
- * - `'identity'`: the identity times gain (IRNN; Le, Jaitly, Hinton 2015, arXiv:1504.00941)
+ * - `'identity'`: the identity times gain (Le, Jaitly, Hinton 2015, arXiv:1504.00941, whose IRNN also starts with biases of zero and
+ *   normal input weights of standard deviation 0.001: set these through `stateDict()`, as examples/adding-problem.mts does)
  */
 export type Initializer = 'uniform' | 'glorot' | 'kaiming' | 'orthogonal' | 'identity';
 
@@ -68,8 +70,9 @@ function fillIdentity(weight: Tensor, gain: number): void {
 }
 
 /**
- * The Q of a Gaussian matrix's QR decomposition by Householder reflections, its columns' signs set by R's diagonal so that Q is uniformly
- * distributed over the orthogonal group (Mezzadri 2007, arXiv:math-ph/0609050).
+ * The orthogonal factor of a Gaussian matrix G = L W, drawn row by row, with L lower triangular and its diagonal above 0: the QR decomposition
+ * of Gᵀ by Householder reflections, with the sign convention of torch.nn.init.orthogonal_. So W is unique, and uniformly distributed over the
+ * orthogonal group (Mezzadri 2007, arXiv:math-ph/0609050).
  */
 function fillOrthogonal(weight: Tensor, gain: number, generator: Generator): void {
   const size = sizeOf(weight);

@@ -30,7 +30,7 @@ export interface RNNOptions {
   nonlinearity?: Nonlinearity;
   /** `'none'`, the default, is the only placement in this version */
   normalization?: Placement | NormalizationOptions;
-  /** how W_hh starts; `'uniform'` unless given. W_ih and the biases are always uniform in ±1/√H. */
+  /** how W_hh starts; `'uniform'` unless given. W_ih and the biases are always uniform in ±1/√H, see {@link Initializer}. */
   initializer?: Initializer | InitializerOptions;
   /** whether forward gives all states [N, T, H], the default, or the last one alone [N, H] */
   returnSequences?: boolean;

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type DType, Generator, type Initializer, Linear, RNN, type RNNOptions, type Tensor } from '../../lib/index';
 import { expectRefused } from '../helpers/errors';
 
@@ -22,6 +23,19 @@ describe.each([1, 2, 3, 16, 61])('orthogonal, H = %i', (size) => {
       }
     }
   });
+});
+
+test.each([2, 5, 40])('an orthogonal matrix is the factor W of G = L W, H = %i: G Wᵀ is lower triangular, its diagonal above 0', (size) => {
+  const inputSize = 3;
+  const w = weights('orthogonal', size, { seed: 9, inputSize }).weight_hh_l0.data;
+  const generator = new Generator(9);
+  for (let i = 0; i < size * inputSize; i++) generator.uniform(); // W_ih is drawn first
+  const gaussian = Array.from({ length: size }, () => Array.from({ length: size }, () => generator.normal()));
+  for (const [i, row] of gaussian.entries()) {
+    const products = Array.from({ length: size }, (_, j) => row.reduce((sum, x, k) => sum + x * (w[j * size + k] as number), 0));
+    expect(products[i]).toBeGreaterThan(0);
+    expect(largest([0, ...products.slice(i + 1)])).toBeLessThan(1e-12);
+  }
 });
 
 test('orthogonal matrices are uniformly distributed: over seeds, entries have mean 0, variance 1/H, and the determinant both signs', () => {
@@ -62,15 +76,21 @@ test.each<[RNNOptions['initializer'], number]>([
   expect(largest(values)).toBeGreaterThan(0.99 * bound);
   const mean = values.reduce((sum, x) => sum + x, 0) / values.length;
   expect(Math.abs(mean)).toBeLessThan(4 * (bound / Math.sqrt(3) / 50));
+  // The square of a number uniform in ±b has mean b²/3 and standard deviation b²·√(4/45).
+  const square = values.reduce((sum, x) => sum + x * x, 0) / values.length;
+  expect(Math.abs(square / bound ** 2 - 1 / 3)).toBeLessThan((4 * Math.sqrt(4 / 45)) / 50);
 });
 
-test.each<Initializer>(['uniform', 'orthogonal', 'identity'])('with %s, all other parameters are uniform in ±1/√H', (initializer) => {
-  const state = weights(initializer, 100, { inputSize: 40 });
-  for (const name of ['weight_ih_l0', 'bias_ih_l0', 'bias_hh_l0'] as const) {
-    expect(largest(state[name].data)).toBeLessThanOrEqual(0.1);
-    expect(largest(state[name].data)).toBeGreaterThan(0.09);
-  }
-});
+test.each<Initializer>(['uniform', 'glorot', 'kaiming', 'orthogonal', 'identity'])(
+  'with %s, all other parameters are uniform in ±1/√H',
+  (initializer) => {
+    const state = weights(initializer, 100, { inputSize: 40 });
+    for (const name of ['weight_ih_l0', 'bias_ih_l0', 'bias_hh_l0'] as const) {
+      expect(largest(state[name].data)).toBeLessThanOrEqual(0.1);
+      expect(largest(state[name].data)).toBeGreaterThan(0.09);
+    }
+  },
+);
 
 test('Linear starts uniform in ±1/√inputSize', () => {
   for (const { value } of new Linear({ inputSize: 25, outputSize: 100, generator: new Generator(1) }).parameters()) {
@@ -96,9 +116,34 @@ test('without a generator every layer starts differently', () => {
   expect(make()).not.toEqual(make());
 });
 
-test('these weights never change', () => {
-  expect([...recurrent('orthogonal', 2, 42)]).toEqual([0.8720751849665085, -0.48937191558734766, 0.48937191558734744, 0.872075184966508]);
-  expect([...recurrent('uniform', 2, 42)]).toEqual([0.49560712695204245, -0.2781138751294446, -0.108912552382366, 0.2054252870391126]);
+test.each<[Initializer, number[], string]>([
+  [
+    'uniform',
+    [0.49560712695204245, -0.2781138751294446, -0.108912552382366, 0.2054252870391126],
+    '3f059dffb757f5c60937565be4dd0fea4c727e1baf5ee19c3d7a84a7ff7345cc',
+  ],
+  [
+    'glorot',
+    [0.8584167244741762, -0.4817073620140644, -0.18864207430826466, 0.35580703431116334],
+    'c139b3575b8e7be07d0a1f8411b66e8041e2d8e8a753b51ccf38af33708d59d9',
+  ],
+  [
+    'kaiming',
+    [1.2139845739192683, -0.6812370844552561, -0.2667801799209411, 0.5031871335105964],
+    'adfea55df72fe6254a0c2955798584ec0db8379f6487c0f5a402157d0c116f26',
+  ],
+  [
+    'orthogonal',
+    [0.8720751849665085, -0.48937191558734766, 0.48937191558734744, 0.872075184966508],
+    '261c5d484904732a29bb2bf5ef6b4d8b5f21c2c1bd8e41d5e3549e055ab77689',
+  ],
+])('%s weights never change', (initializer, small, sha256) => {
+  expect([...recurrent(initializer, 2, 42)]).toEqual(small);
+  expect(
+    createHash('sha256')
+      .update(recurrent(initializer, 33, 42))
+      .digest('hex'),
+  ).toBe(sha256);
 });
 
 test.each<[unknown, string]>([
