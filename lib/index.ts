@@ -1,6 +1,9 @@
+export { AdaptiveGradientClipping, type AdaptiveGradientClippingOptions } from './clipping/adaptive-gradient-clipping';
+export { AutoClip, type AutoClipOptions } from './clipping/auto-clip';
 export { type ClipGradNormOptions, clipGradNorm } from './clipping/clip-grad-norm';
 export { type ClipGradValueOptions, clipGradValue } from './clipping/clip-grad-value';
 export type { Clipper, ClipResult } from './clipping/clipper';
+export { ZClip, type ZClipOptions } from './clipping/zclip';
 export { type BatchOptions, makeBatches } from './data/batches';
 export { type ReadSeriesOptions, readSeries, type Series, type SeriesFile } from './data/csv';
 export {

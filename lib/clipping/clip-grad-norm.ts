@@ -1,8 +1,8 @@
 import { checkNumber, checkOneOf, readOptions } from '../check';
 import { EvenkeelError } from '../errors';
-import { native } from '../native/load';
 import { checkParameters, checkParametersAttached, type Parameter } from '../parameter';
-import { type GradNorms, gradNorms } from './norms';
+import { scaleGradients } from './clipper';
+import { describeNonFinite, gradNorms } from './norms';
 
 /** Options of {@link clipGradNorm}. */
 export interface ClipGradNormOptions {
@@ -44,15 +44,6 @@ export function clipGradNorm(parameters: readonly Parameter[], options: ClipGrad
 export function scaleToNorm(parameters: readonly Parameter[], total: number, maxNorm: number): boolean {
   const factor = maxNorm / (total + 1e-6);
   if (factor >= 1) return false;
-  for (const { grad } of parameters) native().scale(grad.data, factor);
+  scaleGradients(parameters, factor);
   return true;
-}
-
-/** Which gradient is not finite, in words. */
-export function describeNonFinite(parameters: readonly Parameter[], { total, perParameter }: GradNorms): string {
-  const index = perParameter.findIndex((norm) => !Number.isFinite(norm));
-  const parameter = parameters[index];
-  return parameter === undefined
-    ? `the norm of all gradients together is ${total}`
-    : `the norm of the gradient of "${parameter.name}" is ${perParameter[index]}`;
 }

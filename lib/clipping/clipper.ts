@@ -1,16 +1,44 @@
-import type { Parameter } from '../parameter';
+import { EvenkeelError } from '../errors';
+import { native } from '../native/load';
+import { checkParameters, checkParametersAttached, type Parameter } from '../parameter';
+import type { StateDict } from '../state-dict';
+import { describeNonFinite, gradNorms } from './norms';
 
-/** A clipping rule with a memory of its own. */
+/** A clipping rule with settings, and perhaps a memory, of its own. */
 export interface Clipper {
   /** Clips the gradients in place. */
   clip(parameters: readonly Parameter[]): ClipResult;
+  /** What it remembers, as copies that a checkpoint holds; left out by a rule without a memory. */
+  stateDict?(): StateDict;
+  /** Takes over what {@link stateDict} gave; nothing is changed when it throws. */
+  loadStateDict?(state: StateDict): void;
 }
 
 /** What a clipping rule saw and did. */
 export interface ClipResult {
-  /** the gradients' norm before clipping */
+  /** the 2-norm of all gradients before clipping */
   norm: number;
+  /** the norm above which the rule acts; what it means in detail, each rule says */
   threshold: number;
   /** whether the gradients were changed */
   clipped: boolean;
+}
+
+/**
+ * Checks the parameters that a clipper is given, and returns them with their gradients' 2-norm.
+ * @throws EvenkeelError ERR_NON_FINITE naming the parameter whose gradient is not finite
+ */
+export function checkGradients(where: string, parameters: unknown): { list: Parameter[]; norm: number } {
+  const list = checkParameters('parameters', parameters);
+  checkParametersAttached(list);
+  const norms = gradNorms(list);
+  if (!Number.isFinite(norms.total)) {
+    throw new EvenkeelError('ERR_NON_FINITE', `${where}: ${describeNonFinite(list, norms)}. The gradients are as they were.`);
+  }
+  return { list, norm: norms.total };
+}
+
+/** Multiplies all gradients by one factor. */
+export function scaleGradients(parameters: readonly Parameter[], factor: number): void {
+  for (const { grad } of parameters) native().scale(grad.data, factor);
 }

@@ -22,6 +22,15 @@ export function gradNorms(parameters: readonly Parameter[], normType = 2): GradN
   return { total: norm.ofNorms(perParameter), perParameter };
 }
 
+/** Which gradient is not finite, in words. */
+export function describeNonFinite(parameters: readonly Parameter[], { total, perParameter }: GradNorms): string {
+  const index = perParameter.findIndex((norm) => !Number.isFinite(norm));
+  const parameter = parameters[index];
+  return parameter === undefined
+    ? `the norm of all gradients together is ${total}`
+    : `the norm of the gradient of "${parameter.name}" is ${perParameter[index]}`;
+}
+
 interface Norm {
   ofArray(values: TensorData): number;
   /** the norm of a whole from the norms of its parts */
@@ -43,7 +52,8 @@ export function checkNormType(argument: string, value: unknown): number {
 /** Below this, squares of elements may have underflowed, in sums that matter. */
 const SMALLEST_SAFE_SQUARES = 1e-280;
 
-function euclideanNorm(values: TensorData): number {
+/** √Σx², which neither overflows nor underflows where the norm itself does not. */
+export function euclideanNorm(values: TensorData): number {
   const squares = native().normTerm(values, 2);
   const safe = Number.isNaN(squares) || (squares >= SMALLEST_SAFE_SQUARES && squares < Infinity);
   return safe ? Math.sqrt(squares) : scaledNorm(values, native().normTerm(values, 0));

@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { fail, readSafely } from '../check';
-import { describeNonFinite } from '../clipping/clip-grad-norm';
-import { gradNorms } from '../clipping/norms';
+import { describeNonFinite, gradNorms } from '../clipping/norms';
 import { EvenkeelError, formatShape } from '../errors';
 import type { Layer } from '../layers/layer';
 import type { LossResult } from '../losses/loss';
@@ -14,6 +13,8 @@ export interface History {
   loss: number[];
   /** the 2-norm of all gradients before clipping; NaN where the loss was not finite */
   gradNorm: number[];
+  /** the norm, or with `clipValue` the magnitude, above which clipping acted; infinite without clipping, NaN in a skipped step */
+  clipThreshold: number[];
   /** whether clipping changed the gradients */
   clipped: boolean[];
   /** whether the step was skipped because its loss or gradients were not finite */
@@ -25,6 +26,7 @@ interface StepResult {
   gradNorm: number;
   /** in the order of the model's parameters */
   gradNorms: Float64Array;
+  clipThreshold: number;
   clipped: boolean;
   skipped: boolean;
 }
@@ -47,7 +49,7 @@ const YIELD_AFTER_MS = 10;
  */
 export async function fit<Target = Tensor>(model: Layer, batches: Batches<Target>, options: FitOptions<Target>): Promise<History> {
   const run = checkRun(model, batches, options);
-  const history: History = { loss: [], gradNorm: [], clipped: [], skipped: [] };
+  const history: History = { loss: [], gradNorm: [], clipThreshold: [], clipped: [], skipped: [] };
   let lastYield = performance.now();
   for (let epoch = 1; epoch <= run.epochs; epoch++) {
     const stepsBefore = history.loss.length;
@@ -78,20 +80,20 @@ function trainStep(run: Run, given: unknown, where: string): StepResult {
   const { value, grad } = checkLossResult(run.loss(output, target), output);
   if (!Number.isFinite(value)) {
     const gradNorms = new Float64Array(parameters.length).fill(Number.NaN);
-    return refuse(run, where, { loss: value, gradNorm: Number.NaN, gradNorms, clipped: false }, `the loss is ${value}`);
+    return refuse(run, where, { loss: value, gradNorm: Number.NaN, gradNorms }, `the loss is ${value}`);
   }
   model.backward(grad);
   const norms = gradNorms(parameters);
-  const result = { loss: value, gradNorm: norms.total, gradNorms: norms.perParameter, clipped: false };
+  const result = { loss: value, gradNorm: norms.total, gradNorms: norms.perParameter };
   if (!Number.isFinite(norms.total)) return refuse(run, where, result, describeNonFinite(parameters, norms));
-  const clipped = run.clip(parameters, norms.total);
+  const { threshold, clipped } = run.clip(parameters, norms.total);
   optimizer.step();
-  return { ...result, clipped, skipped: false };
+  return { ...result, clipThreshold: threshold, clipped, skipped: false };
 }
 
 /** A step that must not be made: skipped on request, else an error. */
-function refuse(run: Run, where: string, result: Omit<StepResult, 'skipped'>, reason: string): StepResult {
-  if (run.nonFinite === 'skip') return { ...result, skipped: true };
+function refuse(run: Run, where: string, result: Pick<StepResult, 'loss' | 'gradNorm' | 'gradNorms'>, reason: string): StepResult {
+  if (run.nonFinite === 'skip') return { ...result, clipThreshold: Number.NaN, clipped: false, skipped: true };
   throw new EvenkeelError(
     'ERR_NON_FINITE',
     `${where}: ${reason}. The parameters are as they were before this step. Look at the batch for values that are not finite, lower the ` +
@@ -123,9 +125,10 @@ function pick<A extends string, B extends string>(given: unknown, a: A, b: B): P
   return { [a]: object?.[a], [b]: object?.[b] } as Partial<Record<A | B, unknown>>;
 }
 
-function record(history: History, { loss, gradNorm, clipped, skipped }: StepResult): void {
+function record(history: History, { loss, gradNorm, clipThreshold, clipped, skipped }: StepResult): void {
   history.loss.push(loss);
   history.gradNorm.push(gradNorm);
+  history.clipThreshold.push(clipThreshold);
   history.clipped.push(clipped);
   history.skipped.push(skipped);
 }
@@ -134,8 +137,8 @@ function describeStep({ parameters }: Run, { gradNorms, ...result }: StepResult)
   return { ...result, gradNorms: Object.fromEntries(parameters.map(({ name }, index) => [name, gradNorms[index] as number])) };
 }
 
-function save({ model, optimizer, checkpoint }: Run, step: number): void {
-  if (checkpoint !== undefined) saveCheckpoint(checkpoint.path, { model, optimizer, step });
+function save({ model, optimizer, clipper, checkpoint }: Run, step: number): void {
+  if (checkpoint !== undefined) saveCheckpoint(checkpoint.path, { model, optimizer, clipper, step });
 }
 
 function failNoBatches(epoch: number): never {

@@ -1,11 +1,12 @@
 import { checkFunction, checkInteger, checkOneOf, checkString, fail, readOptions, readSafely } from '../check';
+import type { Clipper } from '../clipping/clipper';
 import { EvenkeelError } from '../errors';
 import { checkLayer, type Layer } from '../layers/layer';
 import type { LossResult } from '../losses/loss';
 import { checkOptimizer, type Optimizer } from '../optimizers/optimizer';
 import { checkParameters, type Parameter } from '../parameter';
 import type { Tensor } from '../tensor';
-import { type Clip, type ClipRule, makeClipRule } from './clip-rule';
+import { type Clip, type ClipRule, isClipper, makeClipRule } from './clip-rule';
 
 /** What one training step is made from. */
 export interface Batch<Target = Tensor> {
@@ -28,6 +29,8 @@ export interface StepRecord {
   gradNorm: number;
   /** the 2-norm of each parameter's gradient before clipping, by name */
   gradNorms: Record<string, number>;
+  /** the norm, or with `clipValue` the magnitude, above which clipping acted; infinite without clipping, NaN in a skipped step */
+  clipThreshold: number;
   /** whether clipping changed the gradients */
   clipped: boolean;
   /** whether the step was skipped because its loss or gradients were not finite */
@@ -63,6 +66,8 @@ export interface Run {
   optimizer: Optimizer;
   loss: (output: Tensor, target: unknown) => unknown;
   clip: ClipRule;
+  /** the rule's memory, if it has one, for checkpoints */
+  clipper: Clipper | undefined;
   epochs: number;
   onStep: ((record: StepRecord) => unknown) | undefined;
   signal: AbortSignal | undefined;
@@ -93,6 +98,7 @@ export function checkRun(model: unknown, batches: unknown, options: unknown): Ru
     optimizer,
     loss: given.loss as Run['loss'],
     clip: makeClipRule(given.clip),
+    clipper: isClipper(given.clip) ? given.clip : undefined,
     epochs,
     onStep: given.onStep as Run['onStep'],
     signal: checkSignal(given.signal),

@@ -4,6 +4,9 @@ import fc from 'fast-check';
 import {
   Adam,
   AdamW,
+  AdaptiveGradientClipping,
+  AutoClip,
+  type Clipper,
   clipGradNorm,
   clipGradValue,
   crossEntropyLoss,
@@ -21,6 +24,7 @@ import {
   SGD,
   setNumThreads,
   Tensor,
+  ZClip,
 } from '../../lib/index';
 import { ERROR_CODES } from '../helpers/errors';
 import { makeHostile, recipes } from './hostile';
@@ -143,6 +147,19 @@ const adamPlaces = {
   '1.weightDecay': optional(isNumber(0)),
 };
 const normPlaces = { 0: never, '0.size': isSize, '0.eps': optional(isNumber(1e-37)), '0.dtype': optional(isDType) };
+
+const isPositive: Accepts = (value) => isNumber(Number.MIN_VALUE)(value);
+const isFloat64Scalar: Accepts = (value) => Tensor.isTensor(value) && value.dtype === 'float64' && value.shape.length === 0;
+const clipperCall = (make: (options: object) => Clipper, places: Record<string, Accepts>): Call => ({
+  make: () => [[parameter()], {}],
+  call: (parameters, options) => make(options as object).clip(parameters as Parameter[]),
+  places: { 0: never, 1: optional(hasNoKeys), ...places },
+  probe: ([parameters]) => (parameters as Parameter[]).map(({ grad }) => grad.toArray()),
+});
+const watched = <C extends Clipper>(clipper: C): C => {
+  clipper.clip([parameter()]);
+  return clipper;
+};
 
 const CALLS: Record<string, Call> = {
   'new Tensor': {
@@ -318,6 +335,28 @@ const CALLS: Record<string, Call> = {
     call: (parameters, options) => clipGradValue(parameters as Parameter[], options as { clipValue: number }),
     places: { 0: never, 1: never, '1.clipValue': isNumber(0) },
     probe: ([parameters]) => (parameters as Parameter[]).map(({ grad }) => grad.toArray()),
+  },
+  'new AdaptiveGradientClipping': clipperCall((options) => new AdaptiveGradientClipping(options), {
+    '1.ratio': optional(isPositive),
+    '1.eps': optional(isPositive),
+  }),
+  'new AutoClip': clipperCall((options) => new AutoClip(options), { '1.percentile': optional(isNumber(0, 100)) }),
+  'new ZClip': clipperCall((options) => new ZClip(options), {
+    '1.alpha': optional(isNumber(0, 1 - 2 ** -53)),
+    '1.zThreshold': optional(isPositive),
+    '1.warmupSteps': optional(isInteger(1, Number.MAX_SAFE_INTEGER)),
+  }),
+  'AutoClip.loadStateDict': {
+    make: () => [new AutoClip(), { ...watched(new AutoClip()).stateDict() }],
+    call: (clipper, state) => (clipper as AutoClip).loadStateDict(state as Record<string, Tensor>),
+    places: { 1: never, '1.history': (value) => Tensor.isTensor(value) && value.dtype === 'float64' && value.shape.length === 1 },
+    probe: ([clipper]) => (clipper as AutoClip).clip([parameter()]),
+  },
+  'ZClip.loadStateDict': {
+    make: () => [new ZClip(), { ...watched(new ZClip()).stateDict() }],
+    call: (clipper, state) => (clipper as ZClip).loadStateDict(state as Record<string, Tensor>),
+    places: { 1: never, '1.steps': isFloat64Scalar, '1.mean': isFloat64Scalar, '1.variance': isFloat64Scalar },
+    probe: ([clipper]) => (clipper as ZClip).clip([parameter()]),
   },
   setNumThreads: { make: () => [2], call: (count) => setNumThreads(count as number), places: { 0: isInteger(1, 256) } },
 };

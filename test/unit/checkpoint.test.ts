@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   Adam,
+  AdaptiveGradientClipping,
+  AutoClip,
   type Batch,
   fit,
   Generator,
@@ -15,6 +17,7 @@ import {
   saveCheckpoint,
   saveState,
   Tensor,
+  ZClip,
 } from '../../lib/index';
 import { expectRefused } from '../helpers/errors';
 
@@ -43,6 +46,40 @@ test('a run that was interrupted ends as one that was not', async () => {
   await fit(second.model, batches(6).slice(4), { loss: mseLoss, optimizer: second.optimizer });
   expect(second.model.stateDict()).toEqual(whole.model.stateDict());
   expect(second.optimizer.stateDict()).toEqual(whole.optimizer.stateDict());
+});
+
+test.each([
+  ['AutoClip', () => new AutoClip({ percentile: 40 }), ['clipper.history']],
+  ['ZClip', () => new ZClip({ alpha: 0.1, zThreshold: 0.01, warmupSteps: 2 }), ['clipper.mean', 'clipper.steps', 'clipper.variance']],
+  ['AdaptiveGradientClipping', () => new AdaptiveGradientClipping({ ratio: 0.1 }), []],
+])('a run that was interrupted under %s goes on with what it remembers', async (name, makeClipper, keys) => {
+  const whole = { ...make(), clipper: makeClipper() };
+  const run = (trained: typeof whole, data: Batch[], file?: string) =>
+    fit(trained.model, data, {
+      loss: mseLoss,
+      optimizer: trained.optimizer,
+      clip: trained.clipper,
+      checkpoint: file === undefined ? undefined : { path: file },
+    });
+  const expected = await run(whole, batches(8));
+  const file = path(name);
+  await run({ ...make(), clipper: makeClipper() }, batches(8).slice(0, 4), file);
+  expect(Object.keys(loadState(file)).filter((key) => key.startsWith('clipper.'))).toEqual(keys);
+  const resumed = { ...make(2), clipper: makeClipper() };
+  expect(loadCheckpoint(file, resumed)).toBe(4);
+  const rest = await run(resumed, batches(8).slice(4));
+  expect(rest.clipThreshold).toEqual(expected.clipThreshold.slice(4));
+  expect(new Set(expected.clipped.slice(4)).has(true)).toBe(true);
+  expect(resumed.model.stateDict()).toEqual(whole.model.stateDict());
+});
+
+test('a checkpoint from before the first step holds an empty memory', () => {
+  const clipper = new AutoClip();
+  saveCheckpoint(path('empty'), { ...make(), clipper, step: 0 });
+  const other = new AutoClip();
+  other.clip(make().model.parameters());
+  expect(loadCheckpoint(path('empty'), { ...make(), clipper: other })).toBe(0);
+  expect(other.stateDict()).toEqual(clipper.stateDict());
 });
 
 test('is written after every so many steps, and after the last one', async () => {
@@ -99,6 +136,33 @@ describe('a checkpoint of something else changes nothing', () => {
     expect(JSON.stringify([model.stateDict(), optimizer.stateDict()])).toBe(before);
   });
 
+  test('another clipper, or none', () => {
+    const trained = make();
+    const clipper = new AutoClip();
+    clipper.clip(trained.model.parameters());
+    saveCheckpoint(path('auto-clip'), { ...trained, clipper, step: 1 });
+    saveCheckpoint(path('no-clipper'), { ...trained, step: 1 });
+    const { model, optimizer } = make(5);
+    const before = JSON.stringify([model.stateDict(), optimizer.stateDict()]);
+    const load = (file: string, other?: ZClip | AutoClip | AdaptiveGradientClipping) => () =>
+      loadCheckpoint(path(file), { model, optimizer, clipper: other });
+    expectRefused(load('auto-clip'), 'ERR_STATE', 'clipper: expected the clipper whose state the checkpoint holds ("history"), got none');
+    expectRefused(load('auto-clip', new AdaptiveGradientClipping()), 'ERR_STATE', 'got one that remembers nothing');
+    expectRefused(load('auto-clip', new ZClip()), 'ERR_STATE', 'Unexpected: history');
+    expectRefused(load('no-clipper', new ZClip()), 'ERR_STATE', 'Missing: steps, mean, variance');
+    expect(JSON.stringify([model.stateDict(), optimizer.stateDict()])).toBe(before);
+  });
+
+  test('the clipper too keeps what it had when the optimiser is another', () => {
+    const trained = make();
+    const clipper = new ZClip();
+    clipper.clip(trained.model.parameters());
+    saveCheckpoint(path('zclip-sgd'), { model: trained.model, optimizer: sgd(trained.model), clipper, step: 1 });
+    const fresh = new ZClip();
+    expectRefused(() => loadCheckpoint(path('zclip-sgd'), { ...make(), clipper: fresh }), 'ERR_STATE', 'momentum_buffer');
+    expect(fresh.stateDict()).toEqual(new ZClip().stateDict());
+  });
+
   test('files that saveCheckpoint did not write', () => {
     const trained = make();
     saveState(path('state'), trained.model.stateDict());
@@ -122,6 +186,11 @@ test('refuses arguments that are none', () => {
     () => saveCheckpoint(path('x'), { model, optimizer: model, step: 1 } as never),
     'ERR_OPTION',
     'optimizer: expected an Optimizer',
+  );
+  expectRefused(
+    () => saveCheckpoint(path('x'), { model, optimizer, clipper: { maxNorm: 1 }, step: 1 } as never),
+    'ERR_OPTION',
+    'clipper: expected a clipper',
   );
   expectRefused(() => loadCheckpoint(path('x'), { optimizer } as never), 'ERR_OPTION', 'model: expected a layer');
   expect(existsSync(path('x'))).toBe(false);

@@ -1,5 +1,7 @@
 import {
   Adam,
+  AdaptiveGradientClipping,
+  AutoClip,
   type Batch,
   type Clip,
   clipGradNorm,
@@ -7,6 +9,7 @@ import {
   type FitOptions,
   fit,
   Generator,
+  type History,
   LastStep,
   type Layer,
   LayerNorm,
@@ -54,9 +57,10 @@ describe('training', () => {
     for (const maxNorm of [undefined, 0.3]) {
       const [fitted, byHand] = [makeModel(), makeModel()];
       const optimizer = new Adam(byHand.parameters(), { learningRate: 0.05 });
-      const expected: { loss: number[]; gradNorm: number[]; clipped: boolean[]; skipped: boolean[] } = {
+      const expected: History = {
         loss: [],
         gradNorm: [],
+        clipThreshold: [],
         clipped: [],
         skipped: [],
       };
@@ -69,6 +73,7 @@ describe('training', () => {
           optimizer.step();
           expected.loss.push(value);
           expected.gradNorm.push(norm);
+          expected.clipThreshold.push(maxNorm ?? Infinity);
           expected.clipped.push(norm > (maxNorm ?? 1e9));
           expected.skipped.push(false);
         }
@@ -109,6 +114,7 @@ describe('training', () => {
     ]);
     expect(records.map(({ loss }) => loss)).toEqual(history.loss);
     expect(history.clipped).toEqual([true, true, true, true]);
+    expect(history.clipThreshold).toEqual([0.01, 0.01, 0.01, 0.01]);
     for (const { gradNorm, gradNorms, clipped, skipped } of records) {
       expect(Object.keys(gradNorms)).toEqual(model.parameters().map(({ name }) => name));
       expect(Math.hypot(...Object.values(gradNorms)) / gradNorm).toBeCloseTo(1, 12);
@@ -122,6 +128,8 @@ describe('training', () => {
     ['by value', { clipValue: 2 }, 1 - 0.2, true],
     ['by a value that is not reached', { clipValue: 5 }, 1 - 0.4, false],
     ['by a clipper', { clip: ([w]) => ({ norm: 4, threshold: 0, clipped: w?.grad.data.fill(3) !== undefined }) }, 1 - 0.3, true],
+    ['by AutoClip', new AutoClip(), 1 - 0.4, false],
+    ['by AdaptiveGradientClipping', new AdaptiveGradientClipping({ ratio: 0.5 }), 1 - 0.05, true],
   ])('clips %s', async (_, clip, expected, clipped) => {
     const { model, optimizer } = makeScalar();
     // The gradient is 2·w·x² = 4.
@@ -257,10 +265,20 @@ describe('what is not finite', () => {
       loss: Number.POSITIVE_INFINITY,
       gradNorm: Number.NaN,
       gradNorms: { 'linear.weight': Number.NaN },
+      clipThreshold: Number.NaN,
       clipped: false,
       skipped: true,
     });
     expect(values(model)[0]?.[0]).toBeCloseTo(0.8 * 0.8, 14);
+  });
+
+  test('a step that is left out is not remembered by a clipper', async () => {
+    const clip = new AutoClip({ percentile: 50 });
+    const { model, optimizer } = makeScalar();
+    const batches = [scalarBatch(1), scalarBatch(Number.NaN), scalarBatch(Number.POSITIVE_INFINITY), scalarBatch(1)];
+    const history = await fit(model, batches, { loss: mseLoss, optimizer, clip, nonFinite: 'skip' });
+    expect(clip.stateDict().history?.size).toBe(2);
+    expect(history.clipThreshold.map(Number.isNaN)).toEqual([false, true, true, false]);
   });
 });
 

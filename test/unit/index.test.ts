@@ -6,6 +6,8 @@ test('the root exports these values and no others', () => {
   expect(Object.keys(api).sort()).toEqual([
     'Adam',
     'AdamW',
+    'AdaptiveGradientClipping',
+    'AutoClip',
     'EvenkeelError',
     'Generator',
     'LastStep',
@@ -19,6 +21,7 @@ test('the root exports these values and no others', () => {
     'SGD',
     'Sequential',
     'Tensor',
+    'ZClip',
     'clipGradNorm',
     'clipGradValue',
     'crossEntropyLoss',
