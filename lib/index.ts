@@ -4,8 +4,11 @@ export { type ClipGradNormOptions, clipGradNorm } from './clipping/clip-grad-nor
 export { type ClipGradValueOptions, clipGradValue } from './clipping/clip-grad-value';
 export type { Clipper, ClipResult } from './clipping/clipper';
 export { ZClip, type ZClipOptions } from './clipping/zclip';
+export { type AddingProblemOptions, addingProblem } from './data/adding-problem';
 export { type BatchOptions, makeBatches } from './data/batches';
+export { type CopyMemoryOptions, copyMemory } from './data/copy-memory';
 export { type ReadSeriesOptions, readSeries, type Series, type SeriesFile } from './data/csv';
+export type { Task } from './data/task';
 export {
   makeWindows,
   type RowRange,

@@ -6,9 +6,11 @@ import {
   AdamW,
   AdaptiveGradientClipping,
   AutoClip,
+  addingProblem,
   type Clipper,
   clipGradNorm,
   clipGradValue,
+  copyMemory,
   crossEntropyLoss,
   fit,
   Generator,
@@ -159,6 +161,13 @@ const clipperCall = (make: (options: object) => Clipper, places: Record<string, 
 const watched = <C extends Clipper>(clipper: C): C => {
   clipper.clip([parameter()]);
   return clipper;
+};
+
+const taskPlaces = {
+  '0.batchSize': isSize,
+  '0.batches': optional(isInteger(1, Number.MAX_SAFE_INTEGER)),
+  '0.generator': never,
+  '0.dtype': optional(isDType),
 };
 
 const CALLS: Record<string, Call> = {
@@ -357,6 +366,22 @@ const CALLS: Record<string, Call> = {
     call: (clipper, state) => (clipper as ZClip).loadStateDict(state as Record<string, Tensor>),
     places: { 1: never, '1.steps': isFloat64Scalar, '1.mean': isFloat64Scalar, '1.variance': isFloat64Scalar },
     probe: ([clipper]) => (clipper as ZClip).clip([parameter()]),
+  },
+  addingProblem: {
+    make: () => [{ sequenceLength: 3, batchSize: 2, batches: 1, generator: generator() }],
+    call: (options) => addingProblem(options as Parameters<typeof addingProblem>[0]),
+    places: { 0: never, '0.sequenceLength': isInteger(2, 2 ** 30 - 1), ...taskPlaces },
+  },
+  copyMemory: {
+    make: () => [{ delay: 3, batchSize: 2, batches: 1, generator: generator() }],
+    call: (options) => copyMemory(options as Parameters<typeof copyMemory>[0]),
+    places: {
+      0: never,
+      '0.delay': isSize,
+      '0.copyLength': optional(isSize),
+      '0.symbols': optional(isInteger(2, 2 ** 31 - 3)),
+      ...taskPlaces,
+    },
   },
   setNumThreads: { make: () => [2], call: (count) => setNumThreads(count as number), places: { 0: isInteger(1, 256) } },
 };
