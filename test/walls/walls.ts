@@ -7,7 +7,7 @@ import ts from 'typescript';
 
 const base = ['tensor', 'typed-arrays', 'state-dict', 'check', 'errors', 'random'];
 const models = [...base, 'parameter', 'layers', 'losses', 'optimizers', 'clipping'];
-const study = [...models, 'io', 'runtime', 'training', 'data', 'report'];
+const study = [...models, 'io', 'runtime', 'stability', 'training', 'data', 'report'];
 
 /** Room → the rooms that it may import from, besides itself. */
 export const rooms: Record<string, readonly string[]> = {
@@ -28,6 +28,7 @@ export const rooms: Record<string, readonly string[]> = {
   optimizers: [...base, 'native', 'parameter'],
   clipping: [...base, 'native', 'parameter'],
   data: [...base, 'io'],
+  stability: [...models, 'native'],
   training: [...models, 'io'],
   report: base,
   study,
