@@ -8,6 +8,9 @@ export interface ChartPoint {
   /** a count, such as a step or an epoch */
   x: number;
   y: number;
+  /** the ends of a band around y, such as the smallest and the largest over seeds */
+  low?: number;
+  high?: number;
 }
 
 export interface ChartLine {
@@ -97,22 +100,15 @@ function drawSample(svg: SvgElement, { light, dash = 'none', width }: Look, x: n
   append(svg, 'line', { x1: x, x2: x + legendSample, y1: y, y2: y, stroke: light, ...dashes });
 }
 
-function marks(Plot: typeof import('@observablehq/plot', { with: { 'resolution-mode': 'import' }}), chart: Chart, columns: number) {
+type Plot = typeof import('@observablehq/plot', { with: { 'resolution-mode': 'import' }});
+
+function marks(Plot: Plot, chart: Chart, columns: number) {
   const place = (panel: number) => ({ fx: panel % columns, fy: Math.floor(panel / columns) });
   const titles = chart.panels.map(({ title }, panel) => ({ title: printable(title ?? ''), ...place(panel) }));
+  const lines = distinctLines(chart).map(({ name, look }) => ({ look: looks[look] as Look, points: pointsOf(chart, name, place) }));
   return [
-    ...distinctLines(chart).map(({ name, look: lookName }) => {
-      const look: Look = looks[lookName];
-      const points = chart.panels.flatMap(({ lines }, panel) =>
-        lines
-          .filter((line) => line.name === name)
-          .flatMap((line) => line.points.map(({ x, y }) => ({ x, y: isDrawable(chart, y) ? y : Number.NaN, ...place(panel) }))),
-      );
-      const style = { stroke: look.light, strokeWidth: look.width, strokeDasharray: look.dash, strokeLinecap: 'butt' } as const;
-      // A line of one point would not be seen.
-      const marker = points.length === 1 ? 'dot' : 'none';
-      return Plot.line(points, { x: 'x', y: 'y', fx: 'fx', fy: 'fy', marker, ...style });
-    }),
+    ...lines.filter(({ points }) => points.some(({ low, high }) => low < high)).map(({ look, points }) => bandMark(Plot, look, points)),
+    ...lines.map(({ look, points }) => lineMark(Plot, look, points)),
     ...(chart.levels ?? []).flatMap((level) => [
       Plot.ruleY([level], { y: 'y', stroke: 'currentColor', strokeOpacity: 0.55, strokeDasharray: '9 3' }),
       Plot.text([level], {
@@ -130,6 +126,31 @@ function marks(Plot: typeof import('@observablehq/plot', { with: { 'resolution-m
   ];
 }
 
+type PlacedPoint = Required<ChartPoint> & { fx: number; fy: number };
+
+/** The points of all lines of one name, with NaN for what cannot be drawn. */
+function pointsOf(chart: Chart, name: string, place: (panel: number) => { fx: number; fy: number }): PlacedPoint[] {
+  const drawable = (y = Number.NaN) => (isDrawable(chart, y) ? y : Number.NaN);
+  return chart.panels.flatMap(({ lines }, panel) =>
+    lines
+      .filter((line) => line.name === name)
+      .flatMap(({ points }) =>
+        points.map(({ x, y, low, high }) => ({ x, y: drawable(y), low: drawable(low), high: drawable(high), ...place(panel) })),
+      ),
+  );
+}
+
+function lineMark(Plot: Plot, look: Look, points: PlacedPoint[]) {
+  const style = { stroke: look.light, strokeWidth: look.width, strokeDasharray: look.dash, strokeLinecap: 'butt' } as const;
+  // A line of one point would not be seen.
+  const marker = points.length === 1 ? 'dot' : 'none';
+  return Plot.line(points, { x: 'x', y: 'y', fx: 'fx', fy: 'fy', marker, ...style });
+}
+
+function bandMark(Plot: Plot, look: Look, points: PlacedPoint[]) {
+  return Plot.areaY(points, { x: 'x', y1: 'low', y2: 'high', fx: 'fx', fy: 'fy', fill: look.light, fillOpacity: 0.2 });
+}
+
 interface Axis {
   domain: [number, number];
   ticks: number[];
@@ -138,7 +159,7 @@ interface Axis {
 
 function yAxis(chart: Chart, height: number): Axis {
   const values = chart.panels
-    .flatMap(({ lines }) => lines.flatMap(({ points }) => points.map(({ y }) => y)))
+    .flatMap(({ lines }) => lines.flatMap(({ points }) => points.flatMap(({ y, low = y, high = y }) => [y, low, high])))
     .concat((chart.levels ?? []).map(({ y }) => y))
     .filter((y) => isDrawable(chart, y));
   const domain = chart.yScale === 'log' ? logDomain(values) : linearDomain(values);

@@ -1,5 +1,6 @@
 /** A self-contained HTML page: no script, no network, and the parts that reports are made of. Strings named `html` are markup already. */
 import { type Chart, type ChartLayout, renderChart } from './chart';
+import { type HeatLayout, type HeatMap, renderHeatMap } from './heat-map';
 import { type RangeChart, type RangeLayout, renderRangeChart } from './range-chart';
 import { escapeHtml } from './text';
 import { chartStyle, type Look, type LookName, looks, surface } from './theme';
@@ -69,6 +70,15 @@ export async function renderRangeFigure(
   captionHtml: string,
 ): Promise<string> {
   return figure(await renderRangeChart(chart, layouts.wide), await renderRangeChart(chart, layouts.narrow), captionHtml);
+}
+
+/** The same for heat maps. */
+export async function renderHeatFigure(
+  map: HeatMap,
+  layouts: { wide: HeatLayout; narrow: HeatLayout },
+  captionHtml: string,
+): Promise<string> {
+  return figure(await renderHeatMap(map, layouts.wide), await renderHeatMap(map, layouts.narrow), captionHtml);
 }
 
 function figure(wide: string, narrow: string, captionHtml: string): string {

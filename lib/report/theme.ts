@@ -29,9 +29,26 @@ export type LookName = keyof typeof looks;
 
 export const surface = { light: '#ffffff', dark: '#15181b' };
 
+/** A colour between two, a fraction of the way from the first to the second. */
+function mix(from: string, to: string, fraction: number): string {
+  const channel = (color: string, at: number) => Number.parseInt(color.slice(at, at + 2), 16);
+  const mixed = [1, 3, 5].map((at) => Math.round(channel(from, at) + fraction * (channel(to, at) - channel(from, at))));
+  return `#${mixed.map((value) => value.toString(16).padStart(2, '0')).join('')}`;
+}
+
+/** Nine steps from blue over a neutral middle to orange, on each of which ink is readable: for values below and above zero. */
+export const diverging = [-4, -3, -2, -1, 0, 1, 2, 3, 4].map((step) => {
+  const side = step < 0 ? { light: '#6db3dd', dark: '#145f92' } : { light: '#f29f4c', dark: '#94500a' };
+  const middle = { light: '#eceff2', dark: '#262b30' };
+  return {
+    light: mix(middle.light, side.light, Math.abs(step) / 4),
+    dark: mix(middle.dark, side.dark, Math.abs(step) / 4),
+  };
+});
+
 /** Style rules for every `svg.chart`, on a page or on its own. */
 export const chartStyle = `.chart{color:${looks.ink.light};background:${surface.light};color-scheme:light dark}
 @media(prefers-color-scheme:dark){.chart{color:${looks.ink.dark};background:${surface.dark}}
-${[surface, ...Object.values(looks)]
+${[surface, ...Object.values(looks), ...diverging]
   .map(({ light, dark }) => `.chart [stroke="${light}"]{stroke:${dark}}.chart [fill="${light}"]{fill:${dark}}`)
   .join('\n')}}`;

@@ -1,5 +1,6 @@
 import { type Chart, renderChart, standaloneSvg } from '../../lib/report/chart';
 import { looks, surface } from '../../lib/report/theme';
+import { contrast } from './contrast';
 import { expectWellFormed } from './well-formed';
 
 const layout = { width: 400, panelHeight: 200, columns: 2 };
@@ -85,6 +86,41 @@ describe('renderChart', () => {
   });
 });
 
+describe('bands', () => {
+  const banded = (lows: (number | undefined)[], highs: (number | undefined)[]) => {
+    const points = lows.map((low, i) => ({ x: i, y: 10, low, high: highs[i] }));
+    const plain = { name: 'plain', look: 'blue' as const, points: points.map(({ x, y }) => ({ x, y })) };
+    return chartOf({ panels: [{ lines: [{ name: 'banded', look: 'amber' as const, points }, plain] }] });
+  };
+  const bandsOf = (svg: string) => svg.match(/<g[^>]*aria-label="area".*?<\/g>/gs) ?? [];
+
+  test('lie under all lines, in the colour of their own, and none where there is none', async () => {
+    const svg = await renderChart(banded([5, 4, 3], [20, 30, 40]), layout);
+    expectWellFormed(svg);
+    expect(bandsOf(svg)).toHaveLength(1);
+    expect(bandsOf(svg)[0]).toContain(`fill="${looks.amber.light}"`);
+    expect(svg.indexOf('aria-label="area"')).toBeLessThan(svg.indexOf('aria-label="line"'));
+    expect(bandsOf(await renderChart(chartOf(), layout))).toEqual([]);
+  });
+
+  test('reach from low to high, around the line, within the axis', async () => {
+    const svg = await renderChart(banded([1, 1, 1], [100, 100, 100]), layout);
+    const heights = [...(bandsOf(svg)[0] ?? '').matchAll(/[ML,](-?[\d.]+),(-?[\d.]+)/g)].map((match) => Number(match[2]));
+    const [, line = Number.NaN] = (pathsOf(svg, 'amber')[0] ?? '').match(/M[\d.]+,([\d.]+)/)?.map(Number) ?? [];
+    const [top, bottom] = [Math.min(...heights), Math.max(...heights)];
+    // y = 10 stands in the middle of 1 … 100 on a logarithmic axis.
+    expect((top + bottom) / 2).toBeCloseTo(line, 1);
+    expect(bottom - top).toBeGreaterThan(100);
+    expect(top).toBeGreaterThan(0);
+  });
+
+  test('are gaps where an end cannot be drawn', async () => {
+    const svg = await renderChart(banded([1, 0, Number.NaN, undefined, 2, 2], [5, 5, 5, 5, Infinity, 5]), layout);
+    expect(svg.replaceAll(/>[^<]*</g, '><')).not.toMatch(/NaN|Infinity/);
+    expect(bandsOf(svg)).toHaveLength(1);
+  });
+});
+
 test('a chart on its own knows its dark colours and its surroundings', async () => {
   const svg = standaloneSvg(await renderChart(chartOf(), { ...layout, padding: 10 }));
   expectWellFormed(svg.trim());
@@ -99,18 +135,7 @@ test('lines can be told apart without colour', () => {
   expect(new Set(kinds).size).toBe(kinds.length);
 });
 
-/** WCAG 2.1 relative luminance. */
-function luminance(color: string): number {
-  const channels = [1, 3, 5].map((at) => Number.parseInt(color.slice(at, at + 2), 16) / 255);
-  const [r = 0, g = 0, b = 0] = channels.map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-}
-
 test.each(['light', 'dark'] as const)('lines stand out from the %s surface, and violet from amber under it', (mode) => {
-  const contrast = (a: string, b: string) => {
-    const [low = 0, high = 0] = [luminance(a), luminance(b)].sort((x, y) => x - y);
-    return (high + 0.05) / (low + 0.05);
-  };
   for (const look of Object.values(looks)) expect(contrast(look[mode], surface[mode])).toBeGreaterThanOrEqual(3);
   expect(contrast(looks.violet[mode], looks.amber[mode])).toBeGreaterThanOrEqual(2.4);
 });

@@ -1,0 +1,136 @@
+/** Tables of numbers coloured by sign and size, as SVG text. */
+import { append, drawHeading, dress, fontSize, loadPlot, type SvgElement, textWidth } from './svg';
+import { printable, wrap } from './text';
+import { diverging, surface } from './theme';
+
+export interface HeatCell {
+  /** what the colour shows: its sign and its size; not a number is no colour */
+  value: number;
+  /** what is printed in the cell, such as the value with its error; a line each */
+  lines: readonly string[];
+  /** in bold */
+  strong?: boolean;
+}
+
+export interface HeatMap {
+  /** What the chart shows, in one sentence: its text alternative. */
+  description: string;
+  /** what the numbers are */
+  heading: string;
+  columns: readonly string[];
+  /** one cell per column */
+  rows: readonly { label: string; cells: readonly HeatCell[] }[];
+  /** the size from which on the colour is full, above 0 */
+  limit: number;
+  /** for the key: what negative and positive values mean, and the limit as text */
+  key: { negative: string; positive: string; limit: string };
+}
+
+export interface HeatLayout {
+  /** in pixels */
+  width: number;
+  /** where a row's label stands: beside its cells, or above them where the screen is narrow */
+  labels: 'beside' | 'above';
+  /** Empty pixels around everything; none by default. */
+  padding?: number;
+}
+
+const lineHeight = 15;
+const gap = 3;
+const keyTop = 24;
+const swatch = { width: 16, height: 12 };
+
+/** Draws a heat map as an `<svg class="chart">` element, which a page shows together with the theme's `chartStyle`. */
+export async function renderHeatMap(map: HeatMap, layout: HeatLayout): Promise<string> {
+  const svg = await makeSvg(map.description, layout.width);
+  const { left, columnWidth } = layOutColumns(map, layout);
+  const heads = map.columns.map((column) => wrap(printable(column), Math.floor(columnWidth / textWidth('n'))).split('\n'));
+  const lineCount = Math.max(...map.rows.flatMap(({ cells }) => cells.map(({ lines }) => lines.length)), 1);
+  const cellHeight = lineCount * lineHeight + 17;
+  const keyEnd = drawKey(svg, map, layout.width);
+  let y = keyEnd + 10 + Math.max(...heads.map((lines) => lines.length), 1) * lineHeight;
+  for (const [column, lines] of heads.entries()) {
+    // Upwards from the first row of cells.
+    drawLines(svg, lines, { x: left + (column + 0.5) * columnWidth, y: y - ((lines.length + 0.2) * lineHeight) / 2 });
+  }
+  for (const { label, cells } of map.rows) {
+    if (layout.labels === 'above') y += lineHeight + 4;
+    const labelY = layout.labels === 'above' ? y - lineHeight / 2 - 2 : y + cellHeight / 2;
+    drawLines(svg, [printable(label)], { x: 0, y: labelY, anchor: 'start' });
+    for (const [column, cell] of cells.entries()) {
+      drawCell(svg, cell, map.limit, { x: left + column * columnWidth, y, width: columnWidth - gap, height: cellHeight - gap });
+    }
+    y += cellHeight;
+  }
+  svg.setAttribute('height', String(y));
+  dress(svg, layout.padding ?? 0);
+  drawHeading(svg, map.heading);
+  return svg.toString();
+}
+
+async function makeSvg(description: string, width: number): Promise<SvgElement> {
+  const { document } = await loadPlot();
+  const svg = append((document as { documentElement: SvgElement }).documentElement, 'svg', {
+    width,
+    'aria-label': printable(description),
+    fill: 'currentColor',
+    'font-family': 'system-ui, sans-serif',
+    'font-size': `${fontSize}px`,
+    'text-anchor': 'middle',
+  });
+  return svg;
+}
+
+function layOutColumns({ columns, rows }: HeatMap, { width, labels }: HeatLayout): { left: number; columnWidth: number } {
+  const left = labels === 'above' ? 0 : Math.max(...rows.map(({ label }) => textWidth(label)), 0) + 14;
+  // The last gap falls off the right edge.
+  return { left, columnWidth: (width + gap - left) / Math.max(columns.length, 1) };
+}
+
+/** What the colours mean, in one line where there is room; returns where it ends. */
+function drawKey(svg: SvgElement, { key }: HeatMap, width: number): number {
+  const steps = diverging.length;
+  const [negative, positive] = [`${key.negative}, −${key.limit} or less`, `${key.positive}, +${key.limit} or more`].map(printable) as [
+    string,
+    string,
+  ];
+  const oneLine = textWidth(negative) + textWidth(positive) + steps * swatch.width + 16 <= width;
+  const left = oneLine ? textWidth(negative) + 8 : 0;
+  const top = oneLine ? keyTop : keyTop + lineHeight;
+  for (const [step, { light }] of diverging.entries()) {
+    append(svg, 'rect', { x: left + step * swatch.width, y: top - swatch.height / 2, ...swatch, fill: light });
+  }
+  const end = left + steps * swatch.width;
+  drawLines(svg, [negative], { x: 0, y: keyTop, anchor: 'start' });
+  drawLines(svg, [positive], oneLine ? { x: end + 8, y: keyTop, anchor: 'start' } : { x: end + 8, y: top, anchor: 'start' });
+  return top + lineHeight / 2;
+}
+
+interface Place {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+function drawCell(svg: SvgElement, { value, lines, strong }: HeatCell, limit: number, { x, y, width, height }: Place): void {
+  append(svg, 'rect', { x, y, width, height, rx: 2, fill: colorOf(value, limit) });
+  drawLines(svg, lines.map(printable), { x: x + width / 2, y: y + height / 2, weight: strong ? 600 : 400 });
+}
+
+/** The step of the diverging scale: the middle one for what is within an eighth of the limit, an end from the limit on. */
+function colorOf(value: number, limit: number): string {
+  if (Number.isNaN(value)) return surface.light;
+  const steps = (diverging.length - 1) / 2;
+  const step = Math.round(Math.max(-1, Math.min(1, value / limit)) * steps);
+  return diverging[step + steps]?.light as string;
+}
+
+/** Lines of text centred about y. */
+function drawLines(svg: SvgElement, lines: readonly string[], place: { x: number; y: number; anchor?: 'start'; weight?: number }): void {
+  const { x, y, anchor = 'middle', weight = 400 } = place;
+  for (const [i, line] of lines.entries()) {
+    const lineY = y + (i - (lines.length - 1) / 2) * lineHeight;
+    append(svg, 'text', { x, y: lineY, dy: '0.35em', 'text-anchor': anchor, 'font-weight': weight }).textContent = line;
+  }
+}
