@@ -3,19 +3,8 @@ import type { RangeChart, RangeLayout, RangeMark, RangeRow } from '../report/ran
 import { formatDuration, trimZeros } from '../report/text';
 import type { LookName } from '../report/theme';
 import type { Work } from './protocol';
-import { type BenchResults, type CaseResult, caseName, type TrialResult, verdict } from './results';
-import {
-  comparedTrials,
-  countingCases,
-  formatFactor,
-  ownCase,
-  rivalCase,
-  sizes,
-  systemName,
-  trialTitle,
-  type Verdict,
-  workTitles,
-} from './summary';
+import { type BenchResults, type CaseResult, caseName, type TrialResult, type Verdict, verdict } from './results';
+import { comparedTrials, countingCases, formatFactor, ownCase, rivalCase, sizes, systemName, trialTitle, workTitles } from './summary';
 import { evenkeel } from './systems';
 
 export interface BenchChart {
@@ -74,6 +63,7 @@ const verdictMarks: Record<Verdict, { name: string; look: LookName }> = {
   faster: { name: 'evenkeel is faster', look: 'blue' },
   draw: { name: 'a draw', look: 'slate' },
   slower: { name: 'evenkeel is slower', look: 'amber' },
+  undecided: { name: 'too few rounds to say', look: 'violet' },
 };
 
 /** evenkeel's speed divided by the best rival's, of all trials; undefined where nothing is compared. */

@@ -4,7 +4,7 @@ import { EvenkeelError } from '../errors';
 import { checkPath, fileFault, rethrow } from '../io/file';
 import { formatNumber, formatTable, printable } from '../report/text';
 import { type BenchResults, type CaseResult, schemaVersion, type TrialResult } from './results';
-import { differs, enoughRounds, type Range, rangeOf } from './statistics';
+import { centralRange, differs, enoughRounds, type Range } from './statistics';
 
 /** `changed`: the ranges over the rounds of both runs do not meet; undefined: too few rounds to tell. */
 export interface Change {
@@ -50,7 +50,7 @@ function compareTrial(before: TrialResult, after: TrialResult): TrialChange {
 function timeChange(before: CaseResult, after: CaseResult): TrialChange['times'][number] {
   const [a, b] = [before.timing, after.timing];
   if (a === undefined || b === undefined) throw new EvenkeelError('ERR_FILE', `${before.system}: a case that counts has no times.`);
-  return { system: before.title, tier: before.tier, ...change(a.median, b.median, rangeOf(a.rounds), rangeOf(b.rounds)) };
+  return { system: before.title, tier: before.tier, ...change(a.median, b.median, centralRange(a.rounds), centralRange(b.rounds)) };
 }
 
 function change(before: number, after: number, rangeBefore: Range, rangeAfter: Range): Change {

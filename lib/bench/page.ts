@@ -1,11 +1,9 @@
 /** The benchmark's page and its SVG files. */
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { writeFileAtomic } from '../io/atomic-file';
+import { writeFiles } from '../io/folder';
 import { standaloneSvg } from '../report/chart';
-import { type Column, renderPage, renderRangeFigure, renderTable } from '../report/page';
+import { type Column, renderDefinitions, renderPage, renderRangeFigure, renderTable } from '../report/page';
 import { renderRangeChart } from '../report/range-chart';
-import { escapeHtml, formatBytes, formatDuration, threeDigits, trimZeros } from '../report/text';
+import { capitalize, escapeHtml, formatBytes, formatDuration, plural, threeDigits, trimZeros } from '../report/text';
 import {
   type BenchChart,
   floorChart,
@@ -19,7 +17,16 @@ import {
 } from './charts';
 import type { MachineFloor } from './floor';
 import type { Trial, Work } from './protocol';
-import { type BenchResults, type CaseResult, type Comparison, caseName, type Outcome, type TrialResult, verdict } from './results';
+import {
+  type BenchResults,
+  type CaseResult,
+  type Comparison,
+  caseName,
+  type Outcome,
+  type TrialResult,
+  type Verdict,
+  verdict,
+} from './results';
 import { enoughRounds, ratioOverRounds } from './statistics';
 import {
   countingCases,
@@ -31,13 +38,12 @@ import {
   formatFactor,
   headline,
   ownCase,
-  plural,
   rivalCase,
   sizes,
   standings,
   systemName,
   trialTitle,
-  type Verdict,
+  verdictRule,
   whyNotCompared,
   workTitles,
 } from './summary';
@@ -52,12 +58,8 @@ import { trials } from './trials';
  */
 export async function writePage(results: BenchResults, outDir: string): Promise<string[]> {
   const { page, charts } = await renderBench(results);
-  const files = new Map([['index.html', page], ...charts]);
-  for (const [file, contents] of files) writeFileAtomic(join(outDir, file), contents);
-  // Charts of an earlier run that this one does not have would pass for its own.
   const possible = [...Object.values(overviewFiles), ...trials.map(({ id }) => `${slug(id)}.svg`)];
-  for (const file of possible) if (!charts.has(file)) rmSync(join(outDir, file), { force: true });
-  return [...files.keys()].map((file) => join(outDir, file));
+  return writeFiles(outDir, new Map([['index.html', page], ...charts]), possible);
 }
 
 /** The text of index.html, and of each SVG file by its name. */
@@ -77,7 +79,7 @@ export async function renderBench(results: BenchResults): Promise<{ page: string
   return { page: renderPage(`${headline(results)} – evenkeel benchmark`, body.join('\n')), charts };
 }
 
-const verdictClass: Record<Verdict, string> = { faster: 'good', draw: '', slower: 'bad' };
+const verdictClass: Record<Verdict, string> = { faster: 'good', draw: '', slower: 'bad', undecided: '' };
 
 /** The first screen: where evenkeel wins, draws and loses, and by how much. */
 function opening(results: BenchResults): string {
@@ -115,12 +117,10 @@ function verdictTable(results: readonly TrialResult[]): string {
     return [name, verdictText, time(own), rivalCell];
   });
   return `${renderTable('Time of each trial, median', columns, rows)}
-<p class="note">Sizes: sequences, time steps, inputs, hidden units; for LayerNorm: rows, size. Each system counts with the better number of threads. ${drawText}</p>`;
+<p class="note">Sizes: sequences, time steps, inputs, hidden units; for LayerNorm: rows, size. Each system counts with the better number of threads. ${verdictRule}</p>`;
 }
 
-const drawText = 'A draw is where the rounds do not agree on who is faster.';
-
-const verdictWords: Record<Verdict, string> = { faster: 'faster', draw: 'a draw', slower: 'slower' };
+const verdictWords: Record<Verdict, string> = { faster: 'faster', draw: 'a draw', slower: 'slower', undecided: 'undecided' };
 
 function verdictCell(comparison: Comparison): string {
   const name = verdict(comparison);
@@ -132,7 +132,7 @@ async function overviewSection(results: BenchResults): Promise<string> {
   if (rival === undefined && floor === undefined) return '';
   return `<section>
 <h2>All trials at a glance</h2>
-${await figure(rival, `Evenkeel's speed divided by that of the best rival of each trial, on a logarithmic scale; the line is the range over the rounds. ${drawText}`)}
+${await figure(rival, `Evenkeel's speed divided by that of the best rival of each trial, on a logarithmic scale; the line is the range over the rounds, p10 to p90. ${verdictRule}`)}
 ${await figure(floor, "The shortest time in which this machine could do each trial, divided by the time taken, with the 10th and 90th percentiles, on a logarithmic scale. The floor is the trial's operations at the machine's measured peak, or its bytes at the measured speed of memory, whichever takes longer; that each time step must wait for the one before is not counted.")}
 </section>`;
 }
@@ -170,7 +170,7 @@ function sentence(result: TrialResult): string {
   const { comparison } = result;
   const [own, rival] = [ownCase(result), rivalCase(result)];
   if (comparison === undefined || own === undefined || rival === undefined) return `Not compared: ${whyNotCompared(result)}.`;
-  const words = { faster: 'Evenkeel is faster', draw: 'A draw', slower: 'Evenkeel is slower' }[verdict(comparison)];
+  const words = { faster: 'Evenkeel is faster', draw: 'A draw', slower: 'Evenkeel is slower', undecided: 'Undecided' }[verdict(comparison)];
   return `${words}: ${time(own)} against ${time(rival)} by ${caseName(rival)}, ${describeFactor(comparison)} (${describeRounds(comparison)}).`;
 }
 
@@ -310,7 +310,7 @@ function machineSection({ environment, floor, trials: results }: BenchResults): 
   ];
   return `<section>
 <h2>The machine</h2>
-${definitions(rows)}
+${renderDefinitions(rows)}
 ${floorTable(floor)}
 </section>`;
 }
@@ -346,19 +346,15 @@ function methodSection({ date, seconds, options }: BenchResults, files: readonly
       'In turns',
       'Every case is a process of its own. All of a trial take turns, round after round, so that a slow minute of the machine hits all; the warm-up is dropped.',
     ],
-    ['Compared', 'The median over the rounds of the ratio of both times. A draw: some rounds say faster, some slower.'],
+    ['Compared', `The median over the rounds of the ratio of both times. ${verdictRule}`],
     ['Run', `${date}, ${formatDuration(1000 * seconds)}, ${selection}; systems: ${options.systems.join(', ')}`],
   ];
   return `<section>
 <h2>How it was measured</h2>
-${definitions(rows)}
+${renderDefinitions(rows)}
 <p>All numbers: ${link('results.json')}</p>
 ${files.length === 0 ? '' : `<details>\n<summary>The charts as files</summary>\n<p class="note">${files.map(link).join(', ')}</p>\n</details>`}
 </section>`;
-}
-
-function definitions(rows: readonly (readonly [string, string])[]): string {
-  return `<dl>\n${rows.map(([term, text]) => `<dt>${escapeHtml(term)}</dt><dd>${escapeHtml(text)}</dd>`).join('\n')}\n</dl>`;
 }
 
 async function figure(one: BenchChart | undefined, caption: string): Promise<string> {
@@ -375,8 +371,4 @@ const prefixes = ['', 'k', 'M', 'G', 'T', 'P'];
 function amount(value: number, unit: string): string {
   const power = Math.min(prefixes.length - 1, Math.max(0, Math.floor(Math.log10(value || 1) / 3)));
   return `${threeDigits(value / 1000 ** power)} ${prefixes[power]}${unit}`;
-}
-
-function capitalize(words: string): string {
-  return words.charAt(0).toUpperCase() + words.slice(1);
 }

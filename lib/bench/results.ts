@@ -1,7 +1,8 @@
 /** The shape of the benchmark's results.json. A field that changes its name or meaning raises {@link schemaVersion}. */
+import { plural } from '../report/text';
 import type { MachineFloor, TrialFloor } from './floor';
 import type { Trial } from './protocol';
-import type { Spread } from './statistics';
+import { enoughRounds, type Ratio, type Spread } from './statistics';
 
 export const schemaVersion = 1;
 
@@ -109,24 +110,28 @@ export interface Timing extends Spread {
   peakBytes: number;
 }
 
-export interface Comparison {
-  /** the fastest of the others */
+export interface Comparison extends Ratio {
+  /** the fastest of the others; the ratio is evenkeel's time divided by the rival's: below 1 evenkeel is faster */
   rival: { system: string; title: string; tier?: string; threads: number };
-  /** evenkeel's time divided by the rival's, the median over rounds: below 1 evenkeel is faster */
-  ratio: number;
-  /** smallest and largest over rounds */
-  low: number;
-  high: number;
-  rounds: number;
 }
 
-/** What is said of a comparison: a draw where the rounds do not agree on who is faster. */
-export function verdict({ low, high }: Comparison): 'faster' | 'slower' | 'draw' {
-  if (high < 1) return 'faster';
-  return low > 1 ? 'slower' : 'draw';
+export type Verdict = 'faster' | 'slower' | 'draw' | 'undecided';
+
+/** A smaller difference of the medians is a draw, however well the rounds agree: another build or another day moves times as far. */
+export const drawMargin = 0.02;
+
+/**
+ * What is said of a comparison. The times of each round are divided, since a slow minute of the machine hits both. `faster` or `slower` need
+ * both: the median ratio differs from 1 by more than {@link drawMargin}, and the range of the ratios ({@link centralRange}: p10 to p90) lies
+ * wholly on that side of 1. Else it is a `draw`; with fewer than {@link enoughRounds} rounds nothing is said.
+ */
+export function verdict({ ratio, low, high, rounds }: Comparison): Verdict {
+  if (rounds < enoughRounds) return 'undecided';
+  if (high < 1 && ratio < 1 / (1 + drawMargin)) return 'faster';
+  return low > 1 && ratio > 1 + drawMargin ? 'slower' : 'draw';
 }
 
 /** Such as `TF.js node (layers), 2 threads`. */
 export function caseName({ title, tier, threads }: { title: string; tier?: string; threads: number }): string {
-  return `${title}${tier === undefined ? '' : ` (${tier})`}, ${threads} thread${threads === 1 ? '' : 's'}`;
+  return `${title}${tier === undefined ? '' : ` (${tier})`}, ${plural(threads, 'thread')}`;
 }

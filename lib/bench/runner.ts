@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EvenkeelError } from '../errors';
 import { saveState } from '../io/safetensors';
+import type { Progress } from '../progress';
 import { disagreement } from './agreement';
 import { makeData } from './data';
 import { DriverFailure } from './driver-process';
@@ -24,13 +25,6 @@ import { ratioOverRounds } from './statistics';
 import { type Case, casesOf, evenkeel, type System, type SystemPaths } from './systems';
 import { type Contender, checkReady, measureInTurns } from './turns';
 
-/** How a running benchmark tells what it is doing; the command line shows it as bars or as lines. */
-export interface BenchProgress {
-  begin(title: string, total: number): void;
-  advance(done: number): void;
-  end(outcome: string): void;
-}
-
 export interface RunOptions extends Pick<BenchOptions, 'filter' | 'quick' | 'budgetSeconds'> {
   trials: readonly Trial[];
   systems: readonly System[];
@@ -42,7 +36,7 @@ export interface RunOptions extends Pick<BenchOptions, 'filter' | 'quick' | 'bud
 }
 
 export interface RunHooks {
-  progress: BenchProgress;
+  progress: Progress;
   signal?: AbortSignal;
   /** is given the results so far after each trial */
   onTrial?(results: BenchResults): void;

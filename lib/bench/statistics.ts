@@ -24,38 +24,47 @@ export function spread(values: readonly number[]): Spread {
   return { median: median(values), p10: quantile(values, 0.1), p90: quantile(values, 0.9), min: quantile(values, 0) };
 }
 
-export interface Ratio {
-  ratio: number;
-  low: number;
-  high: number;
-  rounds: number;
-}
-
-/**
- * How many times as long `ours` takes as `theirs`: the median, smallest and largest of the ratios of each round that both took part in.
- * A slow minute of the machine slows both of a round.
- */
-export function ratioOverRounds(ours: readonly number[], theirs: readonly number[]): Ratio {
-  const rounds = Math.min(ours.length, theirs.length);
-  const ratios = Array.from({ length: rounds }, (_, round) => (ours[round] as number) / (theirs[round] as number));
-  return { ratio: median(ratios), low: Math.min(...ratios), high: Math.max(...ratios), rounds };
-}
-
-/** With fewer rounds a difference cannot be told from noise. */
-export const enoughRounds = 3;
-
-/** Whether two runs differ by more than the spread over the rounds of either: their ranges do not meet. Undefined: too few rounds to tell. */
-export function differs(before: Range, after: Range): boolean | undefined {
-  if (Math.min(before.rounds, after.rounds) < enoughRounds) return undefined;
-  return before.high < after.low || after.high < before.low;
-}
-
+/** What most of some rounds agree on. */
 export interface Range {
   low: number;
   high: number;
   rounds: number;
 }
 
-export function rangeOf(rounds: readonly number[]): Range {
-  return { low: Math.min(...rounds), high: Math.max(...rounds), rounds: rounds.length };
+/** With fewer rounds a difference cannot be told from noise. */
+export const enoughRounds = 3;
+
+/** With fewer rounds none is left out as an outlier. */
+const roundsToLeaveOut = 5;
+
+/**
+ * The range from p10 to p90 of some rounds, by whole rounds inwards: a tenth of them, rounded up, is left out at either end, so that a single
+ * disturbed round never decides. Of fewer than five rounds all count.
+ */
+export function centralRange(values: readonly number[]): Range {
+  const rounds = values.length;
+  const leftOut = rounds < roundsToLeaveOut ? 0 : Math.ceil(0.1 * (rounds - 1));
+  const sorted = values.toSorted((a, b) => a - b);
+  return { low: sorted[leftOut] ?? Number.NaN, high: sorted[rounds - 1 - leftOut] ?? Number.NaN, rounds };
+}
+
+export interface Ratio extends Range {
+  /** the median over rounds */
+  ratio: number;
+}
+
+/**
+ * How many times as long `ours` takes as `theirs`, of the ratios of each round that both took part in. A slow minute of the machine slows both
+ * of a round.
+ */
+export function ratioOverRounds(ours: readonly number[], theirs: readonly number[]): Ratio {
+  const rounds = Math.min(ours.length, theirs.length);
+  const ratios = Array.from({ length: rounds }, (_, round) => (ours[round] as number) / (theirs[round] as number));
+  return { ratio: median(ratios), ...centralRange(ratios) };
+}
+
+/** Whether two runs differ by more than the spread over the rounds of either: their ranges do not meet. Undefined: too few rounds to tell. */
+export function differs(before: Range, after: Range): boolean | undefined {
+  if (Math.min(before.rounds, after.rounds) < enoughRounds) return undefined;
+  return before.high < after.low || after.high < before.low;
 }

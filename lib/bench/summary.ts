@@ -1,10 +1,9 @@
 /** Sentences about a whole benchmark, said alike on the page and in the terminal. */
+import { plural } from '../report/text';
 import type { Trial, Work } from './protocol';
-import { type BenchResults, type CaseResult, type Comparison, type TrialResult, verdict } from './results';
+import { type BenchResults, type CaseResult, type Comparison, drawMargin, type TrialResult, type Verdict, verdict } from './results';
 import { enoughRounds } from './statistics';
 import { evenkeel } from './systems';
-
-export type Verdict = ReturnType<typeof verdict>;
 
 export const workTitles: Record<Work, string> = {
   train: 'Training step',
@@ -62,20 +61,21 @@ export function headline(results: BenchResults): string {
   if (compared.length === 0) return 'No rival was timed beside evenkeel: nothing is compared';
   const count = (name: Verdict) => compared.filter(({ comparison }) => verdict(comparison) === name).length;
   const all = plural(compared.length, 'trial');
-  return `Against the best rival, evenkeel wins ${count('faster')} of ${all}, draws ${count('draw')} and loses ${count('slower')}`;
+  const open = count('undecided') === 0 ? '' : `; ${count('undecided')} undecided`;
+  return `Against the best rival, evenkeel wins ${count('faster')} of ${all}, draws ${count('draw')} and loses ${count('slower')}${open}`;
 }
 
-/** Where evenkeel wins, where nobody does, and where it loses, by how much: one entry each, wins, draws and losses in the same words. */
+/** Where evenkeel wins, where nobody does, where it loses and where too little was measured, by how much: one entry each, in the same words. */
 export function standings(results: BenchResults): { verdict: Verdict; label: string; text: string }[] {
   const compared = comparedTrials(results);
-  return (['faster', 'draw', 'slower'] as const).flatMap((name) => {
+  return (['faster', 'draw', 'slower', 'undecided'] as const).flatMap((name) => {
     const trials = compared.filter(({ comparison }) => verdict(comparison) === name);
     if (trials.length === 0) return [];
     return { verdict: name, label: `${labels[name]} ${trials.length} of ${compared.length}`, text: `${where(trials, compared)}.` };
   });
 }
 
-const labels: Record<Verdict, string> = { faster: 'Faster in', draw: 'A draw in', slower: 'Slower in' };
+const labels: Record<Verdict, string> = { faster: 'Faster in', draw: 'A draw in', slower: 'Slower in', undecided: 'Undecided in' };
 
 /** More trials than this are summed up by kind of work. */
 const mostNamed = 4;
@@ -92,6 +92,11 @@ function where(trials: readonly ComparedTrial[], compared: readonly ComparedTria
     })
     .join('; ');
 }
+
+/** The rule of {@link verdict}, for readers. */
+export const verdictRule =
+  `A draw is where the times differ by less than ${100 * drawMargin} %, or the rounds do not agree on who is faster (their p10 and p90 lie on both sides); ` +
+  `with fewer than ${enoughRounds} rounds nothing is decided.`;
 
 /** How many times as fast where evenkeel is faster, else how many times as long it takes. */
 function factor(comparison: Comparison): number {
@@ -154,10 +159,6 @@ export function describeAbsent({ trials }: BenchResults): string | undefined {
     ...(others > 0 ? [`${plural(others, 'case')} failed or computed something else, and ${others === 1 ? 'was' : 'were'} not timed`] : []),
   ];
   return parts.length === 0 ? undefined : `${parts.join('; ')}.`;
-}
-
-export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 function joinWords(words: readonly string[]): string {

@@ -1,6 +1,6 @@
 /** The benchmark's result as plain text. */
-import { formatNumber, formatTable, printable, wrap } from '../report/text';
-import { type BenchResults, type CaseResult, type Comparison, caseName, type TrialResult, verdict } from './results';
+import { formatNumber, formatTable, plural, printable, wrap } from '../report/text';
+import { type BenchResults, type CaseResult, type Comparison, caseName, type TrialResult, type Verdict, verdict } from './results';
 import {
   againstRival,
   countingCases,
@@ -28,7 +28,7 @@ function formatEnvironment({ environment: machine, floor, date }: BenchResults):
     `${machine.platform} ${machine.kernel}, Node ${machine.node}, evenkeel ${machine.evenkeel}, SIMD target ${machine.simdTarget}, ${machine.blas}, ${date.slice(0, 10)}`,
     ...floor.map(
       ({ threads, fmaGflops, gemmGflops, readGBs, copyGBs }) =>
-        `Floor, ${threads} thread${threads === 1 ? '' : 's'}: multiply-add ${fmaGflops.toFixed(0)} GFLOP/s, OpenBLAS ${gemmGflops.toFixed(0)} GFLOP/s, reading ${readGBs.toFixed(1)} GB/s, copying ${copyGBs.toFixed(1)} GB/s`,
+        `Floor, ${plural(threads, 'thread')}: multiply-add ${fmaGflops.toFixed(0)} GFLOP/s, OpenBLAS ${gemmGflops.toFixed(0)} GFLOP/s, reading ${readGBs.toFixed(1)} GB/s, copying ${copyGBs.toFixed(1)} GB/s`,
     ),
   ]
     .map(printable)
@@ -48,9 +48,15 @@ function formatTrial(result: TrialResult): string {
   ].join('\n');
 }
 
+const leads: Record<Verdict, string> = {
+  faster: 'Faster: evenkeel is',
+  draw: 'A draw: evenkeel takes',
+  slower: 'Slower: evenkeel takes',
+  undecided: 'Undecided: evenkeel takes',
+};
+
 function describe(comparison: Comparison): string {
-  const lead = { faster: 'Faster: evenkeel is', draw: 'A draw: evenkeel takes', slower: 'Slower: evenkeel takes' }[verdict(comparison)];
-  return `${lead} ${againstRival(comparison)} (${describeRounds(comparison)}).`;
+  return `${leads[verdict(comparison)]} ${againstRival(comparison)} (${describeRounds(comparison)}).`;
 }
 
 function caseRow(one: CaseResult, best: number, floorMs: number | undefined): string[] {

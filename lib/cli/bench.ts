@@ -11,10 +11,10 @@ import { selectTrials, trials } from '../bench/trials';
 import { nearestName } from '../check';
 import { EvenkeelError } from '../errors';
 import { writeFileAtomic } from '../io/atomic-file';
-import { prepareFolder } from '../study/write';
-import { exitStatus, exitStatusHelp, type StopSignal, stopOnSignal } from './exit-status';
+import { prepareFolder } from '../io/folder';
+import { exitStatusHelp } from './exit-status';
+import { longRun } from './long-run';
 import { integer, names, nonEmpty } from './options';
-import { createProgress } from './progress';
 
 interface BenchArguments {
   filter?: string;
@@ -90,25 +90,16 @@ async function run({ out, json, ...options }: BenchArguments): Promise<void> {
   const chosen = selectTrials({ filter: options.filter, quick });
   if (chosen.length === 0) throw new EvenkeelError('ERR_OPTION', `--filter: no trial of --quick contains "${options.filter}".`);
   prepareFolder(out);
-  const progress = createProgress(process.stderr);
-  const stop = stopOnSignal();
-  // At once, so that even a second Ctrl-C finds the terminal in order.
-  stop.signal.addEventListener('abort', () => progress.close());
   const resultsFile = join(out, 'results.json');
   const write = (results: BenchResults) => writeFileAtomic(resultsFile, `${JSON.stringify(results)}\n`);
   const budgetSeconds = options.budget ?? (quick ? budgets.quick : budgets.full);
   const timeLimitSeconds = Math.max(30, 6 * budgetSeconds);
-  const results = await runBench(
-    { ...options, quick, trials: chosen, budgetSeconds, timeLimitSeconds, paths: options, floor: machineFloor() },
-    { progress, signal: stop.signal, onTrial: write },
-  ).finally(() => {
-    progress.close();
-    stop.release();
-  });
-  if (results.interrupted) {
-    process.stderr.write('Interrupted: writing what has finished.\n');
-    process.exitCode = exitStatus[stop.signal.reason as StopSignal];
-  }
+  const results = await longRun((progress, signal) =>
+    runBench(
+      { ...options, quick, trials: chosen, budgetSeconds, timeLimitSeconds, paths: options, floor: machineFloor() },
+      { progress, signal, onTrial: write },
+    ),
+  );
   write(results);
   const pages = await writePage(results, out);
   process.stdout.write(json ? `${JSON.stringify(results)}\n` : formatBench(results));

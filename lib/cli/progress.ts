@@ -1,5 +1,5 @@
 import { SingleBar } from 'cli-progress';
-import type { StudyProgress } from '../study/progress';
+import type { Progress } from '../progress';
 
 /** A line at least this often, in milliseconds, so that a log shows life. */
 const lineInterval = 5000;
@@ -8,7 +8,7 @@ const lineInterval = 5000;
  * Progress on a stream: on a terminal as a bar that gives way to one line of outcome, elsewhere as lines alone.
  * `close` leaves the terminal as it was, whatever was going on.
  */
-export function createProgress(stream: NodeJS.WriteStream): StudyProgress & { close(): void } {
+export function createProgress(stream: NodeJS.WriteStream): Progress & { close(): void } {
   let title = '';
   let total = 0;
   let lastLine = performance.now();

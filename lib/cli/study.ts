@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
+import { prepareFolder } from '../io/folder';
 import type { StudyOptions } from '../study/results';
 import { runStudy } from '../study/run';
 import { prepareSeries } from '../study/series';
 import { formatStudy } from '../study/terminal';
-import { prepareFolder, writeStudy } from '../study/write';
-import { exitStatus, exitStatusHelp, type StopSignal, stopOnSignal } from './exit-status';
+import { writeStudy } from '../study/write';
+import { exitStatusHelp } from './exit-status';
+import { longRun } from './long-run';
 import { integer, names, nonEmpty } from './options';
-import { createProgress } from './progress';
 
 interface StudyArguments extends StudyOptions {
   out: string;
@@ -36,18 +37,7 @@ export function addStudyCommand(program: Command): void {
 async function study({ out, json, ...options }: StudyArguments): Promise<void> {
   prepareFolder(out);
   const series = prepareSeries(options);
-  const progress = createProgress(process.stderr);
-  const stop = stopOnSignal();
-  // At once, so that even a second Ctrl-C finds the terminal in order.
-  stop.signal.addEventListener('abort', () => progress.close());
-  const results = await runStudy(options, series, progress, stop.signal).finally(() => {
-    progress.close();
-    stop.release();
-  });
-  if (results.interrupted) {
-    process.stderr.write('Interrupted: writing what has finished.\n');
-    process.exitCode = exitStatus[stop.signal.reason as StopSignal];
-  }
+  const results = await longRun((progress, signal) => runStudy(options, series, progress, signal));
   const files = await writeStudy(out, results);
   process.stdout.write(json ? `${JSON.stringify(results)}\n` : formatStudy(results));
   process.stderr.write(`Written: ${files.join(', ')}\n`);

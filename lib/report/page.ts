@@ -54,6 +54,11 @@ ${body.join('\n')}
 </table></div>`;
 }
 
+/** Terms and what is said of them. */
+export function renderDefinitions(rows: readonly (readonly [term: string, text: string])[]): string {
+  return `<dl>\n${rows.map(([term, text]) => `<dt>${escapeHtml(term)}</dt><dd>${escapeHtml(text)}</dd>`).join('\n')}\n</dl>`;
+}
+
 /** A chart with its caption, drawn once for wide screens and once for phones, so that its text is never scaled below reading size. */
 export async function renderFigure(
   chart: Chart,

@@ -55,6 +55,15 @@ export function trimZeros(text: string): string {
   return text.replace(/(\.\d*?)0+(?!\d)/, '$1').replace(/\.(?!\d)/, '');
 }
 
+/** Such as `1 thread` or `2 threads`. */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+export function capitalize(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
 /** Breaks text between words into lines of at most `width` characters, each after `indent`. */
 export function wrap(text: string, width: number, indent = ''): string {
   const lines: string[] = [];

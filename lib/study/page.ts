@@ -1,12 +1,11 @@
 /** The study's page and its SVG files. */
 import { renderChart, standaloneSvg } from '../report/chart';
-import { renderFigure, renderPage, renderSampled, renderTable } from '../report/page';
-import { escapeHtml, formatNumber } from '../report/text';
+import { renderDefinitions, renderFigure, renderPage, renderSampled, renderTable } from '../report/page';
+import { capitalize, escapeHtml, formatNumber, plural } from '../report/text';
 import { referenceCharts, type StudyChart, seriesCharts } from './charts';
 import { type Agreement, examinedText, type Finding } from './findings';
 import type { ReferencePart, ReferenceRun, SeriesPart, SeriesRun, StudyResults } from './results';
 import {
-  capitalize,
   clipOnSeries,
   describeClip,
   describeInterruption,
@@ -155,23 +154,19 @@ ${await figure(charts.gradNorm, 'Total gradient norm before clipping, geometric 
 function methodSection({ environment, options, seconds, date }: StudyResults, files: readonly string[]): string {
   const links = ['results.json', ...files].map((file) => `<a href="${file}">${file}</a>`).join(', ');
   const rows: [string, string][] = [
-    ['Verdicts', escapeHtml(trendRuleText)],
+    ['Verdicts', trendRuleText],
     ['Seed', String(options.seed)],
-    ['Evenkeel', escapeHtml(`${environment.evenkeel}, Node ${environment.node}, ${environment.platform}`)],
+    ['Evenkeel', `${environment.evenkeel}, Node ${environment.node}, ${environment.platform}`],
     [
       'Machine',
-      escapeHtml(
-        `${environment.cpu}; ${environment.threads} thread${environment.threads === 1 ? '' : 's'}, SIMD target ${environment.simdTarget}, BLAS ${environment.blas}`,
-      ),
+      `${environment.cpu}; ${plural(environment.threads, 'thread')}, SIMD target ${environment.simdTarget}, BLAS ${environment.blas}`,
     ],
-    ['Run', escapeHtml(`${date}, ${seconds.toFixed(1)} s`)],
-    ['Files', links],
+    ['Run', `${date}, ${seconds.toFixed(1)} s`],
   ];
   return `<section>
 <h2>How it was measured</h2>
-<dl>
-${rows.map(([term, text]) => `<dt>${term}</dt><dd>${text}</dd>`).join('\n')}
-</dl>
+${renderDefinitions(rows)}
+<p class="note">Files: ${links}</p>
 </section>`;
 }
 

@@ -2,11 +2,11 @@
 import { Sequential } from '../layers/sequential';
 import { mseLoss } from '../losses/mse';
 import { Adam } from '../optimizers/adam';
+import type { Progress } from '../progress';
 import { Generator } from '../random';
 import { formatNumber } from '../report/text';
 import { Tensor } from '../tensor';
 import { fit } from '../training/fit';
-import type { StudyProgress } from './progress';
 import type { ReferencePart, ReferenceRun } from './results';
 import { type StudySystem, systems } from './systems';
 import { countTrue, gradientTrend, trendSteps } from './verdicts';
@@ -22,7 +22,7 @@ export const referenceSetUp: Omit<ReferencePart, 'systems'> = {
 };
 
 /** Trains the four systems from the same weights on the same data, and adds each to `finished` when it is done. */
-export async function runReference(seed: number, finished: ReferenceRun[], progress: StudyProgress, signal?: AbortSignal): Promise<void> {
+export async function runReference(seed: number, finished: ReferenceRun[], progress: Progress, signal?: AbortSignal): Promise<void> {
   const { sequences, timeSteps, inputSize, hiddenSize, dtype, trainingSteps } = referenceSetUp;
   const generator = new Generator(seed);
   const batch = {
@@ -45,7 +45,7 @@ async function train(
   system: StudySystem,
   weightSeed: number,
   batch: { input: Tensor; target: Tensor },
-  progress: StudyProgress,
+  progress: Progress,
   signal?: AbortSignal,
 ): Promise<ReferenceRun> {
   const { inputSize, hiddenSize, learningRate, trainingSteps } = referenceSetUp;

@@ -1,8 +1,8 @@
 /** A whole study, from options to results. */
 import { cpus } from 'node:os';
+import type { Progress } from '../progress';
 import { runtimeInfo } from '../runtime';
 import { findingsOf } from './findings';
-import type { StudyProgress } from './progress';
 import { referenceSetUp, runReference } from './reference';
 import { type Environment, type StudyOptions, type StudyResults, schemaVersion } from './results';
 import { type PreparedSeries, runSeries } from './series';
@@ -14,7 +14,7 @@ import { type PreparedSeries, runSeries } from './series';
 export async function runStudy(
   options: StudyOptions,
   series: PreparedSeries,
-  progress: StudyProgress,
+  progress: Progress,
   signal?: AbortSignal,
 ): Promise<StudyResults> {
   const begin = performance.now();

@@ -10,12 +10,12 @@ import { Linear } from '../layers/linear';
 import { Sequential } from '../layers/sequential';
 import { mseLoss } from '../losses/mse';
 import { Adam } from '../optimizers/adam';
+import type { Progress } from '../progress';
 import { Generator } from '../random';
 import { formatNumber } from '../report/text';
 import type { StateDict } from '../state-dict';
 import { allocate, Tensor } from '../tensor';
 import { fit } from '../training/fit';
-import type { StudyProgress } from './progress';
 import type { SeriesPart, SeriesRun, StudyOptions } from './results';
 import { type StudySystem, systems } from './systems';
 import { countTrue, gradientTrend } from './verdicts';
@@ -59,7 +59,7 @@ function rowsOf({ begin, end }: { begin: number; end: number }): number {
 export async function runSeries(
   { part, data }: PreparedSeries,
   { seed, epochs }: StudyOptions,
-  progress: StudyProgress,
+  progress: Progress,
   signal?: AbortSignal,
 ): Promise<void> {
   const steps = Math.ceil((data.train.targets.shape[0] ?? 0) / setUp.batchSize);
@@ -75,7 +75,7 @@ async function train(
   system: StudySystem,
   data: ForecastData,
   { seed, epochs, steps }: { seed: number; epochs: number; steps: number },
-  progress: StudyProgress,
+  progress: Progress,
   signal?: AbortSignal,
 ): Promise<SeriesRun> {
   const begin = performance.now();

@@ -86,10 +86,6 @@ export function percentAgainst(error: number, baseline: number): string {
 
 export const seedNote = 'Errors a few percent apart may change places with another seed: try --seed.';
 
-export function capitalize(words: string): string {
-  return words.charAt(0).toUpperCase() + words.slice(1);
-}
-
 function referenceRun({ reference }: StudyResults, name: SystemName): ReferenceRun | undefined {
   return reference.systems.find(({ system }) => system === name);
 }

@@ -1,9 +1,8 @@
 /** The study's result as plain text. */
-import { formatNumber, formatTable, printable, wrap } from '../report/text';
+import { capitalize, formatNumber, formatTable, printable, wrap } from '../report/text';
 import { examinedText } from './findings';
 import type { ReferenceRun, SeriesPart, SeriesRun, StudyResults } from './results';
 import {
-  capitalize,
   clipOnSeries,
   describeClip,
   describeInterruption,

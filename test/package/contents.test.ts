@@ -24,6 +24,9 @@ describe('what npm packs', () => {
       'CMakeLists.txt',
       ...filesUnder('native'),
       ...filesUnder('data'),
+      // what `evenkeel bench` runs beside its own drivers
+      ...filesUnder('bench').filter((file) => /^bench\/[^/]*\.py$/.test(file)),
+      'bench/package.json',
     ];
     const compiled = filesUnder('lib').flatMap((file) => [
       file.replace(/^lib(.*)\.ts$/, 'dist$1.js'),
@@ -33,7 +36,8 @@ describe('what npm packs', () => {
   });
 
   test('is nothing else', () => {
-    const known = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|CMakeLists\.txt|(native|data)\/.*|dist\/.*\.(js|d\.ts))$/;
+    const known =
+      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|CMakeLists\.txt|(native|data)\/.*|bench\/(\w+\.py|package\.json|README\.md)|dist\/.*\.(js|d\.ts))$/;
     expect(packed.filter((file) => !known.test(file))).toEqual([]);
     const orphans = packed.filter(
       (file) => file.startsWith('dist/') && !existsSync(join(root, file.replace(/^dist(.*?)(\.d\.ts|\.js)$/, 'lib$1.ts'))),

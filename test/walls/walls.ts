@@ -7,7 +7,7 @@ import ts from 'typescript';
 
 const base = ['tensor', 'typed-arrays', 'state-dict', 'check', 'errors', 'random'];
 const models = [...base, 'parameter', 'layers', 'losses', 'optimizers', 'clipping'];
-const study = [...models, 'io', 'runtime', 'stability', 'training', 'data', 'report'];
+const study = [...models, 'io', 'runtime', 'stability', 'training', 'data', 'report', 'progress'];
 
 /** Room → the rooms that it may import from, besides itself. */
 export const rooms: Record<string, readonly string[]> = {
@@ -21,6 +21,7 @@ export const rooms: Record<string, readonly string[]> = {
   native: base,
   io: base,
   memory: base,
+  progress: [],
   runtime: [...base, 'native'],
   initializers: base,
   layers: [...base, 'native', 'memory', 'parameter', 'initializers'],

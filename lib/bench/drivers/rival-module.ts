@@ -55,7 +55,7 @@ function findRival(rival: Rival): { require: NodeJS.Require; path: string } {
   throw new MissingRivalError(rival, folders, installCommand(rival, folders));
 }
 
-/** Installs into the first folder that exists: an installed package has no bench folder. */
+/** Installs into the first folder that exists: one that the user names need not. */
 function installCommand(rival: Rival, folders: readonly string[]): string {
   const folder = relative('', folders.find((path) => existsSync(path)) ?? '') || '.';
   return `npm install --prefix ${/[^\w./-]/.test(folder) ? JSON.stringify(folder) : folder} ${rival}@${RIVALS[rival]}`;

@@ -322,6 +322,8 @@ function scan(tf: Tf, { n, t, h }: Trial, input: Tensor, [weightIh, weightHh, bi
 
 /** Splits [T·N, H] into T steps, by way of larger pieces: the wasm backend copies all of a tensor for each piece that it takes from it. */
 function splitSteps(tf: Tf, rows: Tensor, n: number, t: number): Tensor[] {
+  // TF.js has no gradient for a split into one piece.
+  if (t === 1) return [rows];
   if (t <= MAX_PIECES) return tf.split(rows, t, 0);
   const bounds = Array.from({ length: MAX_PIECES + 1 }, (_, k) => Math.floor((k * t) / MAX_PIECES));
   const steps = bounds.slice(1).map((end, k) => end - (bounds[k] ?? 0));
