@@ -37,28 +37,33 @@ def serve(message, start):
     """Answers the first line, which is `message`, and those that follow.
 
     start(message, tensors) gives three things: name and version of the system; run_once(), which does the timed work once, to its end, and
-    returns its result; and measure(result), which gives loss and norm of such a result as floats.
+    returns its result; and measure(result), which gives the numbers of such a result by their names in the protocol, as floats.
     """
     try:
-        ready, run_once = _begin(message, start)
-        _answer(ready)
+        base_bytes = resident_bytes()
+        system, run_once, measure = start(message, read_safetensors(message["dataFile"]))
+        _answer({"ready": True, "system": system, "baseBytes": base_bytes})
+        result = None
         while True:
-            run_ms = receive()["runMs"]
-            _answer({"timesMs": _times(run_once, run_ms), "peakBytes": peak_bytes()})
+            request = receive()
+            if "measure" in request:
+                _answer(_numbers(run_once, measure, result))
+            else:
+                # Two results at a time would be memory that the work does not need.
+                result = None
+                times, result = _repeat(run_once, request["runMs"])
+                _answer({"timesMs": times, "peakBytes": peak_bytes()})
     except Exception as error:
         _fail({"error": f"{type(error).__name__}: {error}"})
 
 
-def _begin(message, start):
-    ready = {"ready": True, "baseBytes": resident_bytes()}
-    ready["system"], run_once, measure = start(message, read_safetensors(message["dataFile"]))
-    before = time.perf_counter()
-    result = run_once()
-    ready["firstCallMs"] = (time.perf_counter() - before) * 1e3
-    ready["loss"], ready["norm"] = map(_number, measure(result))
-    if message["trial"]["work"] == "train":
-        ready["nextLoss"], ready["nextNorm"] = map(_number, measure(run_once()))
-    return ready, run_once
+def _numbers(run_once, measure, result):
+    """Those of the first call's result, and of one more step in training."""
+    numbers = measure(result)
+    if "clippedNorm" in numbers:
+        after = measure(run_once())
+        numbers.update(nextLoss=after["loss"], nextNorm=after["norm"])
+    return {name: _number(value) for name, value in numbers.items()}
 
 
 def _number(value):
@@ -66,16 +71,17 @@ def _number(value):
     return value if math.isfinite(value) else None
 
 
-def _times(run_once, run_ms):
+def _repeat(run_once, run_ms):
     times = []
     end = time.perf_counter() + run_ms / 1e3
     while True:
+        result = None
         before = time.perf_counter()
-        run_once()
+        result = run_once()
         after = time.perf_counter()
         times.append((after - before) * 1e3)
         if after >= end:
-            return times
+            return times, result
 
 
 def _answer(message):

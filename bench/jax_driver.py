@@ -13,28 +13,51 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def rnn(parameters, x):
-    """x: [T, N, I] -> [T, N, H]. One product for the inputs of all steps; only the recurrence is in the scan."""
-    projected = x @ parameters["rnn.weight_ih_l0"].T + (parameters["rnn.bias_ih_l0"] + parameters["rnn.bias_hh_l0"])
+def scan(step, projected):
+    """The states after each step, [T, N, H]. One product for the inputs of all steps has been made; only the recurrence is in the scan."""
 
-    def step(state, projected_step):
-        state = jnp.tanh(projected_step + state @ parameters["rnn.weight_hh_l0"].T)
+    def both(state, projected_step):
+        state = step(projected_step, state)
         return state, state
 
-    return jax.lax.scan(step, jnp.zeros_like(projected[0]), projected)[1]
+    return jax.lax.scan(both, jnp.zeros_like(projected[0]), projected)[1]
 
 
-def layer_norm(parameters, x):
+def layer_norm(parameters, x, name="ln"):
     centered = x - x.mean(-1, keepdims=True)
     rstd = jax.lax.rsqrt(jnp.square(centered).mean(-1, keepdims=True) + 1e-5)
-    return centered * rstd * parameters["ln.weight"] + parameters["ln.bias"]
+    return centered * rstd * parameters[f"{name}.weight"] + parameters.get(f"{name}.bias", 0)
 
 
 def model(parameters, x):
-    return layer_norm(parameters, rnn(parameters, x))
+    """An RNN and a LayerNorm over its outputs. x: [T, N, I] -> [T, N, H]."""
+    weight_hh = parameters["rnn.weight_hh_l0"].T
+    projected = x @ parameters["rnn.weight_ih_l0"].T + (parameters["rnn.bias_ih_l0"] + parameters["rnn.bias_hh_l0"])
+    return layer_norm(parameters, scan(lambda step, state: jnp.tanh(step + state @ weight_hh), projected))
 
 
-def mse_loss(parameters, x, target):
+def normalised_rnn(placement):
+    """A LayerNorm within the recurrence; ../lib/bench/protocol.ts gives the equations."""
+
+    def run(parameters, x):
+        weight_hh, bias = parameters["rnn.weight_hh_l0"].T, parameters["rnn.bias_ih_l0"] + parameters["rnn.bias_hh_l0"]
+
+        def norm(rows, name="norm"):
+            return layer_norm(parameters, rows, f"rnn.{name}")
+
+        step = {
+            "preactivation": lambda projected, state: jnp.tanh(norm(projected + state @ weight_hh)),
+            "split-preactivation": lambda projected, state: jnp.tanh(projected + norm(state @ weight_hh, "norm_hh")),
+            "recurrent-input": lambda projected, state: jnp.tanh(projected + norm(state) @ weight_hh),
+            "hidden": lambda projected, state: norm(jnp.tanh(projected + state @ weight_hh)),
+        }[placement]
+        projected = x @ parameters["rnn.weight_ih_l0"].T
+        return scan(step, (norm(projected, "norm_ih") if placement == "split-preactivation" else projected) + bias)
+
+    return run
+
+
+def mse_loss(model, parameters, x, target):
     return jnp.square(model(parameters, x) - target).mean()
 
 
@@ -53,11 +76,13 @@ def adam(parameters, gradients, first, second, step, rate=1e-3, beta1=0.9, beta2
     return moved, first, second
 
 
-def train(parameters, data):
+def train(parameters, data, trial):
+    trained = normalised_rnn(trial["placement"]) if "placement" in trial else model
+
     @jax.jit(donate_argnums=0)
     def train_step(state, x, target):
         parameters, first, second, step = state
-        loss, gradients = jax.value_and_grad(mse_loss)(parameters, x, target)
+        loss, gradients = jax.value_and_grad(mse_loss, argnums=1)(trained, parameters, x, target)
         gradients, norm = clip(gradients, 1.0)
         return (*adam(parameters, gradients, first, second, step), step + 1), loss, norm
 
@@ -69,22 +94,27 @@ def train(parameters, data):
         state, loss, norm = jax.block_until_ready(train_step(state, data["input"], data["target"]))
         return loss, norm
 
-    return run_once, lambda result: (float(result[0]), float(result[1]))
+    def measure(result):
+        # After one step Adam's first moment is 1 - beta1 times the gradient that it got.
+        loss, norm = map(float, result)
+        return {"loss": loss, "norm": norm, "clippedNorm": norm_of(leaves(state[1])) / (1 - 0.9)}
+
+    return run_once, measure
 
 
-def forward(parameters, data):
+def forward(parameters, data, trial):
     jitted = jax.jit(model)
 
     def run_once():
         return jax.block_until_ready(jitted(parameters, data["input"]))
 
-    return run_once, lambda output: (mean_square(np.asarray(output)), norm_of([np.asarray(output)]))
+    return run_once, lambda output: {"loss": mean_square(np.asarray(output)), "norm": norm_of([np.asarray(output)])}
 
 
-def backward(parameters, data):
+def backward(parameters, data, trial):
     @jax.jit
     def forward_pass(parameters, x, target):
-        return jax.vjp(lambda parameters: mse_loss(parameters, x, target), parameters)
+        return jax.vjp(lambda parameters: mse_loss(model, parameters, x, target), parameters)
 
     # One forward pass serves all calls: what the backward pass needs of it is kept in `vjp`, an argument like any other.
     loss, vjp = forward_pass(parameters, data["input"], data["target"])
@@ -94,10 +124,10 @@ def backward(parameters, data):
     def run_once():
         return jax.block_until_ready(jitted(vjp, one))
 
-    return run_once, lambda gradients: (float(loss), norm_of(leaves(gradients)))
+    return run_once, lambda gradients: {"loss": float(loss), "norm": norm_of(leaves(gradients))}
 
 
-def layer_norm_alone(parameters, data):
+def layer_norm_alone(parameters, data, trial):
     @jax.jit
     def both_passes(parameters, x, grad_output):
         output, vjp = jax.vjp(layer_norm, parameters, x)
@@ -106,7 +136,7 @@ def layer_norm_alone(parameters, data):
     def run_once():
         return jax.block_until_ready(both_passes(parameters, data["input"], data["gradOutput"]))
 
-    return run_once, lambda result: (mean_square(np.asarray(result[0])), norm_of(leaves(result[1])))
+    return run_once, lambda result: {"loss": mean_square(np.asarray(result[0])), "norm": norm_of(leaves(result[1]))}
 
 
 def leaves(tree):
@@ -118,8 +148,9 @@ def start(message, tensors):
     parameters = {name: jnp.asarray(array) for name, array in arrays.items() if "." in name}
     # Time first, as lax.scan takes it.
     data = {name: jnp.asarray(array.swapaxes(0, 1)) for name, array in arrays.items() if "." not in name}
-    work = {"train": train, "forward": forward, "backward": backward, "layer-norm": layer_norm_alone}[message["trial"]["work"]]
-    return (f"JAX {jax.__version__}, jit and lax.scan", *work(parameters, data))
+    works = {"train": train, "forward": forward, "backward": backward, "layer-norm": layer_norm_alone, "placement": train}
+    trial = message["trial"]
+    return (f"JAX {jax.__version__}, jit and lax.scan", *works[trial["work"]](parameters, data, trial))
 
 
 serve(message, start)

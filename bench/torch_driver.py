@@ -18,9 +18,39 @@ class Model(torch.nn.Module):
         return self.ln(self.rnn(x)[0])
 
 
-def train(data):
+def normalised_rnn(parameters, placement, x):
+    """A LayerNorm within the recurrence, in a loop over time. x: [N, T, I] -> [N, T, H]; ../lib/bench/protocol.ts gives the equations."""
+    weight_hh, bias = parameters["rnn.weight_hh_l0"].T, parameters["rnn.bias_ih_l0"] + parameters["rnn.bias_hh_l0"]
+
+    def norm(rows, name="norm"):
+        weight, shift = parameters[f"rnn.{name}.weight"], parameters.get(f"rnn.{name}.bias")
+        return torch.nn.functional.layer_norm(rows, weight.shape, weight, shift, 1e-5)
+
+    step = {
+        "preactivation": lambda projected, state: torch.tanh(norm(torch.addmm(projected, state, weight_hh))),
+        "split-preactivation": lambda projected, state: torch.tanh(projected + norm(state @ weight_hh, "norm_hh")),
+        "recurrent-input": lambda projected, state: torch.tanh(torch.addmm(projected, norm(state), weight_hh)),
+        "hidden": lambda projected, state: norm(torch.tanh(torch.addmm(projected, state, weight_hh))),
+    }[placement]
+    projected = x @ parameters["rnn.weight_ih_l0"].T
+    projected = (norm(projected, "norm_ih") if placement == "split-preactivation" else projected) + bias
+    states = [step(projected[:, 0], x.new_zeros(len(x), len(bias)))]
+    for projected_step in projected.unbind(1)[1:]:
+        states.append(step(projected_step, states[-1]))
+    return torch.stack(states, 1)
+
+
+def placed(data, trial):
+    parameters = {name: tensor.requires_grad_() for name, tensor in data.items() if "." in name}
+    return train_step(lambda x: normalised_rnn(parameters, trial["placement"], x), list(parameters.values()), data)
+
+
+def train(data, trial):
     model = Model(data)
-    parameters = list(model.parameters())
+    return train_step(model, list(model.parameters()), data)
+
+
+def train_step(model, parameters, data):
     # The fastest of its implementations: fused, foreach, and a loop over the parameters.
     optimizer = torch.optim.Adam(parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, fused=True)
 
@@ -36,22 +66,23 @@ def train(data):
         # PyTorch sums its norm plainly in float32, which at millions of weights is off by more than the agreement asked for. So the clipped
         # gradients are measured, and their scaling is taken back.
         loss, norm = (tensor.item() for tensor in result)
-        return loss, norm_of(parameter.grad for parameter in parameters) * max(1.0, norm + 1e-6)
+        clipped = norm_of(parameter.grad for parameter in parameters)
+        return {"loss": loss, "norm": clipped * max(1.0, norm + 1e-6), "clippedNorm": clipped}
 
     return run_once, measure
 
 
-def forward(data):
+def forward(data, trial):
     model = Model(data)
 
     @torch.inference_mode()
     def run_once():
         return model(data["input"])
 
-    return run_once, lambda output: (mean_square(output), norm_of([output]))
+    return run_once, lambda output: {"loss": mean_square(output), "norm": norm_of([output])}
 
 
-def backward(data):
+def backward(data, trial):
     model = Model(data)
     parameters = list(model.parameters())
     loss = torch.nn.functional.mse_loss(model(data["input"]), data["target"])
@@ -60,10 +91,10 @@ def backward(data):
     def run_once():
         return torch.autograd.grad(loss, parameters, retain_graph=True)
 
-    return run_once, lambda gradients: (loss.item(), norm_of(gradients))
+    return run_once, lambda gradients: {"loss": loss.item(), "norm": norm_of(gradients)}
 
 
-def layer_norm(data):
+def layer_norm(data, trial):
     layer = torch.nn.LayerNorm(data["ln.weight"].numel(), eps=1e-5)
     layer.load_state_dict({"weight": data["ln.weight"], "bias": data["ln.bias"]})
     x = data["input"].requires_grad_()
@@ -72,15 +103,16 @@ def layer_norm(data):
         output = layer(x)
         return output, torch.autograd.grad(output, [x, layer.weight, layer.bias], data["gradOutput"])
 
-    return run_once, lambda result: (mean_square(result[0].detach()), norm_of(result[1]))
+    return run_once, lambda result: {"loss": mean_square(result[0].detach()), "norm": norm_of(result[1])}
 
 
 def start(message, tensors):
     torch.set_num_threads(message["threads"])
     data = {name: torch.frombuffer(values, dtype=torch.float32).reshape(shape) for name, (shape, values) in tensors.items()}
     blas = "MKL" if torch.backends.mkl.is_available() else "without MKL"
-    work = {"train": train, "forward": forward, "backward": backward, "layer-norm": layer_norm}[message["trial"]["work"]]
-    return (f"PyTorch {torch.__version__}, {blas}, fused Adam", *work(data))
+    works = {"train": train, "forward": forward, "backward": backward, "layer-norm": layer_norm, "placement": placed}
+    trial = message["trial"]
+    return (f"PyTorch {torch.__version__}, {blas}, fused Adam", *works[trial["work"]](data, trial))
 
 
 serve(message, start)

@@ -7,30 +7,44 @@ import type { Trial } from './protocol';
 const unitBound = Math.sqrt(3);
 
 /**
- * What every driver of a trial computes on, by the names of the protocol's data file: weights as PyTorch draws them, data of unit variance,
+ * What every driver of a trial computes on, by the names of the protocol's data file: weights as PyTorch draws them, inputs of unit variance,
  * and LayerNorm's weight and bias away from 1 and 0, where mistakes in its gradient would not show.
+ *
+ * Targets of unit variance vary around a mean of their own for each of the H features, which itself varies by √H. Else the gradients of so many
+ * independent rows would cancel to a norm far below 1, and clipping at 1.0 would never act: so the bias of the last layer alone has a gradient of
+ * norm 2/H · ‖mean output − mean target‖ ≈ 2, whatever the shape.
  */
-export function makeData({ work, n, t, i, h }: Trial): Record<string, Tensor> {
+export function makeData({ work, placement, n, t, i, h }: Trial): Record<string, Tensor> {
   const generator = new Generator(1);
   const uniform = (shape: number[], bound: number) => {
     const tensor = Tensor.zeros(shape);
     fillUniform(tensor, bound, generator);
     return tensor;
   };
-  const weight = uniform([h], 0.5);
-  weight.data.forEach((value, index) => {
-    weight.data[index] = 1 + value;
-  });
-  const norm = { 'ln.weight': weight, 'ln.bias': uniform([h], 0.5) };
-  if (work === 'layer-norm') return { ...norm, input: uniform([n, t, h], unitBound), gradOutput: uniform([n, t, h], unitBound) };
+  const scale = () => addToRows(uniform([h], 0.5), Tensor.from([1]));
+  const shift = () => uniform([h], 0.5);
+  const norm = () => ({ 'ln.weight': scale(), 'ln.bias': shift() });
+  if (work === 'layer-norm') return { ...norm(), input: uniform([n, t, h], unitBound), gradOutput: uniform([n, t, h], unitBound) };
   const bound = 1 / Math.sqrt(h);
   return {
-    ...norm,
+    ...(placement === undefined
+      ? norm()
+      : placement === 'split-preactivation'
+        ? { 'rnn.norm_ih.weight': scale(), 'rnn.norm_hh.weight': scale() }
+        : { 'rnn.norm.weight': scale(), 'rnn.norm.bias': shift() }),
     'rnn.weight_ih_l0': uniform([h, i], bound),
     'rnn.weight_hh_l0': uniform([h, h], bound),
     'rnn.bias_ih_l0': uniform([h], bound),
     'rnn.bias_hh_l0': uniform([h], bound),
     input: uniform([n, t, i], unitBound),
-    target: uniform([n, t, h], unitBound),
+    target: addToRows(uniform([n, t, h], unitBound), uniform([h], unitBound * Math.sqrt(h))),
   };
+}
+
+/** Adds `row` to every row of `tensor`. */
+function addToRows(tensor: Tensor, row: Tensor): Tensor {
+  tensor.data.forEach((value, index) => {
+    tensor.data[index] = value + (row.data[index % row.size] as number);
+  });
+  return tensor;
 }

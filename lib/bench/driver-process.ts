@@ -27,6 +27,13 @@ export class DriverFailure extends Error {
   }
 }
 
+/** It took longer to answer than it was given. */
+export class DriverTimeout extends DriverFailure {
+  constructor(timeoutMs: number) {
+    super(`no answer within the time limit of ${Math.round(timeoutMs / 1000)} s`);
+  }
+}
+
 interface Question {
   resolve(answer: object): void;
   reject(failure: DriverFailure): void;
@@ -65,10 +72,7 @@ export class DriverProcess {
    * @throws DriverFailure when the driver answers that it failed, ends, or takes longer than `timeoutMs`; it has ended then
    */
   async ask(message: object, timeoutMs: number): Promise<object> {
-    const timer = setTimeout(
-      () => this.stop(new DriverFailure(`no answer within the time limit of ${Math.round(timeoutMs / 1000)} s`)),
-      timeoutMs,
-    );
+    const timer = setTimeout(() => this.stop(new DriverTimeout(timeoutMs)), timeoutMs);
     try {
       return await new Promise<object>((resolve, reject) => {
         if (this.#failure !== undefined) return reject(this.#failure);

@@ -9,12 +9,10 @@ const memoryCheckMs = 250;
 export class DriversAtWork {
   readonly #drivers = new Set<DriverProcess>();
   readonly #signal: AbortSignal | undefined;
-  readonly #timeLimitMs: number;
   readonly #guard = setInterval(() => this.#guardMemory(), memoryCheckMs);
 
   /** @param signal aborted: the driver that is being asked is ended, and the reason thrown */
-  constructor(timeLimitMs: number, signal?: AbortSignal) {
-    this.#timeLimitMs = timeLimitMs;
+  constructor(signal?: AbortSignal) {
     this.#signal = signal;
   }
 
@@ -26,7 +24,7 @@ export class DriversAtWork {
   }
 
   /** @throws DriverFailure when it fails, or takes longer than the time limit, and has therefore ended */
-  async ask(driver: DriverProcess, message: object, timeLimitMs = this.#timeLimitMs): Promise<object> {
+  async ask(driver: DriverProcess, message: object, timeLimitMs: number): Promise<object> {
     const stop = () => driver.stop(new DriverFailure('interrupted'));
     this.#signal?.addEventListener('abort', stop);
     try {

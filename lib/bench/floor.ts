@@ -16,6 +16,8 @@ export interface MachineFloor {
   copyGBs: number;
 }
 
+type MachineLimits = Omit<MachineFloor, 'threads'>;
+
 /** The least that a trial must do, whoever does it. */
 export interface TrialFloor {
   /** multiplications and additions of its matrix products */
@@ -24,17 +26,30 @@ export interface TrialFloor {
   bytes: number;
 }
 
-/** Measures the machine with one thread and with all. */
+/** Each is measured as often, in turns, and the best counts: other work on the machine only ever takes away from what it can do. */
+const measurements = 2;
+
+/** Measures the machine with one thread and with all; about 3 s. */
 export function machineFloor(): MachineFloor[] {
   const all = getNumThreads();
+  const best = [...new Set([1, all])].map((threads): MachineFloor => ({ threads, fmaGflops: 0, gemmGflops: 0, readGBs: 0, copyGBs: 0 }));
   try {
-    return [...new Set([1, all])].map((threads) => {
-      setNumThreads(threads);
-      return { threads, ...native().measureMachine() };
-    });
+    for (let turn = 0; turn < measurements; turn++) {
+      for (const [index, { threads }] of best.entries()) {
+        setNumThreads(threads);
+        const limits = native().measureMachine();
+        // All threads can do what one does while the others rest.
+        for (const floor of best.slice(index)) keepBest(floor, limits);
+      }
+    }
   } finally {
     setNumThreads(all);
   }
+  return best;
+}
+
+function keepBest(floor: MachineFloor, limits: MachineLimits): void {
+  for (const key of Object.keys(limits) as (keyof MachineLimits)[]) floor[key] = Math.max(floor[key], limits[key]);
 }
 
 const FLOAT = 4;
@@ -52,6 +67,7 @@ export function trialFloor({ work, n, t, i, h }: Trial): TrialFloor {
   const weights = h * i + h * h + 4 * h;
   switch (work) {
     case 'train':
+    case 'placement':
       return { flop: forward + backward, bytes: FLOAT * (rows * (2 * i + 3 * h) + 6 * weights) };
     case 'forward':
       return { flop: forward, bytes: FLOAT * (rows * (i + h) + weights) };

@@ -142,6 +142,8 @@ const workTexts: Record<Work, string> = {
   forward: 'RNN (tanh) and LayerNorm over its outputs, without gradients.',
   backward: 'The gradients of all parameters from the loss of one forward pass, which is not timed itself.',
   'layer-norm': 'LayerNorm over the rows, forward and backward with a given output gradient.',
+  placement:
+    'A training step with LayerNorm within the recurrence and none after it: RNN (tanh), mean squared error on all steps, backward, clipping at norm 1.0, Adam. PyTorch runs a loop in Python over its own operations, JAX lax.scan, TF.js its autodiff loop.',
 };
 
 /** One section per kind of work, in the order of the run. */
@@ -254,6 +256,7 @@ const outcomeTexts: Record<Exclude<Outcome, 'timed'>, string> = {
   disagrees: 'Disagrees: it computes something else, and was not timed',
   failed: 'Failed',
   missing: 'Not installed',
+  'over the limit': 'Over the limit',
 };
 
 /** Whoever was not timed, the same reason said once. */

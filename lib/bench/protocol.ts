@@ -3,6 +3,7 @@
  * reads one JSON line at a time from standard input and answers each with one JSON line on standard output, so that a driver may be written
  * in any language, and so that the runner decides whose turn it is.
  */
+import type { Placement } from '../index';
 
 /** N sequences, T steps, I inputs, H hidden units. */
 export interface TrialShape {
@@ -18,15 +19,28 @@ export interface TrialShape {
  *   global norm at 1.0, Adam (1e-3, betas 0.9 and 0.999, eps 1e-8);
  * - `forward`: RNN and LayerNorm, no gradient;
  * - `backward`: the gradients of all parameters from the loss of one forward pass, which is not timed itself;
- * - `layer-norm`: LayerNorm alone over N·T rows of H, forward and backward with a given output gradient.
+ * - `layer-norm`: LayerNorm alone over N·T rows of H, forward and backward with a given output gradient;
+ * - `placement`: `train` with a LayerNorm within the recurrence, where the trial's `placement` says, and none after it.
  */
-export type Work = 'train' | 'forward' | 'backward' | 'layer-norm';
+export type Work = 'train' | 'forward' | 'backward' | 'layer-norm' | 'placement';
+
+/**
+ * Where a LayerNorm stands within the recurrence (Ba et al. 2016, arXiv:1607.06450, for the first two), with x̂_t = x_t W_ihᵀ, ĥ_t = h_{t−1} W_hhᵀ
+ * and b = b_ih + b_hh:
+ * - `preactivation`: h_t = tanh(LN(x̂_t + ĥ_t + b));
+ * - `split-preactivation`: h_t = tanh(LN₁(x̂_t) + LN₂(ĥ_t) + b), where LN₁ and LN₂ have a weight each and no bias;
+ * - `recurrent-input`: h_t = tanh(x̂_t + b + LN(h_{t−1}) W_hhᵀ);
+ * - `hidden`: h_t = LN(tanh(x̂_t + ĥ_t + b)), which is also what is fed back.
+ */
+export type InnerPlacement = Exclude<Placement, 'none'>;
 
 /** One row of the table of trials. */
 export interface Trial extends TrialShape {
   /** such as `train 32,50,10,20`: unique */
   id: string;
   work: Work;
+  /** for the work `placement` */
+  placement?: InnerPlacement;
   /** part of the short run */
   quick: boolean;
   /** why this shape is here */
@@ -42,35 +56,24 @@ export interface StartMessage {
   /**
    * A safetensors file, float32, with the same data for every driver: `input` [N, T, I], `target` [N, T, H], and the initial values of
    * `rnn.weight_ih_l0` [H, I], `rnn.weight_hh_l0` [H, H], `rnn.bias_ih_l0` [H], `rnn.bias_hh_l0` [H], `ln.weight` [H], `ln.bias` [H];
-   * for the work `layer-norm`: `input` [N, T, H], `gradOutput` [N, T, H], `ln.weight`, `ln.bias`.
+   * for the work `layer-norm`: `input` [N, T, H], `gradOutput` [N, T, H], `ln.weight`, `ln.bias`;
+   * for `placement`, instead of `ln.*`: `rnn.norm.weight` and `rnn.norm.bias` [H], or `rnn.norm_ih.weight` and `rnn.norm_hh.weight` [H]
+   * where it is split.
    * A rival with one bias takes the sum of both as its bias, and counts its gradient twice in the norm, as two equal biases would.
    */
   dataFile: string;
 }
 
-/**
- * A driver's answer once it is loaded and has made its first call: the numbers that must agree before anything is timed, measured on the
- * initial weights, and what starting cost.
- * - `train`, `backward`: loss = the MSE, norm = the 2-norm of all parameter gradients before clipping;
- * - `forward`: loss = the mean of the output's squares, norm = the output's 2-norm;
- * - `layer-norm`: loss = the mean of the output's squares, norm = the 2-norm of all gradients (input, weight, bias).
- */
+/** A driver's answer once it is loaded and has made data and model. */
 export interface ReadyMessage {
   ready: true;
   /** name and version of what computes, such as `TF.js 4.22.0, wasm (SIMD)` */
   system: string;
-  loss: number;
-  norm: number;
-  /** loss and norm after one more training step, for `train` only: shows that clipping and the optimiser agree too */
-  nextLoss?: number;
-  nextNorm?: number;
-  /** the first call of the timed work, compilation included */
-  firstCallMs: number;
   /** resident memory before the data and the model were made */
   baseBytes: number;
 }
 
-/** Every further line: run the work again and again for about this long, and at least once. */
+/** Run the work again and again for about this long, and at least once. The first of these lines asks for no time: it is the first call. */
 export interface RunMessage {
   runMs: number;
 }
@@ -80,6 +83,27 @@ export interface TimesMessage {
   timesMs: number[];
   /** the process's largest resident memory so far */
   peakBytes: number;
+}
+
+/** Asked once, right after the first call, before anything else is timed. */
+export interface MeasureMessage {
+  measure: true;
+}
+
+/**
+ * What must agree: the numbers on the initial weights.
+ * - `train`, `backward`, `placement`: loss = the MSE, norm = the 2-norm of all parameter gradients before clipping;
+ * - `forward`: loss = the mean of the output's squares, norm = the output's 2-norm;
+ * - `layer-norm`: loss = the mean of the output's squares, norm = the 2-norm of all gradients (input, weight, bias).
+ */
+export interface Numbers {
+  loss: number;
+  norm: number;
+  /** for training only: the 2-norm of the gradients that the optimiser gets. The data are such that the clip acts. */
+  clippedNorm?: number;
+  /** loss and norm after one training step, for training only: they show that the optimiser agrees too */
+  nextLoss?: number;
+  nextNorm?: number;
 }
 
 /** Any answer may be this instead; the driver then ends. */

@@ -1,7 +1,7 @@
 /** The shape of the benchmark's results.json. A field that changes its name or meaning raises {@link schemaVersion}. */
 import { plural } from '../report/text';
 import type { MachineFloor, TrialFloor } from './floor';
-import type { Trial } from './protocol';
+import type { Numbers, Trial } from './protocol';
 import { enoughRounds, type Ratio, type Spread } from './statistics';
 
 export const schemaVersion = 1;
@@ -30,6 +30,8 @@ export interface BenchOptions {
   systems: string[];
   /** measuring time per trial */
   budgetSeconds: number;
+  /** how long the first call of a case may take */
+  limitSeconds: number;
 }
 
 export interface BenchEnvironment {
@@ -60,23 +62,18 @@ export interface TrialResult {
   trial: Trial;
   /** `milliseconds`: the shortest time in which this machine could do it; left out where nothing bounds it */
   floor: TrialFloor & { milliseconds?: number };
-  /** in float64, what every case must agree with before it is timed */
-  reference: Numbers;
+  /** in float64, what every case must agree with before it is timed; without it evenkeel failed, and nobody was timed */
+  reference?: Numbers;
   cases: CaseResult[];
   /** evenkeel against the fastest of the others; left out unless both were timed */
   comparison?: Comparison;
 }
 
-/** What two systems that do the same work agree on; see ReadyMessage for what they are per kind of work. */
-export interface Numbers {
-  loss: number;
-  norm: number;
-  nextLoss?: number;
-  nextNorm?: number;
-}
-
-/** `disagrees`: other numbers than the reference's, therefore not timed; `missing`: not installed. */
-export type Outcome = 'timed' | 'disagrees' | 'missing' | 'failed';
+/**
+ * `disagrees`: other numbers than the reference's, therefore not timed; `missing`: not installed; `over the limit`: its first call takes longer
+ * than the run waits for.
+ */
+export type Outcome = 'timed' | 'disagrees' | 'missing' | 'over the limit' | 'failed';
 
 /** One system at one trial, in one way of expressing the work, with one number of threads. */
 export interface CaseResult {

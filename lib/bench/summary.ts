@@ -10,11 +10,13 @@ export const workTitles: Record<Work, string> = {
   forward: 'Forward pass',
   backward: 'Backward pass',
   'layer-norm': 'LayerNorm alone',
+  placement: 'Inner LayerNorm',
 };
 
-/** The trial's sizes: `32,50,10,20` (sequences, steps, inputs, hidden units), or `1600,20` (rows, size) for a LayerNorm. */
-export function sizes({ work, n, t, i, h }: Trial): string {
-  return work === 'layer-norm' ? `${n * t},${h}` : `${n},${t},${i},${h}`;
+/** The trial's sizes, `32,50,10,20` (sequences, steps, inputs, hidden units) or `1600,20` (rows, size) for a LayerNorm, after its placement. */
+export function sizes({ work, placement, n, t, i, h }: Trial): string {
+  const numbers = work === 'layer-norm' ? `${n * t},${h}` : `${n},${t},${i},${h}`;
+  return placement === undefined ? numbers : `${placement} ${numbers}`;
 }
 
 /** Such as `training step 32,50,10,20`. */

@@ -37,10 +37,10 @@ const rivalDriver = (name: string, { rivals }: SystemPaths, ...args: string[]): 
   env: { EVENKEEL_RIVALS: rivals ?? [rivalsFolder, '.'].join(delimiter) },
 });
 
-const allWorks: readonly Work[] = ['train', 'forward', 'backward', 'layer-norm'];
+const allWorks: readonly Work[] = ['train', 'forward', 'backward', 'layer-norm', 'placement'];
 
 const tfjsWays: System['ways'] = [
-  { tier: 'layers', works: allWorks },
+  { tier: 'layers', works: ['train', 'forward', 'backward', 'layer-norm'] },
   { tier: 'autodiff', works: allWorks },
   // Without a gradient it is the autodiff tier.
   { tier: 'manual', works: ['train', 'backward', 'layer-norm'] },

@@ -1,6 +1,15 @@
 /** The benchmark's result as plain text. */
 import { formatNumber, formatTable, plural, printable, wrap } from '../report/text';
-import { type BenchResults, type CaseResult, type Comparison, caseName, type TrialResult, type Verdict, verdict } from './results';
+import {
+  type BenchResults,
+  type CaseResult,
+  type Comparison,
+  caseName,
+  type Outcome,
+  type TrialResult,
+  type Verdict,
+  verdict,
+} from './results';
 import {
   againstRival,
   countingCases,
@@ -72,9 +81,17 @@ function caseRow(one: CaseResult, best: number, floorMs: number | undefined): st
   ];
 }
 
+const outcomeWords: Record<Outcome, string> = {
+  timed: '',
+  disagrees: 'disagrees and was not timed',
+  missing: 'is not installed',
+  'over the limit': 'is over the limit',
+  failed: 'failed',
+};
+
 function otherLine(one: CaseResult): string {
   const who = one.outcome === 'missing' ? one.title : caseName(one);
-  const how = { missing: 'is not installed', disagrees: 'disagrees and was not timed', failed: 'failed', timed: '' }[one.outcome];
+  const how = outcomeWords[one.outcome];
   const install = one.install === undefined ? '' : ` To install it: ${one.install}`;
   return printable(`${who} ${how}: ${one.reason?.replace(/\.$/, '')}.${install}`);
 }

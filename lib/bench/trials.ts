@@ -1,5 +1,5 @@
 /** What is measured: one row per trial. A new shape is a new row. */
-import type { Trial, TrialShape, Work } from './protocol';
+import type { InnerPlacement, Trial, TrialShape, Work } from './protocol';
 
 interface Row {
   shape: TrialShape;
@@ -31,9 +31,18 @@ const rows: readonly Row[] = [
   { shape: shape(1000, 100, 256, 256), why: '100,000 rows of 256: the speed of memory' },
 ];
 
-/** All trials, in the order of their running. Ids: `train N,T,I,H`; `layer-norm ROWS,SIZE`. */
+const placements: readonly InnerPlacement[] = ['preactivation', 'split-preactivation', 'recurrent-input', 'hidden'];
+const placementShapes = [shape(32, 200, 64, 128), shape(32, 200, 256, 256)];
+
+/** All trials, in the order of their running. Ids: `train N,T,I,H`; `layer-norm ROWS,SIZE`; `placement hidden N,T,I,H`. */
 export const trials: readonly Trial[] = [
   ...(['train', 'forward', 'backward'] as const).flatMap((work) => trialsOf(work, shapes)),
+  ...placements.flatMap((placement) =>
+    placementShapes.map(({ n, t, i, h }): Trial => {
+      const why = 'LayerNorm within the recurrence: a normalisation in each step through time';
+      return { id: `placement ${placement} ${n},${t},${i},${h}`, work: 'placement', placement, n, t, i, h, quick: false, why };
+    }),
+  ),
   ...trialsOf('train', deepBench),
   ...trialsOf('layer-norm', rows),
 ];

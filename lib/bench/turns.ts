@@ -2,14 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverFailure, type DriverProcess } from './driver-process';
 import type { DriversAtWork } from './drivers-at-work';
-import type { ReadyMessage, TimesMessage } from './protocol';
+import type { ReadyMessage, RunMessage, TimesMessage } from './protocol';
 import type { Timing } from './results';
 import { enoughRounds, median, spread } from './statistics';
 
-/** A driver that is ready and agrees. */
+/** A driver that has made its first call and agrees. */
 export interface Contender {
   driver: DriverProcess;
-  ready: ReadyMessage;
+  firstCallMs: number;
+  baseBytes: number;
 }
 
 /** What came of it: times, or why there are none. */
@@ -32,22 +33,22 @@ const maxRounds = 30;
 const turnRangeMs = { min: 5, max: 500 };
 /** Between turns, for the threads of the last one to go to sleep. */
 const settleMs = 10;
-/**
- * The part of the budget that a case may use whose calls are longer than its turns. One call within it gives the right to enough rounds to
- * know the spread.
- */
-const largestShare = 0.25;
+/** The part of the budget that a case may use whose calls are longer than its turns. */
+const largestShare = 0.1;
+/** A case that is not slower than the fastest by more than this factor takes part in enough rounds to know the spread, whatever they cost. */
+const closeToFastest = 2;
 
 /**
  * Times all contenders: first a round that does not count, then rounds until the budget is used. One whose calls are long takes part in
  * the first rounds only, and at least in one.
+ * @param limitMs for one turn, beside what it is asked to last
  * @param advance is told the part that is done, from 0 to 1
  */
 export async function measureInTurns(
   contenders: readonly Contender[],
   budgetMs: number,
   drivers: DriversAtWork,
-  { signal, advance }: { signal?: AbortSignal; advance(part: number): void },
+  { limitMs, signal, advance }: { limitMs: number; signal?: AbortSignal; advance(part: number): void },
 ): Promise<Measured[]> {
   const states = contenders.map((one): State => ({ ...one, times: [], rounds: [], peakBytes: 0, spentMs: 0 }));
   const runMs = Math.min(turnRangeMs.max, Math.max(turnRangeMs.min, budgetMs / (states.length * (wantedRounds + 1))));
@@ -55,30 +56,35 @@ export async function measureInTurns(
   for (let round = 0; round <= maxRounds; round++) {
     const spentMs = performance.now() - begin;
     if (round > wantedRounds && spentMs > budgetMs) break;
+    const fastestMs = Math.min(...states.map(({ times }) => (times.length === 0 ? Infinity : median(times))));
     for (const state of states) {
-      if (!takesPart(state, round, runMs, budgetMs * largestShare)) continue;
+      if (!takesPart(state, round, { runMs, shareMs: budgetMs * largestShare, fastestMs })) continue;
       await sleep(settleMs, undefined, { signal });
-      await takeTurn(state, runMs, round > 0, drivers);
+      await takeTurn(state, runMs, round > 0, (message) => drivers.ask(state.driver, message, runMs + limitMs));
     }
     advance(Math.min(1, Math.max(spentMs / budgetMs, round / wantedRounds)));
   }
   return states.map(measured);
 }
 
-function takesPart({ ready, times, rounds, spentMs, failure }: State, round: number, runMs: number, shareMs: number): boolean {
+function takesPart(
+  { firstCallMs, times, rounds, spentMs, failure }: State,
+  round: number,
+  { runMs, shareMs, fastestMs }: { runMs: number; shareMs: number; fastestMs: number },
+): boolean {
   if (failure !== undefined) return false;
   // One with long calls has had its warm-up by its first call.
-  if (round === 0) return ready.firstCallMs < shareMs;
+  if (round === 0) return firstCallMs < shareMs;
   if (round === 1) return true;
   const call = median(times);
-  const isAffordable = call < runMs || spentMs + call < shareMs || (round <= enoughRounds && call < shareMs);
+  const isAffordable = call < runMs || spentMs + call < shareMs || (round <= enoughRounds && call <= closeToFastest * fastestMs);
   return rounds.length === round - 1 && isAffordable;
 }
 
-async function takeTurn(state: State, runMs: number, counts: boolean, drivers: DriversAtWork): Promise<void> {
+async function takeTurn(state: State, runMs: number, counts: boolean, ask: (message: RunMessage) => Promise<object>): Promise<void> {
   const begin = performance.now();
   try {
-    const { timesMs, peakBytes } = checkTimes(await drivers.ask(state.driver, { runMs }));
+    const { timesMs, peakBytes } = checkTimes(await ask({ runMs }));
     state.peakBytes = peakBytes;
     if (!counts) return;
     for (const time of timesMs) state.times.push(time);
@@ -91,22 +97,23 @@ async function takeTurn(state: State, runMs: number, counts: boolean, drivers: D
   }
 }
 
-function measured({ times, rounds, ready: { firstCallMs, baseBytes }, peakBytes, failure }: State): Measured {
+function measured({ times, rounds, firstCallMs, baseBytes, peakBytes, failure }: State): Measured {
   if (failure !== undefined) return { reason: failure };
   const slow = rounds.length < enoughRounds;
   return { timing: { ...spread(times), calls: times.length, rounds, slow, firstCallMs, baseBytes, peakBytes } };
 }
 
-function checkTimes(answer: object): TimesMessage {
+/** Checks the times of a driver's turn. */
+export function checkTimes(answer: object): TimesMessage {
   const { timesMs, peakBytes } = answer as Partial<TimesMessage>;
   if (!Array.isArray(timesMs) || timesMs.length === 0 || !timesMs.every(isAmount) || !isAmount(peakBytes)) failAnswer(answer);
   return { timesMs, peakBytes };
 }
 
-/** Checks a driver's first answer; its numbers are compared elsewhere. */
+/** Checks a driver's first answer. */
 export function checkReady(answer: object): ReadyMessage {
-  const { ready, system, firstCallMs, baseBytes } = answer as Partial<ReadyMessage>;
-  if (ready !== true || typeof system !== 'string' || !isAmount(firstCallMs) || !isAmount(baseBytes)) failAnswer(answer);
+  const { ready, system, baseBytes } = answer as Partial<ReadyMessage>;
+  if (ready !== true || typeof system !== 'string' || !isAmount(baseBytes)) failAnswer(answer);
   return answer as ReadyMessage;
 }
 

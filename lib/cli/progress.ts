@@ -26,12 +26,13 @@ export function createProgress(stream: NodeJS.WriteStream): Progress & { close()
       title = nextTitle;
       total = nextTotal;
       if (!stream.isTTY) return;
-      bar = new SingleBar({ stream, format: '{title} {bar} {value}/{total}', clearOnComplete: true, hideCursor: true });
-      bar.start(total, 0, { title });
+      bar = new SingleBar({ stream, format: '{title} {bar} {value}/{total}{left}', clearOnComplete: true, hideCursor: true });
+      bar.start(total, 0, { title, left: '' });
     },
-    advance(done) {
-      if (bar !== undefined) bar.update(done);
-      else if (performance.now() - lastLine > lineInterval) line(`step ${done} of ${total}`);
+    advance(done, secondsLeft) {
+      const left = secondsLeft === undefined ? '' : `, about ${formatTimeLeft(secondsLeft)} left`;
+      if (bar !== undefined) bar.update(done, { left });
+      else if (performance.now() - lastLine > lineInterval) line(`step ${done} of ${total}${left}`);
     },
     end(outcome) {
       close();
@@ -39,4 +40,9 @@ export function createProgress(stream: NodeJS.WriteStream): Progress & { close()
     },
     close,
   };
+}
+
+/** Coarse, for an estimate. */
+function formatTimeLeft(seconds: number): string {
+  return seconds < 60 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
 }

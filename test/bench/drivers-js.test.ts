@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { loadRival, RIVALS, rivalVersion } from '../../lib/bench/drivers/rival-module';
-import { converse, type Start, timeOnce } from '../../lib/bench/drivers/serve';
-import type { ReadyMessage, StartMessage } from '../../lib/bench/protocol';
+import { converse, type Start, type Started, timeOnce } from '../../lib/bench/drivers/serve';
+import type { StartMessage } from '../../lib/bench/protocol';
 
 const root = join(__dirname, '../..');
 const start: StartMessage = {
@@ -14,7 +14,9 @@ const start: StartMessage = {
   tier: 'manual',
   dataFile: 'none.safetensors',
 };
-const ready: ReadyMessage = { ready: true, system: 'fake', loss: 1, norm: 2, firstCallMs: 3, baseBytes: 4 };
+const numbers = { loss: 1, norm: 2 };
+const loaded: Omit<Started, 'runOnce'> = { system: 'fake', baseBytes: 4, measure: () => numbers };
+const ready = { ready: true, system: 'fake', baseBytes: 4 };
 
 let folder: string;
 beforeEach(() => {
@@ -43,14 +45,14 @@ function parseLines(text: string): unknown[] {
 }
 
 describe('a JavaScript driver', () => {
-  test('answers the first line with its start and every further one with times', async () => {
+  test('answers the first line with its start, and further ones with times and numbers', async () => {
     const messages: StartMessage[] = [];
     const driver: Start = async (message) => {
       messages.push(message);
-      return { ready, runOnce: () => 7 };
+      return { ...loaded, runOnce: () => 7 };
     };
     const times = { timesMs: [7], peakBytes: expect.any(Number) };
-    expect(await answers(driver, start, { runMs: 0 }, { runMs: 0 })).toEqual([ready, times, times]);
+    expect(await answers(driver, start, { runMs: 0 }, { measure: true }, { runMs: 0 })).toEqual([ready, times, numbers, times]);
     expect(messages).toEqual([start]);
   });
 
@@ -60,7 +62,7 @@ describe('a JavaScript driver', () => {
     const clock = jest.spyOn(performance, 'now').mockImplementation(() => (now += 10));
     const runOnce = jest.fn();
     try {
-      const [, times] = await answers(async () => ({ ready, runOnce }), start, { runMs: 65 });
+      const [, times] = await answers(async () => ({ ...loaded, runOnce }), start, { runMs: 65 });
       expect(times).toMatchObject({ timesMs: [10, 10, 10] });
       expect(runOnce).toHaveBeenCalledTimes(3);
     } finally {
@@ -70,21 +72,23 @@ describe('a JavaScript driver', () => {
 
   test('waits for work that is asynchronous', async () => {
     const events: string[] = [];
-    await timeOnce(async () => {
-      await new Promise(setImmediate);
-      events.push('work');
+    await timeOnce({
+      async runOnce() {
+        await new Promise(setImmediate);
+        events.push('work');
+      },
     });
     events.push('timed');
     expect(events).toEqual(['work', 'timed']);
   });
 
   test('counts the time that the work measured itself, zero too', async () => {
-    expect(await timeOnce(() => 0)).toBe(0);
-    expect(await timeOnce(async () => 1e9)).toBe(1e9);
+    expect(await timeOnce({ runOnce: () => 0 })).toBe(0);
+    expect(await timeOnce({ runOnce: async () => 1e9 })).toBe(1e9);
   });
 
   test('reports the peak of its memory in bytes', async () => {
-    const [, times] = await answers(async () => ({ ready, runOnce: () => 1 }), start, { runMs: 0 });
+    const [, times] = await answers(async () => ({ ...loaded, runOnce: () => 1 }), start, { runMs: 0 });
     const { peakBytes } = times as { peakBytes: number };
     expect(peakBytes).toBeGreaterThan(2 ** 24);
     expect(peakBytes).toBeLessThan(2 ** 40);
@@ -95,7 +99,7 @@ describe('a JavaScript driver', () => {
       throw new RangeError('too deep');
     };
     expect(await answers(broken, start, { runMs: 0 })).toEqual([{ error: 'too deep' }]);
-    const breaking: Start = async () => ({ ready, runOnce: () => Promise.reject('no memory') });
+    const breaking: Start = async () => ({ ...loaded, runOnce: () => Promise.reject('no memory') });
     expect(await answers(breaking, start, { runMs: 0 }, { runMs: 0 })).toEqual([ready, { error: 'no memory' }]);
     expect(await answers(broken, '{')).toEqual([{ error: expect.stringContaining('JSON') }]);
   });

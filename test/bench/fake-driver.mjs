@@ -1,5 +1,5 @@
 // A driver that computes nothing: what it answers stands in the JSON of its argument.
-//   { name, log?, numbers, calls?: times in ms, first?: ms, behaviour?: 'crash' | 'hang' | 'garbage' | 'missing' | 'die-later' | 'spawn' }
+//   { name, log?, numbers, calls?: times in ms, first?: ms, behaviour?: 'crash' | 'hang' | 'garbage' | 'missing' | 'die-later' | 'spawn' | 'slow' }
 import { spawn } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -12,6 +12,8 @@ let started = false;
 for await (const line of createInterface({ input: process.stdin })) {
   const message = JSON.parse(line);
   if (!started) start(message);
+  else if (message.measure) answer(numbers);
+  else if (message.runMs === 0) firstCall();
   else if (behaviour === 'die-later') throw new RangeError('Maximum call stack size exceeded');
   else {
     note(name);
@@ -27,6 +29,13 @@ function start({ threads, tier }) {
   else if (behaviour === 'garbage') answer({ ready: true, system: 7 });
   else if (behaviour === 'spawn') note(spawn('sleep', ['1000'], { stdio: 'ignore' }).pid);
   if (behaviour === undefined || behaviour === 'die-later' || behaviour === 'spawn') {
-    answer({ ready: true, system: `${name} ${tier ?? ''}${threads}`, ...numbers, firstCallMs: first, baseBytes: 1e6 });
+    answer({ ready: true, system: `${name} ${tier ?? ''}${threads}`, baseBytes: 1e6 });
+  } else if (behaviour === 'slow') {
+    note(`slow ${threads}`);
+    answer({ ready: true, system: name, baseBytes: 1e6 });
   }
+}
+
+function firstCall() {
+  if (behaviour !== 'slow') answer({ timesMs: [first], peakBytes: 2e6 });
 }

@@ -32,6 +32,10 @@ test('the machine is measured for one thread and for all, and the number of thre
     // No product is faster than multiply-adds that never leave the registers; a shared machine may be slower in one of the two.
     expect(measured?.gemmGflops).toBeLessThan(2 * (measured?.fmaGflops as number));
   }
+  // All threads can do whatever one can: noise must not say otherwise.
+  for (const key of ['fmaGflops', 'gemmGflops', 'readGBs', 'copyGBs'] as const) {
+    expect(two?.[key]).toBeGreaterThanOrEqual(one?.[key] as number);
+  }
 });
 
 test('the last-level cache has a size', () => {

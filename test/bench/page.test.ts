@@ -173,7 +173,7 @@ test('the machine, its floor and the versions are shown', async () => {
 test('whatever a driver or a file says is text', async () => {
   const hostile = `</code><script>alert("x")</script>&'\u001b[2J`;
   const environment = { ...benchResults().environment, cpu: hostile, blas: hostile, kernel: hostile };
-  const options = { quick: true, filter: hostile, systems: [hostile], budgetSeconds: 1 };
+  const options = { quick: true, filter: hostile, systems: [hostile], budgetSeconds: 1, limitSeconds: 1 };
   const cases = [
     timedCase('evenkeel', 'evenkeel', 1, { version: hostile }),
     timedCase('x', hostile, 2, { tier: hostile, version: hostile }),

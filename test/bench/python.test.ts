@@ -25,7 +25,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** A driver whose timed work adds one to a counter, which is also what it measures. */
-const countingDriver = (body = '') => `
+const countingDriver = (body = '', measure = 'lambda result: {"loss": result * 1.0, "norm": result * 10.0}') => `
 import time
 from driver_common import receive, serve
 message = receive()
@@ -37,7 +37,7 @@ def run_once():
     return calls
 def start(message, tensors):
     ${body}
-    return f"counter {sorted(tensors)} {message['threads']}", run_once, lambda result: (result * 1.0, result * 10.0)
+    return f"counter {sorted(tensors)} {message['threads']}", run_once, ${measure}
 serve(message, start)
 `;
 
@@ -51,18 +51,20 @@ function converse(program: string[], lines: object[]): SpawnSyncReturns<string> 
 const startMessage = (work: string) => ({ trial: { id: work, work, n: 1, t: 3, i: 2, h: 2 }, threads: 3, dataFile });
 
 describe('the line loop of the Python drivers', () => {
-  test('answers the first line with the numbers of the first two training steps, and each further line with times', () => {
-    const { answers, status } = converse(['-c', countingDriver()], [startMessage('train'), { runMs: 0 }, { runMs: 20 }]);
+  test('answers the first line when it is ready, and each further line with times or, in training, the numbers of two steps', () => {
+    const measure = 'lambda result: {"loss": result * 1.0, "norm": result * 10.0, "clippedNorm": 1.0}';
+    const lines = [startMessage('train'), { runMs: 0 }, { measure: true }, { runMs: 20 }];
+    const { answers, status } = converse(['-c', countingDriver('', measure)], lines);
     expect(status).toBe(0);
-    expect(answers).toHaveLength(3);
-    const [ready, once, again] = answers as [Record<string, unknown>, { timesMs: number[]; peakBytes: number }, { timesMs: number[] }];
-    expect(ready).toEqual({
-      ready: true,
-      system: "counter ['input', 'ln.weight'] 3",
-      ...{ loss: 1, norm: 10, nextLoss: 2, nextNorm: 20 },
-      firstCallMs: expect.any(Number),
-      baseBytes: expect.any(Number),
-    });
+    expect(answers).toHaveLength(4);
+    const [ready, once, numbers, again] = answers as [
+      Record<string, unknown>,
+      { timesMs: number[]; peakBytes: number },
+      unknown,
+      { timesMs: number[] },
+    ];
+    expect(ready).toEqual({ ready: true, system: "counter ['input', 'ln.weight'] 3", baseBytes: expect.any(Number) });
+    expect(numbers).toEqual({ loss: 1, norm: 10, clippedNorm: 1, nextLoss: 2, nextNorm: 20 });
     expect(once.timesMs).toHaveLength(1);
     expect(once.peakBytes).toBeGreaterThanOrEqual(ready.baseBytes as number);
     expect(ready.baseBytes).toBeGreaterThan(2 ** 20);
@@ -71,17 +73,16 @@ describe('the line loop of the Python drivers', () => {
   });
 
   test('makes no second step before other work', () => {
-    const { answers } = converse(['-c', countingDriver()], [startMessage('forward')]);
-    expect(answers[0]).toMatchObject({ loss: 1, norm: 10 });
-    expect(answers[0]).not.toHaveProperty('nextLoss');
+    const { answers } = converse(['-c', countingDriver()], [startMessage('forward'), { runMs: 0 }, { measure: true }]);
+    expect(answers[2]).toEqual({ loss: 1, norm: 10 });
   });
 
   test.each(['nan', 'inf'])('a measure of %s arrives as null', (value) => {
     const { answers } = converse(
-      ['-c', countingDriver(`return "", run_once, lambda _: (float("${value}"), 1.0)`)],
-      [startMessage('forward')],
+      ['-c', countingDriver('', `lambda _: {"loss": float("${value}"), "norm": 1.0}`)],
+      [startMessage('forward'), { runMs: 0 }, { measure: true }],
     );
-    expect(answers).toMatchObject([{ loss: null, norm: 1 }]);
+    expect(answers[2]).toEqual({ loss: null, norm: 1 });
   });
 
   test('what else is printed, also by native code, goes to standard error', () => {

@@ -1,8 +1,8 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Trial } from '../../lib/bench/protocol';
-import type { BenchResults, CaseResult, Numbers, TrialResult } from '../../lib/bench/results';
+import type { Numbers, Trial } from '../../lib/bench/protocol';
+import type { BenchResults, CaseResult, TrialResult } from '../../lib/bench/results';
 import { compareWithBest, type RunHooks, type RunOptions, runBench } from '../../lib/bench/runner';
 import { evenkeel, type System } from '../../lib/bench/systems';
 
@@ -15,7 +15,7 @@ interface Fake {
   numbers?: Partial<Numbers>;
   calls?: number[];
   first?: number;
-  behaviour?: 'crash' | 'hang' | 'garbage' | 'missing' | 'die-later' | 'spawn';
+  behaviour?: 'crash' | 'hang' | 'garbage' | 'missing' | 'die-later' | 'spawn' | 'slow';
 }
 
 let folder: string;
@@ -23,7 +23,7 @@ const usualFolder = process.env.TMPDIR;
 let numbers: Numbers;
 
 beforeAll(async () => {
-  numbers = (await run([])).reference;
+  numbers = (await run([])).reference as Numbers;
 });
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'evenkeel-test-'));
@@ -56,7 +56,7 @@ function runAll(systems: readonly System[], options: Partial<RunOptions> = {}, h
     systems,
     quick: true,
     budgetSeconds: 0.2,
-    timeLimitSeconds: 60,
+    limitSeconds: 60,
     paths: { python: 'python3' },
     floor,
     ...options,
@@ -82,9 +82,9 @@ function isAlive(pid: number): boolean {
 describe('same work first', () => {
   test('the reference is float64, and evenkeel agrees with it', async () => {
     const { cases, reference } = await run([evenkeel]);
-    expect(Object.values(reference).every(Number.isFinite)).toBe(true);
+    expect(Object.values(reference as Numbers).every(Number.isFinite)).toBe(true);
     expect(cases.map(({ outcome }) => outcome)).toEqual(cases.map(() => 'timed'));
-    expect(cases[0]?.numbers?.loss).not.toBe(reference.loss);
+    expect(cases[0]?.numbers?.loss).not.toBe(reference?.loss);
     expect(cases[0]?.version).toContain('evenkeel');
   });
 
@@ -101,6 +101,30 @@ describe('same work first', () => {
     expect(comparison).toBeUndefined();
     expect(existsSync(log())).toBe(false);
   });
+});
+
+test('without a reference nobody is timed, and the run goes on', async () => {
+  const impossible: Trial = { ...trial, id: 'impossible', h: 0 };
+  const { trials, interrupted } = await runAll([evenkeel, fake({ name: 'fine' })], { trials: [impossible, trial] });
+  expect(interrupted).toBe(false);
+  expect(trials[0]).toMatchObject({ cases: [{ system: 'evenkeel', outcome: 'failed', reason: expect.stringContaining('expected') }] });
+  expect(trials[0]?.comparison).toBeUndefined();
+  expect(trials[1]?.comparison).toBeDefined();
+});
+
+test('clipping acts in what is trained', async () => {
+  const { reference } = await run([]);
+  expect(reference?.norm).toBeGreaterThan(1.5);
+  expect(reference?.clippedNorm).toBeCloseTo(1, 5);
+});
+
+test('progress says how much time is left, less and less to nothing', async () => {
+  const left: number[] = [];
+  const progress = { ...quiet, advance: (_: number, seconds = Number.NaN) => void left.push(seconds) };
+  await runAll([fake({ name: 'a' })], { trials: [trial, { ...trial, id: 'second' }] }, { progress });
+  expect(left[0]).toBeGreaterThan(0);
+  expect(left.at(-1)).toBeCloseTo(0, 6);
+  expect(left.every(Number.isFinite)).toBe(true);
 });
 
 describe('what a rival may do', () => {
@@ -132,9 +156,19 @@ describe('what a rival may do', () => {
     expect(cases[2]?.reason).toContain('RangeError: Maximum call stack size exceeded');
   });
 
-  test('hang: it is ended after the time limit', async () => {
-    const [hanging] = (await run([fake({ name: 'hang', behaviour: 'hang' })], { timeLimitSeconds: 2 })).cases;
-    expect(hanging).toMatchObject({ outcome: 'failed', reason: 'no answer within the time limit of 2 s' });
+  test('take longer for its first call than the limit: it is ended, and not tried where it would take no less', async () => {
+    const slow = { ...fake({ name: 'slow', behaviour: 'slow' }), threaded: false };
+    const [smaller, longer] = [
+      { ...trial, id: 'smaller', t: 2 },
+      { ...trial, id: 'longer', t: 4 },
+    ];
+    const { trials } = await runAll([slow, fake({ name: 'fine', numbers: {} })], { trials: [trial, longer, smaller], limitSeconds: 1 });
+    expect(trials.map(({ cases }) => `${cases[0]?.outcome}: ${cases[0]?.reason}`)).toEqual([
+      'over the limit: its first call takes more than 1 s',
+      `over the limit: not tried, since its first call takes more than 1 s at the smaller ${trial.id}`,
+      'over the limit: its first call takes more than 1 s',
+    ]);
+    expect(logged().filter((line) => line.startsWith('slow'))).toHaveLength(2);
   });
 
   test('start processes: all have ended with the run', async () => {
@@ -154,10 +188,16 @@ describe('turns', () => {
     expect(cases.map(({ timing }) => timing?.rounds.length)).toEqual(cases.map(() => turns.length / 3 - 1));
   });
 
-  test('one whose first call takes longer than the budget is measured once and marked', async () => {
+  test('one whose calls are long beside the budget and the others is measured once and marked', async () => {
     const { cases } = await run([fake({ name: 'long', first: 5000, calls: [5000] }), fake({ name: 'short' })]);
     expect(cases[0]?.timing).toMatchObject({ calls: 1, rounds: [5000], slow: true, median: 5000 });
     expect(cases[1]?.timing?.slow).toBe(false);
+  });
+
+  test('of calls that all are long, the fastest have rounds enough to be compared', async () => {
+    const slow = (name: string, ms: number) => fake({ name, first: ms, calls: [ms] });
+    const { cases } = await run([slow('a', 5000), slow('b', 9000), slow('c', 11_000)]);
+    expect(cases.map(({ timing }) => timing?.rounds.length)).toEqual([3, 3, 1]);
   });
 
   test('the statistics are those of the calls', async () => {

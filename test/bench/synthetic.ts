@@ -67,7 +67,7 @@ export function benchResults(overrides: Partial<BenchResults> = {}): BenchResult
     interrupted: false,
     date: '2026-01-02T03:04:05.678Z',
     seconds: 90,
-    options: { quick: false, systems: ['evenkeel', 'tfjs-node', 'jax'], budgetSeconds: 20 },
+    options: { quick: false, systems: ['evenkeel', 'tfjs-node', 'jax'], budgetSeconds: 20, limitSeconds: 10 },
     environment: {
       evenkeel: '1.2.3',
       node: 'v20.19.0',

@@ -33,6 +33,12 @@ describe('the table of trials', () => {
     for (const { id, n, t, h } of alone) expect(id).toBe(`layer-norm ${n * t},${h}`);
   });
 
+  test('each placement of an inner LayerNorm is trained at two shapes', () => {
+    const placed = trials.filter(({ work }) => work === 'placement');
+    expect(placed).toHaveLength(8);
+    for (const { id, placement, n, t, i, h } of placed) expect(id).toBe(`placement ${placement} ${n},${t},${i},${h}`);
+  });
+
   test('a filter and the short run narrow it', () => {
     expect(ids(selectTrials({ filter: 'backward 1,' }))).toEqual(['backward 1,1000,64,128', 'backward 1,100000,1,32']);
     expect(selectTrials({ filter: 'no such trial' })).toEqual([]);

@@ -12,9 +12,8 @@ import {
   setNumThreads,
   Tensor,
 } from '../../index';
-import type { Trial, Work } from '../protocol';
-import type { Numbers } from '../results';
-import { type Started, serve, timeOnce } from './serve';
+import type { Numbers, Trial, Work } from '../protocol';
+import { type Started, serve } from './serve';
 
 interface Job {
   runOnce: Started['runOnce'];
@@ -25,38 +24,49 @@ interface Job {
 type Data = Record<string, Tensor>;
 type Four = [Tensor, Tensor, Tensor, Tensor];
 
-const jobs: Record<Work, (data: Data, trial: Trial, dtype: DType) => Job> = { train, forward, backward, 'layer-norm': layerNorm };
+const jobs: Record<Work, (data: Data, trial: Trial, dtype: DType) => Job> = {
+  train,
+  forward,
+  backward,
+  'layer-norm': layerNorm,
+  placement: train,
+};
 
 serve(async ({ trial, threads, tier, dataFile }) => {
   setNumThreads(threads);
   const baseBytes = process.memoryUsage.rss();
   const dtype = tier === 'float64' ? 'float64' : 'float32';
   const job = jobs[trial.work](convert(loadState(dataFile), dtype), trial, dtype);
-  const firstCallMs = await timeOnce(job.runOnce);
-  const numbers = job.numbers();
-  if (trial.work === 'train') {
-    job.runOnce();
-    const { loss, norm } = job.numbers();
-    Object.assign(numbers, { nextLoss: loss, nextNorm: norm });
-  }
   const { version, simdTarget, blas } = runtimeInfo();
-  const system = `evenkeel ${version}, ${simdTarget}, ${blas}`;
-  return { ready: { ready: true, system, ...numbers, firstCallMs, baseBytes }, runOnce: job.runOnce };
+  return {
+    system: `evenkeel ${version}, ${simdTarget}, ${blas}`,
+    baseBytes,
+    runOnce: job.runOnce,
+    measure() {
+      const numbers = job.numbers();
+      if (numbers.clippedNorm === undefined) return numbers;
+      job.runOnce();
+      const { loss, norm } = job.numbers();
+      return { ...numbers, nextLoss: loss, nextNorm: norm };
+    },
+  };
 });
 
 function train(data: Data, trial: Trial, dtype: DType): Job {
   const { model, input, target } = build(data, trial, dtype);
   const optimizer = new Adam(model.parameters(), { learningRate: 1e-3 });
-  let numbers: Numbers;
+  let loss: number;
+  let gradNorm: number;
   return {
     runOnce() {
       optimizer.zeroGrad();
       const { value, grad } = mseLoss(model.forward(input), target);
       model.backward(grad);
-      numbers = { loss: value, norm: clipGradNorm(model.parameters(), { maxNorm: 1 }) };
+      loss = value;
+      gradNorm = clipGradNorm(model.parameters(), { maxNorm: 1 });
       optimizer.step();
     },
-    numbers: () => numbers,
+    numbers: () => ({ loss, norm: gradNorm, clippedNorm: normOfGradients(model) }),
   };
 }
 
@@ -85,7 +95,7 @@ function backward(data: Data, trial: Trial, dtype: DType): Job {
       loss = value;
       return time;
     },
-    numbers: () => ({ loss, norm: norm(model.parameters().map(({ grad }) => grad)) }),
+    numbers: () => ({ loss, norm: normOfGradients(model) }),
   };
 }
 
@@ -105,8 +115,12 @@ function layerNorm(data: Data, { h }: Trial, dtype: DType): Job {
   };
 }
 
-function build({ input, target, ...state }: Data, { i, h }: Trial, dtype: DType) {
-  const model = new Sequential({ rnn: new RNN({ inputSize: i, hiddenSize: h, dtype }), ln: new LayerNorm({ size: h, dtype }) });
+/** The RNN and the LayerNorm after it; with a placement, the RNN alone. */
+function build({ input, target, ...state }: Data, { i, h, placement }: Trial, dtype: DType) {
+  const model =
+    placement === undefined
+      ? new Sequential({ rnn: new RNN({ inputSize: i, hiddenSize: h, dtype }), ln: new LayerNorm({ size: h, dtype }) })
+      : new Sequential({ rnn: new RNN({ inputSize: i, hiddenSize: h, dtype, normalization: placement }) });
   model.loadStateDict(state);
   return { model, input: input as Tensor, target: target as Tensor };
 }
@@ -118,6 +132,10 @@ function convert(state: Data, dtype: DType): Data {
 
 function meanSquare(tensor: Tensor): number {
   return sumOfSquares(tensor) / tensor.size;
+}
+
+function normOfGradients(model: Sequential): number {
+  return norm(model.parameters().map(({ grad }) => grad));
 }
 
 function norm(tensors: readonly Tensor[]): number {

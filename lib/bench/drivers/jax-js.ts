@@ -8,7 +8,7 @@ import { loadState } from '../../io/safetensors';
 import type { StateDict } from '../../state-dict';
 import type { StartMessage, Trial, Work } from '../protocol';
 import { loadRival, rivalVersion } from './rival-module';
-import { type Started, serve, timeOnce } from './serve';
+import { type Started, serve } from './serve';
 
 const LEARNING_RATE = 1e-3;
 const BETA1 = 0.9;
@@ -62,34 +62,22 @@ interface Optimizer {
   squares: JaxArray[];
 }
 
-interface Numbers {
-  loss: number;
-  norm: number;
-}
+type Job = Pick<Started, 'runOnce' | 'measure'>;
 
-/** One kind of work: `runOnce` is timed, `measure` gives the numbers at the weights as they are. */
-interface Job {
-  runOnce(): Promise<void>;
-  measure(): Numbers;
-  /** makes the weights the initial ones again */
-  restart?(): void;
-}
-
-const jobs: Record<Work, (jax: Jax, trial: Trial, state: StateDict) => Job> = { train, forward, backward, 'layer-norm': layerNorm };
+const jobs: Record<Work, (jax: Jax, trial: Trial, state: StateDict) => Job> = {
+  train,
+  forward,
+  backward: notExpressed,
+  'layer-norm': layerNorm,
+  placement: notExpressed,
+};
 
 /** Loads jax-js and answers as the protocol says. */
 export async function startJaxJs({ trial, dataFile }: StartMessage): Promise<Started> {
   const jax = loadRival('@jax-js/jax') as Jax;
   const baseBytes = process.memoryUsage.rss();
   const job = jobs[trial.work](jax, trial, loadState(dataFile));
-  const firstCallMs = await timeOnce(job.runOnce);
-  job.restart?.();
-  const numbers = job.measure();
-  const ready = { ready: true as const, system: `jax-js ${rivalVersion('@jax-js/jax')}, wasm`, ...numbers, firstCallMs, baseBytes };
-  if (trial.work !== 'train') return { ready, runOnce: job.runOnce };
-  await job.runOnce();
-  const next = job.measure();
-  return { ready: { ...ready, nextLoss: next.loss, nextNorm: next.norm }, runOnce: job.runOnce };
+  return { system: `jax-js ${rivalVersion('@jax-js/jax')}, wasm`, baseBytes, ...job };
 }
 
 function train(jax: Jax, trial: Trial, state: StateDict): Job {
@@ -105,31 +93,35 @@ function train(jax: Jax, trial: Trial, state: StateDict): Job {
 
   let optimizer = startOptimizer(jax, state);
   let steps = 0;
+  const runOnce = async () => {
+    steps++;
+    const [loss, gradients] = lossAndGradients(refs(optimizer.weights), refs(data));
+    // Read at once: waiting for so many kernels, each with a promise of its own, takes twice as long.
+    loss.dataSync();
+    const scale = clipScale(refs(gradients));
+    const corrections = jax.numpy.array(new Float32Array([1 - BETA1 ** steps, 1 - BETA2 ** steps]));
+    optimizer = update(optimizer, gradients, scale, corrections);
+    await jax.blockUntilReady(optimizer);
+  };
+  const numbers = () => {
+    const [loss, gradients] = lossAndGradients(refs(optimizer.weights), refs(data));
+    loss.dispose();
+    const output = outputsOf(refs(optimizer.weights), input.ref).dataSync();
+    // Summed here in float64, as every system's numbers are.
+    return { loss: squareSum(output, target.ref.dataSync()) / output.length, norm: norm(gradients) };
+  };
   return {
-    async runOnce() {
-      steps++;
-      const [loss, gradients] = lossAndGradients(refs(optimizer.weights), refs(data));
-      // Read at once: waiting for so many kernels, each with a promise of its own, takes twice as long.
-      loss.dataSync();
-      const scale = clipScale(refs(gradients));
-      const corrections = jax.numpy.array(new Float32Array([1 - BETA1 ** steps, 1 - BETA2 ** steps]));
-      optimizer = update(optimizer, gradients, scale, corrections);
-      await jax.blockUntilReady(optimizer);
-    },
-    measure() {
-      // Summed here in float64, as every system's numbers are.
-      const wanted = target.ref.dataSync();
-      const differences = outputsOf(refs(optimizer.weights), input.ref)
-        .dataSync()
-        .map((value, i) => value - (wanted[i] ?? 0));
-      const [loss, gradients] = lossAndGradients(refs(optimizer.weights), refs(data));
-      loss.dispose();
-      return { loss: squareSum(differences) / differences.length, norm: norm(gradients) };
-    },
-    restart() {
+    runOnce,
+    async measure() {
       for (const array of Object.values(optimizer).flat()) array.dispose();
       optimizer = startOptimizer(jax, state);
       steps = 0;
+      const first = numbers();
+      await runOnce();
+      // After one step Adam's mean is 1 − β₁ times the gradient that it got.
+      const clippedNorm = norm(refs(optimizer.means)) / (1 - BETA1);
+      const next = numbers();
+      return { ...first, clippedNorm, nextLoss: next.loss, nextNorm: next.norm };
     },
   };
 }
@@ -151,8 +143,8 @@ function forward(jax: Jax, trial: Trial, state: StateDict): Job {
   };
 }
 
-function backward(): never {
-  throw new Error('jax-js computes a compiled gradient together with its forward pass: backward alone cannot be timed.');
+function notExpressed(_jax: Jax, { work }: Trial): never {
+  throw new Error(`The driver of jax-js has no ${work}.`);
 }
 
 function layerNorm(jax: Jax, _trial: Trial, state: StateDict): Job {
@@ -257,9 +249,10 @@ function norm(arrays: readonly JaxArray[]): number {
   return Math.sqrt(arrays.reduce((sum, array) => sum + squareSum(array.dataSync()), 0));
 }
 
-function squareSum(values: Float32Array): number {
+/** Of `values`, or of their differences from as many others. */
+function squareSum(values: Float32Array, others?: Float32Array): number {
   let sum = 0;
-  for (const value of values) sum += value * value;
+  for (let i = 0; i < values.length; i++) sum += ((values[i] ?? 0) - (others?.[i] ?? 0)) ** 2;
   return sum;
 }
 

@@ -1,20 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
-import type { FailMessage, ReadyMessage, RunMessage, StartMessage, TimesMessage } from '../protocol';
+import type { FailMessage, MeasureMessage, Numbers, ReadyMessage, RunMessage, StartMessage, TimesMessage } from '../protocol';
 import { MissingRivalError } from './rival-module';
 
-/** A driver that is ready to be timed. */
-export interface Started {
-  ready: ReadyMessage;
+/** A driver that has loaded what computes, and has made data and model. */
+export interface Started extends Omit<ReadyMessage, 'ready'> {
   /** Does the work once. What it returns is the time in milliseconds of the part that counts; without that the whole call counts. */
-  runOnce: () => TimedWork;
+  runOnce(): TimedWork;
+  /** The numbers that must agree; called once, after one call of the work. */
+  measure(): Numbers | Promise<Numbers>;
 }
 
 // biome-ignore lint/suspicious/noConfusingVoidType: most work returns nothing
 type TimedWork = void | number | Promise<void | number>;
 
-/** Loads what computes, makes data and model, makes the first call and measures the numbers that must agree. */
 export type Start = (message: StartMessage) => Promise<Started>;
 
 /** Makes this process a driver: answers the lines of standard input until its end or a failure, and exits. */
@@ -27,17 +27,16 @@ export function serve(start: Start): void {
 
 /** The line loop of {@link serve}. Ends with the input, or after having answered with a {@link FailMessage}. */
 export async function converse(start: Start, input: Readable, output: Writable): Promise<void> {
-  const send = (message: ReadyMessage | TimesMessage | FailMessage) => output.write(`${JSON.stringify(message)}\n`);
+  const send = (message: ReadyMessage | TimesMessage | Numbers | FailMessage) => output.write(`${JSON.stringify(message)}\n`);
   let started: Started | undefined;
   try {
     for await (const line of createInterface({ input })) {
+      const message = JSON.parse(line) as StartMessage | RunMessage | MeasureMessage;
       if (started === undefined) {
-        started = await start(JSON.parse(line) as StartMessage);
-        send(started.ready);
-      } else {
-        const { runMs } = JSON.parse(line) as RunMessage;
-        send({ timesMs: await repeat(started.runOnce, runMs), peakBytes: peakBytes() });
-      }
+        started = await start(message as StartMessage);
+        send({ ready: true, system: started.system, baseBytes: started.baseBytes });
+      } else if ('measure' in message) send(await started.measure());
+      else send({ timesMs: await repeat(started, (message as RunMessage).runMs), peakBytes: peakBytes() });
     }
   } catch (error) {
     send(failMessage(error));
@@ -45,18 +44,18 @@ export async function converse(start: Start, input: Readable, output: Writable):
 }
 
 /** The time of one call in milliseconds: its own measure, if it has one. */
-export async function timeOnce(runOnce: () => TimedWork): Promise<number> {
+export async function timeOnce(started: Pick<Started, 'runOnce'>): Promise<number> {
   const begin = performance.now();
-  const result = runOnce();
+  const result = started.runOnce();
   // Waiting for what is there already would add the microtask queue to the time.
   const own = result instanceof Promise ? await result : result;
   return own ?? performance.now() - begin;
 }
 
-async function repeat(runOnce: () => TimedWork, runMs: number): Promise<number[]> {
+async function repeat(started: Started, runMs: number): Promise<number[]> {
   const end = performance.now() + runMs;
   const times: number[] = [];
-  do times.push(await timeOnce(runOnce));
+  do times.push(await timeOnce(started));
   while (performance.now() < end);
   return times;
 }

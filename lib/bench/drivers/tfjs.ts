@@ -11,9 +11,9 @@
 import { checkOneOf } from '../../check';
 import { loadState } from '../../io/safetensors';
 import type { StateDict } from '../../state-dict';
-import type { ReadyMessage, StartMessage, Trial, Work } from '../protocol';
+import type { InnerPlacement, Numbers, StartMessage, Trial, Work } from '../protocol';
 import { loadRival, rivalVersion } from './rival-module';
-import { type Started, serve, timeOnce } from './serve';
+import { type Started, serve } from './serve';
 
 const BACKENDS = ['cpu', 'wasm', 'node'] as const;
 const TIERS = ['layers', 'autodiff', 'manual'] as const;
@@ -107,10 +107,9 @@ interface Model {
   pass(): Pass;
 }
 
-const models: Record<
-  Tier,
-  { recurrent: (tf: Tf, trial: Trial, state: StateDict) => Model; layerNorm: (tf: Tf, state: StateDict) => Model }
-> = {
+type RecurrentModel = (tf: Tf, trial: Trial, state: StateDict) => Model;
+
+const models: Record<Tier, { recurrent: RecurrentModel; layerNorm: (tf: Tf, state: StateDict) => Model }> = {
   layers: { recurrent: layersModel, layerNorm: layersLayerNorm },
   autodiff: { recurrent: autodiffModel, layerNorm: autodiffLayerNorm },
   manual: { recurrent: manualModel, layerNorm: manualLayerNorm },
@@ -125,17 +124,21 @@ export async function startTfjs(backend: Backend, { trial, threads, tier, dataFi
   const model = trial.work === 'layer-norm' ? layerNorm(tf, state) : recurrent(tf, trial, state);
   const works = worksOn(tf, model);
   const runOnce = works[trial.work];
-  const firstCallMs = await timeOnce(runOnce);
-  // The first training step has moved the weights.
-  works.restart();
-  const ready: ReadyMessage = { ready: true, system, firstCallMs, baseBytes, ...measure(tf, model, trial.work) };
-  if (trial.work === 'train') {
-    runOnce();
-    const { loss, norm } = measure(tf, model, trial.work);
-    // Under Adam two equal biases move by two steps and one bias by one: from here on a model with one bias differs rightly.
-    if (model.doubled === undefined) Object.assign(ready, { nextLoss: loss, nextNorm: norm });
-  }
-  return { ready, runOnce };
+  return {
+    system,
+    baseBytes,
+    runOnce,
+    measure() {
+      // The first call may have moved the weights.
+      works.restart();
+      const numbers = measure(tf, model, trial.work);
+      // Under Adam two equal biases move by two steps and one bias by one: after a step a model with one bias differs rightly.
+      if (numbers.clippedNorm === undefined || model.doubled !== undefined) return numbers;
+      runOnce();
+      const { loss, norm } = measure(tf, model, trial.work);
+      return { ...numbers, nextLoss: loss, nextNorm: norm };
+    },
+  };
 }
 
 async function loadBackend(backend: Backend, threads: number): Promise<{ tf: Tf; system: string }> {
@@ -159,6 +162,17 @@ async function loadBackend(backend: Backend, threads: number): Promise<{ tf: Tf;
 function worksOn(tf: Tf, model: Model): Record<Work, () => number | undefined> & { restart(): void } {
   let adam: Adam | undefined;
   const gradients = () => tf.tidy(() => model.pass().backwardMs);
+  const train = () => {
+    adam ??= tf.train.adam(1e-3, 0.9, 0.999, 1e-8);
+    const optimizer = adam;
+    tf.tidy(() => {
+      const { loss, gradients } = model.pass();
+      optimizer.applyGradients(clip(tf, gradients, model.doubled));
+      // The loss is what a user looks at in every step.
+      loss?.dataSync();
+    });
+    return undefined;
+  };
   return {
     restart() {
       adam?.dispose();
@@ -168,17 +182,8 @@ function worksOn(tf: Tf, model: Model): Record<Work, () => number | undefined> &
         initial.dispose();
       }
     },
-    train() {
-      adam ??= tf.train.adam(1e-3, 0.9, 0.999, 1e-8);
-      const optimizer = adam;
-      tf.tidy(() => {
-        const { loss, gradients } = model.pass();
-        optimizer.applyGradients(clip(tf, gradients, model.doubled));
-        // The loss is what a user looks at in every step.
-        loss?.dataSync();
-      });
-      return undefined;
-    },
+    train,
+    placement: train,
     forward: () => void tf.tidy(() => void model.forward()),
     backward: gradients,
     'layer-norm': () => void gradients(),
@@ -193,21 +198,27 @@ function clip(tf: Tf, gradients: readonly NamedTensor[], doubled: string | undef
 }
 
 /** The numbers that must agree, summed here in float64: the wasm backend's own sums are naive and miss up to 0.3 %, its gradients do not. */
-function measure(tf: Tf, model: Model, work: Work): { loss: number; norm: number } {
+function measure(tf: Tf, model: Model, work: Work): Numbers {
   return tf.tidy(() => {
     const output = model.forward().dataSync();
-    const target = model.target?.dataSync();
-    const meanSquare =
-      squareSum(target && work !== 'forward' ? output.map((value, i) => value - (target[i] ?? 0)) : output) / output.length;
-    if (work === 'forward') return { loss: meanSquare, norm: Math.sqrt(squareSum(output)) };
-    const squares = model.pass().gradients.map(({ name, tensor }) => squareSum(tensor.dataSync()) * (name === model.doubled ? 2 : 1));
-    return { loss: meanSquare, norm: Math.sqrt(squares.reduce((a, b) => a + b)) };
+    if (work === 'forward') return { loss: squareSum(output) / output.length, norm: Math.sqrt(squareSum(output)) };
+    const loss = squareSum(output, model.target?.dataSync()) / output.length;
+    const { gradients } = model.pass();
+    const numbers = { loss, norm: normOf(gradients, model.doubled) };
+    if (work !== 'train' && work !== 'placement') return numbers;
+    return { ...numbers, clippedNorm: normOf(clip(tf, gradients, model.doubled), model.doubled) };
   });
 }
 
-function squareSum(values: Float32Array): number {
+function normOf(gradients: readonly NamedTensor[], doubled: string | undefined): number {
+  const squares = gradients.map(({ name, tensor }) => squareSum(tensor.dataSync()) * (name === doubled ? 2 : 1));
+  return Math.sqrt(squares.reduce((a, b) => a + b));
+}
+
+/** Of `values`, or of their differences from as many others. */
+function squareSum(values: Float32Array, others?: Float32Array): number {
   let sum = 0;
-  for (const value of values) sum += value * value;
+  for (let i = 0; i < values.length; i++) sum += ((values[i] ?? 0) - (others?.[i] ?? 0)) ** 2;
   return sum;
 }
 
@@ -310,14 +321,20 @@ function newVariables(tf: Tf, state: StateDict, names: readonly string[]): Model
   });
 }
 
-/** The hidden states after each step, each [N, H], from an input [T·N, I]. */
-function scan(tf: Tf, { n, t, h }: Trial, input: Tensor, [weightIh, weightHh, biasIh, biasHh]: Weights): Tensor[] {
-  const projected = splitSteps(tf, tf.add(tf.matMul(input, weightIh), tf.add(biasIh, biasHh)), n, t);
+/** The hidden states after each step, each [N, H], one step on another, from what the inputs of all steps give [T·N, H]. */
+function scan(tf: Tf, { n, t, h }: Trial, projected: Tensor, step: (projectedStep: Tensor, state: Tensor) => Tensor): Tensor {
   let state = tf.zeros([n, h]);
-  return projected.map((step) => {
-    state = tf.tanh(tf.add(step, tf.matMul(state, weightHh)));
+  const hidden = splitSteps(tf, projected, n, t).map((projectedStep) => {
+    state = step(projectedStep, state);
     return state;
   });
+  return tf.concat(hidden, 0);
+}
+
+/** h_t = tanh(x_t W_ihᵀ + b_ih + h_{t−1} W_hhᵀ + b_hh) over all steps, from an input [T·N, I]. */
+function elman(tf: Tf, trial: Trial, input: Tensor, [weightIh, weightHh, biasIh, biasHh]: Weights): Tensor {
+  const projected = tf.add(tf.matMul(input, weightIh), tf.add(biasIh, biasHh));
+  return scan(tf, trial, projected, (step, state) => tf.tanh(tf.add(step, tf.matMul(state, weightHh))));
 }
 
 /** Splits [T·N, H] into T steps, by way of larger pieces: the wasm backend copies all of a tensor for each piece that it takes from it. */
@@ -332,7 +349,7 @@ function splitSteps(tf: Tf, rows: Tensor, n: number, t: number): Tensor[] {
 }
 
 /** LayerNorm over rows, with what its gradient needs. */
-function normalise(tf: Tf, rows: Tensor, gamma: Tensor, beta: Tensor): { output: Tensor; normalised: Tensor; rstd: Tensor } {
+function normalise(tf: Tf, rows: Tensor, gamma: Tensor, beta: Operand): { output: Tensor; normalised: Tensor; rstd: Tensor } {
   const centred = tf.sub(rows, tf.mean(rows, 1, true));
   const rstd = tf.rsqrt(tf.add(tf.mean(tf.square(centred), 1, true), EPS));
   const normalised = tf.mul(centred, rstd);
@@ -340,12 +357,37 @@ function normalise(tf: Tf, rows: Tensor, gamma: Tensor, beta: Tensor): { output:
 }
 
 function autodiffModel(tf: Tf, trial: Trial, state: StateDict): Model {
-  const variables = newVariables(tf, state, WEIGHTS);
+  const { placement } = trial;
+  const split = placement === 'split-preactivation';
+  const norms = split ? ['rnn.norm_ih.weight', 'rnn.norm_hh.weight'] : ['rnn.norm.weight', 'rnn.norm.bias'];
+  const variables = newVariables(tf, state, placement === undefined ? WEIGHTS : [...WEIGHTS.slice(0, 4), ...norms]);
   const weights = variables.map(({ variable }) => variable) as Weights;
   const input = readTimeMajor(tf, state, 'input');
   const target = readTimeMajor(tf, state, 'target');
-  const forward = () => normalise(tf, tf.concat(scan(tf, trial, input, weights), 0), weights[4], weights[5]).output;
+  const forward = () =>
+    placement === undefined
+      ? normalise(tf, elman(tf, trial, input, weights), weights[4], weights[5]).output
+      : elmanNormalised(tf, trial, placement, input, weights);
   return { variables, target, forward, pass: () => differentiate(tf, () => meanSquaredError(tf, forward(), target), weights) };
+}
+
+/** The hidden states with a LayerNorm within the recurrence; InnerPlacement gives the equations. */
+function elmanNormalised(tf: Tf, trial: Trial, placement: InnerPlacement, input: Tensor, weights: Weights): Tensor {
+  const [weightIh, weightHh, biasIh, biasHh, first, second] = weights;
+  const bias = tf.add(biasIh, biasHh);
+  const norm = (rows: Tensor) => normalise(tf, rows, first, second).output;
+  const fromInput = tf.matMul(input, weightIh);
+  const fromState = (state: Tensor) => tf.matMul(state, weightHh);
+  if (placement === 'split-preactivation') {
+    const projected = tf.add(normalise(tf, fromInput, first, 0).output, bias);
+    return scan(tf, trial, projected, (step, state) => tf.tanh(tf.add(step, normalise(tf, fromState(state), second, 0).output)));
+  }
+  const steps: Record<typeof placement, (step: Tensor, state: Tensor) => Tensor> = {
+    preactivation: (step, state) => tf.tanh(norm(tf.add(step, fromState(state)))),
+    'recurrent-input': (step, state) => tf.tanh(tf.add(step, fromState(norm(state)))),
+    hidden: (step, state) => norm(tf.tanh(tf.add(step, fromState(state)))),
+  };
+  return scan(tf, trial, tf.add(fromInput, bias), steps[placement]);
 }
 
 function autodiffLayerNorm(tf: Tf, state: StateDict): Model {
@@ -373,7 +415,7 @@ function manualModel(tf: Tf, trial: Trial, state: StateDict): Model {
   const input = readTimeMajor(tf, state, 'input');
   const target = readTimeMajor(tf, state, 'target');
   const forward = () => {
-    const hidden = tf.concat(scan(tf, trial, input, weights), 0);
+    const hidden = elman(tf, trial, input, weights);
     return { hidden, ...normalise(tf, hidden, weights[4], weights[5]) };
   };
   return {

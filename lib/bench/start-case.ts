@@ -1,0 +1,107 @@
+/** One case on its way to being timed: its process, its first call, and whether it computes what the others compute. */
+import { disagreement } from './agreement';
+import { DriverFailure, type DriverProcess, DriverTimeout } from './driver-process';
+import type { DriversAtWork } from './drivers-at-work';
+import { trialFloor } from './floor';
+import type { Numbers, StartMessage, Trial } from './protocol';
+import type { CaseResult } from './results';
+import type { Case, System, SystemPaths } from './systems';
+import { type Contender, checkReady, checkTimes } from './turns';
+
+/** How long a driver may take to load, to make data and model, and to measure its numbers in several calls. */
+export const patienceMs = 120_000;
+
+/** What is known of all cases of a run. */
+export interface Experience {
+  paths: SystemPaths;
+  /** for the first call of a case */
+  limitSeconds: number;
+  /** what was found missing once is not looked for again */
+  missing: Map<System, DriverFailure>;
+  overLimit: { trial: Trial; one: Case }[];
+}
+
+export interface StartedCase {
+  result: CaseResult;
+  /** undefined for those that are not to be timed */
+  contender?: Contender;
+}
+
+export async function startCase(
+  one: Case,
+  message: StartMessage,
+  reference: Numbers,
+  drivers: DriversAtWork,
+  experience: Experience,
+): Promise<StartedCase> {
+  const { system, tier, threads } = one;
+  const result: CaseResult = { system: system.id, title: system.title, tier, threads, outcome: 'failed', counts: false };
+  const knownMissing = experience.missing.get(system);
+  if (knownMissing !== undefined) return { result: asMissing(result, knownMissing) };
+  const reason = expectOverLimit(one, message.trial, experience);
+  if (reason !== undefined) return { result: { ...result, outcome: 'over the limit', reason } };
+  const driver = drivers.start(system.command(experience.paths));
+  try {
+    const { system: version, baseBytes } = checkReady(await drivers.ask(driver, message, patienceMs));
+    result.version = version;
+    const firstCallMs = await makeFirstCall(driver, drivers, experience.limitSeconds);
+    const numbers = await askNumbers(driver, drivers);
+    const reason = disagreement(numbers, reference);
+    Object.assign(result, { numbers, reason });
+    if (reason === undefined) return { result, contender: { driver, firstCallMs, baseBytes } };
+    result.outcome = 'disagrees';
+  } catch (error) {
+    if (!(error instanceof DriverFailure)) throw error;
+    result.reason = error.message;
+    if (error instanceof OverLimit) {
+      result.outcome = 'over the limit';
+      experience.overLimit.push({ trial: message.trial, one });
+    }
+    const install = error.install ?? (error.code === 'ENOENT' ? system.install : undefined);
+    if (install !== undefined) {
+      const missing = new DriverFailure(error.message, { install });
+      experience.missing.set(system, missing);
+      asMissing(result, missing);
+    }
+  }
+  await drivers.end(driver);
+  return { result };
+}
+
+class OverLimit extends DriverFailure {}
+
+/** @throws OverLimit when it takes longer than the limit; else as the driver does */
+async function makeFirstCall(driver: DriverProcess, drivers: DriversAtWork, limitSeconds: number): Promise<number> {
+  try {
+    const { timesMs } = checkTimes(await drivers.ask(driver, { runMs: 0 }, limitSeconds * 1000));
+    return timesMs[0] as number;
+  } catch (error) {
+    if (!(error instanceof DriverTimeout)) throw error;
+    throw new OverLimit(`its first call takes more than ${limitSeconds} s`);
+  }
+}
+
+/** The numbers of a driver that has made its first call. */
+export async function askNumbers(driver: DriverProcess, drivers: DriversAtWork): Promise<Numbers> {
+  const { loss, norm, clippedNorm, nextLoss, nextNorm } = (await drivers.ask(driver, { measure: true }, patienceMs)) as Numbers;
+  return { loss, norm, clippedNorm, nextLoss, nextNorm };
+}
+
+/** Why a case need not be tried: it was over the limit in a trial of the same work that asks for no more operations, bytes and steps. */
+function expectOverLimit({ system, tier, threads }: Case, trial: Trial, { overLimit, limitSeconds }: Experience): string | undefined {
+  const known = overLimit.find(
+    ({ trial: earlier, one }) =>
+      one.system === system && one.tier === tier && one.threads === threads && earlier.work === trial.work && asksNoMore(earlier, trial),
+  );
+  return known && `not tried, since its first call takes more than ${limitSeconds} s at the smaller ${known.trial.id}`;
+}
+
+function asksNoMore(one: Trial, other: Trial): boolean {
+  const [least, most] = [trialFloor(one), trialFloor(other)];
+  return one.placement === other.placement && one.t <= other.t && least.flop <= most.flop && least.bytes <= most.bytes;
+}
+
+/** All its ways and thread counts are missing, so the one case stands for all. */
+function asMissing(result: CaseResult, { message, install }: DriverFailure): CaseResult {
+  return Object.assign(result, { tier: undefined, outcome: 'missing', reason: message, install });
+}
