@@ -5,19 +5,19 @@
 #define EVENKEEL_KERNELS_ACTIVATION_INL_H_
 #endif
 
-#include "hwy/contrib/math/math-inl.h"
 #include "kernels/kernels.h"
+#include "kernels/tanh-inl.h"
 #include "kernels/vector_loop-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace evenkeel {
 namespace HWY_NAMESPACE {
 
-// h = tanh(a); dφ/da = 1 − h². Largest error 2.6 ulp in float, 4 in double (Highway's contrib/math).
+// h = tanh(a); dφ/da = 1 − h²
 struct Tanh {
   template <class D>
   static HWY_INLINE hn::Vec<D> apply(D d, hn::Vec<D> a) {
-    return hn::Tanh(d, a);
+    return tanh(d, a);
   }
   template <class D>
   static HWY_INLINE hn::Vec<D> times_derivative(D d, hn::Vec<D> dh, hn::Vec<D> h) {
