@@ -8,6 +8,9 @@ const readmeBlocks = codeBlocks(read('README.md'));
 const inLanguages = (blocks: Block[], ...languages: string[]): Block[] => blocks.filter(({ language }) => languages.includes(language));
 const examples = existsSync(join(root, 'examples')) ? readdirSync(join(root, 'examples')).filter((name) => /\.[cm]?[jt]s$/.test(name)) : [];
 
+/** Options that make a long example short. */
+const shortened: Record<string, string[]> = { 'adding-problem': ['--steps', '20'] };
+
 const folder = userFolder();
 afterAll(() => folder.remove());
 
@@ -57,9 +60,27 @@ describe('examples/', () => {
 
   for (const name of examples) {
     test(`${name} runs and says something`, () => {
-      expect(runProgram(folder.path, `examples/${name}`, read(`examples/${name}`))).not.toBe('');
+      const options = shortened[name.replace(/\.\w+$/, '')];
+      expect(runProgram(folder.path, `examples/${name}`, read(`examples/${name}`), options)).not.toBe('');
     });
   }
+
+  test('in TypeScript are right in their types', () => {
+    const typed = examples.filter((name) => name.endsWith('.mts')).map((name) => [name.slice(0, -4), read(`examples/${name}`)]);
+    expect(typeErrors(folder.path, Object.fromEntries(typed))).toEqual([]);
+  });
+
+  test('adding-problem says what it did, against the baseline, and refuses an impossible number of steps', () => {
+    const code = read('examples/adding-problem.mts');
+    const output = runProgram(folder.path, 'adding', code, ['--steps', '20', '--seed', '3']);
+    for (const name of ['identity, relu', 'tanh']) {
+      expect(output).toMatch(new RegExp(`${name}: error [\\d.]+ on new sequences; the answer 1 has 0\\.1667: `));
+    }
+    expect(output).toContain('After 20 steps this does not agree with the paper');
+    expect(() => runProgram(folder.path, 'adding', code, ['--steps', '0'])).toThrow(
+      '--steps: expected a whole number of at least 1, got "0"',
+    );
+  });
 });
 
 describe('these checks', () => {

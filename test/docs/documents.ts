@@ -39,7 +39,7 @@ export function userFolder(): { path: string; remove(): void } {
 }
 
 /** Runs a JavaScript or TypeScript program from a file of its own in `folder`; throws with all that it printed when it fails. */
-export function runProgram(folder: string, name: string, code: string): string {
+export function runProgram(folder: string, name: string, code: string, options: readonly string[] = []): string {
   const extension = /\brequire\(/.test(code) ? 'cjs' : 'mjs';
   const file = join(folder, `${name}.${extension}`);
   mkdirSync(dirname(file), { recursive: true });
@@ -47,7 +47,11 @@ export function runProgram(folder: string, name: string, code: string): string {
     file,
     ts.transpileModule(code, { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 } }).outputText,
   );
-  const { status, stdout, stderr, error } = spawnSync(process.execPath, [file], { cwd: folder, encoding: 'utf8', timeout: 110_000 });
+  const { status, stdout, stderr, error } = spawnSync(process.execPath, [file, ...options], {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: 110_000,
+  });
   if (status !== 0) throw new Error(`${name} ended with ${error?.message ?? status}:\n${stdout}${stderr}`);
   return stdout;
 }
