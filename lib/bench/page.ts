@@ -1,4 +1,4 @@
-/** The benchmark's page and its SVG files. */
+/** The benchmark's page, its SVG files and its table in Markdown. */
 import { writeFiles } from '../io/folder';
 import { standaloneSvg } from '../report/chart';
 import { type Column, renderDefinitions, renderPage, renderRangeFigure, renderTable } from '../report/page';
@@ -16,6 +16,7 @@ import {
   trialChart,
 } from './charts';
 import type { MachineFloor } from './floor';
+import { formatMarkdown } from './markdown';
 import type { Trial, Work } from './protocol';
 import {
   type BenchResults,
@@ -44,6 +45,7 @@ import {
   systemName,
   trialTitle,
   verdictRule,
+  verdictWords,
   whyNotCompared,
   workTitles,
 } from './summary';
@@ -51,7 +53,7 @@ import { evenkeel } from './systems';
 import { trials } from './trials';
 
 /**
- * Writes index.html and its charts into a folder that is there, each file whole or not at all; results.json, to which the page links, is
+ * Writes index.html, table.md and the charts into a folder that is there, each file whole or not at all; results.json, to which the page links, is
  * written by whoever has the results.
  * @returns the paths, the page first
  * @throws EvenkeelError ERR_FILE with the reason
@@ -59,7 +61,7 @@ import { trials } from './trials';
 export async function writePage(results: BenchResults, outDir: string): Promise<string[]> {
   const { page, charts } = await renderBench(results);
   const possible = [...Object.values(overviewFiles), ...trials.map(({ id }) => `${slug(id)}.svg`)];
-  return writeFiles(outDir, new Map([['index.html', page], ...charts]), possible);
+  return writeFiles(outDir, new Map([['index.html', page], ['table.md', formatMarkdown(results)], ...charts]), possible);
 }
 
 /** The text of index.html, and of each SVG file by its name. */
@@ -119,8 +121,6 @@ function verdictTable(results: readonly TrialResult[]): string {
   return `${renderTable('Time of each trial, median', columns, rows)}
 <p class="note">Sizes: sequences, time steps, inputs, hidden units; for LayerNorm: rows, size. Each system counts with the better number of threads. ${verdictRule}</p>`;
 }
-
-const verdictWords: Record<Verdict, string> = { faster: 'faster', draw: 'a draw', slower: 'slower', undecided: 'undecided' };
 
 function verdictCell(comparison: Comparison): string {
   const name = verdict(comparison);
@@ -339,11 +339,12 @@ function methodSection({ date, seconds, options }: BenchResults, files: readonly
     options.quick ? 'the short run' : 'all trials',
     ...(options.filter ? [`whose id contains “${options.filter}”`] : []),
     `${options.budgetSeconds} s of measuring per trial`,
+    `first calls of up to ${options.limitSeconds} s`,
   ].join(', ');
   const rows: [string, string][] = [
     [
       'Same work',
-      'Every system gets the same weights and data; its loss and gradient norm must agree with a float64 reference to 1e-4 before anything is timed.',
+      'Every system gets the same weights and data; its loss and gradient norm must agree with a float64 reference to 1e-4 before anything is timed, in training also the norm after clipping, which acts in every trial, and both numbers after one step.',
     ],
     [
       'In turns',

@@ -1,7 +1,16 @@
 /** Sentences about a whole benchmark, said alike on the page and in the terminal. */
 import { plural } from '../report/text';
 import type { Trial, Work } from './protocol';
-import { type BenchResults, type CaseResult, type Comparison, drawMargin, type TrialResult, type Verdict, verdict } from './results';
+import {
+  type BenchResults,
+  type CaseResult,
+  type Comparison,
+  drawMargin,
+  type Outcome,
+  type TrialResult,
+  type Verdict,
+  verdict,
+} from './results';
 import { enoughRounds } from './statistics';
 import { evenkeel } from './systems';
 
@@ -79,6 +88,8 @@ export function standings(results: BenchResults): { verdict: Verdict; label: str
 
 const labels: Record<Verdict, string> = { faster: 'Faster in', draw: 'A draw in', slower: 'Slower in', undecided: 'Undecided in' };
 
+export const verdictWords: Record<Verdict, string> = { faster: 'faster', draw: 'a draw', slower: 'slower', undecided: 'undecided' };
+
 /** More trials than this are summed up by kind of work. */
 const mostNamed = 4;
 
@@ -154,13 +165,15 @@ export function describeInterruption({ trials }: BenchResults): string {
 /** Who did not take part, so that nobody takes the best that was there for the best there is; undefined when all did. */
 export function describeAbsent({ trials }: BenchResults): string | undefined {
   const untimed = trials.flatMap(({ cases }) => cases.filter(({ outcome }) => outcome !== 'timed'));
-  const missing = [...new Set(untimed.filter(({ outcome }) => outcome === 'missing').map(({ title }) => title))];
-  const others = untimed.filter(({ outcome }) => outcome !== 'missing').length;
+  const of = (...outcomes: Outcome[]) => untimed.filter(({ outcome }) => outcomes.includes(outcome));
+  const missing = [...new Set(of('missing').map(({ title }) => title))];
+  const [overLimit, wrong] = [of('over the limit').length, of('failed', 'disagrees').length];
   const parts = [
     ...(missing.length > 0 ? [`${joinWords(missing)} did not take part (not installed)`] : []),
-    ...(others > 0 ? [`${plural(others, 'case')} failed or computed something else, and ${others === 1 ? 'was' : 'were'} not timed`] : []),
+    ...(overLimit > 0 ? [`${plural(overLimit, 'case')} took longer for the first call than the limit`] : []),
+    ...(wrong > 0 ? [`${plural(wrong, 'case')} failed or computed something else`] : []),
   ];
-  return parts.length === 0 ? undefined : `${parts.join('; ')}.`;
+  return parts.length === 0 ? undefined : `Not timed: ${parts.join('; ')}.`;
 }
 
 function joinWords(words: readonly string[]): string {

@@ -93,8 +93,8 @@ describe('the first screen', () => {
 
   test('warns that the best rival may not be among those measured', async () => {
     const cases = [timedCase('evenkeel', 'evenkeel', 1), timedCase('jax', 'JAX', 2), untimedCase('PyTorch', 'missing', 'no module')];
-    expect(plain(await firstScreen([trialResult(cases)]))).toContain('PyTorch did not take part (not installed).');
-    expect(await firstScreen(winDrawLoss())).not.toContain('did not take part');
+    expect(plain(await firstScreen([trialResult(cases)]))).toContain('Not timed: PyTorch did not take part (not installed).');
+    expect(await firstScreen(winDrawLoss())).not.toContain('Not timed');
   });
 
   test('says when rounds are too few to know the noise', async () => {
@@ -198,6 +198,16 @@ test('whatever a driver or a file says is text', async () => {
 describe('writePage', () => {
   const folder = mkdtempSync(join(tmpdir(), 'evenkeel-page-'));
   afterAll(() => rmSync(folder, { recursive: true }));
+
+  test('writes its table in Markdown, with every trial in one row', async () => {
+    await writePage(benchResults({ trials: [...winDrawLoss(), trialResult([timedCase('evenkeel', 'a|b', 1)])] }), folder);
+    const lines = readFileSync(join(folder, 'table.md'), 'utf8').split('\n');
+    expect(lines[2]).toBe(
+      '| Training step 32,50,10,20 | 1.00 ms (evenkeel, 2 threads) | 2.00 ms (JAX, 1 thread) | faster: 2.0 times as fast as JAX, 2.0 to 2.0 times over 3 rounds |',
+    );
+    expect(lines[4]).toContain('| slower: 1.50 times as long as JAX');
+    expect(lines[5]).toBe('| Training step 32,50,10,20 | 1.00 ms (a\\|b, 1 thread) | – | not compared: no rival was timed |');
+  });
 
   test('writes the page and its charts, and removes charts of an earlier run alone', async () => {
     for (const file of ['layer-norm-1600-20.svg', 'results.json', 'mine.svg']) writeFileSync(join(folder, file), 'kept?');
