@@ -5,7 +5,7 @@ import type { DriversAtWork } from './drivers-at-work';
 import { trialFloor } from './floor';
 import type { Numbers, StartMessage, Trial } from './protocol';
 import type { CaseResult } from './results';
-import type { Case, System, SystemPaths } from './systems';
+import { type Case, evenkeel, type System, type SystemPaths } from './systems';
 import { type Contender, checkReady, checkTimes } from './turns';
 
 /** How long a driver may take to load, to make data and model, and to measure its numbers in several calls. */
@@ -48,7 +48,7 @@ export async function startCase(
     const numbers = await askNumbers(driver, drivers);
     const reason = disagreement(numbers, reference);
     Object.assign(result, { numbers, reason });
-    if (reason === undefined) return { result, contender: { driver, firstCallMs, baseBytes } };
+    if (reason === undefined) return { result, contender: { driver, own: system === evenkeel, firstCallMs, baseBytes } };
     result.outcome = 'disagrees';
   } catch (error) {
     if (!(error instanceof DriverFailure)) throw error;

@@ -184,7 +184,7 @@ function joinWords(words: readonly string[]): string {
 export function whyNotCompared(result: TrialResult): string {
   if (ownCase(result) !== undefined) return 'no rival was timed';
   const reason = result.cases.find(({ system }) => system === evenkeel.id)?.reason;
-  return `evenkeel was not timed${reason === undefined ? '' : `: ${reason}`}`;
+  return `evenkeel was not timed${reason === undefined ? '' : `: ${reason.replace(/\.$/, '')}`}`;
 }
 
 /** The trials without a comparison; undefined when there are none. */

@@ -50,7 +50,7 @@ function formatTrial(result: TrialResult): string {
   const best = shown[0]?.timing?.median ?? Number.NaN;
   const header = [trial.id, 'ms', 'p10–p90', 'to the best', 'of the floor', 'memory MiB', 'first call ms'];
   return [
-    formatTable([header, ...shown.map((one) => caseRow(one, best, floor.milliseconds))]),
+    shown.length === 0 ? printable(trial.id) : formatTable([header, ...shown.map((one) => caseRow(one, best, floor.milliseconds))]),
     ...(shown.some(({ timing }) => timing?.slow) ? ['* measured once or twice only, because one call takes so long'] : []),
     ...cases.filter(({ outcome }) => outcome !== 'timed').map(otherLine),
     comparison === undefined ? `Not compared: ${printable(whyNotCompared(result))}.` : describe(comparison),

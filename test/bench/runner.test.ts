@@ -198,6 +198,9 @@ describe('turns', () => {
     const slow = (name: string, ms: number) => fake({ name, first: ms, calls: [ms] });
     const { cases } = await run([slow('a', 5000), slow('b', 9000), slow('c', 11_000)]);
     expect(cases.map(({ timing }) => timing?.rounds.length)).toEqual([3, 3, 1]);
+    // evenkeel is far ahead: the best of the others is measured as well all the same.
+    const { comparison } = await run([evenkeel, slow('a', 5000), slow('c', 11_000)]);
+    expect(comparison).toMatchObject({ rival: { system: 'a' }, rounds: 3 });
   });
 
   test('the statistics are those of the calls', async () => {
