@@ -50,6 +50,11 @@ bool Arguments::boolean(size_t index, const char* name) const {
   return info_[index].As<Napi::Boolean>().Value();
 }
 
+std::string Arguments::string(size_t index, const char* name) const {
+  if (!info_[index].IsString()) fail(env(), "ERR_OPTION", std::string(name) + ": expected a string.");
+  return info_[index].As<Napi::String>().Utf8Value();
+}
+
 Arguments::View Arguments::view(size_t index, const char* name) const {
   View view{};
   const napi_value value = info_[index];

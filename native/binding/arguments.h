@@ -29,6 +29,7 @@ class Arguments {
   int64_t integer(size_t index, const char* name, int64_t min, int64_t max) const;
   double number(size_t index, const char* name) const;
   bool boolean(size_t index, const char* name) const;
+  std::string string(size_t index, const char* name) const;
 
   // Whether the typed array at `index` holds doubles; fails unless it is a Float32Array or Float64Array.
   bool is_double(size_t index, const char* name) const;

@@ -1,9 +1,13 @@
+#include <stdexcept>
+#include <string>
+
 #include "binding/arguments.h"
 #include "kernels/kernels.h"
 #include "layers/cells/elman.h"
 #include "layers/linear.h"
 #include "layers/normalization.h"
-#include "layers/recurrent.h"
+#include "layers/recurrent/recurrent.h"
+#include "layers/recurrent/strategy.h"
 
 namespace evenkeel::binding {
 namespace {
@@ -11,12 +15,7 @@ namespace {
 constexpr size_t kRnnInput = 5;  // the position of `input`, after the four sizes and the nonlinearity
 
 RecurrentShape recurrent_shape(const Arguments& arguments) {
-  const RecurrentShape shape{arguments.size(0, "n"), arguments.size(1, "t"), arguments.size(2, "i"), arguments.size(3, "h")};
-  // The stride between two sequences is a leading dimension of BLAS, which counts in 32-bit integers.
-  if (arguments.product({shape.t, shape.h}) > 2147483647) {
-    fail(arguments.env(), "ERR_SHAPE", "Expected sequenceLength times hiddenSize below 2^31. Split the sequences.");
-  }
-  return shape;
+  return {arguments.size(0, "n"), arguments.size(1, "t"), arguments.size(2, "i"), arguments.size(3, "h")};
 }
 
 Nonlinearity nonlinearity(const Arguments& arguments) { return static_cast<Nonlinearity>(arguments.integer(4, "nonlinearity", 0, 1)); }
@@ -62,9 +61,25 @@ Napi::Value rnn_backward(const Arguments& arguments) {
   return arguments.env().Undefined();
 }
 
+RecurrentShape shape_of_any_length(const Arguments& arguments) {
+  return {.n = arguments.size(0, "n"), .t = 1, .i = arguments.size(1, "i"), .h = arguments.size(2, "h")};
+}
+
 Napi::Value rnn_chunk_steps(const Arguments& arguments) {
-  const RecurrentShape shape{arguments.size(0, "n"), 1, arguments.size(1, "i"), arguments.size(2, "h")};
-  return Napi::Number::New(arguments.env(), static_cast<double>(recurrent_chunk_steps(shape)));
+  return Napi::Number::New(arguments.env(), static_cast<double>(recurrent_chunk_steps(shape_of_any_length(arguments))));
+}
+
+Napi::Value scan_strategy_name(const Arguments& arguments) {
+  return Napi::String::New(arguments.env(), scan_strategy<float>(shape_of_any_length(arguments)).name);
+}
+
+Napi::Value set_scan_strategy(const Arguments& arguments) {
+  try {
+    force_scan_strategy(arguments.string(0, "name"));
+  } catch (const std::invalid_argument& error) {
+    fail(arguments.env(), "ERR_OPTION", std::string("name: ") + error.what());
+  }
+  return arguments.env().Undefined();
 }
 
 Napi::Value layer_norm_forward_call(const Arguments& arguments) {
@@ -161,6 +176,8 @@ void register_layers(Napi::Object exports) {
   add_function<rnn_forward>(exports, "rnnForward");
   add_function<rnn_backward>(exports, "rnnBackward");
   add_function<rnn_chunk_steps>(exports, "rnnChunkSteps");
+  add_function<scan_strategy_name>(exports, "scanStrategy");
+  add_function<set_scan_strategy>(exports, "setScanStrategy");
   add_function<layer_norm_forward_call>(exports, "layerNormForward");
   add_function<layer_norm_backward_call>(exports, "layerNormBackward");
   add_function<rms_norm_forward_call>(exports, "rmsNormForward");

@@ -7,6 +7,7 @@
 #include "kernels/gemm.h"
 #include "kernels/kernels.h"
 #include "layers/machine.h"
+#include "layers/recurrent/strategy.h"
 
 namespace evenkeel::binding {
 namespace {
@@ -50,6 +51,15 @@ int threads_from_environment(const char* text) {
   return static_cast<int>(count);
 }
 
+void scan_strategy_from_environment(const char* name) {
+  if (name == nullptr || *name == '\0') return;
+  try {
+    force_scan_strategy(name);
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(std::string("EVENKEEL_SCAN: ") + error.what());
+  }
+}
+
 // Once per process, however many JavaScript threads load the addon: a later one must not undo a call of setNumThreads.
 void initialize_process() {
   static std::once_flag once;
@@ -58,6 +68,7 @@ void initialize_process() {
     simd::target_name();
     const char* threads = std::getenv("EVENKEEL_NUM_THREADS");
     if (threads != nullptr && *threads != '\0') thread_pool::set_num_threads(threads_from_environment(threads));
+    scan_strategy_from_environment(std::getenv("EVENKEEL_SCAN"));
   });
 }
 

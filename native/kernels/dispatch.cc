@@ -9,6 +9,8 @@
 #include "kernels/machine-inl.h"
 #include "kernels/normalization-inl.h"
 #include "kernels/optimizer-inl.h"
+#include "kernels/outer_product-inl.h"
+#include "kernels/panel_product-inl.h"
 #include "kernels/reduce-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -20,11 +22,16 @@ const Kernels<T>& table() {
   static constexpr Kernels<T> kTable = {
       .elman_forward = elman_forward<T>,
       .elman_backward = elman_backward<T>,
+      .panel_columns = panel_columns<T>,
+      .pack_panels = pack_panels<T>,
+      .multiply_panels = multiply_panels<T>,
+      .add_outer_products = add_outer_products<T>,
       .layer_norm_forward = layer_norm_forward<T>,
       .layer_norm_backward = layer_norm_backward<T>,
       .rms_norm_forward = rms_norm_forward<T>,
       .rms_norm_backward = rms_norm_backward<T>,
       .fill_rows = fill_rows<T>,
+      .copy_rows = copy_rows<T>,
       .add_rows = add_rows<T>,
       .add = add<T>,
       .scale = scale<T>,

@@ -21,6 +21,15 @@ struct RmspropStep {
   double learning_rate, alpha, eps, weight_decay, momentum;
 };
 
+// A product's left operand a [rows, k], and its right one, b [k, cols], as pack_panels left it.
+template <typename T>
+struct PanelOperand {
+  const T* a;
+  size_t lda;
+  const T* panels;
+  size_t k;
+};
+
 // Every SIMD kernel for one element type, compiled once per SIMD target. Kernels take raw pointers, allocate nothing, throw nothing,
 // run on one thread, and their result depends on their arguments alone. Rows are `size` elements long; a `stride` is the distance in
 // elements between rows that are not packed.
@@ -31,6 +40,19 @@ struct Kernels {
   void (*elman_forward)(Nonlinearity nonlinearity, size_t rows, size_t size, const T* preactivation, const T* bias, T* state);
   // dpreactivation = dstate ⊙ φ'(preactivation); tanh' = 1 − state², relu' = state > 0   all: [count]
   void (*elman_backward)(Nonlinearity nonlinearity, size_t count, const T* state, const T* dstate, T* dpreactivation);
+
+  // --- Products of the scan over time (layers/recurrent) --------------------------------------------------------------
+  // A matrix b [k, cols] that is multiplied with again and again is packed once, in panels of this many columns; the last may be wider
+  size_t (*panel_columns)();
+  // b[k, col] stands at b + k · k_stride + col · col_stride   panels: [k, cols rounded up to panel_columns], 64-byte aligned
+  void (*pack_panels)(size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride, T* panels);
+  // c = start + Σ a b over the two operands, the second with k = 0 where there is only one. start: [rows, cols] with leading dimension,
+  // may be c; null for zeros. Each element is one chain of multiply-adds in the order of the operands and of k, however rows and columns
+  // are grouped: a row's result does not depend on the rows that are computed with it.
+  void (*multiply_panels)(size_t rows, size_t cols, const PanelOperand<T>& first, const PanelOperand<T>& second, const T* start,
+                          size_t ld_start, T* c, size_t ldc);
+  // c += aᵀ b   a: [rows, m]   b: [rows, n]   c: [m, n]. The order of each element's sum depends on `rows` alone
+  void (*add_outer_products)(size_t rows, size_t m, size_t n, const T* a, size_t lda, const T* b, size_t ldb, T* c, size_t ldc);
 
   // --- Normalisation (layers/normalization.cc); all rows packed -----------------------------------------------------
   // mean, residual, rstd: [rows], kept for backward. The row's mean is mean + residual: one T alone cannot hold it when the rows have a
@@ -47,6 +69,8 @@ struct Kernels {
   // --- Pointwise and sums -------------------------------------------------------------------------------------------
   // output[r, :] = values; the start of a product that is added to a bias
   void (*fill_rows)(size_t rows, size_t size, const T* values, T* output);
+  // to[r, :] = from[r, :], each with leading dimension. Much faster than a call of memcpy for each short row
+  void (*copy_rows)(size_t rows, size_t size, const T* from, size_t ld_from, T* to, size_t ld_to);
   // sums[:] += Σ_r input[r, :]
   void (*add_rows)(size_t rows, size_t size, const T* input, T* sums);
   // target += source

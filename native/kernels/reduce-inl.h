@@ -20,6 +20,14 @@ void fill_rows(size_t rows, size_t size, const T* values, T* output) {
 }
 
 template <typename T>
+void copy_rows(size_t rows, size_t size, const T* from, size_t ld_from, T* to, size_t ld_to) {
+  const hn::ScalableTag<T> d;
+  for (size_t r = 0; r < rows; ++r, from += ld_from, to += ld_to) {
+    for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR { memory.store(d, memory.load(d, from + i), to + i); });
+  }
+}
+
+template <typename T>
 void add(size_t count, const T* source, T* target) {
   const hn::ScalableTag<T> d;
   for_each_vector(d, count, [&](size_t i, auto memory) HWY_ATTR {

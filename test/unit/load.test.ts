@@ -56,6 +56,12 @@ describe('in a process of its own', () => {
     const script = 'try { e.getNumThreads(); } catch (error) { console.log(error.name, error.code, error.message); }';
     expect(run(script, { EVENKEEL_NUM_THREADS: 'many' })).toMatch(/^EvenkeelError ERR_OPTION EVENKEEL_NUM_THREADS: .*"many"/);
   });
+
+  test('EVENKEEL_SCAN is refused when it names no strategy', () => {
+    const script = 'try { e.getNumThreads(); } catch (error) { console.log(error.name, error.code, error.message); }';
+    expect(run(script, { EVENKEEL_SCAN: 'panels' })).toBe('');
+    expect(run(script, { EVENKEEL_SCAN: 'fast' })).toMatch(/^EvenkeelError ERR_OPTION EVENKEEL_SCAN: expected one of auto, .*"fast"/);
+  });
 });
 
 test('the number of threads can be set, within bounds', () => {

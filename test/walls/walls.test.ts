@@ -71,12 +71,12 @@ describe('the walls of native/', () => {
   });
 
   test.each([
-    ['BLAS outside gemm', 'native/layers/recurrent.cc', '#include <cblas.h>'],
+    ['BLAS outside gemm', 'native/layers/recurrent/blas.cc', '#include <cblas.h>'],
     ['N-API in a kernel', 'native/kernels/gemm.cc', '#include <napi.h>'],
     ['N-API below the binding', 'native/layers/linear.h', '#include "node_api.h"'],
     ['intrinsics in a layer', 'native/layers/linear.cc', '#include <immintrin.h>'],
     ['Highway in a layer', 'native/layers/linear.cc', '  #  include "hwy/highway.h"'],
-    ['a kernel that knows a layer', 'native/kernels/gemm.h', '#include "layers/recurrent.h"'],
+    ['a kernel that knows a layer', 'native/kernels/gemm.h', '#include "layers/recurrent/recurrent.h"'],
     ['the core that knows a kernel', 'native/core/shape.h', '#include "kernels/gemm.h"'],
   ])('%s is found', (_, file, text) => {
     expect(violationsInCpp({ [file]: text })).toEqual([expect.stringContaining(file)]);
@@ -84,7 +84,7 @@ describe('the walls of native/', () => {
 
   test.each([
     ['BLAS in gemm', 'native/kernels/gemm.cc', '#include <cblas.h>'],
-    ['N-API in the binding', 'native/binding/layers.cc', '#include <napi.h>\n#include "layers/recurrent.h"'],
+    ['N-API in the binding', 'native/binding/layers.cc', '#include <napi.h>\n#include "layers/recurrent/recurrent.h"'],
     ['the core in a layer', 'native/layers/linear.cc', '#include "core/thread_pool.h"\n#include <vector>'],
     ['the binding in the module', 'native/addon.cc', '#include "binding/layers.h"'],
   ])('%s is let through', (_, file, text) => {

@@ -6,7 +6,7 @@
 namespace evenkeel {
 
 struct RecurrentShape {
-  size_t n, t, i, h;  // sequences, time steps, inputs, hidden units; each from 1 to 2^31 − 1, and t · gates · h too
+  size_t n, t, i, h;  // sequences, time steps, inputs, hidden units; each from 1 to 2^31 − 1
 };
 
 // What both passes of a recurrent layer read.

@@ -1,0 +1,76 @@
+#if defined(EVENKEEL_KERNELS_OUTER_PRODUCT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef EVENKEEL_KERNELS_OUTER_PRODUCT_INL_H_
+#undef EVENKEEL_KERNELS_OUTER_PRODUCT_INL_H_
+#else
+#define EVENKEEL_KERNELS_OUTER_PRODUCT_INL_H_
+#endif
+
+#include <algorithm>
+
+#include "kernels/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace evenkeel {
+namespace HWY_NAMESPACE {
+
+// A sum runs over this many rows before it is added to c: few enough that their part of a panel of b stays in L1 for every tile of c.
+constexpr size_t kRowsPerSum = 128;
+
+// Columns of b that were copied together, and the columns of c that they belong to.
+template <typename T>
+struct OuterPanel {
+  size_t rows;
+  const T* a;
+  size_t lda;
+  const T* b;  // [rows, whole vectors]
+  T* c;
+  size_t ldc;
+};
+
+template <size_t R, size_t V, class Last, typename T>
+HWY_NOINLINE void add_outer_tile(const OuterPanel<T>& panel, size_t row, Last last) {
+  const hn::ScalableTag<T> d;
+  Tile<R, V, T> tile;
+  tile.clear();
+  const T* a = panel.a + row;
+  const T* b = panel.b;
+  for (size_t k = 0; k < panel.rows; ++k, a += panel.lda, b += V * hn::Lanes(d)) {
+    tile.multiply_add([=](size_t r) HWY_ATTR { return hn::Set(d, a[r]); },
+                      [=](size_t v) HWY_ATTR { return hn::Load(d, b + v * hn::Lanes(d)); });
+  }
+  tile.add_to(panel.c + row * panel.ldc, panel.ldc, last);
+}
+
+template <size_t V, class Last, typename T>
+void add_outer_panel(size_t m, const OuterPanel<T>& panel, Last last) {
+  for_each_tile<tile_rows(V)>(m, [&](size_t row, auto rows) HWY_ATTR { add_outer_tile<rows(), V>(panel, row, last); });
+}
+
+// to: [rows, V vectors], aligned
+template <size_t V, class Last, typename T>
+void copy_columns(size_t rows, const T* from, size_t ld, T* to, Last last) {
+  const hn::ScalableTag<T> d;
+  for (size_t row = 0; row < rows; ++row, from += ld, to += V * hn::Lanes(d)) {
+    unrolled<V - 1>([&](size_t v) HWY_ATTR { hn::Store(hn::LoadU(d, from + v * hn::Lanes(d)), d, to + v * hn::Lanes(d)); });
+    hn::Store(last.load(d, from + (V - 1) * hn::Lanes(d)), d, to + (V - 1) * hn::Lanes(d));
+  }
+}
+
+template <typename T>
+void add_outer_products(size_t rows, size_t m, size_t n, const T* a, size_t lda, const T* b, size_t ldb, T* c, size_t ldc) {
+  const hn::ScalableTag<T> d;
+  HWY_ALIGN T panel[kRowsPerSum * kMostTileVectors * hn::MaxLanes(d)];
+  for (size_t row = 0; row < rows; row += kRowsPerSum) {
+    const size_t count = std::min(kRowsPerSum, rows - row);
+    for_each_panel<T>(0, n, [&](size_t col, auto vectors, auto last) HWY_ATTR {
+      copy_columns<vectors()>(count, b + row * ldb + col, ldb, panel, last);
+      add_outer_panel<vectors()>(m, OuterPanel<T>{count, a + row * lda, lda, panel, c + col, ldc}, last);
+    });
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace evenkeel
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,154 @@
+#if defined(EVENKEEL_KERNELS_PANEL_PRODUCT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef EVENKEEL_KERNELS_PANEL_PRODUCT_INL_H_
+#undef EVENKEEL_KERNELS_PANEL_PRODUCT_INL_H_
+#else
+#define EVENKEEL_KERNELS_PANEL_PRODUCT_INL_H_
+#endif
+
+#include <algorithm>
+
+#include "kernels/kernels.h"
+#include "kernels/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace evenkeel {
+namespace HWY_NAMESPACE {
+
+// Panels: the columns of b [k, cols] in groups of vectors (for_each_panel), each group k-major. The last vector is filled up with zeros.
+template <typename T>
+size_t panel_columns() {
+  return kTileVectors * hn::Lanes(hn::ScalableTag<T>());
+}
+
+template <typename T>
+void pack_panels(size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride, T* panels) {
+  constexpr size_t kTogether = 16;  // of k: a column that lies along a cache line is read while the line is there
+  const size_t lanes = hn::Lanes(hn::ScalableTag<T>());
+  for_each_panel<T>(0, cols, [&](size_t first, auto vectors, auto /*last*/) HWY_ATTR {
+    const size_t width = vectors() * lanes;
+    const size_t count = HWY_MIN(width, cols - first);
+    for (size_t begin = 0; begin < k; begin += kTogether) {
+      T* to = panels + first * k + begin * width;
+      const T* from = b + first * col_stride + begin * k_stride;
+      const size_t together = HWY_MIN(kTogether, k - begin);
+      for (size_t col = 0; col < count; ++col) {
+        for (size_t row = 0; row < together; ++row) to[row * width + col] = from[row * k_stride + col * col_stride];
+      }
+      for (size_t row = 0; row < together; ++row) std::fill(to + row * width + count, to + (row + 1) * width, T{0});
+    }
+  });
+}
+
+// A longer product goes through memory in between, so that a panel's part stays in L1 while every tile of rows uses it.
+constexpr size_t kLongestPass = 384;
+
+// The part of one operand that a tile multiplies.
+template <typename T>
+struct TileOperand {
+  const T* a;
+  size_t lda;
+  const T* b;  // in the first panel
+  size_t ldb;  // from panel to panel
+  size_t k;
+};
+
+// tile += a b, in P panels of V vectors
+template <size_t P, size_t V, class Tile, typename T>
+HWY_INLINE void multiply_add(const TileOperand<T>& operand, Tile& tile) {
+  const typename Tile::D d;
+  const auto [a, lda, b, ldb, count] = operand;
+  for (size_t k = 0; k < count; ++k) {
+    const T* column = a + k;
+    const T* row = b + k * V * hn::Lanes(d);
+    tile.multiply_add([=](size_t r) HWY_ATTR { return hn::Set(d, column[r * lda]); },
+                      [=](size_t v) HWY_ATTR { return hn::Load(d, row + v / V * ldb + v % V * hn::Lanes(d)); });
+  }
+}
+
+// c = start + the products of one or two operands (the second one's k may be 0), in R rows and P panels of V vectors.
+template <size_t R, size_t P, size_t V, class Last, typename T>
+HWY_NOINLINE void multiply_tile(const TileOperand<T>& first, const TileOperand<T>& second, const T* start, size_t ld_start, T* c,
+                                size_t ldc, Last last) {
+  Tile<R, P * V, T> tile;
+  if (start == nullptr) {
+    tile.clear();
+  } else {
+    tile.load(start, ld_start, last);
+  }
+  multiply_add<P, V>(first, tile);
+  multiply_add<P, V>(second, tile);
+  tile.store(c, ldc, last);
+}
+
+// The part [begin, begin + k) of an operand's k.
+template <typename T>
+struct PartOfOperand {
+  PanelOperand<T> whole;
+  size_t begin, k;
+
+  TileOperand<T> tile(size_t row, size_t col, size_t panel_width) const {
+    return {whole.a + row * whole.lda + begin, whole.lda, whole.panels + col * whole.k + begin * panel_width, panel_columns<T>() * whole.k,
+            k};
+  }
+};
+
+template <typename T>
+struct Pass {
+  size_t rows;
+  PartOfOperand<T> first, second;
+  const T* start;
+  size_t ld_start;
+  T* c;
+  size_t ldc;
+};
+
+// A tile of so few rows has too few sums in one panel, and takes this many panels at once.
+constexpr size_t kFewRows = 2, kPanelsAtOnce = 3;
+
+// All rows of P panels of V vectors.
+// More than one panel only for at most kFewRows rows.
+template <size_t P, size_t V, class Last, typename T>
+void multiply_columns(const Pass<T>& pass, size_t col, Last last) {
+  const size_t width = V * hn::Lanes(hn::ScalableTag<T>());
+  for_each_tile<P == 1 ? tile_rows(V) : kFewRows>(pass.rows, [&](size_t row, auto rows) HWY_ATTR {
+    const T* start = pass.start == nullptr ? nullptr : pass.start + row * pass.ld_start + col;
+    multiply_tile<rows(), P, V>(pass.first.tile(row, col, width), pass.second.tile(row, col, width), start, pass.ld_start,
+                                pass.c + row * pass.ldc + col, pass.ldc, last);
+  });
+}
+
+template <typename T>
+void multiply_pass(const Pass<T>& pass, size_t cols) {
+  size_t col = 0;
+  if (pass.rows <= kFewRows) {
+    const size_t columns_at_once = kPanelsAtOnce * panel_columns<T>();
+    // A panel of one vector more, at the end, stays whole.
+    for (; col + columns_at_once + panel_columns<T>() <= cols; col += columns_at_once) {
+      multiply_columns<kPanelsAtOnce, kTileVectors>(pass, col, WholeVector());
+    }
+  }
+  for_each_panel<T>(col, cols, [&](size_t first, auto vectors, auto last) HWY_ATTR { multiply_columns<1, vectors()>(pass, first, last); });
+}
+
+template <typename T>
+void multiply_panels(size_t rows, size_t cols, const PanelOperand<T>& first, const PanelOperand<T>& second, const T* start, size_t ld_start,
+                     T* c, size_t ldc) {
+  if (first.k + second.k <= kLongestPass) {
+    multiply_pass<T>({rows, {first, 0, first.k}, {second, 0, second.k}, start, ld_start, c, ldc}, cols);
+    return;
+  }
+  for (const PanelOperand<T>* operand : {&first, &second}) {
+    for (size_t begin = 0; begin < operand->k; begin += kLongestPass) {
+      const size_t k = std::min(kLongestPass, operand->k - begin);
+      multiply_pass<T>({rows, {*operand, begin, k}, {*operand, 0, 0}, start, ld_start, c, ldc}, cols);
+      start = c;
+      ld_start = ldc;
+    }
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace evenkeel
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,125 @@
+#if defined(EVENKEEL_KERNELS_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef EVENKEEL_KERNELS_TILE_INL_H_
+#undef EVENKEEL_KERNELS_TILE_INL_H_
+#else
+#define EVENKEEL_KERNELS_TILE_INL_H_
+#endif
+
+#include "kernels/vector_loop-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace evenkeel {
+namespace HWY_NAMESPACE {
+
+// The part of a product that stays in registers while its sums run: as many sums as leave registers for a row's factor and a step's
+// columns, so that independent sums hide the latency of a multiply-add. Tiles have kTileVectors vectors of columns; where one more is
+// left over at the end, the last ones have it too, since a tile of one vector has too few sums.
+#if HWY_ARCH_ARM_A64 || HWY_TARGET == HWY_AVX3
+constexpr size_t kTileSums = 24;
+constexpr size_t kTileVectors = HWY_ARCH_ARM_A64 ? 3 : 2;
+constexpr size_t kMostTileRows = 8;
+#else
+constexpr size_t kTileSums = 12, kTileVectors = 2, kMostTileRows = 6;
+#endif
+constexpr size_t kMostTileVectors = kTileVectors + 1;
+constexpr size_t tile_rows(size_t vectors) { return kTileSums / vectors < kMostTileRows ? kTileSums / vectors : kMostTileRows; }
+
+// f(i) for i < N. Not a loop when the compiler decides what lives in registers.
+template <size_t N, class F>
+HWY_INLINE void unrolled(F&& f) {
+  static_assert(N <= 32);
+  HWY_UNROLL(32)
+  for (size_t i = 0; i < N; ++i) f(i);
+}
+
+// R rows of V vectors. Where it meets memory, `last` reaches the last vector of a row, which may be a part of one.
+template <size_t R, size_t V, typename T>
+struct Tile {
+  using D = hn::ScalableTag<T>;
+  hn::Vec<D> sum[R][V];
+
+  HWY_INLINE void clear() {
+    unrolled<R * V>([&](size_t i) HWY_ATTR { sum[i / V][i % V] = hn::Zero(D()); });
+  }
+
+  template <class Last>
+  HWY_INLINE void load(const T* from, size_t ld, Last last) {
+    each(last, [&](size_t r, size_t v, auto memory) HWY_ATTR { sum[r][v] = memory.load(D(), from + r * ld + v * hn::Lanes(D())); });
+  }
+
+  template <class Last>
+  HWY_INLINE void store(T* to, size_t ld, Last last) const {
+    each(last, [&](size_t r, size_t v, auto memory) HWY_ATTR { memory.store(D(), sum[r][v], to + r * ld + v * hn::Lanes(D())); });
+  }
+
+  template <class Last>
+  HWY_INLINE void add_to(T* to, size_t ld, Last last) const {
+    each(last, [&](size_t r, size_t v, auto memory) HWY_ATTR {
+      T* at = to + r * ld + v * hn::Lanes(D());
+      memory.store(D(), hn::Add(memory.load(D(), at), sum[r][v]), at);
+    });
+  }
+
+  // One step of all sums: a(r) is row r's factor in every lane, b(v) the columns of vector v. The shorter side stays in registers.
+  template <class A, class B>
+  HWY_INLINE void multiply_add(A&& a, B&& b) {
+    unrolled<R * V>([&](size_t i) HWY_ATTR {
+      const size_t r = R < V ? i % R : i / V;
+      const size_t v = R < V ? i / R : i % V;
+      sum[r][v] = hn::MulAdd(a(r), b(v), sum[r][v]);
+    });
+  }
+
+ private:
+  template <class Last, class F>
+  static HWY_INLINE void each(Last last, F&& f) {
+    unrolled<R>([&](size_t r) HWY_ATTR {
+      unrolled<V - 1>([&](size_t v) HWY_ATTR { f(r, v, WholeVector()); });
+      f(r, V - 1, last);
+    });
+  }
+};
+
+// body(n) with a run-time n of 1 to Max as a constant.
+template <size_t Max, class Body>
+HWY_INLINE void with_constant(size_t n, Body&& body) {
+  if constexpr (Max > 1) {
+    if (n != Max) return with_constant<Max - 1>(n, body);
+  }
+  body(std::integral_constant<size_t, Max>());
+}
+
+// body(row, n) for tiles of n rows, n a constant of at most Max: as few tiles as can be, as equal as can be.
+template <size_t Max, class Body>
+HWY_INLINE void for_each_tile(size_t rows, Body&& body) {
+  for (size_t row = 0, tiles = hwy::DivCeil(rows, Max); tiles > 0; --tiles) {
+    const size_t count = hwy::DivCeil(rows - row, tiles);
+    with_constant<Max>(count, [&](auto n) HWY_ATTR { body(row, n); });
+    row += count;
+  }
+}
+
+// body(col, v, last) for panels of v vectors of the columns [begin, cols), v a constant of at most kMostTileVectors; `last` reaches the
+// last vector of each in memory.
+template <typename T, class Body>
+HWY_INLINE void for_each_panel(size_t begin, size_t cols, Body&& body) {
+  const size_t lanes = hn::Lanes(hn::ScalableTag<T>());
+  for (size_t col = begin; col < cols;) {
+    const size_t left = hwy::DivCeil(cols - col, lanes);
+    with_constant<kMostTileVectors>(left == kMostTileVectors ? left : HWY_MIN(left, kTileVectors), [&](auto vectors) HWY_ATTR {
+      const size_t in_last = cols - col - (vectors() - 1) * lanes;
+      if (in_last >= lanes) {
+        body(col, vectors, WholeVector());
+      } else {
+        body(col, vectors, PartOfVector{in_last});
+      }
+      col += vectors() * lanes;
+    });
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace evenkeel
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,81 @@
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+
+#include "core/aligned_buffer.h"
+#include "kernels/kernels.h"
+#include "layers/recurrent/recurrent.h"
+
+// Time in chunks, for every strategy. Within a chunk arrays are time-major, so that a step's rows stand together; what a chunk computes is
+// used up while it is in the caches.
+
+namespace evenkeel {
+
+// Steps for about so many rows; a row is one sequence at one step.
+inline size_t steps_for_rows(const RecurrentShape& shape, size_t rows) noexcept { return std::max<size_t>(1, rows / shape.n); }
+
+// to [rows, size] packed += from
+template <typename T>
+void add_rows(size_t rows, size_t size, const T* from, size_t ld_from, T* to) noexcept {
+  for (size_t r = 0; r < rows; ++r) kernels<T>().add(size, from + r * ld_from, to + r * size);
+}
+
+// Sequences [first, end) of [N, T, size] ↔ time-major: chunk[s, n, :] is row (n, begin + s).
+template <typename T>
+void gather(const RecurrentShape& shape, size_t first, size_t end, size_t begin, size_t steps, size_t size, const T* array,
+            T* chunk) noexcept {
+  for (size_t n = first; n < end; ++n) {
+    kernels<T>().copy_rows(steps, size, array + (n * shape.t + begin) * size, size, chunk + n * size, shape.n * size);
+  }
+}
+template <typename T>
+void scatter(const RecurrentShape& shape, size_t first, size_t end, size_t begin, size_t steps, size_t size, const T* chunk,
+             T* array) noexcept {
+  for (size_t n = first; n < end; ++n) {
+    kernels<T>().copy_rows(steps, size, chunk + n * size, shape.n * size, array + (n * shape.t + begin) * size, size);
+  }
+}
+
+// h_0 of sequences [first, end), to states [N, H].
+template <typename T>
+void copy_initial_state(const RecurrentShape& shape, size_t first, size_t end, const T* initial_state, T* states) noexcept {
+  const size_t begin = first * shape.h;
+  const size_t count = (end - first) * shape.h;
+  if (initial_state == nullptr) {
+    std::fill_n(states + begin, count, T{0});
+  } else {
+    std::copy_n(initial_state + begin, count, states + begin);
+  }
+}
+
+// The states that a chunk's backward pass reads, of sequences [first, end): h before its first step, then after each [steps + 1, N, H].
+template <typename T>
+void gather_states(const RecurrentShape& shape, size_t first, size_t end, size_t begin, size_t steps, const RecurrentInputs<T>& inputs,
+                   const T* output, T* states) noexcept {
+  if (begin > 0) return gather(shape, first, end, begin - 1, steps + 1, shape.h, output, states);
+  copy_initial_state(shape, first, end, inputs.initial_state, states);
+  gather(shape, first, end, 0, steps, shape.h, output, states + shape.n * shape.h);
+}
+
+// The arrays of a chunk of at most `steps` steps, time-major.
+template <typename T>
+struct Chunk {
+  AlignedBuffer<T> inputs;                   // x_t [steps, N, I]
+  AlignedBuffer<T> states;                   // [steps + 1, N, H]: h before the chunk's first step, then after each
+  AlignedBuffer<T> projected;                // x_t W_ihᵀ or its gradient [steps, N, gates · H]
+  std::optional<AlignedBuffer<T>> apart;     // operand_t W_hhᵀ or its gradient [steps, N, gates · H], for a cell that has it apart
+  std::optional<AlignedBuffer<T>> operands;  // [steps, N, H], for a cell that transforms it
+
+  Chunk(const RecurrentShape& shape, const Cell<T>& cell, size_t steps)
+      : inputs(steps * shape.n * shape.i), states((steps + 1) * shape.n * shape.h), projected(steps * shape.n * cell.gates() * shape.h) {
+    if (cell.products_apart()) apart.emplace(steps * shape.n * cell.gates() * shape.h);
+    if (cell.transforms_operand()) operands.emplace(steps * shape.n * shape.h);
+  }
+
+  T* recurrent() const noexcept { return apart ? apart->get() : projected.get(); }
+  // What multiplied W_hh at each step [steps, N, H]
+  const T* recurrent_operands() const noexcept { return operands ? operands->get() : states.get(); }
+};
+
+}  // namespace evenkeel

@@ -1,0 +1,28 @@
+#include "layers/recurrent/recurrent.h"
+
+#include "layers/recurrent/strategy.h"
+
+namespace evenkeel {
+
+size_t recurrent_chunk_steps(const RecurrentShape& shape) noexcept { return scan_strategy<float>(shape).chunk_steps(shape); }
+
+template <typename T>
+void recurrent_forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, T* output) {
+  scan_strategy<T>(shape).forward(shape, cell, inputs, output);
+}
+
+template <typename T>
+void recurrent_backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output,
+                        const T* doutput, const RecurrentGradients<T>& gradients) {
+  scan_strategy<T>(shape).backward(shape, cell, inputs, output, doutput, gradients);
+}
+
+#define EVENKEEL_INSTANTIATE(T)                                                                                          \
+  template void recurrent_forward(const RecurrentShape&, const Cell<T>&, const RecurrentInputs<T>&, T*);                 \
+  template void recurrent_backward(const RecurrentShape&, const Cell<T>&, const RecurrentInputs<T>&, const T*, const T*, \
+                                   const RecurrentGradients<T>&);
+EVENKEEL_INSTANTIATE(float)
+EVENKEEL_INSTANTIATE(double)
+#undef EVENKEEL_INSTANTIATE
+
+}  // namespace evenkeel

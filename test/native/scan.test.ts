@@ -1,0 +1,109 @@
+import { native } from '../../lib/native/load';
+import { Generator } from '../../lib/random';
+import type { DType, TensorData } from '../../lib/tensor';
+import { type RnnArrays, rnnArrays, runRnn } from './helpers';
+
+const addon = native();
+const threadsBefore = addon.getNumThreads();
+afterEach(() => {
+  addon.setNumThreads(threadsBefore);
+  addon.setScanStrategy('auto');
+});
+
+type Shape = [n: number, t: number, i: number, h: number];
+
+const OTHERS = ['panels'];
+const NAMES = ['output', 'gradInput', 'gradInitialState', 'gradWeightIh', 'gradWeightHh', 'gradBiasIh', 'gradBiasHh'];
+
+const arraysOf = ([n, t, i, h]: Shape, dtype: DType) => rnnArrays(n, t, i, h, dtype);
+
+/** What both passes write, copied. */
+function results(strategy: string, [n, t, i, h]: Shape, arrays: RnnArrays): TensorData[] {
+  addon.setScanStrategy(strategy);
+  return runRnn(addon, n, t, i, h, arrays).map((array) => array.slice());
+}
+
+/** The largest difference of two arrays, in units of the largest element; NaN when there is one. */
+function relativeError(actual: TensorData, expected: TensorData): number {
+  let [difference, size] = [0, 1e-300];
+  for (const [index, value] of expected.entries()) {
+    const error = Math.abs((actual[index] as number) - value);
+    if (!(error <= difference)) difference = error;
+    size = Math.max(size, Math.abs(value));
+  }
+  return difference / size;
+}
+
+function expectSameAsBlas(shape: Shape): void {
+  const arrays = arraysOf(shape, 'float64');
+  const expected = results('blas', shape, arrays);
+  for (const strategy of OTHERS) {
+    for (const [index, actual] of results(strategy, shape, arrays).entries()) {
+      const error = relativeError(actual, expected[index] as TensorData);
+      if (!(error < 1e-12)) throw new Error(`${strategy} ${shape}: ${NAMES[index]} differs by ${error}`);
+    }
+  }
+}
+
+const SIZES = Array.from({ length: 70 }, (_, index) => index + 1);
+
+describe('every strategy computes what OpenBLAS computes step by step', () => {
+  test('for 1 to 70 sequences', () => {
+    for (const n of SIZES) expectSameAsBlas([n, 3, 5, 19]);
+  });
+  test('for 1 to 70 inputs', () => {
+    for (const i of SIZES) expectSameAsBlas([7, 3, i, 21]);
+  });
+  test('for 1 to 70 hidden units, and one sequence or several', () => {
+    for (const h of SIZES) for (const n of [1, 2, 3, 17]) expectSameAsBlas([n, 3, 6, h]);
+  });
+  test('for random sizes from 1 to 70', () => {
+    const generator = new Generator(20);
+    const size = (): number => 1 + generator.integer(70);
+    for (let round = 0; round < 100; round++) expectSameAsBlas([size(), 1 + generator.integer(4), size(), size()]);
+  });
+  test('for sums longer than one pass through the registers, and sequences longer than one chunk', () => {
+    for (const shape of [
+      [3, 2, 400, 390],
+      [9, 2, 70, 801],
+      [1, 2500, 3, 9],
+      [40, 60, 4, 11],
+    ] as Shape[])
+      expectSameAsBlas(shape);
+  });
+});
+
+describe.each<DType>(['float32', 'float64'])('in %s the bits of every strategy are those of one thread', (dtype) => {
+  const bits = (arrays: TensorData[]): Buffer[] => arrays.map((a) => Buffer.from(a.buffer, a.byteOffset, a.byteLength));
+
+  test.each<Shape>([
+    [1, 40, 3, 70],
+    [5, 300, 10, 20],
+    [13, 60, 17, 33],
+    [32, 9, 10, 50],
+    [70, 4, 3, 64],
+    [200, 3, 40, 31],
+    [7, 40, 30, 130],
+  ])('N, T, I, H = %i, %i, %i, %i', (...shape) => {
+    const arrays = arraysOf(shape, dtype);
+    for (const strategy of ['blas', ...OTHERS]) {
+      addon.setNumThreads(1);
+      const expected = bits(results(strategy, shape, arrays));
+      for (const threads of [2, 3, 7]) {
+        addon.setNumThreads(threads);
+        for (const [index, actual] of bits(results(strategy, shape, arrays)).entries()) {
+          if (!actual.equals(expected[index] as Buffer)) throw new Error(`${strategy}, ${threads} threads: ${NAMES[index]} differs`);
+        }
+      }
+    }
+  });
+});
+
+test('a strategy can be read and forced, by its name only', () => {
+  addon.setScanStrategy('auto');
+  expect(addon.scanStrategy(32, 10, 20)).toBe('panels');
+  addon.setScanStrategy('blas');
+  expect(addon.scanStrategy(32, 10, 20)).toBe('blas');
+  expect(() => addon.setScanStrategy('fast')).toThrow('name: expected one of auto, blas, panels, got "fast".');
+  expect(addon.scanStrategy(32, 10, 20)).toBe('blas');
+});
