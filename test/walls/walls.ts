@@ -33,9 +33,11 @@ export const rooms: Record<string, readonly string[]> = {
   training: [...models, 'io'],
   report: base,
   study,
+  // A file's lock is the kernel's, reached through the addon.
+  sweep: [...study, 'initializers', 'native'],
   // evenkeel's own driver sees what its users see: the index.
   bench: [...study, 'native', 'initializers', 'index'],
-  cli: [...study, 'study', 'bench'],
+  cli: [...study, 'study', 'sweep', 'bench'],
 };
 
 /** The only rooms that may import each package; one that is not listed may be imported nowhere in lib/. */
@@ -45,6 +47,8 @@ export const packages: Record<string, readonly string[]> = {
   'csv-parse': ['data'],
   'cli-progress': ['cli'],
   commander: ['cli'],
+  workerpool: ['sweep'],
+  yaml: ['sweep'],
 };
 
 /** Header → the only files of native/ that may include it. */

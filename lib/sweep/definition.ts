@@ -1,0 +1,209 @@
+/** From what a user writes to a checked grid. Every message begins with the place in the definition: `lengths[2]: expected …`. */
+import { checkDType, checkInteger, checkNumber, checkOneOf, checkRowCount, fail, isPlainObject, readOptions, readSafely } from '../check';
+import { EvenkeelError } from '../errors';
+import { checkInitializer, type Initializer } from '../initializers';
+import { type Nonlinearity, RNN } from '../layers/rnn';
+import { Generator } from '../random';
+import type { DType } from '../tensor';
+import { countTrials, type Grid } from './grid';
+import { type CsvTask, checkTask, type TaskName } from './tasks';
+import { canonicalJson, type SweepPlacement, type TrialClip } from './trial';
+
+/** A grid of trials: each list is an axis, and every combination is one trial. What is left out has one value. */
+export interface SweepDefinition {
+  /** time steps T of the sequences */
+  lengths: readonly number[];
+  /** `'none'` unless given; `'input'` and `'output'` are a normalisation before and after the RNN, the others its own placements */
+  placements?: readonly SweepPlacement[];
+  /** of the normalisations: `'layer'` unless given */
+  kinds?: readonly ('layer' | 'rms')[];
+  /** of W_hh: `'uniform'` unless given */
+  initializers?: readonly Initializer[];
+  /** of every initialiser; each one's own gain unless given */
+  gains?: readonly number[];
+  /** `'none'` unless given */
+  clips?: readonly SweepClip[];
+  /** `'rnn'` is the only cell in this version */
+  cells?: readonly 'rnn'[];
+  /** `'tanh'` unless given */
+  nonlinearities?: readonly Nonlinearity[];
+  /** 32 sequences, 10 inputs and 20 hidden units unless given; tasks other than the reference have an input size of their own */
+  sizes?: readonly { batchSize?: number; inputSize?: number; hiddenSize?: number }[];
+  /** `'reference'` unless given: random inputs and targets, the latter for every state */
+  tasks?: readonly (TaskName | CsvTask)[];
+  /** of weights and data: `[1]` unless given */
+  seeds?: readonly number[];
+  /** training steps of each trial: 100 unless given */
+  steps?: number;
+  /** of Adam: 0.001 unless given */
+  learningRate?: number;
+  /** `'float32'` unless given */
+  dtype?: DType;
+}
+
+/**
+ * How a sweep clips: the total norm, each element, by a rule with its usual settings, or ‖∂L/∂h_t‖ of each sequence at every step of the
+ * backward pass.
+ */
+export type SweepClip =
+  | 'none'
+  | 'adaptive'
+  | 'autoclip'
+  | 'zclip'
+  | { maxNorm: number }
+  | { clipValue: number }
+  | { stateGradientLimit: number };
+
+/** A grid, and where the files are that its trials read. */
+export interface CheckedDefinition {
+  grid: Grid;
+  /** path by the SHA-256 of the file's contents */
+  files: Map<string, string>;
+}
+
+const limits = { trials: 100_000, listLength: 10_000, length: 10_000_000, size: 65_536, steps: 1_000_000 };
+
+const KEYS = [
+  'lengths',
+  'placements',
+  'kinds',
+  'initializers',
+  'gains',
+  'clips',
+  'cells',
+  'nonlinearities',
+  'sizes',
+  'tasks',
+  'seeds',
+  'steps',
+  'learningRate',
+  'dtype',
+] as const;
+
+const PLACEMENTS = ['none', 'input', 'output', 'preactivation', 'split-preactivation', 'recurrent-input', 'hidden'] as const;
+const INITIALIZERS = ['uniform', 'glorot', 'kaiming', 'orthogonal', 'identity'] as const;
+const CLIP_RULES = ['none', 'adaptive', 'autoclip', 'zclip'] as const;
+
+/**
+ * Checks a whole definition, the files it names included.
+ * @param folder where its CSV files lie: none outside is read
+ * @throws EvenkeelError ERR_OPTION with the place in the definition, ERR_FILE for a CSV file
+ */
+export function checkDefinition(definition: unknown, folder: string): CheckedDefinition {
+  const given = readOptions('the definition', definition, KEYS);
+  const lengths = list('lengths', given.lengths, integerUpTo(1, limits.length));
+  const placements = list('placements', given.placements ?? ['none'], oneOf(PLACEMENTS));
+  const kinds = list('kinds', given.kinds ?? ['layer'], oneOf(['layer', 'rms'] as const));
+  const gains = given.gains === undefined ? [undefined] : list('gains', given.gains, (path, gain) => checkNumber(path, gain, { above: 0 }));
+  const names = list('initializers', given.initializers ?? ['uniform'], oneOf(INITIALIZERS));
+  const cells = list('cells', given.cells ?? ['rnn'], oneOf(['rnn'] as const));
+  const nonlinearities = list('nonlinearities', given.nonlinearities ?? ['tanh'], oneOf(['tanh', 'relu'] as const));
+  const sizes = list('sizes', given.sizes ?? [{}], checkSizes);
+  const tasks = list('tasks', given.tasks ?? ['reference'], (path, task) => checkTask(path, task, lengths, folder));
+  const grid: Grid = {
+    lengths,
+    shapes: distinct(
+      tasks.flatMap(({ task, inputSize }) => sizes.map((size) => ({ task, ...size, inputSize: inputSize ?? size.inputSize }))),
+    ),
+    recurrences: cells.flatMap((cell) => nonlinearities.map((nonlinearity) => ({ cell, nonlinearity }))),
+    normalizations: distinct(
+      placements.flatMap((placement) => kinds.map((kind) => (placement === 'none' ? { placement } : { placement, kind }))),
+    ),
+    initializers: names.flatMap((initializer) => gains.map((gain) => checkInitializer('gains', { initializer, gain }))),
+    clips: list('clips', given.clips ?? ['none'], checkClip),
+    seeds: list('seeds', given.seeds ?? [1], integerUpTo(0)),
+    steps: checkInteger('steps', given.steps ?? 100, 0, limits.steps),
+    learningRate: checkNumber('learningRate', given.learningRate ?? 1e-3, { above: 0 }),
+    dtype: checkDType('dtype', given.dtype ?? 'float32'),
+  };
+  checkCount(grid);
+  checkRows(grid);
+  checkSupported(grid);
+  const files = new Map(tasks.flatMap(({ task, path }) => (task.name === 'csv' && path !== undefined ? [[task.sha256, path]] : [])));
+  return { grid, files };
+}
+
+type Check<T> = (path: string, value: unknown) => T;
+
+/** A list of at least one value, none of them twice. */
+function list<T>(path: string, value: unknown, check: Check<T>): T[] {
+  const items = readSafely(path, () => (Array.isArray(value) ? Array.from<unknown>(value) : undefined));
+  if (items === undefined || items.length === 0 || items.length > limits.listLength) {
+    fail('ERR_OPTION', path, `a list of 1 to ${limits.listLength} values`, value);
+  }
+  const seen = new Set<string>();
+  return items.map((item, i) => {
+    const checked = check(`${path}[${i}]`, item);
+    const key = canonicalJson(checked);
+    if (seen.has(key)) fail('ERR_OPTION', `${path}[${i}]`, 'a value that is not in the list already', item);
+    seen.add(key);
+    return checked;
+  });
+}
+
+function integerUpTo(min: number, max?: number): Check<number> {
+  return (path, value) => checkInteger(path, value, min, max);
+}
+
+function oneOf<T extends string>(words: readonly T[]): Check<T> {
+  return (path, value) => checkOneOf(path, value, words);
+}
+
+function distinct<T>(values: readonly T[]): T[] {
+  return [...new Map(values.map((value) => [canonicalJson(value), value])).values()];
+}
+
+function checkSizes(path: string, value: unknown): { batchSize: number; inputSize: number; hiddenSize: number } {
+  const defaults = { batchSize: 32, inputSize: 10, hiddenSize: 20 };
+  const given = readOptions(path, value, ['batchSize', 'inputSize', 'hiddenSize'], defaults);
+  const size = (key: keyof typeof defaults) => checkInteger(`${path}.${key}`, given[key], 1, limits.size);
+  return { batchSize: size('batchSize'), inputSize: size('inputSize'), hiddenSize: size('hiddenSize') };
+}
+
+function checkClip(path: string, value: unknown): TrialClip {
+  if (!readSafely(path, () => isPlainObject(value))) return { rule: checkOneOf(path, value, CLIP_RULES) };
+  const given = readOptions(path, value, ['maxNorm', 'clipValue', 'stateGradientLimit']);
+  const limit = (key: keyof typeof given) => checkNumber(`${path}.${key}`, given[key], { above: 0 });
+  const keys = Object.entries(given).flatMap(([key, number]) => (number === undefined ? [] : [key]));
+  if (keys.length !== 1) fail('ERR_OPTION', path, 'one of maxNorm, clipValue and stateGradientLimit', keys);
+  if (given.maxNorm !== undefined) return { rule: 'norm', maxNorm: limit('maxNorm') };
+  if (given.clipValue !== undefined) return { rule: 'value', clipValue: limit('clipValue') };
+  return { rule: 'state', stateGradientLimit: limit('stateGradientLimit') };
+}
+
+function checkCount(grid: Grid): void {
+  const count = countTrials(grid);
+  if (count <= limits.trials) return;
+  throw new EvenkeelError(
+    'ERR_OPTION',
+    `the definition: expected at most ${limits.trials.toLocaleString('en-US')} trials, got ${count.toLocaleString('en-US')}: ` +
+      'the product of all lists. Shorten some, or make several sweeps of it.',
+  );
+}
+
+function checkRows({ lengths, shapes }: Grid): void {
+  const batchSize = Math.max(...shapes.map((shape) => shape.batchSize));
+  for (const [i, length] of lengths.entries()) checkRowCount(`lengths[${i}] with a batch size of ${batchSize}`, length * batchSize);
+}
+
+/** Asks the layer itself whether this version has every placement and limit, by making a small one. */
+function checkSupported({ normalizations, clips }: Grid): void {
+  const generator = new Generator(0);
+  for (const { placement, kind } of normalizations) {
+    if (placement === 'none' || placement === 'input' || placement === 'output') continue;
+    attempt('placements', () => new RNN({ inputSize: 1, hiddenSize: 1, normalization: { placement, kind }, generator }));
+  }
+  for (const clip of clips) {
+    if (clip.rule !== 'state') continue;
+    const { stateGradientLimit } = clip;
+    attempt('clips', () => new RNN({ inputSize: 1, hiddenSize: 1, stateGradientLimit, generator } as never));
+  }
+}
+
+function attempt(path: string, make: () => void): void {
+  try {
+    make();
+  } catch (cause) {
+    throw new EvenkeelError('ERR_OPTION', `${path}: ${(cause as Error).message}`, { cause });
+  }
+}

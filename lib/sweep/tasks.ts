@@ -1,0 +1,165 @@
+/** What trials train on: one entry per task, each with the data it draws, the layers after the RNN and the loss. */
+import { createHash } from 'node:crypto';
+import { readFileSync, realpathSync } from 'node:fs';
+import { resolve, sep } from 'node:path';
+import { checkOneOf, checkString, isPlainObject, readOptions, readSafely } from '../check';
+import { readSeries, type SeriesFile } from '../data/csv';
+import { splitInTime, standardize } from '../data/windows';
+import { EvenkeelError } from '../errors';
+import { checkPath, rethrow } from '../io/file';
+import { LastStep } from '../layers/last-step';
+import type { Layer } from '../layers/layer';
+import { Linear } from '../layers/linear';
+import type { LossResult } from '../losses/loss';
+import { mseLoss } from '../losses/mse';
+import type { Generator } from '../random';
+import { allocate, Tensor } from '../tensor';
+import type { Batch } from '../training/run';
+import type { Trial, TrialTask } from './trial';
+
+/** The tasks that need no file. */
+export type TaskName = 'reference';
+
+/** A series in a CSV file, whose next value is forecast from windows of the past. */
+export interface CsvTask {
+  /** path of the file, from the definition's folder */
+  csv: string;
+  /** see {@link readSeries} */
+  columns?: readonly string[];
+  target?: string;
+}
+
+/** A task at work in one trial. */
+export interface TaskSetUp {
+  /** The layers between the states of the RNN and the loss, by name. */
+  head(generator: Generator): Record<string, Layer>;
+  /** The next batch to train on. */
+  nextBatch(): Batch;
+  loss(output: Tensor, target: Tensor): LossResult;
+}
+
+interface TaskRule {
+  /** of its inputs; undefined where the definition may choose */
+  inputSize?: number;
+  setUp(trial: Trial, generator: Generator): TaskSetUp;
+}
+
+const rules: Record<TaskName, TaskRule> = {
+  reference: { setUp: referenceTask },
+};
+
+const NAMES = Object.keys(rules) as TaskName[];
+
+/** A checked task: `path` is where its file lies. */
+export interface CheckedTask {
+  task: TrialTask;
+  inputSize?: number;
+  path?: string;
+}
+
+/** Checks a task of a definition, and for a CSV file that its windows fit every length. */
+export function checkTask(path: string, value: unknown, lengths: readonly number[], folder: string): CheckedTask {
+  if (readSafely(path, () => isPlainObject(value))) return checkCsv(path, value, lengths, folder);
+  const name = checkOneOf(path, value, NAMES);
+  return { task: { name }, inputSize: rules[name].inputSize };
+}
+
+function checkCsv(path: string, value: unknown, lengths: readonly number[], folder: string): CheckedTask {
+  const given = readOptions(path, value, ['csv', 'columns', 'target']);
+  const named = checkPath(`${path}.csv`, given.csv);
+  const file = inside(`${path}.csv`, folder, named);
+  const target = given.target === undefined ? undefined : checkString(`${path}.target`, given.target);
+  const series = readSeries(file, { columns: given.columns as string[] | undefined, target });
+  for (const [i, length] of lengths.entries()) {
+    try {
+      splitInTime(series.rows, length);
+    } catch (cause) {
+      throw new EvenkeelError('ERR_OPTION', `lengths[${i}] with ${path}: ${(cause as Error).message}`, { cause });
+    }
+  }
+  return {
+    task: { name: 'csv', file: named, sha256: fileHash(file), columns: series.columns, target: series.columns[series.target] },
+    inputSize: series.columns.length,
+    path: file,
+  };
+}
+
+/** The real path of a file that lies in the folder, links followed. */
+function inside(path: string, folder: string, file: string): string {
+  let root: string;
+  let real: string;
+  try {
+    root = realpathSync(folder);
+    real = realpathSync(resolve(root, file));
+  } catch (cause) {
+    return rethrow('read', file, cause);
+  }
+  if (real.startsWith(root.endsWith(sep) ? root : root + sep)) return real;
+  throw new EvenkeelError(
+    'ERR_OPTION',
+    `${path}: expected a file in the definition's folder ${root} or below, got ${JSON.stringify(file)}.`,
+  );
+}
+
+/** SHA-256 of a file's contents in hexadecimal digits. */
+export function fileHash(path: string): string {
+  try {
+    return createHash('sha256').update(readFileSync(path)).digest('hex');
+  } catch (cause) {
+    return rethrow('read', path, cause);
+  }
+}
+
+/**
+ * Makes a trial's task ready.
+ * @param file where the CSV file of its task lies
+ */
+export function setUpTask(trial: Trial, generator: Generator, file?: string): TaskSetUp {
+  return trial.task.name === 'csv'
+    ? csvTask(trial, trial.task, generator, file)
+    : rules[trial.task.name as TaskName].setUp(trial, generator);
+}
+
+/** The set-up of the examined text: one batch of random inputs and targets, the loss over the states of all steps. */
+function referenceTask({ batchSize, length, inputSize, hiddenSize, dtype }: Trial, generator: Generator): TaskSetUp {
+  const batch = {
+    input: Tensor.randn([batchSize, length, inputSize], { generator, dtype }),
+    target: Tensor.randn([batchSize, length, hiddenSize], { generator, dtype }),
+  };
+  return { head: () => ({}), nextBatch: () => batch, loss: mseLoss };
+}
+
+/** Windows that end anywhere in the training part of the series, each with the target's next value, in units of the standard deviation. */
+function csvTask(trial: Trial, task: Extract<TrialTask, { name: 'csv' }>, generator: Generator, file?: string): TaskSetUp {
+  const { batchSize, length, inputSize, dtype } = trial;
+  if (file === undefined || fileHash(file) !== task.sha256) {
+    throw new EvenkeelError(
+      'ERR_FILE',
+      `${task.file}: expected the file as it was when the sweep began, got ${file === undefined ? 'none' : 'other contents'}.`,
+    );
+  }
+  const series: SeriesFile = readSeries(file, { columns: task.columns, target: task.target });
+  const { train } = splitInTime(series.rows, length);
+  const { values, target } = standardize(series, train).series;
+  return {
+    ...forecastHead(trial),
+    nextBatch() {
+      const inputs = allocate(dtype, batchSize * length * inputSize);
+      const targets = allocate(dtype, batchSize);
+      for (let i = 0; i < batchSize; i++) {
+        const row = length + generator.integer(train.end - length);
+        inputs.set(values.subarray((row - length) * inputSize, row * inputSize), i * length * inputSize);
+        targets[i] = values[row * inputSize + target] as number;
+      }
+      return { input: new Tensor(inputs, [batchSize, length, inputSize]), target: new Tensor(targets, [batchSize, 1]) };
+    },
+  };
+}
+
+/** One number from the last state, and its squared error. */
+function forecastHead({ hiddenSize, dtype }: Trial): Pick<TaskSetUp, 'head' | 'loss'> {
+  return {
+    head: (generator) => ({ last: new LastStep(), head: new Linear({ inputSize: hiddenSize, outputSize: 1, dtype, generator }) }),
+    loss: mseLoss,
+  };
+}

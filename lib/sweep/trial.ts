@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto';
+import type { Initializer } from '../initializers';
+import type { Nonlinearity, Placement } from '../layers/rnn';
+import type { DType } from '../tensor';
+
+/** Where the normalisation of a trial stands: one of the RNN's own placements, or a layer before or after it. */
+export type SweepPlacement = Placement | 'input' | 'output';
+
+/** What a trial trains on. A CSV file is known by its contents; its name is for people. */
+export type TrialTask =
+  | { name: 'reference' | 'adding' | 'copy' }
+  | { name: 'csv'; file: string; sha256: string; columns?: string[]; target?: string };
+
+/** How a trial clips. */
+export type TrialClip =
+  | { rule: 'none' | 'adaptive' | 'autoclip' | 'zclip' }
+  | { rule: 'norm'; maxNorm: number }
+  | { rule: 'value'; clipValue: number }
+  | { rule: 'state'; stateGradientLimit: number };
+
+/** One point of the grid: everything that its result depends on, besides the version of this package and the kind of CPU. */
+export interface Trial {
+  task: TrialTask;
+  /** time steps T */
+  length: number;
+  /** sequences N */
+  batchSize: number;
+  inputSize: number;
+  hiddenSize: number;
+  cell: 'rnn';
+  nonlinearity: Nonlinearity;
+  placement: SweepPlacement;
+  /** of the normalisation; left out where there is none */
+  kind?: 'layer' | 'rms';
+  initializer: Initializer;
+  gain: number;
+  clip: TrialClip;
+  seed: number;
+  /** training steps */
+  steps: number;
+  learningRate: number;
+  dtype: DType;
+}
+
+/** The key of a trial in a store: SHA-256, in hexadecimal digits, of its canonical JSON and the version that runs it. */
+export function trialHash(trial: Trial, version: string): string {
+  return createHash('sha256').update(canonicalJson({ trial, version })).digest('hex');
+}
+
+/** JSON with the keys of every object in order, so that equal values give equal texts. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_, member) =>
+    typeof member === 'object' && member !== null && !Array.isArray(member)
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : member,
+  );
+}
+
+/** A trial in a few words, for a line of progress. */
+export function describeTrial(trial: Trial): string {
+  const { task, length, batchSize, hiddenSize, placement, kind, initializer, gain, clip, seed } = trial;
+  const norm = kind === undefined ? placement : `${placement} (${kind})`;
+  const rule = clip.rule === 'none' ? '' : `, clip ${clip.rule}`;
+  return `${task.name}, T ${length}, N ${batchSize}, H ${hiddenSize}, ${norm}, ${initializer} ×${gain}${rule}, seed ${seed}`;
+}
