@@ -85,8 +85,8 @@ function writeAll(descriptor: number, bytes: Uint8Array): void {
   }
 }
 
-/** Makes the rename itself survive a power failure. Best effort: the new file is in place either way, and some file systems refuse. */
-function syncFolder(folder: string): void {
+/** Makes new names in a folder survive a power failure. Best effort: the file is in place either way, and some file systems refuse. */
+export function syncFolder(folder: string): void {
   try {
     const descriptor = openSync(folder, constants.O_RDONLY);
     try {

@@ -144,7 +144,7 @@ function checkBatches(batches: unknown, epochs: number): void {
   }
 }
 
-function checkSignal(signal: unknown): AbortSignal | undefined {
+export function checkSignal(signal: unknown): AbortSignal | undefined {
   if (signal === undefined) return undefined;
   // By what it does: signals come from other realms and from polyfills too.
   const works = readSafely('signal', () => typeof (signal as Partial<AbortSignal> | null)?.throwIfAborted === 'function');

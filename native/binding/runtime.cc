@@ -1,4 +1,9 @@
+#include <sys/file.h>
+
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
+#include <limits>
 #include <mutex>
 #include <stdexcept>
 
@@ -29,6 +34,14 @@ Napi::Value runtime_info(const Arguments& arguments) {
   info.Set("simdTargets", names);
   info.Set("blas", gemm::description());
   return info;
+}
+
+// Whether this open file description got the exclusive lock; it goes with the description's last descriptor.
+Napi::Value lock_file(const Arguments& arguments) {
+  const int descriptor = static_cast<int>(arguments.integer(0, "descriptor", 0, std::numeric_limits<int>::max()));
+  if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) return Napi::Boolean::New(arguments.env(), true);
+  if (errno == EWOULDBLOCK) return Napi::Boolean::New(arguments.env(), false);
+  fail(arguments.env(), "ERR_NATIVE", std::strerror(errno) + std::string("."));
 }
 
 Napi::Value measure_machine(const Arguments& arguments) {
@@ -83,6 +96,7 @@ void register_runtime(Napi::Object exports) {
   add_function<set_num_threads>(exports, "setNumThreads");
   add_function<get_num_threads>(exports, "getNumThreads");
   add_function<runtime_info>(exports, "runtimeInfo");
+  add_function<lock_file>(exports, "lockFile");
   add_function<measure_machine>(exports, "measureMachine");
 }
 

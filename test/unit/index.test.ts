@@ -31,6 +31,7 @@ test('the root exports these values and no others', () => {
     'getNumThreads',
     'loadCheckpoint',
     'loadState',
+    'localExecutor',
     'makeBatches',
     'makeWindows',
     'mseLoss',
@@ -41,6 +42,7 @@ test('the root exports these values and no others', () => {
     'setNumThreads',
     'splitInTime',
     'standardize',
+    'sweep',
   ]);
 });
 

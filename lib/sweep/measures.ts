@@ -1,0 +1,152 @@
+/** What a trial measures: one run of it from the seed to the numbers. */
+import { EvenkeelError } from '../errors';
+import type { Layer } from '../layers/layer';
+import { LayerNorm } from '../layers/layer-norm';
+import { RMSNorm } from '../layers/rms-norm';
+import { RNN } from '../layers/rnn';
+import { Sequential } from '../layers/sequential';
+import { Adam } from '../optimizers/adam';
+import { Generator } from '../random';
+import type { Clip } from '../training/clip-rule';
+import { fit } from '../training/fit';
+import type { Batch } from '../training/run';
+import { peakMemory, resetPeakMemory } from './peak-memory';
+import { setUpTask, type TaskSetUp } from './tasks';
+import type { Trial, TrialClip } from './trial';
+
+/**
+ * What depends on the trial alone: the same, bit for bit, wherever and with however many threads it runs on one kind of CPU. Null where
+ * there is no such number.
+ */
+export interface Measures {
+  /** 2-norm of all gradients before clipping: of the first step, the largest, of the last step */
+  gradNormFirst: number | null;
+  gradNormMax: number | null;
+  gradNormLast: number | null;
+  lossFirst: number | null;
+  lossLast: number | null;
+  lossMin: number | null;
+  /** in how many steps the clip acted */
+  clippedSteps: number;
+  /** the training step, from 1, whose loss or gradient was not finite: training ended there; null when it never happened */
+  divergedAt: number | null;
+}
+
+/** In the order of tables. */
+export const measureNames = [
+  'gradNormFirst',
+  'gradNormMax',
+  'gradNormLast',
+  'lossFirst',
+  'lossLast',
+  'lossMin',
+  'clippedSteps',
+  'divergedAt',
+] as const satisfies readonly (keyof Measures)[];
+
+/** What the same trial costs, which differs from run to run. */
+export interface Cost {
+  /** the whole trial */
+  seconds: number;
+  /** training steps per second of training; null without training steps */
+  stepsPerSecond: number | null;
+  /** the most resident memory of the process during the trial, what Node needs for itself included */
+  peakMemoryBytes: number;
+}
+
+/**
+ * Runs one trial.
+ * @param file where the CSV file of its task lies
+ * @throws EvenkeelError what the layers and the task throw; a loss or gradient that is not finite is a result, not an error
+ */
+export async function runTrial(trial: Trial, file?: string): Promise<{ measures: Measures; cost: Cost }> {
+  resetPeakMemory();
+  const begin = performance.now();
+  // Streams of their own: the weights do not depend on how much data the task draws.
+  const seeds = new Generator(trial.seed);
+  const weights = new Generator(seeds.nextUint32());
+  const task = setUpTask(trial, new Generator(seeds.nextUint32()), file);
+  const model = buildModel(trial, task, weights);
+  const trainingBegin = performance.now();
+  const measures = await train(trial, task, model);
+  const end = performance.now();
+  const steps = measures.divergedAt ?? trial.steps;
+  return {
+    measures,
+    cost: {
+      seconds: (end - begin) / 1000,
+      stepsPerSecond: steps === 0 ? null : (1000 * steps) / (end - trainingBegin),
+      peakMemoryBytes: peakMemory(),
+    },
+  };
+}
+
+function buildModel(trial: Trial, task: TaskSetUp, generator: Generator): Sequential {
+  const { inputSize, hiddenSize, nonlinearity, placement, kind, initializer, gain, clip, dtype } = trial;
+  const isOutside = placement === 'input' || placement === 'output';
+  const rnn = new RNN({
+    inputSize,
+    hiddenSize,
+    nonlinearity,
+    normalization: isOutside || placement === 'none' ? 'none' : { placement, kind },
+    initializer: { initializer, gain },
+    dtype,
+    generator,
+    ...(clip.rule === 'state' ? { stateGradientLimit: clip.stateGradientLimit } : {}),
+  });
+  const norm = (size: number): Layer => (kind === 'rms' ? new RMSNorm({ size, dtype }) : new LayerNorm({ size, dtype }));
+  return new Sequential({
+    ...(placement === 'input' ? { norm: norm(inputSize) } : {}),
+    rnn,
+    ...(placement === 'output' ? { norm: norm(hiddenSize) } : {}),
+    ...task.head(generator),
+  });
+}
+
+async function train(trial: Trial, task: TaskSetUp, model: Sequential): Promise<Measures> {
+  const losses: number[] = [];
+  const norms: number[] = [];
+  let clippedSteps = 0;
+  let divergedAt: number | null = null;
+  try {
+    await fit(model, batches(task, trial.steps), {
+      loss: task.loss,
+      optimizer: new Adam(model.parameters(), { learningRate: trial.learningRate }),
+      clip: clipOf(trial.clip),
+      onStep({ loss, gradNorm, clipped }) {
+        losses.push(loss);
+        norms.push(gradNorm);
+        if (clipped) clippedSteps++;
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof EvenkeelError) || error.code !== 'ERR_NON_FINITE') throw error;
+    divergedAt = losses.length + 1;
+  }
+  return {
+    gradNormFirst: norms[0] ?? null,
+    gradNormMax: norms.length === 0 ? null : norms.reduce((a, b) => Math.max(a, b)),
+    gradNormLast: norms.at(-1) ?? null,
+    lossFirst: losses[0] ?? null,
+    lossLast: losses.at(-1) ?? null,
+    lossMin: losses.length === 0 ? null : losses.reduce((a, b) => Math.min(a, b)),
+    clippedSteps,
+    divergedAt,
+  };
+}
+
+function* batches(task: TaskSetUp, steps: number): Iterable<Batch> {
+  for (let step = 0; step < steps; step++) yield task.nextBatch();
+}
+
+/** For fit; a limit on the state's gradient is the RNN's own. */
+function clipOf(clip: TrialClip): Clip | undefined {
+  switch (clip.rule) {
+    case 'norm':
+      return { maxNorm: clip.maxNorm };
+    case 'value':
+      return { clipValue: clip.clipValue };
+    default:
+      return undefined;
+  }
+}

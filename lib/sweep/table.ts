@@ -1,0 +1,55 @@
+/** Records as CSV, one row per trial. */
+import { measureNames } from './measures';
+import type { TrialRecord } from './store';
+
+type Cell = string | number | null | undefined;
+
+/** What depends on the trials alone. */
+export function measuresCsv(records: readonly TrialRecord[]): string {
+  return toCsv(records.map((record) => ({ ...identity(record), ...measures(record) })));
+}
+
+/** Everything, with what each trial cost. */
+export function fullCsv(records: readonly TrialRecord[]): string {
+  return toCsv(
+    records.map((record) => {
+      const { finished, attempts } = record;
+      const cost = record.status === 'done' ? record.cost : undefined;
+      return {
+        ...identity(record),
+        ...measures(record),
+        failure: record.status === 'failed' ? record.reason : '',
+        seconds: cost?.seconds,
+        stepsPerSecond: cost?.stepsPerSecond,
+        peakMemoryBytes: cost?.peakMemoryBytes,
+        attempts,
+        finished,
+        hash: record.hash,
+      };
+    }),
+  );
+}
+
+function identity({ trial }: TrialRecord): Record<string, Cell> {
+  const { task, placement, kind, clip, ...others } = trial;
+  const { rule, ...limits } = clip;
+  const [clipLimit] = Object.values<number>(limits);
+  return { task: task.name === 'csv' ? task.file : task.name, placement, kind, clip: rule, clipLimit, ...others };
+}
+
+/** A trial that failed has no numbers. */
+function measures(record: TrialRecord): Record<string, Cell> {
+  const numbers = measureNames.map((name): [string, Cell] => [name, record.status === 'done' ? record.measures[name] : undefined]);
+  return { status: record.status, ...Object.fromEntries(numbers) };
+}
+
+/** As RFC 4180 has it, but for the line ends, which are newlines. */
+function toCsv(rows: readonly Record<string, Cell>[]): string {
+  const lines = rows.map((row) => Object.values(row).map(toCell).join(','));
+  return [Object.keys(rows[0] ?? {}).join(','), ...lines, ''].join('\n');
+}
+
+function toCell(value: Cell): string {
+  const text = String(value ?? '');
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
