@@ -42,6 +42,7 @@ export { Generator } from './random';
 export { getNumThreads, type RuntimeInfo, runtimeInfo, setNumThreads } from './runtime';
 export type { StateDict } from './state-dict';
 export type { SweepClip, SweepDefinition } from './sweep/definition';
+export { type BullmqExecutorOptions, bullmqExecutor } from './sweep/executors/bullmq';
 export type { Executor, Outcome, SweepWork, TrialJob, TrialLimits } from './sweep/executors/executor';
 export { type LocalExecutorOptions, localExecutor } from './sweep/executors/local';
 export type { Cost, Measures } from './sweep/measures';

@@ -7,7 +7,10 @@ import { printable } from '../report/text';
 import { addBenchCommand } from './bench';
 import { exitStatus, exitStatusHelp } from './exit-status';
 import { addInfoCommand } from './info';
+import { addReportCommand } from './report';
 import { addStudyCommand } from './study';
+import { addSweepCommand } from './sweep';
+import { addWorkerCommand } from './worker';
 
 function createProgram(): Command {
   const { version } = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as { version: string };
@@ -20,6 +23,9 @@ function createProgram(): Command {
     // Commands added below inherit it: instead of ending the process, commander throws.
     .exitOverride();
   addStudyCommand(program);
+  addSweepCommand(program);
+  addWorkerCommand(program);
+  addReportCommand(program);
   addBenchCommand(program);
   addInfoCommand(program);
   return program;

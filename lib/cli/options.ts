@@ -14,6 +14,13 @@ export function integer(min: number, max = Number.MAX_SAFE_INTEGER): (text: stri
   };
 }
 
+/** A parser for a time of at least a millisecond. */
+export function seconds(text: string): number {
+  const value = Number(text);
+  if (!/^\d*\.?\d+$/.test(text) || value < 0.001 || value > 2e6) throw new InvalidArgumentError('Expected seconds, from 0.001 to 2000000.');
+  return value;
+}
+
 /** Names between commas, without the spaces around them. */
 export function names(text: string): string[] {
   const list = text.split(',').map((name) => name.trim());

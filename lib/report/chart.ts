@@ -5,7 +5,7 @@ import { printable } from './text';
 import { chartStyle, type Look, type LookName, looks, surface } from './theme';
 
 export interface ChartPoint {
-  /** a count, such as a step or an epoch */
+  /** a count, such as a step, an epoch or a length */
   x: number;
   y: number;
   /** the ends of a band around y, such as the smallest and the largest over seeds */
@@ -31,6 +31,8 @@ export interface Chart {
   description: string;
   xLabel: string;
   yLabel: string;
+  /** `'linear'` unless given */
+  xScale?: 'linear' | 'log';
   /** On a logarithmic axis, values that are not above zero are gaps. */
   yScale: 'linear' | 'log';
   /** Several panels share both axes. */
@@ -70,7 +72,7 @@ export async function renderChart(chart: Chart, layout: ChartLayout): Promise<st
     marginLeft: 14 + Math.max(...y.labels.map(textWidth), 0),
     style: { fontSize: `${fontSize}px` },
     ariaLabel: printable(chart.description),
-    x: { label: printable(chart.xLabel), labelArrow: 'none', tickSpacing: 70, tickSize: 4, tickFormat: formatCount },
+    x: { ...xAxis(chart), label: printable(chart.xLabel), labelArrow: 'none', tickSize: 4 },
     y: {
       label: null,
       grid: true,
@@ -165,6 +167,13 @@ function yAxis(chart: Chart, height: number): Axis {
   const domain = chart.yScale === 'log' ? logDomain(values) : linearDomain(values);
   const ticks = chart.yScale === 'log' ? logTicks(domain) : linearTicks(domain, Math.max(2, height / 50));
   return { domain, ticks, labels: chart.yScale === 'log' ? logLabels(ticks) : linearLabels(ticks) };
+}
+
+function xAxis(chart: Chart) {
+  if (chart.xScale !== 'log') return { tickSpacing: 70, tickFormat: formatCount };
+  const domain = logDomain(chart.panels.flatMap(({ lines }) => lines.flatMap(({ points }) => points.map(({ x }) => x))));
+  const ticks = logTicks(domain);
+  return { type: 'log' as const, domain, ticks, tickFormat: (tick: number) => logLabels([tick])[0] ?? '' };
 }
 
 /** x counts steps, epochs or rows; a label between two of them would mean nothing. */

@@ -22,6 +22,9 @@ export const looks = {
   slate: { light: '#6a7480', dark: '#a4aeb9', dash: '1.5 3.5', width: 2.25 },
   amber: { light: '#d97b00', dark: '#bd7416', width: 4.5 },
   blue: { light: '#0069a8', dark: '#5cb6ee', width: 1.75 },
+  green: { light: '#00795a', dark: '#3fbf97', dash: '9 3', width: 2 },
+  rose: { light: '#b3365e', dark: '#f08cab', dash: '2 2', width: 2 },
+  sienna: { light: '#8a5a2b', dark: '#cf9f6e', dash: '8 3 2 3', width: 2 },
   violet: { light: '#5b1f80', dark: '#e6d5fa', dash: '5 4', width: 1.75 },
 } satisfies Record<string, Look>;
 

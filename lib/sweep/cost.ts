@@ -20,7 +20,12 @@ export function estimateBytes({ task, length, batchSize, inputSize, hiddenSize, 
   return processBytes + element * (rows * (inputs * inputSize + states * hiddenSize) + parameters);
 }
 
-/** Floating-point operations of one training step: the products of forward and backward passes, 2·N·T·(3·I·H + 3·H²). */
-export function stepOperations({ length, batchSize, inputSize, hiddenSize }: Trial): number {
-  return 2 * batchSize * length * hiddenSize * (3 * inputSize + 3 * hiddenSize);
+/** Floating-point operations that a training step spends on one time step of one sequence: 2·(3·I·H + 3·H²), the products of both passes. */
+export function rowOperations({ inputSize, hiddenSize }: Trial): number {
+  return 6 * hiddenSize * (inputSize + hiddenSize);
+}
+
+/** A trial's share of the work of a sweep, in operations. */
+export function workOf(trial: Trial): number {
+  return trial.batchSize * trial.length * rowOperations(trial) * (trial.steps + 1);
 }

@@ -1,4 +1,7 @@
 /** What a trial measures: one run of it from the seed to the numbers. */
+import { AdaptiveGradientClipping } from '../clipping/adaptive-gradient-clipping';
+import { AutoClip } from '../clipping/auto-clip';
+import { ZClip } from '../clipping/zclip';
 import { EvenkeelError } from '../errors';
 import type { Layer } from '../layers/layer';
 import { LayerNorm } from '../layers/layer-norm';
@@ -9,7 +12,6 @@ import { Adam } from '../optimizers/adam';
 import { Generator } from '../random';
 import type { Clip } from '../training/clip-rule';
 import { fit } from '../training/fit';
-import type { Batch } from '../training/run';
 import { peakMemory, resetPeakMemory } from './peak-memory';
 import { setUpTask, type TaskSetUp } from './tasks';
 import type { Trial, TrialClip } from './trial';
@@ -90,6 +92,7 @@ function buildModel(trial: Trial, task: TaskSetUp, generator: Generator): Sequen
     nonlinearity,
     normalization: isOutside || placement === 'none' ? 'none' : { placement, kind },
     initializer: { initializer, gain },
+    returnSequences: task.everyStep,
     dtype,
     generator,
     ...(clip.rule === 'state' ? { stateGradientLimit: clip.stateGradientLimit } : {}),
@@ -109,16 +112,17 @@ async function train(trial: Trial, task: TaskSetUp, model: Sequential): Promise<
   let clippedSteps = 0;
   let divergedAt: number | null = null;
   try {
-    await fit(model, batches(task, trial.steps), {
-      loss: task.loss,
-      optimizer: new Adam(model.parameters(), { learningRate: trial.learningRate }),
-      clip: clipOf(trial.clip),
-      onStep({ loss, gradNorm, clipped }) {
-        losses.push(loss);
-        norms.push(gradNorm);
-        if (clipped) clippedSteps++;
-      },
-    });
+    if (trial.steps > 0)
+      await fit(model, task.batches(trial.steps), {
+        loss: task.loss,
+        optimizer: new Adam(model.parameters(), { learningRate: trial.learningRate }),
+        clip: clipOf(trial.clip),
+        onStep({ loss, gradNorm, clipped }) {
+          losses.push(loss);
+          norms.push(gradNorm);
+          if (clipped) clippedSteps++;
+        },
+      });
   } catch (error) {
     if (!(error instanceof EvenkeelError) || error.code !== 'ERR_NON_FINITE') throw error;
     divergedAt = losses.length + 1;
@@ -135,10 +139,6 @@ async function train(trial: Trial, task: TaskSetUp, model: Sequential): Promise<
   };
 }
 
-function* batches(task: TaskSetUp, steps: number): Iterable<Batch> {
-  for (let step = 0; step < steps; step++) yield task.nextBatch();
-}
-
 /** For fit; a limit on the state's gradient is the RNN's own. */
 function clipOf(clip: TrialClip): Clip | undefined {
   switch (clip.rule) {
@@ -146,6 +146,12 @@ function clipOf(clip: TrialClip): Clip | undefined {
       return { maxNorm: clip.maxNorm };
     case 'value':
       return { clipValue: clip.clipValue };
+    case 'adaptive':
+      return new AdaptiveGradientClipping();
+    case 'autoclip':
+      return new AutoClip();
+    case 'zclip':
+      return new ZClip();
     default:
       return undefined;
   }

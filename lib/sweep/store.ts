@@ -15,8 +15,8 @@ import { fileFault, rethrow, withFile } from '../io/file';
 import { prepareFolder } from '../io/folder';
 import type { Outcome } from './executors/executor';
 import { lockFile } from './file-lock';
-import type { Grid } from './grid';
-import { canonicalJson, type Trial } from './trial';
+import { type Grid, trialsOf } from './grid';
+import { canonicalJson, type Trial, trialHash } from './trial';
 
 /** One line of a store: a trial and how it ended. */
 export type TrialRecord = {
@@ -109,6 +109,11 @@ export function readStore(folder: string): StoredSweep {
   const { header, journal } = paths(folder);
   const { version, sweepId, grid } = readHeader(header);
   return { version, sweepId, grid, records: existsSync(journal) ? readJournal(journal).records : new Map() };
+}
+
+/** The records of the grid's trials, in its order; what an earlier grid or version left is not among them. */
+export function recordsInOrder({ grid, version, records }: StoredSweep): TrialRecord[] {
+  return [...trialsOf(grid)].flatMap((trial) => records.get(trialHash(trial, version)) ?? []);
 }
 
 function readHeader(path: string): Header {

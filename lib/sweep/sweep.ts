@@ -8,7 +8,7 @@ import { type CheckedDefinition, checkDefinition, type SweepDefinition } from '.
 import { readDefinition } from './definition-file';
 import type { Executor, TrialJob } from './executors/executor';
 import { localExecutor } from './executors/local';
-import { countTrials, trialsOf } from './grid';
+import { trialsOf } from './grid';
 import { SweepStore, type TrialRecord } from './store';
 import { measuresCsv } from './table';
 import { trialHash } from './trial';
@@ -39,8 +39,8 @@ export interface SweepResult {
 
 /** What someone watching wants to know beside the records. */
 export interface SweepWatcher {
-  /** @param done by earlier runs */
-  begin(count: { trials: number; done: number }): void;
+  /** @param pending those of all trials that have no result from earlier runs */
+  begin(count: { trials: number; pending: readonly TrialJob[] }): void;
   started(job: TrialJob): void;
   finished(record: TrialRecord): void;
   notice(text: string): void;
@@ -90,7 +90,7 @@ export async function runSweep(
   try {
     const jobs: TrialJob[] = [...trialsOf(grid)].map((trial) => ({ hash: trialHash(trial, version), trial }));
     const pending = jobs.filter(({ hash }) => store.records.get(hash)?.status !== 'done');
-    watcher.begin({ trials: countTrials(grid), done: jobs.length - pending.length });
+    watcher.begin({ trials: jobs.length, pending });
     const finished = new Set<string>();
     if (pending.length > 0) {
       await run.executor.run({

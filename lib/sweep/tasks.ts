@@ -2,14 +2,16 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, realpathSync } from 'node:fs';
 import { resolve, sep } from 'node:path';
-import { checkOneOf, checkString, isPlainObject, readOptions, readSafely } from '../check';
+import { checkInteger, checkOneOf, checkString, isPlainObject, readOptions, readSafely } from '../check';
+import { addingProblem } from '../data/adding-problem';
+import { copyMemory } from '../data/copy-memory';
 import { readSeries, type SeriesFile } from '../data/csv';
 import { splitInTime, standardize } from '../data/windows';
 import { EvenkeelError } from '../errors';
 import { checkPath, rethrow } from '../io/file';
-import { LastStep } from '../layers/last-step';
 import type { Layer } from '../layers/layer';
 import { Linear } from '../layers/linear';
+import { crossEntropyLoss } from '../losses/cross-entropy';
 import type { LossResult } from '../losses/loss';
 import { mseLoss } from '../losses/mse';
 import type { Generator } from '../random';
@@ -18,7 +20,7 @@ import type { Batch } from '../training/run';
 import type { Trial, TrialTask } from './trial';
 
 /** The tasks that need no file. */
-export type TaskName = 'reference';
+export type TaskName = 'reference' | 'adding' | 'copy';
 
 /** A series in a CSV file, whose next value is forecast from windows of the past. */
 export interface CsvTask {
@@ -31,21 +33,30 @@ export interface CsvTask {
 
 /** A task at work in one trial. */
 export interface TaskSetUp {
-  /** The layers between the states of the RNN and the loss, by name. */
+  /** whether the loss is over the states of all steps, or over the last one */
+  everyStep: boolean;
+  /** The layers between the states and the loss, by name. */
   head(generator: Generator): Record<string, Layer>;
-  /** The next batch to train on. */
-  nextBatch(): Batch;
-  loss(output: Tensor, target: Tensor): LossResult;
+  /** What to train on in so many steps. */
+  batches(steps: number): Iterable<Batch<unknown>>;
+  loss(output: Tensor, target: unknown): LossResult;
 }
 
 interface TaskRule {
   /** of its inputs; undefined where the definition may choose */
   inputSize?: number;
+  shortest: number;
   setUp(trial: Trial, generator: Generator): TaskSetUp;
 }
 
+/** Copying memory asks for so many symbols, of so many kinds (Arjovsky, Shah, Bengio 2016, arXiv:1511.06464). */
+const copying = { copyLength: 10, symbols: 8 };
+
 const rules: Record<TaskName, TaskRule> = {
-  reference: { setUp: referenceTask },
+  reference: { shortest: 1, setUp: referenceTask },
+  adding: { inputSize: 2, shortest: 2, setUp: addingTask },
+  // The symbols, their answer, and one step to wait.
+  copy: { inputSize: copying.symbols + 2, shortest: 2 * copying.copyLength + 1, setUp: copyTask },
 };
 
 const NAMES = Object.keys(rules) as TaskName[];
@@ -61,7 +72,9 @@ export interface CheckedTask {
 export function checkTask(path: string, value: unknown, lengths: readonly number[], folder: string): CheckedTask {
   if (readSafely(path, () => isPlainObject(value))) return checkCsv(path, value, lengths, folder);
   const name = checkOneOf(path, value, NAMES);
-  return { task: { name }, inputSize: rules[name].inputSize };
+  const { inputSize, shortest } = rules[name];
+  for (const [i, length] of lengths.entries()) checkInteger(`lengths[${i}] with ${path} "${name}"`, length, shortest);
+  return { task: { name }, inputSize };
 }
 
 function checkCsv(path: string, value: unknown, lengths: readonly number[], folder: string): CheckedTask {
@@ -126,7 +139,25 @@ function referenceTask({ batchSize, length, inputSize, hiddenSize, dtype }: Tria
     input: Tensor.randn([batchSize, length, inputSize], { generator, dtype }),
     target: Tensor.randn([batchSize, length, hiddenSize], { generator, dtype }),
   };
-  return { head: () => ({}), nextBatch: () => batch, loss: mseLoss };
+  return { everyStep: true, head: () => ({}), batches: (steps) => repeat(steps, () => batch), loss: meanSquaredError };
+}
+
+function addingTask(trial: Trial, generator: Generator): TaskSetUp {
+  const { length: sequenceLength, batchSize, dtype } = trial;
+  return {
+    ...lastStateTask(trial),
+    batches: (batches) => addingProblem({ sequenceLength, batchSize, batches, generator, dtype }),
+  };
+}
+
+function copyTask({ length, batchSize, hiddenSize, dtype }: Trial, generator: Generator): TaskSetUp {
+  const delay = length - 2 * copying.copyLength;
+  return {
+    everyStep: true,
+    head: (weights) => ({ head: new Linear({ inputSize: hiddenSize, outputSize: copying.symbols + 1, dtype, generator: weights }) }),
+    batches: (batches) => copyMemory({ delay, batchSize, batches, ...copying, generator, dtype }),
+    loss: (output, target) => crossEntropyLoss(output, target as Int32Array),
+  };
 }
 
 /** Windows that end anywhere in the training part of the series, each with the target's next value, in units of the standard deviation. */
@@ -142,24 +173,35 @@ function csvTask(trial: Trial, task: Extract<TrialTask, { name: 'csv' }>, genera
   const { train } = splitInTime(series.rows, length);
   const { values, target } = standardize(series, train).series;
   return {
-    ...forecastHead(trial),
-    nextBatch() {
-      const inputs = allocate(dtype, batchSize * length * inputSize);
-      const targets = allocate(dtype, batchSize);
-      for (let i = 0; i < batchSize; i++) {
-        const row = length + generator.integer(train.end - length);
-        inputs.set(values.subarray((row - length) * inputSize, row * inputSize), i * length * inputSize);
-        targets[i] = values[row * inputSize + target] as number;
-      }
-      return { input: new Tensor(inputs, [batchSize, length, inputSize]), target: new Tensor(targets, [batchSize, 1]) };
-    },
+    ...lastStateTask(trial),
+    batches: (steps) => repeat(steps, drawWindows),
   };
+
+  function drawWindows(): Batch {
+    const inputs = allocate(dtype, batchSize * length * inputSize);
+    const targets = allocate(dtype, batchSize);
+    for (let i = 0; i < batchSize; i++) {
+      const row = length + generator.integer(train.end - length);
+      inputs.set(values.subarray((row - length) * inputSize, row * inputSize), i * length * inputSize);
+      targets[i] = values[row * inputSize + target] as number;
+    }
+    return { input: new Tensor(inputs, [batchSize, length, inputSize]), target: new Tensor(targets, [batchSize, 1]) };
+  }
 }
 
 /** One number from the last state, and its squared error. */
-function forecastHead({ hiddenSize, dtype }: Trial): Pick<TaskSetUp, 'head' | 'loss'> {
+function lastStateTask({ hiddenSize, dtype }: Trial): Omit<TaskSetUp, 'batches'> {
   return {
-    head: (generator) => ({ last: new LastStep(), head: new Linear({ inputSize: hiddenSize, outputSize: 1, dtype, generator }) }),
-    loss: mseLoss,
+    everyStep: false,
+    head: (generator) => ({ head: new Linear({ inputSize: hiddenSize, outputSize: 1, dtype, generator }) }),
+    loss: meanSquaredError,
   };
+}
+
+function meanSquaredError(output: Tensor, target: unknown): LossResult {
+  return mseLoss(output, target as Tensor);
+}
+
+function* repeat<T>(count: number, make: () => T): Iterable<T> {
+  for (let i = 0; i < count; i++) yield make();
 }

@@ -58,8 +58,13 @@ export function canonicalJson(value: unknown): string {
 
 /** A trial in a few words, for a line of progress. */
 export function describeTrial(trial: Trial): string {
-  const { task, length, batchSize, hiddenSize, placement, kind, initializer, gain, clip, seed } = trial;
+  const { task, length, batchSize, hiddenSize, placement, kind, clip, seed } = trial;
   const norm = kind === undefined ? placement : `${placement} (${kind})`;
   const rule = clip.rule === 'none' ? '' : `, clip ${clip.rule}`;
-  return `${task.name}, T ${length}, N ${batchSize}, H ${hiddenSize}, ${norm}, ${initializer} ×${gain}${rule}, seed ${seed}`;
+  return `${task.name}, T ${length}, N ${batchSize}, H ${hiddenSize}, ${norm}, ${describeStart(trial)}${rule}, seed ${seed}`;
+}
+
+/** "orthogonal ×1.5" */
+export function describeStart({ initializer, gain }: Pick<Trial, 'initializer' | 'gain'>): string {
+  return `${initializer} ×${Number(gain.toPrecision(3))}`;
 }

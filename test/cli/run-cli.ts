@@ -12,10 +12,14 @@ export interface Outcome {
   stderr: string;
 }
 
-/** Starts the compiled command, as a user's shell would. */
-export function startCli(args: readonly string[], cwd: string): { child: ChildProcessWithoutNullStreams; outcome: Promise<Outcome> } {
+/** Starts the compiled command, as a user's shell would, with more in its environment. */
+export function startCli(
+  args: readonly string[],
+  cwd: string,
+  env: Record<string, string> = {},
+): { child: ChildProcessWithoutNullStreams; outcome: Promise<Outcome> } {
   if (!existsSync(main)) throw new Error(`${main} is missing: compile with npx tsc`);
-  const child = spawn(process.execPath, [main, ...args], { cwd });
+  const child = spawn(process.execPath, [main, ...args], { cwd, env: { ...process.env, ...env } });
   const outcome: Outcome = { status: null, stdout: '', stderr: '' };
   child.stdout.on('data', (text) => {
     outcome.stdout += text;

@@ -1,5 +1,7 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readDefinition } from '../../lib/sweep/definition-file';
+import { countTrials } from '../../lib/sweep/grid';
 import { type Block, codeBlocks, commandProblem, relativeLinks, root, runProgram, typeErrors, userFolder } from './documents';
 
 const documents = ['README.md', 'CONTRIBUTING.md'];
@@ -33,11 +35,21 @@ describe('the programs in README.md', () => {
   });
 });
 
+test('the sweep definitions in README.md are sound', () => {
+  const definitions = inLanguages(readmeBlocks, 'yaml');
+  expect(definitions.length).toBeGreaterThan(0);
+  for (const { code, line } of definitions) {
+    const file = join(folder.path, `readme-${line}.yaml`);
+    writeFileSync(file, code);
+    expect(countTrials(readDefinition(file).grid)).toBeGreaterThan(1);
+  }
+});
+
 describe.each(documents)('%s', (file) => {
   const text = read(file);
 
   test('has only code blocks in languages that are checked, or none', () => {
-    expect(codeBlocks(text).filter(({ language }) => !['ts', 'js', 'bash', 'text'].includes(language))).toEqual([]);
+    expect(codeBlocks(text).filter(({ language }) => !['ts', 'js', 'bash', 'text', 'yaml'].includes(language))).toEqual([]);
   });
 
   test('names commands that exist', () => {

@@ -23,6 +23,18 @@ function pathsOf(svg: string, look: keyof typeof looks): string[] {
 }
 
 describe('renderChart', () => {
+  test('spaces lengths by their ratios on a logarithmic x axis', async () => {
+    const lines = [{ name: 'line', look: 'blue' as const, points: [10, 100, 1000].map((x) => ({ x, y: x })) }];
+    const xOf = async (xScale: 'linear' | 'log') => {
+      const [path = ''] = pathsOf(await renderChart(chartOf({ xScale, panels: [{ lines }] }), layout), 'blue');
+      return [...path.matchAll(/[ML]([\d.]+)/g)].map((match) => Number(match[1]));
+    };
+    const [a = 0, b = 0, c = 0] = await xOf('log');
+    expect((c - b) / (b - a)).toBeCloseTo(1, 2);
+    const [d = 0, e = 0, f = 0] = await xOf('linear');
+    expect((f - e) / (e - d)).toBeCloseTo(10, 1);
+  });
+
   test('draws every line with its colour, width and dash, the later over the earlier', async () => {
     const svg = await renderChart(chartOf(), layout);
     expectWellFormed(svg);

@@ -23,6 +23,7 @@ test('the root exports these values and no others', () => {
     'Tensor',
     'ZClip',
     'addingProblem',
+    'bullmqExecutor',
     'clipGradNorm',
     'clipGradValue',
     'copyMemory',

@@ -49,6 +49,9 @@ export const packages: Record<string, readonly string[]> = {
   commander: ['cli'],
   workerpool: ['sweep'],
   yaml: ['sweep'],
+  // Loaded by sweeps over a queue alone, if they are installed.
+  bullmq: ['sweep'],
+  ioredis: ['sweep'],
 };
 
 /** Header → the only files of native/ that may include it. */

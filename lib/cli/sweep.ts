@@ -1,0 +1,92 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { formatBytes, formatTable } from '../report/text';
+import { readDefinition } from '../sweep/definition-file';
+import { estimateSweep, type SweepEstimate } from '../sweep/estimate';
+import { bullmqExecutor } from '../sweep/executors/bullmq';
+import { localExecutor } from '../sweep/executors/local';
+import { writeReport } from '../sweep/report';
+import { runSweep, type SweepResult } from '../sweep/sweep';
+import { exitStatus, exitStatusHelp, type StopSignal, stopOnSignal } from './exit-status';
+import { integer, nonEmpty, seconds } from './options';
+import { formatTime, SweepProgress } from './sweep-progress';
+
+interface SweepArguments {
+  out: string;
+  dryRun?: true;
+  json?: true;
+  trialTimeout?: number;
+  retries: number;
+  workers?: number;
+  queue?: string | true;
+}
+
+/** `evenkeel sweep`: a grid of trials, however long it takes and whatever happens meanwhile. */
+export function addSweepCommand(program: Command): void {
+  program
+    .command('sweep <definition>')
+    .description(
+      'Run every trial of a grid (sequence lengths, placements, initialisers, clipping rules, seeds …) that a JSON or YAML file defines, and keep ' +
+        'what was measured in a folder. The same command again completes what was interrupted, and tries again what failed.',
+    )
+    .option('--out <dir>', 'folder for the results', nonEmpty, 'sweep-results')
+    .option('--dry-run', 'only check the definition, and estimate time and memory')
+    .option('--trial-timeout <seconds>', 'a trial that takes longer has failed', seconds)
+    .option('--retries <n>', 'how often a trial is begun again that was killed or ran out of memory or time', integer(0, 1000), 1)
+    .option('--workers <n>', 'trials that run at once (default: one per core, as far as memory goes)', integer(1, 256))
+    .option('--queue [url]', 'put the trials into a queue on Redis or Valkey, for evenkeel worker (default: EVENKEEL_REDIS_URL)', nonEmpty)
+    .option('--json', 'print the records on standard output, and nothing else there')
+    .addHelpText('after', `\nCtrl-C ends it at once; what has finished is kept.${exitStatusHelp}`)
+    .action(run);
+}
+
+async function run(path: string, options: SweepArguments): Promise<void> {
+  const definition = readDefinition(path);
+  const { out, json, workers, queue } = options;
+  if (options.dryRun) {
+    const estimate = await estimateSweep(definition, workers);
+    process.stdout.write(json ? `${JSON.stringify(estimate)}\n` : formatEstimate(estimate));
+    return;
+  }
+  const progress = new SweepProgress(process.stderr);
+  const stop = stopOnSignal();
+  // At once, so that even a second Ctrl-C finds the terminal in order.
+  stop.signal.addEventListener('abort', () => progress.close());
+  try {
+    const result = await runSweep(definition, {
+      store: out,
+      executor: queue === undefined ? localExecutor({ workers }) : bullmqExecutor({ url: queue === true ? undefined : queue }),
+      signal: stop.signal,
+      limits: { timeoutSeconds: options.trialTimeout, retries: options.retries },
+      watcher: progress,
+    });
+    progress.close();
+    await finish(result, options);
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    process.stderr.write(`Interrupted: what has finished is kept in ${out}. To go on, give the same command again.\n`);
+    process.exitCode = exitStatus[stop.signal.reason as StopSignal];
+  } finally {
+    progress.close();
+    stop.release();
+  }
+}
+
+async function finish({ records, failed }: SweepResult, { out, json }: SweepArguments): Promise<void> {
+  const page = await writeReport(out);
+  process.stdout.write(json ? `${JSON.stringify(records)}\n` : `${records.length - failed} of ${records.length} trials have a result.\n`);
+  process.stderr.write(`Written: ${page}, ${join(out, 'results.csv')}\n`);
+  if (failed === 0) return;
+  process.stderr.write(`${failed} failed, which the same command tries again; the page lists the reasons.\n`);
+  process.exitCode = exitStatus.failure;
+}
+
+function formatEstimate({ trials, workers, seconds, totalSeconds, wallSeconds, bytes, totalBytes }: SweepEstimate): string {
+  return `${formatTable([
+    [`${trials} trials`, 'least', 'most', 'in all'],
+    ['time, about', formatTime(seconds.least), formatTime(seconds.most), formatTime(totalSeconds)],
+    ['memory, about', formatBytes(bytes.least), formatBytes(bytes.most), formatBytes(totalBytes)],
+  ])}
+With ${workers} at once on this machine: about ${formatTime(wallSeconds)}. Memory in all is that of the ${workers} largest.
+`;
+}

@@ -1,0 +1,43 @@
+/** What a sweep and the workers of its queue say to each other. */
+
+import { isPlainObject } from '../../check';
+import { EvenkeelError } from '../../errors';
+import { type Trial, trialHash } from '../trial';
+import type { Outcome, TrialLimits } from './executor';
+
+/** One trial in the queue of all sweeps. */
+export interface QueuedTrial {
+  sweepId: string;
+  hash: string;
+  trial: Trial;
+  limits: TrialLimits;
+}
+
+/** One outcome in the queue of one sweep. */
+export interface QueuedOutcome {
+  hash: string;
+  outcome: Outcome;
+}
+
+/** Before every key in Redis; the braces keep all of them on one node of a cluster. */
+export const prefix = '{evenkeel}';
+
+/** Workers of another version compute another trial: they have another queue. */
+export const trialQueue = (version: string) => `trials-${version}`;
+export const outcomeQueue = (sweepId: string) => `outcomes-${sweepId}`;
+export const dataKey = (sha256: string) => `${prefix}:data:${sha256}`;
+export const jobId = (sweepId: string, hash: string) => `${sweepId}-${hash}`;
+
+/** Whoever reaches the server can put anything into a queue: what is not exactly a trial is refused. */
+export function checkQueued(data: unknown, version: string): QueuedTrial {
+  const { sweepId, hash, trial, limits } = (isPlainObject(data) ? data : {}) as Partial<QueuedTrial>;
+  const isSound =
+    typeof sweepId === 'string' &&
+    /^[0-9a-f-]{36}$/.test(sweepId) &&
+    isPlainObject(trial) &&
+    isPlainObject(limits) &&
+    hash === trialHash(trial as unknown as Trial, version) &&
+    (trial.task.name !== 'csv' || /^[0-9a-f]{64}$/.test(trial.task.sha256));
+  if (!isSound) throw new EvenkeelError('ERR_STATE', 'the queue: expected a trial of this version, got something else.');
+  return data as QueuedTrial;
+}

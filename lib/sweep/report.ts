@@ -1,0 +1,100 @@
+/** The page of a sweep, from what its folder holds at the moment. */
+import { join } from 'node:path';
+import { writeFileAtomic } from '../io/atomic-file';
+import { renderFigure, renderPage, renderTable } from '../report/page';
+import { escapeHtml, formatDuration } from '../report/text';
+import { type SweepChart, sweepCharts } from './charts';
+import { countTrials } from './grid';
+import { readStore, recordsInOrder, type StoredSweep, type TrialRecord } from './store';
+import { describeStart, describeTrial } from './trial';
+
+/**
+ * Writes index.html into the folder of a sweep, which may be running.
+ * @returns its path
+ * @throws EvenkeelError ERR_FILE
+ */
+export async function writeReport(folder: string): Promise<string> {
+  const path = join(folder, 'index.html');
+  writeFileAtomic(path, await renderSweep(readStore(folder)));
+  return path;
+}
+
+/** The text of the page. */
+export async function renderSweep(sweep: StoredSweep): Promise<string> {
+  const records = recordsInOrder(sweep);
+  const total = countTrials(sweep.grid);
+  const done = records.filter(({ status }) => status === 'done');
+  const failed = records.filter(({ status }) => status === 'failed');
+  const title = `${done.length} of ${total} trials`;
+  const figures = await Promise.all(sweepCharts(done).map(figure));
+  const body = `<header>
+<p class="kicker">evenkeel sweep</p>
+<h1>${title}</h1>
+</header>
+<p class="lead">${escapeHtml(statusText(total, done, failed.length))}</p>
+${gridTable(sweep)}
+${figures.join('\n')}
+${failureTable(failed)}
+<section>
+<h2>How it was measured</h2>
+<p>Each trial ran in a process of its own, from its seed. All numbers but time and memory depend on the trial alone: they are the same, bit for bit, wherever it runs on one kind of CPU. Lines are medians over what their chart does not tell apart, such as seeds. Memory is the most that the process of a trial held, Node included. Evenkeel ${escapeHtml(sweep.version)}.</p>
+</section>`;
+  return renderPage(`${title} – evenkeel sweep`, body);
+}
+
+function statusText(total: number, done: readonly TrialRecord[], failed: number): string {
+  const left = total - done.length - failed;
+  const diverged = done.filter((record) => record.status === 'done' && record.measures.divergedAt !== null).length;
+  const seconds = done.reduce((sum, record) => sum + (record.status === 'done' ? record.cost.seconds : 0), 0);
+  return [
+    left === 0 ? 'The sweep is complete.' : `${left} trials have not ended yet.`,
+    failed === 0 ? '' : `${failed} failed; the same sweep, started again, tries them again.`,
+    diverged === 0 ? '' : `In ${diverged} trials the loss or a gradient left the range of numbers.`,
+    done.length === 0 ? '' : `The trials took ${formatDuration(1000 * seconds)} in all.`,
+  ]
+    .filter((sentence) => sentence !== '')
+    .join(' ');
+}
+
+function gridTable({ grid }: StoredSweep): string {
+  const listed = (values: readonly (string | number)[]) =>
+    escapeHtml(values.length > 12 ? `${values.slice(0, 11).join(', ')} … ${values.at(-1)}` : values.join(', '));
+  const rows = [
+    ['Lengths T', listed(grid.lengths)],
+    ['Placements', listed(grid.normalizations.map(({ placement, kind }) => (kind === undefined ? placement : `${placement} (${kind})`)))],
+    ['Initialisers', listed(grid.initializers.map(describeStart))],
+    ['Clipping', listed(grid.clips.map(({ rule, ...limit }) => [rule, ...Object.values(limit)].join(' ')))],
+    ['Cells', listed(grid.recurrences.map(({ cell, nonlinearity }) => `${cell} (${nonlinearity})`))],
+    [
+      'Tasks and sizes',
+      listed(
+        grid.shapes.map(({ task, batchSize, inputSize, hiddenSize }) => `${task.name} N ${batchSize}, I ${inputSize}, H ${hiddenSize}`),
+      ),
+    ],
+    ['Seeds', listed(grid.seeds)],
+    ['Training', `${grid.steps} steps of Adam at ${grid.learningRate}, ${grid.dtype}`],
+  ];
+  return renderTable('The grid', [{ head: 'Axis' }, { head: 'values', sentences: true }], rows);
+}
+
+function figure({ title, captionHtml, chart, wide, narrow }: SweepChart): Promise<string> {
+  return renderFigure(chart, { wide, narrow }, captionHtml).then((html) => `<section>\n<h2>${escapeHtml(title)}</h2>\n${html}\n</section>`);
+}
+
+/** A page with every one of very many would not open. */
+const failuresShown = 200;
+
+function failureTable(failed: readonly TrialRecord[]): string {
+  if (failed.length === 0) return '';
+  const rows = failed
+    .slice(0, failuresShown)
+    .map((record) => [
+      escapeHtml(describeTrial(record.trial)),
+      escapeHtml(record.status === 'failed' ? record.reason : ''),
+      String(record.attempts),
+    ]);
+  const columns = [{ head: 'Trial' }, { head: 'reason', sentences: true }, { head: 'attempts', numeric: true }];
+  const rest =
+    failed.length > failuresShown ? `<p class="note">and ${failed.length - failuresShown} more: evenkeel report --csv lists all.</p>` : '';
+  return `<section>\n<h2>What failed</h2>\n${renderTable('Trials without a result', columns, rows)}\n${rest}\n</section>`;
+}

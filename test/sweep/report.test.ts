@@ -1,0 +1,75 @@
+import { checkDefinition } from '../../lib/sweep/definition';
+import { trialsOf } from '../../lib/sweep/grid';
+import { type Measures, measureNames } from '../../lib/sweep/measures';
+import { renderSweep } from '../../lib/sweep/report';
+import type { StoredSweep, TrialRecord } from '../../lib/sweep/store';
+import { fullCsv, measuresCsv } from '../../lib/sweep/table';
+import { type Trial, trialHash } from '../../lib/sweep/trial';
+
+const { grid } = checkDefinition({ lengths: [10, 100, 1000], placements: ['none', 'output'], seeds: [1, 2, 3] }, '.');
+
+const numbers = { ...Object.fromEntries(measureNames.map((name) => [name, 1])), divergedAt: null } as unknown as Measures;
+
+function done(trial: Trial, measures: Partial<Measures> = {}): TrialRecord {
+  const cost = { seconds: 2, stepsPerSecond: 50, peakMemoryBytes: 2 ** 27 };
+  return { hash: trialHash(trial, '1'), trial, finished: '', status: 'done', measures: { ...numbers, ...measures }, cost, attempts: 1 };
+}
+
+function failed(trial: Trial, reason: string): TrialRecord {
+  return { hash: trialHash(trial, '1'), trial, finished: '', status: 'failed', reason, attempts: 2 };
+}
+
+function stored(records: readonly TrialRecord[]): StoredSweep {
+  return { version: '1', sweepId: '', grid, records: new Map(records.map((record) => [record.hash, record])) };
+}
+
+const trials = [...trialsOf(grid)];
+
+test('a page of nothing yet', async () => {
+  const page = await renderSweep(stored([]));
+  expect(page).toContain('<h1>0 of 18 trials</h1>');
+  expect(page).toContain('18 trials have not ended yet.');
+  expect(page).not.toContain('<figure>');
+});
+
+test('lines go through the medians over seeds, and say what they are', async () => {
+  const records = trials.map((trial) => done(trial, { lossMin: trial.seed === 2 ? 5 : trial.seed === 1 ? 4 : 700 }));
+  const page = await renderSweep(stored(records));
+  expect(page).toContain('<h1>18 of 18 trials</h1>');
+  expect(page).toContain('The sweep is complete. The trials took 36.0 s in all.');
+  for (const title of ['Gradient norm', 'Loss reached', 'Throughput', 'Memory']) expect(page).toContain(`<h2>${title} against length</h2>`);
+  // The median is 5, so the axis never sees 700.
+  const [, loss] = /<h2>Loss reached against length<\/h2>(.*?)<\/section>/s.exec(page) ?? [];
+  expect(loss).not.toContain('>700<');
+  expect(page).not.toContain('What failed');
+});
+
+test('failures are listed with their reasons, as text', async () => {
+  const [first, second] = trials as [Trial, Trial];
+  const page = await renderSweep(stored([failed(first, '<b>killed</b> by "SIGKILL"'), done(second, { divergedAt: 7 })]));
+  expect(page).toContain('&lt;b&gt;killed&lt;/b&gt; by &quot;SIGKILL&quot;');
+  expect(page).toContain('1 failed; the same sweep');
+  expect(page).toContain('In 1 trials the loss or a gradient left the range of numbers.');
+  expect(page).toContain('16 trials have not ended yet.');
+});
+
+test('records of another version or grid are not shown', async () => {
+  const page = await renderSweep({ ...stored(trials.map((trial) => done(trial))), version: '2' });
+  expect(page).toContain('<h1>0 of 18 trials</h1>');
+});
+
+test('tables have the same columns for every record, and quote what needs it', () => {
+  const [first, second] = trials as [Trial, Trial];
+  const csvTrial: Trial = { ...first, task: { name: 'csv', file: 'a,"b".csv', sha256: '' } };
+  for (const csv of [measuresCsv, fullCsv]) {
+    const lines = csv([failed(second, 'why'), done(csvTrial, { lossMin: null })])
+      .trimEnd()
+      .split('\n');
+    expect(lines).toHaveLength(3);
+    const columns = lines[0]?.split(',').length;
+    expect(lines[1]?.split(',')).toHaveLength(columns as number);
+    expect(lines[2]?.startsWith('"a,""b"".csv",none,')).toBe(true);
+  }
+  // Nothing that differs from run to run.
+  expect(measuresCsv([done(first)])).not.toMatch(/seconds|attempts|finished/i);
+});

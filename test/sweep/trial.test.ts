@@ -1,0 +1,67 @@
+import { join } from 'node:path';
+import { checkDefinition, type SweepDefinition } from '../../lib/sweep/definition';
+import { trialsOf } from '../../lib/sweep/grid';
+import { measureNames, runTrial } from '../../lib/sweep/measures';
+import { smallCsv, useFolder } from '../cli/run-cli';
+import { evenkeelError } from '../helpers/errors';
+
+const folder = useFolder();
+
+const sizes = [{ batchSize: 3, inputSize: 2, hiddenSize: 6 }];
+
+/** The measures of every trial of a small grid. */
+async function measure(definition: SweepDefinition) {
+  const { grid, files } = checkDefinition({ sizes, steps: 8, ...definition }, folder.path);
+  const results = [];
+  for (const trial of trialsOf(grid)) results.push({ trial, ...(await runTrial(trial, [...files.values()][0])) });
+  return results;
+}
+
+test.each(['reference', 'adding', 'copy'] as const)('the task %s is learnt from, and a seed decides everything', async (task) => {
+  const definition = { lengths: [25], tasks: [task], seeds: [1, 2], steps: 60, learningRate: 0.01 };
+  const [first, second] = await measure(definition);
+  const [again] = await measure(definition);
+  expect(again?.measures).toEqual(first?.measures);
+  expect(second?.measures.lossFirst).not.toBe(first?.measures.lossFirst);
+  expect(first?.measures.lossMin).toBeLessThan(0.95 * (first?.measures.lossFirst ?? 0));
+  expect(Object.keys(first?.measures ?? {})).toEqual([...measureNames]);
+});
+
+test('a CSV series is forecast, and its file must be the one of the definition', async () => {
+  folder.write('waves.csv', smallCsv());
+  const [result] = await measure({ lengths: [10], tasks: [{ csv: 'waves.csv', target: 'sine' }], steps: 60, learningRate: 0.01 });
+  expect(result?.measures.lossMin).toBeLessThan(0.5 * (result?.measures.lossFirst ?? 0));
+  if (result === undefined) throw new Error('no trial');
+  folder.write('other.csv', smallCsv().replace('0', '1'));
+  await expect(runTrial(result.trial, join(folder.path, 'other.csv'))).rejects.toEqual(
+    evenkeelError('ERR_FILE', 'waves.csv: expected the file as it was'),
+  );
+  await expect(runTrial(result.trial)).rejects.toEqual(evenkeelError('ERR_FILE', 'got none'));
+});
+
+test('weights depend on the seed alone: tasks, lengths and placements start from the same', async () => {
+  const results = await measure({ lengths: [25, 30], placements: ['none', 'output'], tasks: ['reference'], steps: 1 });
+  expect(new Set(results.map(({ measures }) => measures.lossFirst)).size).toBe(results.length);
+  // The clip has no say in the first step's norm.
+  const clipped = await measure({
+    lengths: [25],
+    clips: ['none', { maxNorm: 1e-3 }, { clipValue: 1e-3 }, 'adaptive', 'autoclip', 'zclip'],
+  });
+  expect(new Set(clipped.map(({ measures }) => measures.gradNormFirst)).size).toBe(1);
+  expect(clipped[0]?.measures.clippedSteps).toBe(0);
+  expect(clipped[1]?.measures.clippedSteps).toBe(8);
+  expect(clipped[2]?.measures.clippedSteps).toBeGreaterThan(0);
+  expect(clipped[3]?.measures.clippedSteps).toBeGreaterThan(0);
+});
+
+test('no steps are no training', async () => {
+  const [result] = await measure({ lengths: [5], steps: 0 });
+  expect(result?.measures).toMatchObject({ lossFirst: null, gradNormMax: null, clippedSteps: 0, divergedAt: null });
+  expect(result?.cost.stepsPerSecond).toBeNull();
+});
+
+test('lengths too short for a task are refused with both places', () => {
+  expect(() => checkDefinition({ lengths: [30, 20], tasks: ['reference', 'copy'] }, '.')).toThrow(
+    evenkeelError('ERR_OPTION', 'lengths[1] with tasks[1] "copy": expected an integer of at least 21, got 20.'),
+  );
+});
