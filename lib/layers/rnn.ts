@@ -1,4 +1,4 @@
-import { checkBoolean, checkDType, checkNumber, checkOneOf, checkRowCount, checkSize, readOptions } from '../check';
+import { checkBoolean, checkDType, checkOneOf, checkRowCount, checkSize, readOptions } from '../check';
 import { EvenkeelError } from '../errors';
 import { checkInitializer, fillUniform, type Initializer, type InitializerOptions, initializeRecurrent } from '../initializers';
 import { native } from '../native/load';
@@ -7,28 +7,19 @@ import { checkGenerator, type Generator } from '../random';
 import { allocate, checkTensor, type DType, Tensor, type TensorData } from '../tensor';
 import { typedArrayLength } from '../typed-arrays';
 import { type Checkpointing, checkCheckpointing, segmentSteps } from './checkpointing';
-import { BaseLayer, MIN_EPS, type Pass } from './layer';
+import { BaseLayer, type Pass } from './layer';
 import { cutTime, type Piece, SequenceArray } from './pieces';
+import { type NormalizationOptions, type NormCache, type Placement, RecurrentNormalization } from './placement';
 
 /** The function φ between the steps of an {@link RNN}. */
 export type Nonlinearity = 'tanh' | 'relu';
-/** Where a normalisation stands in the recurrence. This version has `'none'` only. */
-export type Placement = 'none' | 'preactivation' | 'split-preactivation' | 'recurrent-input' | 'hidden';
-
-/** A placement with its details, which count for placements other than `'none'`. */
-export interface NormalizationOptions {
-  placement: Placement;
-  kind?: 'layer' | 'rms';
-  eps?: number;
-}
-
 /** Options of {@link RNN}. */
 export interface RNNOptions {
   inputSize: number;
   hiddenSize: number;
   /** `'tanh'` unless given */
   nonlinearity?: Nonlinearity;
-  /** `'none'`, the default, is the only placement in this version */
+  /** where in the recurrence a normalisation stands; `'none'` unless given */
   normalization?: Placement | NormalizationOptions;
   /** how W_hh starts; `'uniform'` unless given. W_ih and the biases are always uniform in ±1/√H, see {@link Initializer}. */
   initializer?: Initializer | InitializerOptions;
@@ -83,24 +74,31 @@ interface RNNPass extends Pass {
   readonly pieces: readonly Piece[];
   /** all states [N, T, H]; where they are not kept, those before each piece but the first [N, H] */
   readonly states: SequenceArray | undefined;
+  /** what the normalisations keep of all steps; undefined where it is computed again */
+  readonly normCache: NormCache | undefined;
   readonly starts: readonly TensorData[];
 }
 
 /**
  * Elman's recurrent network (Elman 1990), as torch.nn.RNN with one layer:
- * h_t = φ(x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh), batch first.
+ * h_t = φ(x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh), batch first, with a normalisation in the recurrence where one is asked for: see
+ * {@link Placement}.
  *
- * Parameters: weight_ih_l0 [H, I], weight_hh_l0 [H, H], bias_ih_l0 [H], bias_hh_l0 [H].
+ * Parameters: weight_ih_l0 [H, I], weight_hh_l0 [H, H], bias_ih_l0 [H], bias_hh_l0 [H]. A placement adds norm.weight [H], from ones, and
+ * norm.bias [H], from zeros; `'split-preactivation'` norm_ih.weight and norm_hh.weight instead. Kind `'rms'` has no bias.
  */
 export class RNN extends BaseLayer {
   readonly inputSize: number;
   readonly hiddenSize: number;
   readonly nonlinearity: Nonlinearity;
+  /** where a normalisation stands in the recurrence */
+  readonly placement: Placement;
   readonly returnSequences: boolean;
   readonly stateful: boolean;
   readonly dtype: DType;
   readonly #truncateAfter: number;
   readonly #checkpointing: Checkpointing;
+  readonly #normalization: RecurrentNormalization;
   readonly #weightIh: Parameter;
   readonly #weightHh: Parameter;
   readonly #biasIh: Parameter;
@@ -116,9 +114,9 @@ export class RNN extends BaseLayer {
     const inputSize = checkSize('inputSize', given.inputSize);
     const hiddenSize = checkSize('hiddenSize', given.hiddenSize);
     const nonlinearity = checkOneOf('nonlinearity', given.nonlinearity, Object.keys(NONLINEARITIES) as Nonlinearity[]);
-    checkNormalization(given.normalization);
     const initializer = checkInitializer('initializer', given.initializer);
     const dtype = checkDType('dtype', given.dtype);
+    const normalization = new RecurrentNormalization(given.normalization, hiddenSize, dtype);
     const generator = checkGenerator('generator', given.generator);
     refuseReserved('stateGradientLimit', given.stateGradientLimit);
     const returnSequences = checkBoolean('returnSequences', given.returnSequences);
@@ -131,15 +129,17 @@ export class RNN extends BaseLayer {
     const weightHh = parameter('weight_hh_l0', [hiddenSize, hiddenSize]);
     const biasIh = parameter('bias_ih_l0', [hiddenSize]);
     const biasHh = parameter('bias_hh_l0', [hiddenSize]);
-    super([weightIh, weightHh, biasIh, biasHh]);
+    super([weightIh, weightHh, biasIh, biasHh, ...normalization.parameters()]);
     this.inputSize = inputSize;
     this.hiddenSize = hiddenSize;
     this.nonlinearity = nonlinearity;
+    this.placement = normalization.placement;
     this.returnSequences = returnSequences;
     this.stateful = stateful;
     this.dtype = dtype;
     this.#truncateAfter = truncateAfter;
     this.#checkpointing = checkpointing;
+    this.#normalization = normalization;
     this.#weightIh = weightIh;
     this.#weightHh = weightHh;
     this.#biasIh = biasIh;
@@ -168,15 +168,16 @@ export class RNN extends BaseLayer {
     this.checkParameters();
     const segment = this.#segmentSteps(n, t);
     const pieces = cutTime(t, this.#truncateAfter, segment);
-    const keepsStates = this.returnSequences || segment >= t;
+    const keepsAll = segment >= t;
 
     this.#pass = undefined;
-    const { states, starts, last } = keepsStates ? this.#scan(input, initialState) : this.#scanKeepingStarts(input, initialState, pieces);
+    const { states, normCache, starts, last } =
+      this.returnSequences || keepsAll ? this.#scan(input, initialState, keepsAll) : this.#scanKeepingStarts(input, initialState, pieces);
     const finalState = new Tensor(last, [n, this.hiddenSize]);
     this.#finalState = finalState;
     this.#gradInitialState = undefined;
     const output = this.returnSequences && states !== undefined ? new Tensor(states.data, [n, t, this.hiddenSize]) : copyOf(finalState);
-    this.#pass = { input, initialState, pieces, states, starts, outputShape: output.shape };
+    this.#pass = { input, initialState, pieces, states, normCache, starts, outputShape: output.shape };
     return output;
   }
 
@@ -254,21 +255,22 @@ export class RNN extends BaseLayer {
   #segmentSteps(n: number, t: number): number {
     const bytes = this.dtype === 'float64' ? 8 : 4;
     const stateBytes = n * this.hiddenSize * bytes;
+    const normBytes = this.#normalization.cacheLength(n) * bytes;
     return segmentSteps(this.#checkpointing, {
       steps: t,
       chunkSteps: native().rnnChunkSteps(n, this.inputSize, this.hiddenSize),
       stateBytes,
-      bytesPerStep: this.returnSequences ? 0 : stateBytes,
-      scratchPerStep: 2 * stateBytes + 2 * n * this.inputSize * bytes,
+      bytesPerStep: (this.returnSequences ? 0 : stateBytes) + normBytes,
+      scratchPerStep: 2 * stateBytes + normBytes + 2 * n * this.inputSize * bytes,
     });
   }
 
-  /** Forward through all of time, and every state kept. */
-  #scan(input: Tensor, initialState: Tensor | undefined) {
+  /** Forward through all of time, and every state kept; what the normalisations keep, if asked for. */
+  #scan(input: Tensor, initialState: Tensor | undefined, keepsNorms: boolean) {
     const [n, t] = input.shape as [number, number, number];
-    const states = new SequenceArray(allocate(this.dtype, n * t * this.hiddenSize), n, t, this.hiddenSize);
-    this.#nativeForward(n, t, input.data, initialState?.data ?? null, states.data);
-    return { states, starts: [], last: states.step(t - 1, this.dtype) };
+    const normCache = keepsNorms ? this.#normalization.makeCache(n, t) : undefined;
+    const states = this.#nativeForward(n, t, input.data, initialState?.data ?? null, normCache);
+    return { states, normCache, starts: [], last: states.step(t - 1, this.dtype) };
   }
 
   /** The same, and only the states between the pieces kept. */
@@ -278,17 +280,22 @@ export class RNN extends BaseLayer {
     const starts: TensorData[] = [];
     let last = initialState?.data ?? null;
     for (const piece of pieces) {
-      last = this.#pieceForward(n, inputs, piece, last).step(piece.end - piece.begin - 1, this.dtype);
+      const steps = piece.end - piece.begin;
+      last = this.#nativeForward(n, steps, inputs.take(piece, this.dtype), last, undefined).step(steps - 1, this.dtype);
       starts.push(last);
     }
-    return { states: undefined, starts, last: starts.pop() as TensorData };
+    return { states: undefined, normCache: undefined, starts, last: starts.pop() as TensorData };
   }
 
-  #pieceForward(n: number, inputs: SequenceArray, piece: Piece, initialState: TensorData | null): SequenceArray {
+  /** What forward had within a piece: as it was kept, or computed again. */
+  #pieceStates(pass: RNNPass, input: SequenceArray, piece: Piece, before: TensorData | null): [TensorData, NormCache] {
+    const { n } = input;
+    if (pass.states !== undefined && pass.normCache !== undefined) {
+      return [pass.states.take(piece, this.dtype), this.#normalization.takeCache(pass.normCache, n, piece)];
+    }
     const steps = piece.end - piece.begin;
-    const states = new SequenceArray(allocate(this.dtype, n * steps * this.hiddenSize), n, steps, this.hiddenSize);
-    this.#nativeForward(n, steps, inputs.take(piece, this.dtype), initialState, states.data);
-    return states;
+    const normCache = this.#normalization.makeCache(n, steps);
+    return [this.#nativeForward(n, steps, input.take(piece, this.dtype), before, normCache).data, normCache];
   }
 
   /** @param dstate ∂L/∂h after the piece from beyond it [N, H]; that before it when this returns */
@@ -300,7 +307,7 @@ export class RNN extends BaseLayer {
       index === 0
         ? (pass.initialState?.data ?? null)
         : (pass.states?.step(piece.begin - 1, this.dtype) ?? (pass.starts[index - 1] as TensorData));
-    const states = pass.states?.take(piece, this.dtype) ?? this.#pieceForward(n, arrays.input, piece, before).data;
+    const [states, normCache] = this.#pieceStates(pass, arrays.input, piece, before);
     const gradOutput = arrays.gradOutput?.take(piece, this.dtype) ?? allocate(this.dtype, states.length);
     const gradInput = arrays.gradInput.take(piece, this.dtype);
     native().rnnBackward(
@@ -323,11 +330,21 @@ export class RNN extends BaseLayer {
       this.#weightHh.grad.data,
       this.#biasIh.grad.data,
       this.#biasHh.grad.data,
+      ...this.#normalization.arguments(normCache),
+      ...this.#normalization.gradients(),
     );
     arrays.gradInput.put(piece, gradInput);
   }
 
-  #nativeForward(n: number, t: number, input: TensorData, initialState: TensorData | null, states: TensorData): void {
+  /** @returns all states; what the normalisations keep goes to their cache, or nowhere */
+  #nativeForward(
+    n: number,
+    t: number,
+    input: TensorData,
+    initialState: TensorData | null,
+    normCache: NormCache | undefined,
+  ): SequenceArray {
+    const states = new SequenceArray(allocate(this.dtype, n * t * this.hiddenSize), n, t, this.hiddenSize);
     native().rnnForward(
       n,
       t,
@@ -340,8 +357,10 @@ export class RNN extends BaseLayer {
       this.#weightHh.value.data,
       this.#biasIh.value.data,
       this.#biasHh.value.data,
-      states,
+      states.data,
+      ...this.#normalization.arguments(normCache),
     );
+    return states;
   }
 }
 
@@ -368,21 +387,6 @@ function copyOf({ data, shape }: Tensor): Tensor {
 
 function add(source: TensorData, target: TensorData): void {
   for (let i = 0; i < target.length; i++) target[i] = (target[i] as number) + (source[i] as number);
-}
-
-const PLACEMENTS: readonly Placement[] = ['none', 'preactivation', 'split-preactivation', 'recurrent-input', 'hidden'];
-
-function checkNormalization(value: unknown): void {
-  const options = typeof value === 'string' ? { placement: value } : value;
-  const given = readOptions('normalization', options, ['placement', 'kind', 'eps'], { kind: 'layer', eps: 1e-5 });
-  const placement = checkOneOf('normalization', given.placement, PLACEMENTS);
-  checkOneOf('normalization.kind', given.kind, ['layer', 'rms']);
-  checkNumber('normalization.eps', given.eps, { min: MIN_EPS });
-  if (placement === 'none') return;
-  throw new EvenkeelError(
-    'ERR_OPTION',
-    `normalization: the placement "${placement}" is not available in this version. Use "none", or put a LayerNorm before or after the RNN in a Sequential.`,
-  );
 }
 
 function refuseReserved(option: string, value: unknown): void {

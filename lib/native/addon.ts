@@ -8,6 +8,25 @@ import type { TensorData } from '../tensor';
 
 type Optional = TensorData | null;
 
+/**
+ * One normalisation within a recurrent step; null where it has none of these, all four where the placement has no such site. A forward call
+ * whose backward pass will not come may do without `inputs` and `statistics`.
+ */
+export type NormSiteArguments = [
+  weight: Optional,
+  bias: Optional,
+  /** what it normalised [T, N, H], for backward; written by forward */
+  inputs: Optional,
+  /** of each row, for backward [T, 3, N], or [T, 1, N] of kind rms; written by forward */
+  statistics: Optional,
+];
+
+/** The normalisations within a recurrent step. placement: 0 none, 1 preactivation, 2 split-preactivation, 3 recurrent-input, 4 hidden. */
+export type NormArguments = [placement: number, kind: number, eps: number, ...NormSiteArguments, ...NormSiteArguments];
+
+/** gradWeight and gradBias of both sites. */
+export type NormGradients = [Optional, Optional, Optional, Optional];
+
 export interface NativeAddon {
   /** output: [N, T, H] */
   rnnForward(
@@ -23,6 +42,7 @@ export interface NativeAddon {
     biasIh: TensorData,
     biasHh: TensorData,
     output: TensorData,
+    ...norm: NormArguments
   ): void;
   /** gradState: ∂L/∂h_T from beyond the last step [N, H], which becomes ∂L/∂h_0 */
   rnnBackward(
@@ -45,6 +65,7 @@ export interface NativeAddon {
     gradWeightHh: TensorData,
     gradBiasIh: TensorData,
     gradBiasHh: TensorData,
+    ...norm: [...NormArguments, ...NormGradients]
   ): void;
   /** The steps after which time is cut: a part of a sequence that starts at a multiple of them gives the same bits as the whole. */
   rnnChunkSteps(n: number, i: number, h: number): number;

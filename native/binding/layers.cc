@@ -2,6 +2,7 @@
 #include <string>
 
 #include "binding/arguments.h"
+#include "binding/norm_arguments.h"
 #include "kernels/kernels.h"
 #include "layers/cells/elman.h"
 #include "layers/linear.h"
@@ -33,8 +34,9 @@ Napi::Value rnn_forward(const Arguments& arguments) {
     using T = decltype(zero);
     const RecurrentShape s = recurrent_shape(arguments);
     const RecurrentInputs<T> inputs = recurrent_inputs<T>(arguments, s);
-    const ElmanCell<T> cell(s.h, nonlinearity(arguments), arguments.array<T>(9, "biasIh", s.h), arguments.array<T>(10, "biasHh", s.h),
-                            nullptr, nullptr);
+    const ElmanBiases<T> biases = {arguments.array<T>(9, "biasIh", s.h), arguments.array<T>(10, "biasHh", s.h), nullptr, nullptr};
+    const NormSites<T> sites = norm_sites<T>(arguments, 12, s);
+    const ElmanCell<T> cell(s.h, nonlinearity(arguments), biases, sites);
     recurrent_forward(s, cell, inputs, arguments.array<T>(11, "output", arguments.product({s.n, s.t, s.h})));
   });
   return arguments.env().Undefined();
@@ -54,8 +56,10 @@ Napi::Value rnn_backward(const Arguments& arguments) {
         .dweight_ih = arguments.array<T>(15, "gradWeightIh", arguments.product({s.h, s.i})),
         .dweight_hh = arguments.array<T>(16, "gradWeightHh", arguments.product({s.h, s.h})),
     };
-    const ElmanCell<T> cell(s.h, nonlinearity(arguments), arguments.array<T>(9, "biasIh", s.h), arguments.array<T>(10, "biasHh", s.h),
-                            arguments.array<T>(17, "gradBiasIh", s.h), arguments.array<T>(18, "gradBiasHh", s.h));
+    const ElmanBiases<T> biases = {arguments.array<T>(9, "biasIh", s.h), arguments.array<T>(10, "biasHh", s.h),
+                                   arguments.array<T>(17, "gradBiasIh", s.h), arguments.array<T>(18, "gradBiasHh", s.h)};
+    const NormSites<T> sites = norm_sites<T>(arguments, 19, s, 30);
+    const ElmanCell<T> cell(s.h, nonlinearity(arguments), biases, sites);
     recurrent_backward(s, cell, inputs, output, doutput, gradients);
   });
   return arguments.env().Undefined();

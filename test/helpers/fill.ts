@@ -1,4 +1,4 @@
-import { type DType, Tensor } from '../../lib/index';
+import { type DType, type Layer, Tensor } from '../../lib/index';
 
 /** `count` unsigned 32-bit numbers that depend on `name` alone; the twin of `bits` in fixtures/generate.py. */
 export function bits(name: string, count: number): Uint32Array {
@@ -39,4 +39,13 @@ export function fill(name: string, shape: readonly number[], { offset = 0, scale
 /** The scale of a weight matrix whose rows have this many elements, as the goldens were made. */
 export function fanInScale(columns: number): number {
   return 1.5 / Math.sqrt(columns);
+}
+
+/** Fills a recurrent layer's parameters as the goldens of `placements` were made, from names that start with `prefix`. */
+export function fillRecurrent(layer: Layer, prefix = ''): void {
+  for (const { name, value } of layer.parameters()) {
+    const [, columns] = value.shape;
+    const vector = name.endsWith('.weight') ? { offset: 1, scale: 0.5 } : { offset: 0.25, scale: 0.5 };
+    value.data.set(fill(`${prefix}${name}`, value.shape, columns === undefined ? vector : { scale: fanInScale(columns) }).data);
+  }
 }

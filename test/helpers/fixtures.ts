@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type DType, loadState, type Tensor } from '../../lib/index';
+import { type DType, loadState, type Nonlinearity, type Placement, type Tensor } from '../../lib/index';
 import { type Closeness, expectClose } from './compare';
 import { fill } from './fill';
 
@@ -13,8 +13,12 @@ interface RowCase {
   affine?: boolean;
 }
 
+type Sizes = [n: number, t: number, i: number, h: number];
+
 interface Cases {
-  rnn: { nonlinearities: ('tanh' | 'relu')[]; sizes: [n: number, t: number, i: number, h: number][] };
+  rnn: { nonlinearities: Nonlinearity[]; sizes: Sizes[] };
+  /** for the nonlinearities of rnn */
+  placements: { placements: Placement[]; kinds: ('layer' | 'rms')[]; eps: number; sizes: Sizes[] };
   layerNorm: RowCase[];
   rmsNorm: RowCase[];
   linear: { shape: number[]; outputSize: number; bias?: boolean }[];

@@ -22,6 +22,13 @@ const makeRNN = () => new RNN({ inputSize: 4, hiddenSize: 4, generator: generato
 
 const layers: [string, () => Layer, number[]][] = [
   ['RNN', makeRNN, [2, 3, 4]],
+  ...(['preactivation', 'split-preactivation', 'recurrent-input', 'hidden'] as const).map(
+    (normalization): [string, () => Layer, number[]] => [
+      `RNN, ${normalization}`,
+      () => new RNN({ inputSize: 4, hiddenSize: 4, normalization, generator: generator(), ...float64 }),
+      [2, 3, 4],
+    ],
+  ),
   ['LayerNorm', () => new LayerNorm({ size: 4, ...float64 }), [2, 3, 4]],
   ['LayerNorm without weights', () => new LayerNorm({ size: 4, affine: false, ...float64 }), [2, 3, 4]],
   ['RMSNorm', () => new RMSNorm({ size: 4, ...float64 }), [2, 3, 4]],

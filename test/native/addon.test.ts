@@ -1,14 +1,14 @@
 // The addon's own checks, which stand between a mistake in TypeScript and a corrupted process.
 import type { NativeAddon } from '../../lib/native/addon';
 import { native } from '../../lib/native/load';
-import { rnnArrays, runRnn } from './helpers';
+import { NO_NORM, normArrays, rnnArrays, runRnn } from './helpers';
 
 const addon = native();
 const [n, t, i, h] = [3, 4, 2, 5];
 
 type Call = (...args: unknown[]) => unknown;
 const arrays = () => rnnArrays(n, t, i, h, 'float32');
-const forwardArguments = (a = arrays()): unknown[] => [
+const forwardArguments = (a = arrays(), norm = NO_NORM): unknown[] => [
   n,
   t,
   i,
@@ -21,35 +21,47 @@ const forwardArguments = (a = arrays()): unknown[] => [
   a.biasIh,
   a.biasHh,
   a.output,
+  ...norm,
 ];
+
+/** Arguments that are wrong in every place where these are not right. */
+function wrongFor(good: unknown): unknown[] {
+  const wrong = [
+    undefined,
+    'x',
+    {},
+    Number.NaN,
+    -1,
+    1.5,
+    2 ** 31,
+    new Float64Array(6),
+    new Uint8Array(6),
+    new DataView(new ArrayBuffer(8)),
+    new Float32Array(0),
+  ];
+  if (!(good instanceof Float32Array)) return wrong;
+  return [...wrong, new Float32Array(good.length + 1), new Float32Array(good.length - 1)];
+}
 
 describe('rnnForward', () => {
   const call = addon.rnnForward as unknown as Call;
 
-  test.each(forwardArguments().map((argument, index) => [index, argument] as const))('argument %i may be nothing else', (index, good) => {
-    const isArray = ArrayBuffer.isView(good);
-    const wrong = [
-      undefined,
-      'x',
-      {},
-      Number.NaN,
-      -1,
-      1.5,
-      2 ** 31,
-      new Float64Array(6),
-      new Uint8Array(6),
-      new DataView(new ArrayBuffer(8)),
-      new Float32Array(0),
-    ];
-    if (isArray) wrong.push(new Float32Array((good as Float32Array).length + 1), new Float32Array((good as Float32Array).length - 1));
-    for (const bad of wrong) {
-      const args = forwardArguments();
-      args[index] = bad;
-      expect(() => call(...args)).toThrow(
-        expect.objectContaining({ name: 'EvenkeelError', code: expect.stringMatching(/^ERR_(SHAPE|DTYPE|OPTION|STATE)$/) }),
-      );
-    }
+  const refused = expect.objectContaining({ name: 'EvenkeelError', code: expect.stringMatching(/^ERR_(SHAPE|DTYPE|OPTION|STATE)$/) });
+
+  test.each([...forwardArguments().slice(0, 12).keys()])('argument %i may be nothing else', (index) => {
+    for (const bad of wrongFor(forwardArguments()[index])) expect(() => call(...forwardArguments().with(index, bad))).toThrow(refused);
     expect(() => call(...forwardArguments())).not.toThrow();
+  });
+
+  describe.each([1, 2, 3, 4])('with a normalisation, placement %i', (placement) => {
+    const good = () => forwardArguments(arrays(), normArrays(placement, 0, n, t, h, 'float32')[0]);
+    // eps may be any number; an array that the placement has no use for is not looked at.
+    const places = [12, 13, ...good().keys()].filter((index) => index < 14 || (index > 14 && good()[index] !== null));
+
+    test.each(places)('argument %i may be nothing else', (index) => {
+      for (const bad of wrongFor(good()[index])) expect(() => call(...good().with(index, bad))).toThrow(refused);
+      expect(() => call(...good())).not.toThrow();
+    });
   });
 
   test('sizes whose product overflows 64 bits are refused', () => {
@@ -116,6 +128,7 @@ test('NaN and infinity are passed on, never hidden', () => {
       new Float64Array(3),
       new Float64Array(3),
       output,
+      ...NO_NORM,
     );
     expect([...output]).toEqual([Number.NaN, Number.NaN, Number.NaN]);
   }

@@ -1,6 +1,32 @@
-import type { NativeAddon } from '../../lib/native/addon';
+import type { NativeAddon, NormArguments, NormGradients } from '../../lib/native/addon';
 import { Generator } from '../../lib/random';
 import { allocate, type DType, type TensorData } from '../../lib/tensor';
+
+/** What the calls take for an RNN without normalisation. */
+export const NO_NORM: NormArguments = [0, 0, 1e-5, null, null, null, null, null, null, null, null];
+
+/** The normalisations of a placement, by its number and that of its kind: two sites for 2, none for 0; no kept inputs for 3. */
+export function normArrays(placement: number, kind: number, n: number, t: number, h: number, dtype: DType): [NormArguments, NormGradients] {
+  const generator = new Generator(9);
+  const around = (center: number): TensorData => allocate(dtype, h).map(() => center + 0.5 * generator.normal()) as TensorData;
+  const hasBias = kind === 0 && placement !== 2;
+  const site = (exists: boolean): [TensorData | null, TensorData | null, TensorData | null, TensorData | null] =>
+    exists
+      ? [
+          around(1),
+          hasBias ? around(0) : null,
+          placement === 3 ? null : allocate(dtype, n * t * h),
+          allocate(dtype, n * t * (kind === 0 ? 3 : 1)),
+        ]
+      : [null, null, null, null];
+  const gradients = (exists: boolean): [TensorData | null, TensorData | null] =>
+    exists ? [allocate(dtype, h), hasBias ? allocate(dtype, h) : null] : [null, null];
+  const [first, second] = [placement !== 0, placement === 2];
+  return [
+    [placement, kind, 1e-5, ...site(first), ...site(second)],
+    [...gradients(first), ...gradients(second)],
+  ];
+}
 
 /** Every array of an RNN's forward and backward call, filled with random numbers. */
 export function rnnArrays(n: number, t: number, i: number, h: number, dtype: DType, scale = 1 / Math.sqrt(h)) {
@@ -28,9 +54,18 @@ export function rnnArrays(n: number, t: number, i: number, h: number, dtype: DTy
 export type RnnArrays = ReturnType<typeof rnnArrays>;
 
 /** One forward and one backward pass of a tanh RNN, its parameter gradients starting at zero; returns all that they wrote. */
-export function runRnn(addon: NativeAddon, n: number, t: number, i: number, h: number, a: RnnArrays): TensorData[] {
-  for (const gradient of [a.gradInitialState, a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh]) gradient.fill(0);
-  addon.rnnForward(n, t, i, h, 0, a.input, a.initialState, a.weightIh, a.weightHh, a.biasIh, a.biasHh, a.output);
+export function runRnn(
+  addon: NativeAddon,
+  n: number,
+  t: number,
+  i: number,
+  h: number,
+  a: RnnArrays,
+  [norm, normGradients]: [NormArguments, NormGradients] = [NO_NORM, [null, null, null, null]],
+): TensorData[] {
+  for (const gradient of [a.gradInitialState, a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh, ...normGradients])
+    gradient?.fill(0);
+  addon.rnnForward(n, t, i, h, 0, a.input, a.initialState, a.weightIh, a.weightHh, a.biasIh, a.biasHh, a.output, ...norm);
   addon.rnnBackward(
     n,
     t,
@@ -51,6 +86,9 @@ export function runRnn(addon: NativeAddon, n: number, t: number, i: number, h: n
     a.gradWeightHh,
     a.gradBiasIh,
     a.gradBiasHh,
+    ...norm,
+    ...normGradients,
   );
-  return [a.output, a.gradInput, a.gradInitialState, a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh];
+  const written = [a.output, a.gradInput, a.gradInitialState, a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh];
+  return [...written, ...normGradients.filter((gradient) => gradient !== null)];
 }

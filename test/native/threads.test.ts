@@ -1,7 +1,7 @@
 import { native } from '../../lib/native/load';
 import { Generator } from '../../lib/random';
 import { allocate, type DType, type TensorData } from '../../lib/tensor';
-import { rnnArrays, runRnn } from './helpers';
+import { normArrays, rnnArrays, runRnn } from './helpers';
 
 const addon = native();
 const threadsBefore = addon.getNumThreads();
@@ -37,6 +37,18 @@ describe.each<DType>(['float32', 'float64'])('%s results do not depend on the nu
   ])('RNN with N, T, I, H = %i, %i, %i, %i', (n, t, i, h) => {
     const arrays = rnnArrays(n, t, i, h, dtype);
     expectSameBits(() => runRnn(addon, n, t, i, h, arrays));
+  });
+
+  describe.each([1, 2, 3, 4])('RNN with normalisation, placement %i', (placement) => {
+    test.each([
+      [0, 33, 9, 3, 7],
+      [1, 40, 60, 10, 20],
+      [0, 17, 150, 1, 33],
+    ])('kind %i, N, T, I, H = %i, %i, %i, %i', (kind, n, t, i, h) => {
+      const arrays = rnnArrays(n, t, i, h, dtype);
+      const norm = normArrays(placement, kind, n, t, h, dtype);
+      expectSameBits(() => runRnn(addon, n, t, i, h, arrays, norm));
+    });
   });
 
   test.each([

@@ -48,6 +48,26 @@ describe.each<DType>(['float32', 'float64'])('%s gradients are the same bits wha
     expect(run({ budget: least })).toEqual(whole);
   });
 
+  test.each(['preactivation', 'split-preactivation', 'recurrent-input', 'hidden'] as const)(
+    'with a normalisation in the recurrence (%s), of the last state and of all, with a window and without',
+    (normalization) => {
+      const n = 2;
+      const chunk = native().rnnChunkSteps(n, I, H);
+      const t = 2 * chunk + 7;
+      const x = randn([n, t, I], dtype);
+      for (const returnSequences of [true, false]) {
+        const gradOutput = randn(returnSequences ? [n, t, H] : [n, H], dtype, 3);
+        for (const truncateAfter of [undefined, chunk + 3]) {
+          const run = (checkpointing: Checkpointing) => {
+            const options = { dtype, normalization, returnSequences, checkpointing };
+            return bits(step(makeRnn(truncateAfter === undefined ? options : { ...options, truncateAfter }), x, gradOutput));
+          };
+          expect(run({ every: 1 })).toEqual(run('none'));
+        }
+      }
+    },
+  );
+
   test('of all states, and with a window', () => {
     const n = 2;
     const chunk = native().rnnChunkSteps(n, I, H);

@@ -5,7 +5,9 @@ import {
   type Layer,
   LayerNorm,
   Linear,
+  type NormalizationOptions,
   Parameter,
+  type Placement,
   RMSNorm,
   RNN,
   type RNNOptions,
@@ -101,8 +103,6 @@ describe('RNN', () => {
     [{ nonlinearity: null }, 'nonlinearity: expected one of "tanh", "relu", got null'],
     [{ hiddensize: 1 }, 'unknown option "hiddensize". Did you mean "hiddenSize"?'],
     [{ generator: 42 }, 'generator: expected a Generator, got 42'],
-    [{ normalization: 'hidden' }, 'normalization: the placement "hidden" is not available in this version'],
-    [{ normalization: { placement: 'preactivation', kind: 'rms' } }, 'the placement "preactivation" is not available'],
     [{ normalization: 'preactivatoin' }, 'Did you mean "preactivation"?'],
     [{ normalization: { placement: 'none', kind: 'batch' } }, 'normalization.kind: expected one of "layer", "rms"'],
     [{ normalization: { placement: 'none', eps: 0 } }, 'normalization.eps'],
@@ -114,6 +114,22 @@ describe('RNN', () => {
     [{ truncateAfter: 0 }, 'truncateAfter: expected an integer from 1'],
   ])('refuses %j', (extra, text) => {
     expectRefused(() => makeRNN(extra), 'ERR_OPTION', text);
+  });
+
+  test.each<[NormalizationOptions | Placement, Record<string, number[]>]>([
+    ['preactivation', { 'norm.weight': [1, 1, 1], 'norm.bias': [0, 0, 0] }],
+    ['split-preactivation', { 'norm_ih.weight': [1, 1, 1], 'norm_hh.weight': [1, 1, 1] }],
+    [{ placement: 'recurrent-input', kind: 'rms' }, { 'norm.weight': [1, 1, 1] }],
+    [
+      { placement: 'hidden', kind: 'layer' },
+      { 'norm.weight': [1, 1, 1], 'norm.bias': [0, 0, 0] },
+    ],
+  ])('has the parameters of the normalisation %j, which change no other start', (normalization, added) => {
+    const [rnn, plain] = [makeRNN({ normalization, generator: new Generator(1) }), makeRNN({ generator: new Generator(1) })];
+    const state = Object.fromEntries(Object.entries(rnn.stateDict()).map(([name, value]) => [name, value.toArray()]));
+    expect(state).toEqual({ ...Object.fromEntries(Object.entries(plain.stateDict()).map(([k, v]) => [k, v.toArray()])), ...added });
+    expect(rnn.placement).toBe(typeof normalization === 'string' ? normalization : normalization.placement);
+    expect(rnn.parameters().map(({ name }) => name)).toEqual(Object.keys(state));
   });
 
   test('takes normalization none in both forms', () => {

@@ -7,28 +7,77 @@
 namespace evenkeel {
 
 template <typename T>
-ElmanCell<T>::ElmanCell(size_t hidden, Nonlinearity nonlinearity, const T* bias_ih, const T* bias_hh, T* dbias_ih, T* dbias_hh)
-    : hidden_(hidden), nonlinearity_(nonlinearity), bias_(hidden), dbias_ih_(dbias_ih), dbias_hh_(dbias_hh) {
-  for (size_t i = 0; i < hidden; ++i) bias_.get()[i] = bias_ih[i] + bias_hh[i];
+ElmanCell<T>::ElmanCell(size_t hidden, Nonlinearity nonlinearity, const ElmanBiases<T>& biases, const NormSites<T>& sites)
+    : hidden_(hidden),
+      nonlinearity_(nonlinearity),
+      sites_(sites),
+      dbias_ih_(biases.dih),
+      dbias_hh_(biases.dhh),
+      bias_(hidden),
+      zeros_(hidden) {
+  for (size_t i = 0; i < hidden; ++i) bias_.get()[i] = biases.ih[i] + biases.hh[i];
+  std::fill_n(zeros_.get(), hidden, T{0});
+}
+
+template <typename T>
+void ElmanCell<T>::operand(const StepRows& step, const T* previous, T* operand) const noexcept {
+  sites_.at(NormPoint::kOperand)->forward(step, previous, operand);
+}
+
+template <typename T>
+void ElmanCell<T>::operand_backward(const StepRows& step, const T* previous, T* doperand, T* dprevious) const noexcept {
+  sites_.at(NormPoint::kOperand)->backward(step, previous, doperand, doperand);
+  kernels<T>().add(step.rows * hidden_, doperand, dprevious);
 }
 
 template <typename T>
 void ElmanCell<T>::forward(const ForwardStep<T>& step) const noexcept {
-  kernels<T>().elman_forward(nonlinearity_, step.rows, hidden_, step.projected, bias_.get(), step.state);
+  const size_t count = step.rows * hidden_;
+  T* a = step.projected;
+  const T* bias = bias_.get();
+  if (const auto* site = sites_.at(NormPoint::kProjected)) site->forward(step, a, a);
+  if (const auto* site = sites_.at(NormPoint::kRecurrent)) {
+    site->forward(step, step.recurrent, step.recurrent);
+    kernels<T>().add(count, step.recurrent, a);
+  }
+  if (const auto* site = sites_.at(NormPoint::kPreactivation)) {
+    for (size_t r = 0; r < step.rows; ++r) kernels<T>().add(hidden_, bias, a + r * hidden_);
+    site->forward(step, a, a);
+    bias = zeros_.get();
+  }
+  kernels<T>().elman_forward(nonlinearity_, step.rows, hidden_, a, bias, step.state);
+  if (const auto* site = sites_.at(NormPoint::kState)) site->forward(step, step.state, step.state);
 }
 
 template <typename T>
 void ElmanCell<T>::backward(const BackwardStep<T>& step) const noexcept {
-  kernels<T>().elman_backward(nonlinearity_, step.rows * hidden_, step.state, step.dstate, step.dprojected);
+  const size_t count = step.rows * hidden_;
+  const T* phi = step.state;
+  if (const auto* site = sites_.at(NormPoint::kState)) {
+    phi = site->kept(step);
+    site->backward(step, phi, step.dstate, step.dstate);
+  }
+  // ∂L/∂a
+  T* da = products_apart() ? step.dstate : step.dprojected;
+  kernels<T>().elman_backward(nonlinearity_, count, phi, step.dstate, da);
+  if (const auto* site = sites_.at(NormPoint::kPreactivation)) site->backward(step, site->kept(step), da, da);
+  if (const auto* site = sites_.at(NormPoint::kRecurrent)) site->backward(step, site->kept(step), da, step.drecurrent);
+  if (const auto* site = sites_.at(NormPoint::kProjected)) site->backward(step, site->kept(step), da, step.dprojected);
 }
 
 template <typename T>
 void ElmanCell<T>::accumulate(size_t rows, const T* dprojected, const T* /*drecurrent*/) const {
   const AlignedBuffer<T> sums(hidden_);
-  std::fill_n(sums.get(), hidden_, T{0});
-  accumulate_column_sums(rows, hidden_, dprojected, sums.get());
-  kernels<T>().add(hidden_, sums.get(), dbias_ih_);
-  kernels<T>().add(hidden_, sums.get(), dbias_hh_);
+  const T* dbias = sums.get();
+  sites_.accumulate();
+  if (const auto* site = sites_.at(NormPoint::kProjected)) {
+    dbias = site->output_gradient();  // what the biases are added to
+  } else {
+    std::fill_n(sums.get(), hidden_, T{0});
+    accumulate_column_sums(rows, hidden_, dprojected, sums.get());
+  }
+  kernels<T>().add(hidden_, dbias, dbias_ih_);
+  kernels<T>().add(hidden_, dbias, dbias_hh_);
 }
 
 template class ElmanCell<float>;

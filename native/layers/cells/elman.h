@@ -4,17 +4,32 @@
 #include "core/aligned_buffer.h"
 #include "kernels/kernels.h"
 #include "layers/cells/cell.h"
+#include "layers/norm_site.h"
 
 namespace evenkeel {
 
-// h_t = φ(x_t W_ihᵀ + b_ih + h_{t−1} W_hhᵀ + b_hh), φ tanh or relu (Elman 1990). Keeps nothing for backward: φ' follows from h_t.
+// The biases of an Elman cell, and their gradients, which accumulate() adds to; null in a forward pass.
+template <typename T>
+struct ElmanBiases {
+  const T* ih;  // [H]
+  const T* hh;
+  T* dih;
+  T* dhh;
+};
+
+// h_t = φ(x_t W_ihᵀ + b_ih + h_{t−1} W_hhᵀ + b_hh), φ tanh or relu (Elman 1990), with normalisations where its sites have them. φ' follows
+// from φ's value, so that only the sites keep anything for backward.
 template <typename T>
 class ElmanCell final : public Cell<T> {
  public:
-  // bias_ih, bias_hh: [hidden]   dbias_ih, dbias_hh: [hidden], added to by accumulate(); null in a forward pass   Throws std::bad_alloc.
-  ElmanCell(size_t hidden, Nonlinearity nonlinearity, const T* bias_ih, const T* bias_hh, T* dbias_ih, T* dbias_hh);
+  // sites: must live as long as the cell   Throws std::bad_alloc.
+  ElmanCell(size_t hidden, Nonlinearity nonlinearity, const ElmanBiases<T>& biases, const NormSites<T>& sites);
 
   size_t gates() const noexcept override { return 1; }
+  bool products_apart() const noexcept override { return sites_.at(NormPoint::kRecurrent) != nullptr; }
+  bool transforms_operand() const noexcept override { return sites_.at(NormPoint::kOperand) != nullptr; }
+  void operand(const StepRows& step, const T* previous, T* operand) const noexcept override;
+  void operand_backward(const StepRows& step, const T* previous, T* doperand, T* dprevious) const noexcept override;
   void forward(const ForwardStep<T>& step) const noexcept override;
   void backward(const BackwardStep<T>& step) const noexcept override;
   void accumulate(size_t rows, const T* dprojected, const T* drecurrent) const override;
@@ -22,9 +37,11 @@ class ElmanCell final : public Cell<T> {
  private:
   size_t hidden_;
   Nonlinearity nonlinearity_;
-  AlignedBuffer<T> bias_;  // b_ih + b_hh
+  const NormSites<T>& sites_;
   T* dbias_ih_;
   T* dbias_hh_;
+  AlignedBuffer<T> bias_;   // b_ih + b_hh
+  AlignedBuffer<T> zeros_;  // [H], where the bias has gone into a normalisation
 };
 
 }  // namespace evenkeel

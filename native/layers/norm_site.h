@@ -1,0 +1,115 @@
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "layers/cells/cell.h"
+#include "layers/sequence_sums.h"
+
+namespace evenkeel {
+
+enum class NormKind : std::uint8_t { kLayer = 0, kRms = 1 };
+
+// Where in the recurrence normalisations stand (Ba, Kiros, Hinton 2016, eq. 4 and supplement; Cooijmans et al. 2016).
+enum class Placement : std::uint8_t { kNone = 0, kPreactivation = 1, kSplitPreactivation = 2, kRecurrentInput = 3, kHidden = 4 };
+
+// What of a step a normalisation replaces by its normalised self.
+enum class NormPoint : std::uint8_t {
+  kOperand,        // what multiplies W_hh
+  kProjected,      // x_t W_ihᵀ
+  kRecurrent,      // operand_t W_hhᵀ
+  kPreactivation,  // the sum of both and of the biases
+  kState,          // φ of it
+};
+constexpr size_t kNormPoints = 5;
+constexpr size_t kMaxNormSites = 2;
+
+// The points of a placement, in the order of their parameters.
+std::span<const NormPoint> norm_points(Placement placement) noexcept;
+
+// Whether a site must keep what it normalised; h_{t−1}, the operand's, is at hand in the backward pass.
+constexpr bool keeps_inputs(NormPoint point) noexcept { return point != NormPoint::kOperand; }
+
+// Of each row: mean, the mean's part below T's precision, 1/√(var + ε); for RMS the last alone.
+constexpr size_t statistics_per_row(NormKind kind) noexcept { return kind == NormKind::kLayer ? 3 : 1; }
+
+struct NormShape {
+  NormKind kind;
+  size_t sequences, size;
+  double eps;
+};
+
+// A site's parameters, and what it keeps from forward for backward, time-major.
+template <typename T>
+struct NormArrays {
+  const T* weight;  // γ [size]
+  const T* bias;    // β [size]; null where it has none
+  T* inputs;        // [T, N, size], at a point that keeps_inputs; null in a forward pass that keeps nothing
+  T* statistics;    // [T, statistics_per_row, N]; null in a forward pass that keeps nothing
+  T* dweight;       // [size], added to by accumulate(); null in a forward pass
+  T* dbias;
+};
+
+// A normalisation at one point of the step: LayerNorm or RMSNorm of each row.
+template <typename T>
+class NormSite {
+ public:
+  // Throws std::bad_alloc.
+  NormSite(const NormShape& shape, const NormArrays<T>& arrays);
+
+  // input, output: [rows, size], may be one array
+  void forward(const StepRows& step, const T* input, T* output) const noexcept;
+  // input: as forward had it   doutput, dinput: [rows, size], may be one array
+  void backward(const StepRows& step, const T* input, const T* doutput, T* dinput) const noexcept;
+
+  // The inputs of the step as forward had them, at a point that keeps_inputs.
+  const T* kept(const StepRows& step) const noexcept { return arrays_.inputs + step.position * shape_.size; }
+
+  // As of Cell.
+  void accumulate() const noexcept;
+  // Σ doutput over the steps of the last accumulate() [size]: the gradient of whatever is added to the site's output.
+  const T* output_gradient() const noexcept { return sums_->doutput.total(); }
+
+ private:
+  struct Statistics {
+    T* mean;
+    T* residual;
+    T* rstd;
+  };
+  Statistics statistics(const StepRows& step) const noexcept;
+
+  struct Sums {
+    SequenceSums<T> dweight;
+    SequenceSums<T> doutput;
+
+    Sums(size_t sequences, size_t size) : dweight(sequences, size), doutput(sequences, size) {}
+  };
+
+  NormShape shape_;
+  NormArrays<T> arrays_;
+  AlignedBuffer<T> scratch_;  // statistics of one step, where they are not kept
+  std::optional<Sums> sums_;  // in a backward pass
+};
+
+// The normalisations of a cell: what a placement means. A cell asks at each point of its step for the site there.
+template <typename T>
+class NormSites {
+ public:
+  // arrays: for each of the placement's points   Throws std::bad_alloc.
+  NormSites(Placement placement, const NormShape& shape, const std::array<NormArrays<T>, kMaxNormSites>& arrays);
+
+  // Null where no normalisation stands.
+  const NormSite<T>* at(NormPoint point) const noexcept {
+    const auto& site = sites_[static_cast<size_t>(point)];
+    return site ? &*site : nullptr;
+  }
+
+  void accumulate() const noexcept;
+
+ private:
+  std::array<std::optional<NormSite<T>>, kNormPoints> sites_;
+};
+
+}  // namespace evenkeel
