@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Initializer } from '../initializers';
-import type { Nonlinearity, Placement } from '../layers/rnn';
+import type { Placement } from '../layers/placement';
+import type { Nonlinearity } from '../layers/rnn';
 import type { DType } from '../tensor';
 
 /** Where the normalisation of a trial stands: one of the RNN's own placements, or a layer before or after it. */

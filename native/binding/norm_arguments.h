@@ -5,7 +5,7 @@
 
 #include "binding/arguments.h"
 #include "layers/norm_site.h"
-#include "layers/recurrent.h"
+#include "layers/recurrent/recurrent.h"
 
 namespace evenkeel::binding {
 
