@@ -38,12 +38,11 @@ const placementLooks: Record<SweepPlacement, LookName> = {
   hidden: 'violet',
 };
 
-const byPlacement = ({ placement, kind }: Trial) => ({
-  name: kind === 'rms' ? `${placement} (rms)` : placement,
-  look: placementLooks[placement],
-});
-const byStart = (trial: Trial) => `${trial.task.name}, ${describeStart(trial)}`;
-const bySize = ({ task, batchSize, hiddenSize }: Trial) => `${task.name}, N ${batchSize}, H ${hiddenSize}`;
+const byPlacement = ({ placement }: Trial) => ({ name: placement, look: placementLooks[placement] });
+/** A second kind of the same placements has panels of its own. */
+const kindOf = ({ kind }: Trial) => (kind === 'rms' ? ', rms' : '');
+const byStart = (trial: Trial) => `${trial.task.name}, ${describeStart(trial)}${kindOf(trial)}`;
+const bySize = (trial: Trial) => `${trial.task.name}, N ${trial.batchSize}, H ${trial.hiddenSize}${kindOf(trial)}`;
 
 const measure = (name: keyof Measures) => (record: Done) => record.measures[name];
 

@@ -54,6 +54,13 @@ test('weights depend on the seed alone: tasks, lengths and placements start from
   expect(clipped[3]?.measures.clippedSteps).toBeGreaterThan(0);
 });
 
+test.each(['layer', 'rms'] as const)('every placement of a normalisation of kind %s trains, each in its own way', async (kind) => {
+  const placements = ['none', 'input', 'output', 'preactivation', 'split-preactivation', 'recurrent-input', 'hidden'] as const;
+  const results = await measure({ lengths: [25], placements, kinds: [kind] });
+  expect(results.map(({ trial }) => trial.placement)).toEqual(placements);
+  expect(new Set(results.map(({ measures }) => measures.lossLast)).size).toBe(placements.length);
+});
+
 test('no steps are no training', async () => {
   const [result] = await measure({ lengths: [5], steps: 0 });
   expect(result?.measures).toMatchObject({ lossFirst: null, gradNormMax: null, clippedSteps: 0, divergedAt: null });
