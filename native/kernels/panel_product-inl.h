@@ -56,12 +56,13 @@ struct TileOperand {
 template <size_t P, size_t V, class Tile, typename T>
 HWY_INLINE void multiply_add(const TileOperand<T>& operand, Tile& tile) {
   const typename Tile::D d;
-  const auto [a, lda, b, ldb, count] = operand;
-  for (size_t k = 0; k < count; ++k) {
-    const T* column = a + k;
-    const T* row = b + k * V * hn::Lanes(d);
-    tile.multiply_add([=](size_t r) HWY_ATTR { return hn::Set(d, column[r * lda]); },
-                      [=](size_t v) HWY_ATTR { return hn::Load(d, row + v / V * ldb + v % V * hn::Lanes(d)); });
+  const size_t lda = operand.lda;
+  const size_t ldb = operand.ldb;
+  for (size_t k = 0; k < operand.k; ++k) {
+    const T* a = operand.a + k;
+    const T* b = operand.b + k * V * hn::Lanes(d);
+    tile.multiply_add([=](size_t r) HWY_ATTR { return hn::Set(d, a[r * lda]); },
+                      [=](size_t v) HWY_ATTR { return hn::Load(d, b + v / V * ldb + v % V * hn::Lanes(d)); });
   }
 }
 

@@ -28,14 +28,14 @@ void scan_forward(const RecurrentShape& shape, const Cell<T>& cell, const T* wei
     const StepRows step{.first = first, .rows = rows, .position = (begin + s) * shape.n + first};
     const T* previous = chunk.states.get() + row * h;
     const T* operand = previous;
-    if (chunk.operands) {
-      cell.operand(step, previous, chunk.operands->get() + row * h);
-      operand = chunk.operands->get() + row * h;
+    if (cell.transforms_operand()) {
+      cell.operand(step, previous, chunk.operands.get() + row * h);
+      operand = chunk.operands.get() + row * h;
     }
-    T* recurrent = chunk.recurrent() + row * width;
-    gemm::multiply_transposed(rows, width, h, operand, h, weight_hh, h, chunk.apart ? T{0} : T{1}, recurrent, width);
-    cell.forward(
-        {step, chunk.projected.get() + row * width, chunk.apart ? recurrent : nullptr, previous, chunk.states.get() + (row + shape.n) * h});
+    T* recurrent = chunk.recurrent + row * width;
+    gemm::multiply_transposed(rows, width, h, operand, h, weight_hh, h, cell.products_apart() ? T{0} : T{1}, recurrent, width);
+    cell.forward({step, chunk.projected.get() + row * width, cell.products_apart() ? recurrent : nullptr, previous,
+                  chunk.states.get() + (row + shape.n) * h});
   }
 }
 
@@ -52,14 +52,14 @@ void scan_backward(const RecurrentShape& shape, const Cell<T>& cell, const T* we
     const size_t row = s * shape.n + first;
     const StepRows step{.first = first, .rows = rows, .position = (begin + s) * shape.n + first};
     const T* previous = chunk.states.get() + row * h;
-    T* drecurrent = chunk.recurrent() + row * width;
+    T* drecurrent = chunk.recurrent + row * width;
     add_rows(rows, h, doutput + (first * shape.t + begin + s) * h, shape.t * h, dprevious);
     cell.backward({step, previous, chunk.states.get() + (row + shape.n) * h, dprevious, chunk.projected.get() + row * width, drecurrent});
-    if (!chunk.operands) {
+    if (!cell.transforms_operand()) {
       gemm::multiply(rows, h, width, drecurrent, width, weight_hh, h, T{0}, dprevious, h);
       continue;
     }
-    cell.operand(step, previous, chunk.operands->get() + row * h);
+    cell.operand(step, previous, chunk.operands.get() + row * h);
     gemm::multiply(rows, h, width, drecurrent, width, weight_hh, h, T{0}, doperand + first * h, h);
     std::fill_n(dprevious, rows * h, T{0});
     cell.operand_backward(step, previous, doperand + first * h, dprevious);
@@ -76,11 +76,11 @@ void forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentIn
   for (size_t begin = 0; begin < t; begin += most_steps) {
     const size_t steps = std::min(most_steps, t - begin);
     parallel_ranges(n, kSequencesPerBlock,
-                    [&](size_t first, size_t end) { gather(shape, first, end, begin, steps, i, inputs.input, chunk.inputs.get()); });
+                    [&](size_t first, size_t end) { gather(shape, first, end, begin, steps, shape.i, inputs.input, chunk.inputs.get()); });
     project(steps * n, i, width, chunk.inputs.get(), inputs.weight_ih, chunk.projected.get());
     parallel_ranges(n, kSequencesPerBlock, [&](size_t first, size_t end) {
       scan_forward(shape, cell, inputs.weight_hh, begin, steps, first, end, chunk);
-      scatter(shape, first, end, begin, steps, h, chunk.states.get() + n * h, output);
+      scatter(shape, first, end, begin, steps, shape.h, chunk.states.get() + shape.n * shape.h, output);
     });
     std::copy_n(chunk.states.get() + steps * n * h, n * h, chunk.states.get());
   }
@@ -100,15 +100,16 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
     const size_t steps = end - begin;
     parallel_ranges(n, kSequencesPerBlock, [&](size_t first, size_t last) {
       gather_states(shape, first, last, begin, steps, inputs, output, chunk.states.get());
-      gather(shape, first, last, begin, steps, i, inputs.input, chunk.inputs.get());
+      gather(shape, first, last, begin, steps, shape.i, inputs.input, chunk.inputs.get());
       scan_backward(shape, cell, inputs.weight_hh, doutput, begin, steps, first, last, chunk, gradients.dstate, doperand.get());
     });
-    accumulate_weight_gradient(steps * n, h, width, chunk.recurrent(), width, chunk.recurrent_operands(), h, gradients.dweight_hh);
+    accumulate_weight_gradient(steps * n, h, width, chunk.recurrent, width, chunk.recurrent_operands, h, gradients.dweight_hh);
     accumulate_weight_gradient(steps * n, i, width, chunk.projected.get(), width, chunk.inputs.get(), i, gradients.dweight_ih);
-    cell.accumulate(steps * n, chunk.projected.get(), chunk.recurrent());
+    cell.accumulate(steps * n, chunk.projected.get(), chunk.recurrent);
     project_backward(steps * n, i, width, chunk.projected.get(), inputs.weight_ih, dinputs.get());
-    parallel_ranges(n, kSequencesPerBlock,
-                    [&](size_t first, size_t last) { scatter(shape, first, last, begin, steps, i, dinputs.get(), gradients.dinput); });
+    parallel_ranges(n, kSequencesPerBlock, [&](size_t first, size_t last) {
+      scatter(shape, first, last, begin, steps, shape.i, dinputs.get(), gradients.dinput);
+    });
     end = begin;
   }
 }

@@ -1,7 +1,6 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
-#include <optional>
 
 #include "core/aligned_buffer.h"
 #include "kernels/kernels.h"
@@ -61,21 +60,22 @@ void gather_states(const RecurrentShape& shape, size_t first, size_t end, size_t
 // The arrays of a chunk of at most `steps` steps, time-major.
 template <typename T>
 struct Chunk {
-  AlignedBuffer<T> inputs;                   // x_t [steps, N, I]
-  AlignedBuffer<T> states;                   // [steps + 1, N, H]: h before the chunk's first step, then after each
-  AlignedBuffer<T> projected;                // x_t W_ihᵀ or its gradient [steps, N, gates · H]
-  std::optional<AlignedBuffer<T>> apart;     // operand_t W_hhᵀ or its gradient [steps, N, gates · H], for a cell that has it apart
-  std::optional<AlignedBuffer<T>> operands;  // [steps, N, H], for a cell that transforms it
+  AlignedBuffer<T> inputs;      // x_t [steps, N, I]
+  AlignedBuffer<T> states;      // [steps + 1, N, H]: h before the chunk's first step, then after each
+  AlignedBuffer<T> projected;   // x_t W_ihᵀ or its gradient [steps, N, gates · H]
+  AlignedBuffer<T> apart;       // operand_t W_hhᵀ or its gradient [steps, N, gates · H], for a cell that has it apart
+  AlignedBuffer<T> operands;    // [steps, N, H], for a cell that transforms it
+  T* recurrent;                 // apart, or projected
+  const T* recurrent_operands;  // what multiplied W_hh at each step: operands, or states
 
   Chunk(const RecurrentShape& shape, const Cell<T>& cell, size_t steps)
-      : inputs(steps * shape.n * shape.i), states((steps + 1) * shape.n * shape.h), projected(steps * shape.n * cell.gates() * shape.h) {
-    if (cell.products_apart()) apart.emplace(steps * shape.n * cell.gates() * shape.h);
-    if (cell.transforms_operand()) operands.emplace(steps * shape.n * shape.h);
-  }
-
-  T* recurrent() const noexcept { return apart ? apart->get() : projected.get(); }
-  // What multiplied W_hh at each step [steps, N, H]
-  const T* recurrent_operands() const noexcept { return operands ? operands->get() : states.get(); }
+      : inputs(steps * shape.n * shape.i),
+        states((steps + 1) * shape.n * shape.h),
+        projected(steps * shape.n * cell.gates() * shape.h),
+        apart(cell.products_apart() ? steps * shape.n * cell.gates() * shape.h : 0),
+        operands(cell.transforms_operand() ? steps * shape.n * shape.h : 0),
+        recurrent(cell.products_apart() ? apart.get() : projected.get()),
+        recurrent_operands(cell.transforms_operand() ? operands.get() : states.get()) {}
 };
 
 }  // namespace evenkeel

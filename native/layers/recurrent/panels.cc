@@ -97,16 +97,16 @@ void scan_backward(const RecurrentShape& shape, const Cell<T>& cell, const Weigh
     const StepRows where{.first = first, .rows = rows, .position = step * n + first};
     const T* previous = chunk.states.get() + row * h;
     T* dprojected = chunk.projected.get() + row * width;
-    T* drecurrent = chunk.recurrent() + row * width;
+    T* drecurrent = chunk.recurrent + row * width;
     cell.backward({where, previous, chunk.states.get() + (row + n) * h, dstate, dprojected, drecurrent});
     multiply(rows, i, weights.ih.times(dprojected, width), nothing, nullptr, 0, dinput + (first * t + step) * i, t * i);
     // Within the chunk the product starts from what the output before gives; across chunks, and calls, it is added later.
     const T* start = s == 0 ? nullptr : doutput + (first * t + step - 1) * h;
-    if (!chunk.operands) {
+    if (!cell.transforms_operand()) {
       multiply(rows, h, weights.hh.times(drecurrent, width), nothing, start, t * h, dstate, h);
       continue;
     }
-    cell.operand(where, previous, chunk.operands->get() + row * h);
+    cell.operand(where, previous, chunk.operands.get() + row * h);
     multiply(rows, h, weights.hh.times(drecurrent, width), nothing, nullptr, 0, doperand + first * h, h);
     std::fill_n(dstate, rows * h, T{0});
     cell.operand_backward(where, previous, doperand + first * h, dstate);
@@ -155,12 +155,12 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
     const size_t steps = end - begin;
     parallel_sequences(n, [&](size_t first, size_t last) {
       gather_states(shape, first, last, begin, steps, inputs, output, chunk.states.get());
-      gather(shape, first, last, begin, steps, i, inputs.input, chunk.inputs.get());
+      gather(shape, first, last, begin, steps, shape.i, inputs.input, chunk.inputs.get());
       scan_backward(shape, cell, weights, doutput, begin, steps, first, last, chunk, gradients.dstate, doperand.get(), gradients.dinput);
     });
-    accumulate_outer_products(steps * n, width, h, chunk.recurrent(), chunk.recurrent_operands(), gradients.dweight_hh);
+    accumulate_outer_products(steps * n, width, h, chunk.recurrent, chunk.recurrent_operands, gradients.dweight_hh);
     accumulate_outer_products(steps * n, width, i, chunk.projected.get(), chunk.inputs.get(), gradients.dweight_ih);
-    cell.accumulate(steps * n, chunk.projected.get(), chunk.recurrent());
+    cell.accumulate(steps * n, chunk.projected.get(), chunk.recurrent);
     end = begin;
   }
 }
