@@ -58,7 +58,7 @@ export class RMSNorm extends BaseLayer {
     this.#pass = undefined;
     // Only this layer sees the statistics, so one array serves every call of the same size.
     if (this.#statistics.length !== rows) this.#statistics = allocate(this.dtype, rows);
-    native().rmsNormForward(rows, this.size, this.eps, input.data, this.#weight.value.data, output.data, this.#statistics);
+    native().rmsNormForward(rows, this.size, this.eps, input.data, this.#weight.value.data, null, output.data, this.#statistics);
     this.#pass = { input, rows, outputShape: output.shape };
     return output;
   }
@@ -80,6 +80,7 @@ export class RMSNorm extends BaseLayer {
       gradOutput.data,
       gradInput.data,
       this.#weight.grad.data,
+      null,
     );
     return gradInput;
   }

@@ -26,6 +26,27 @@ export type NormArguments = [placement: number, kind: number, eps: number, ...No
 
 /** gradWeight and gradBias of both sites. */
 export type NormGradients = [Optional, Optional, Optional, Optional];
+type NormForward = (
+  rows: number,
+  size: number,
+  eps: number,
+  input: TensorData,
+  weight: Optional,
+  bias: Optional,
+  output: TensorData,
+  statistics: TensorData,
+) => void;
+type NormBackward = (
+  rows: number,
+  size: number,
+  input: TensorData,
+  weight: Optional,
+  statistics: TensorData,
+  gradOutput: TensorData,
+  gradInput: TensorData,
+  gradWeight: Optional,
+  gradBias: Optional,
+) => void;
 
 export interface NativeAddon {
   /** output: [N, T, H] */
@@ -76,48 +97,11 @@ export interface NativeAddon {
   setScanStrategy(name: string): void;
 
   /** statistics: [3, R], what backward needs of each row: mean, the part of the mean below the element type's precision, 1/σ */
-  layerNormForward(
-    rows: number,
-    size: number,
-    eps: number,
-    input: TensorData,
-    weight: Optional,
-    bias: Optional,
-    output: TensorData,
-    statistics: TensorData,
-  ): void;
-  layerNormBackward(
-    rows: number,
-    size: number,
-    input: TensorData,
-    weight: Optional,
-    statistics: TensorData,
-    gradOutput: TensorData,
-    gradInput: TensorData,
-    gradWeight: Optional,
-    gradBias: Optional,
-  ): void;
-
+  layerNormForward: NormForward;
+  layerNormBackward: NormBackward;
   /** statistics: [R], the reciprocal root mean square of each row */
-  rmsNormForward(
-    rows: number,
-    size: number,
-    eps: number,
-    input: TensorData,
-    weight: TensorData,
-    output: TensorData,
-    statistics: TensorData,
-  ): void;
-  rmsNormBackward(
-    rows: number,
-    size: number,
-    input: TensorData,
-    weight: TensorData,
-    statistics: TensorData,
-    gradOutput: TensorData,
-    gradInput: TensorData,
-    gradWeight: TensorData,
-  ): void;
+  rmsNormForward: NormForward;
+  rmsNormBackward: NormBackward;
 
   linearForward(
     rows: number,

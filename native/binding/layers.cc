@@ -86,58 +86,41 @@ Napi::Value set_scan_strategy(const Arguments& arguments) {
   return arguments.env().Undefined();
 }
 
-Napi::Value layer_norm_forward_call(const Arguments& arguments) {
+// LayerNorm keeps three numbers of each row, in three arrays [rows] one after the other; RMSNorm keeps one.
+template <typename T>
+RowStatistics<T> row_statistics(const Arguments& arguments, size_t index, Norm norm, size_t rows) {
+  T* packed = arguments.array<T>(index, "statistics", norm == Norm::kLayer ? 3 * rows : rows);
+  if (norm == Norm::kRms) return {nullptr, nullptr, packed};
+  return {packed, packed + rows, packed + 2 * rows};
+}
+
+template <Norm norm>
+Napi::Value norm_forward_call(const Arguments& arguments) {
   with_element_type(arguments, 3, "input", [&](auto zero) {
     using T = decltype(zero);
     const size_t rows = arguments.size(0, "rows");
     const size_t size = arguments.size(1, "size");
     const size_t count = arguments.product({rows, size});
-    const LayerNormStatistics<T> statistics(arguments.array<T>(7, "statistics", 3 * rows), rows);
-    layer_norm_forward(rows, size, static_cast<T>(arguments.number(2, "eps")), arguments.array<T>(3, "input", count),
-                       arguments.optional_array<T>(4, "weight", size), arguments.optional_array<T>(5, "bias", size),
-                       arguments.array<T>(6, "output", count), statistics);
+    norm_forward(norm, rows, size, static_cast<T>(arguments.number(2, "eps")), arguments.array<T>(3, "input", count),
+                 arguments.optional_array<T>(4, "weight", size), arguments.optional_array<T>(5, "bias", size),
+                 arguments.array<T>(6, "output", count), row_statistics<T>(arguments, 7, norm, rows));
   });
   return arguments.env().Undefined();
 }
 
-Napi::Value layer_norm_backward_call(const Arguments& arguments) {
+template <Norm norm>
+Napi::Value norm_backward_call(const Arguments& arguments) {
   with_element_type(arguments, 2, "input", [&](auto zero) {
     using T = decltype(zero);
     const size_t rows = arguments.size(0, "rows");
     const size_t size = arguments.size(1, "size");
     const size_t count = arguments.product({rows, size});
-    const LayerNormStatistics<T> statistics(arguments.array<T>(4, "statistics", 3 * rows), rows);
     T* dweight = arguments.optional_array<T>(7, "gradWeight", size);
     T* dbias = arguments.optional_array<T>(8, "gradBias", size);
-    if ((dweight == nullptr) != (dbias == nullptr)) fail(arguments.env(), "ERR_OPTION", "gradWeight, gradBias: expected both or neither.");
-    layer_norm_backward(rows, size, arguments.array<T>(2, "input", count), arguments.optional_array<T>(3, "weight", size), statistics,
-                        arguments.array<T>(5, "gradOutput", count), arguments.array<T>(6, "gradInput", count), dweight, dbias);
-  });
-  return arguments.env().Undefined();
-}
-
-Napi::Value rms_norm_forward_call(const Arguments& arguments) {
-  with_element_type(arguments, 3, "input", [&](auto zero) {
-    using T = decltype(zero);
-    const size_t rows = arguments.size(0, "rows");
-    const size_t size = arguments.size(1, "size");
-    const size_t count = arguments.product({rows, size});
-    rms_norm_forward(rows, size, static_cast<T>(arguments.number(2, "eps")), arguments.array<T>(3, "input", count),
-                     arguments.array<T>(4, "weight", size), arguments.array<T>(5, "output", count),
-                     arguments.array<T>(6, "statistics", rows));
-  });
-  return arguments.env().Undefined();
-}
-
-Napi::Value rms_norm_backward_call(const Arguments& arguments) {
-  with_element_type(arguments, 2, "input", [&](auto zero) {
-    using T = decltype(zero);
-    const size_t rows = arguments.size(0, "rows");
-    const size_t size = arguments.size(1, "size");
-    const size_t count = arguments.product({rows, size});
-    rms_norm_backward(rows, size, arguments.array<T>(2, "input", count), arguments.array<T>(3, "weight", size),
-                      arguments.array<T>(4, "statistics", rows), arguments.array<T>(5, "gradOutput", count),
-                      arguments.array<T>(6, "gradInput", count), arguments.array<T>(7, "gradWeight", size));
+    if (dweight == nullptr && dbias != nullptr) fail(arguments.env(), "ERR_OPTION", "gradWeight: expected one where there is a gradBias.");
+    norm_backward(norm, rows, size, arguments.array<T>(2, "input", count), arguments.optional_array<T>(3, "weight", size),
+                  row_statistics<T>(arguments, 4, norm, rows), arguments.array<T>(5, "gradOutput", count),
+                  arguments.array<T>(6, "gradInput", count), dweight, dbias);
   });
   return arguments.env().Undefined();
 }
@@ -182,10 +165,10 @@ void register_layers(Napi::Object exports) {
   add_function<rnn_chunk_steps>(exports, "rnnChunkSteps");
   add_function<scan_strategy_name>(exports, "scanStrategy");
   add_function<set_scan_strategy>(exports, "setScanStrategy");
-  add_function<layer_norm_forward_call>(exports, "layerNormForward");
-  add_function<layer_norm_backward_call>(exports, "layerNormBackward");
-  add_function<rms_norm_forward_call>(exports, "rmsNormForward");
-  add_function<rms_norm_backward_call>(exports, "rmsNormBackward");
+  add_function<norm_forward_call<Norm::kLayer>>(exports, "layerNormForward");
+  add_function<norm_backward_call<Norm::kLayer>>(exports, "layerNormBackward");
+  add_function<norm_forward_call<Norm::kRms>>(exports, "rmsNormForward");
+  add_function<norm_backward_call<Norm::kRms>>(exports, "rmsNormBackward");
   add_function<linear_forward_call>(exports, "linearForward");
   add_function<linear_backward_call>(exports, "linearBackward");
 }

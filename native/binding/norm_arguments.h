@@ -15,7 +15,7 @@ namespace evenkeel::binding {
 template <typename T>
 NormSites<T> norm_sites(const Arguments& arguments, size_t index, const RecurrentShape& s, std::optional<size_t> gradients = {}) {
   const auto placement = static_cast<Placement>(arguments.integer(index, "placement", 0, 4));
-  const NormShape shape = {.kind = static_cast<NormKind>(arguments.integer(index + 1, "normKind", 0, 1)),
+  const NormShape shape = {.kind = static_cast<Norm>(arguments.integer(index + 1, "normKind", 0, 1)),
                            .sequences = s.n,
                            .size = s.h,
                            .eps = arguments.number(index + 2, "eps")};

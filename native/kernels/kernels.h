@@ -30,6 +30,15 @@ struct PanelOperand {
   size_t k;
 };
 
+// What a normalisation keeps of each row for its backward pass, each [rows]. The row's mean is mean + residual: one T alone cannot hold it
+// when the rows have a large offset. RMSNorm has rstd alone.
+template <typename T>
+struct RowStatistics {
+  T* mean;
+  T* residual;
+  T* rstd;  // 1/√(var + ε), or 1/√(mean(a²) + ε)
+};
+
 // Every SIMD kernel for one element type, compiled once per SIMD target. Kernels take raw pointers, allocate nothing, throw nothing,
 // run on one thread, and their result depends on their arguments alone. Rows are `size` elements long; a `stride` is the distance in
 // elements between rows that are not packed.
@@ -55,16 +64,16 @@ struct Kernels {
   void (*add_outer_products)(size_t rows, size_t m, size_t n, const T* a, size_t lda, const T* b, size_t ldb, T* c, size_t ldc);
 
   // --- Normalisation (layers/normalization.cc); all rows packed -----------------------------------------------------
-  // mean, residual, rstd: [rows], kept for backward. The row's mean is mean + residual: one T alone cannot hold it when the rows have a
-  // large offset. weight, bias: [size] or null for ones and zeros
-  void (*layer_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output, T* mean,
-                             T* residual, T* rstd);
-  // dweight, dbias: [size], added to, or both null
-  void (*layer_norm_backward)(size_t rows, size_t size, const T* input, const T* weight, const T* mean, const T* residual, const T* rstd,
+  // weight, bias: [size] or null for ones and zeros; RMSNorm has no bias
+  void (*layer_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output,
+                             const RowStatistics<T>& statistics);
+  // dweight, dbias: [size], added to, or null
+  void (*layer_norm_backward)(size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& statistics,
                               const T* doutput, T* dinput, T* dweight, T* dbias);
-  void (*rms_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, T* output, T* rstd);
-  void (*rms_norm_backward)(size_t rows, size_t size, const T* input, const T* weight, const T* rstd, const T* doutput, T* dinput,
-                            T* dweight);
+  void (*rms_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output,
+                           const RowStatistics<T>& statistics);
+  void (*rms_norm_backward)(size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& statistics, const T* doutput,
+                            T* dinput, T* dweight, T* dbias);
 
   // --- Pointwise and sums -------------------------------------------------------------------------------------------
   // output[r, :] = values; the start of a product that is added to a bias

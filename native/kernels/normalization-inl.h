@@ -5,139 +5,151 @@
 #define EVENKEEL_KERNELS_NORMALIZATION_INL_H_
 #endif
 
+#include "kernels/kernels.h"
 #include "kernels/vector_loop-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace evenkeel {
 namespace HWY_NAMESPACE {
 
-// A row's moments. The mean is carried as two numbers, mean + residual: at an offset of 1e6 a float's last bit is 0.06, and the residual
-// is what keeps that error out of the centred values.
-template <typename T>
-struct RowMoments {
-  T mean, residual, rstd;
-};
+// Short rows go through each stage in groups: what a stage computes of a row (a sum over lanes, a root) takes long to come, and the other
+// rows' work fills that time. Long rows go one by one, lest reading the next one wait until a group is done. A row's result does not depend
+// on its group.
+constexpr size_t kGroupRows = 16;
+constexpr size_t kForwardGroup = 1024;  // elements
+constexpr size_t kBackwardGroup = 320;
+
+inline size_t group_rows(size_t elements, size_t size) { return HWY_MAX(size_t{1}, HWY_MIN(kGroupRows, elements / size)); }
+
+// first, second = Σ over a row of what body(i, memory, first, second) adds to two vectors
+template <class D, class Body, typename T = hn::TFromD<D>>
+HWY_INLINE void sum_row(D d, size_t size, T& first, T& second, Body&& body) {
+  auto a = hn::Zero(d), b = a;
+  for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR { body(i, memory, a, b); });
+  first = lane_sum(d, a);
+  second = lane_sum(d, b);
+}
 
 // μ = mean(a), r = 1/√(var(a) + ε): a first pass for a rounded mean m, a second for the moments of a − m, which are exact where a is near
 // m: residual = mean(a − m), var = mean((a − m)²) − residual² (the corrected two-pass algorithm of Chan, Golub, LeVeque 1983).
-template <typename T>
-HWY_INLINE RowMoments<T> row_moments(size_t size, T eps, const T* row) {
+// Not centred, for RMSNorm: r = 1/√(mean(a²) + ε).
+template <bool kCentred, typename T>
+HWY_INLINE void group_statistics(size_t begin, size_t end, size_t size, T eps, const T* input, const RowStatistics<T>& all) {
   const hn::ScalableTag<T> d;
-  auto total = hn::Zero(d);
-  for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR { total = hn::Add(total, memory.load(d, row + i)); });
-  const T count = static_cast<T>(size);
-  const T mean = lane_sum(d, total) / count;
-
-  auto first = hn::Zero(d);
-  auto second = hn::Zero(d);
-  for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
-    const auto centred = hn::IfThenElseZero(valid_lanes(d, memory), hn::Sub(memory.load(d, row + i), hn::Set(d, mean)));
-    first = hn::Add(first, centred);
-    second = hn::MulAdd(centred, centred, second);
-  });
-  const T residual = lane_sum(d, first) / count;
-  T variance = lane_sum(d, second) / count - residual * residual;
-  // Rounding may take a constant row below zero; NaN must pass.
-  if (variance < 0) variance = 0;
-  return {mean, residual, T{1} / std::sqrt(variance + eps)};
-}
-
-template <class D, class Memory, typename T = hn::TFromD<D>>
-HWY_INLINE hn::Vec<D> normalized(D d, Memory memory, const RowMoments<T>& row, const T* input) {
-  const auto centred = hn::Sub(hn::Sub(memory.load(d, input), hn::Set(d, row.mean)), hn::Set(d, row.residual));
-  return hn::Mul(centred, hn::Set(d, row.rstd));
-}
-
-// y = γ ⊙ â + β
-template <typename T>
-void layer_norm_forward(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output, T* mean, T* residual,
-                        T* rstd) {
-  const hn::ScalableTag<T> d;
-  for (size_t r = 0; r < rows; ++r, input += size, output += size) {
-    const RowMoments<T> row = row_moments(size, eps, input);
-    mean[r] = row.mean;
-    residual[r] = row.residual;
-    rstd[r] = row.rstd;
-    for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
-      auto y = normalized(d, memory, row, input + i);
-      if (weight != nullptr) y = hn::Mul(y, memory.load(d, weight + i));
-      if (bias != nullptr) y = hn::Add(y, memory.load(d, bias + i));
-      memory.store(d, y, output + i);
+  const auto count = hn::Set(d, static_cast<T>(size));
+  T first[kGroupRows];
+  T second[kGroupRows];
+  if constexpr (kCentred) {
+    for (size_t r = begin; r < end; ++r) {
+      sum_row(d, size, first[r - begin], second[r - begin],
+              [&](size_t i, auto memory, auto& sum, auto&) HWY_ATTR { sum = hn::Add(sum, memory.load(d, input + r * size + i)); });
+    }
+    for_each_vector(d, end - begin, [&](size_t r, auto memory) HWY_ATTR {
+      memory.store(d, hn::Div(memory.load(d, first + r), count), all.mean + begin + r);
     });
   }
-}
-
-// g = dy ⊙ γ; da = r (g − mean(g) − â mean(g ⊙ â)); dγ += Σ dy ⊙ â; dβ += Σ dy
-template <typename T>
-void layer_norm_backward(size_t rows, size_t size, const T* input, const T* weight, const T* mean, const T* residual, const T* rstd,
-                         const T* doutput, T* dinput, T* dweight, T* dbias) {
-  const hn::ScalableTag<T> d;
-  const T reciprocal = T{1} / static_cast<T>(size);
-  for (size_t r = 0; r < rows; ++r, input += size, doutput += size, dinput += size) {
-    const RowMoments<T> row{mean[r], residual[r], rstd[r]};
-    auto sum_g = hn::Zero(d);
-    auto sum_ga = hn::Zero(d);
-    for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
-      const auto a = normalized(d, memory, row, input + i);
-      const auto dy = memory.load(d, doutput + i);
-      const auto g = weight == nullptr ? dy : hn::Mul(dy, memory.load(d, weight + i));
-      sum_g = hn::Add(sum_g, g);
-      // dy, and so g, is zero in missing lanes
-      sum_ga = hn::MulAdd(g, a, sum_ga);
-      if (dweight != nullptr) {
-        memory.store(d, hn::MulAdd(dy, a, memory.load(d, dweight + i)), dweight + i);
-        memory.store(d, hn::Add(dy, memory.load(d, dbias + i)), dbias + i);
+  for (size_t r = begin; r < end; ++r) {
+    const auto mean = kCentred ? hn::Set(d, all.mean[r]) : hn::Zero(d);
+    sum_row(d, size, first[r - begin], second[r - begin], [&](size_t i, auto memory, auto& sum, auto& squares) HWY_ATTR {
+      auto a = memory.load(d, input + r * size + i);
+      if constexpr (kCentred) {
+        a = hn::IfThenElseZero(valid_lanes(d, memory), hn::Sub(a, mean));
+        sum = hn::Add(sum, a);
       }
-    });
-    const auto mean_g = hn::Set(d, lane_sum(d, sum_g) * reciprocal);
-    const auto mean_ga = hn::Set(d, lane_sum(d, sum_ga) * reciprocal);
-    const auto scale = hn::Set(d, row.rstd);
-    for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
-      const auto a = normalized(d, memory, row, input + i);
-      const auto dy = memory.load(d, doutput + i);
-      const auto g = weight == nullptr ? dy : hn::Mul(dy, memory.load(d, weight + i));
-      memory.store(d, hn::Mul(scale, hn::NegMulAdd(a, mean_ga, hn::Sub(g, mean_g))), dinput + i);
-    });
-  }
-}
-
-// r = 1/√(mean(a²) + ε), â = a r, y = γ ⊙ â
-template <typename T>
-void rms_norm_forward(size_t rows, size_t size, T eps, const T* input, const T* weight, T* output, T* rstd) {
-  const hn::ScalableTag<T> d;
-  for (size_t r = 0; r < rows; ++r, input += size, output += size) {
-    auto squares = hn::Zero(d);
-    for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
-      const auto a = memory.load(d, input + i);
       squares = hn::MulAdd(a, a, squares);
     });
-    rstd[r] = T{1} / std::sqrt(lane_sum(d, squares) / static_cast<T>(size) + eps);
-    const auto scale = hn::Set(d, rstd[r]);
-    for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
-      memory.store(d, hn::Mul(hn::Mul(memory.load(d, input + i), scale), memory.load(d, weight + i)), output + i);
-    });
+  }
+  for_each_vector(d, end - begin, [&](size_t r, auto memory) HWY_ATTR {
+    auto variance = hn::Div(memory.load(d, second + r), count);
+    if constexpr (kCentred) {
+      const auto residual = hn::Div(memory.load(d, first + r), count);
+      memory.store(d, residual, all.residual + begin + r);
+      // Rounding may take a constant row below zero; NaN must pass.
+      variance = hn::NegMulAdd(residual, residual, variance);
+      variance = hn::IfThenZeroElse(hn::Lt(variance, hn::Zero(d)), variance);
+    }
+    memory.store(d, hn::Div(hn::Set(d, 1), hn::Sqrt(hn::Add(variance, hn::Set(d, eps)))), all.rstd + begin + r);
+  });
+}
+
+// â = (a − μ) r of one row, or a r when not centred
+template <bool kCentred, typename T>
+struct NormalizedRow {
+  const T* input;
+  T mean, rstd, offset;
+
+  NormalizedRow(const T* row_input, const RowStatistics<T>& statistics, size_t r)
+      : input(row_input),
+        mean(kCentred ? statistics.mean[r] : 0),
+        rstd(statistics.rstd[r]),
+        offset(kCentred ? -statistics.residual[r] * statistics.rstd[r] : 0) {}
+
+  template <class D, class Memory>
+  HWY_INLINE hn::Vec<D> at(D d, Memory memory, size_t i) const {
+    const auto a = memory.load(d, input + i);
+    if constexpr (!kCentred) return hn::Mul(a, hn::Set(d, rstd));
+    return hn::MulAdd(hn::Sub(a, hn::Set(d, mean)), hn::Set(d, rstd), hn::Set(d, offset));
+  }
+};
+
+// y = γ ⊙ â + β
+template <bool kCentred, typename T>
+void norm_forward(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output, const RowStatistics<T>& all) {
+  const hn::ScalableTag<T> d;
+  const size_t step = group_rows(kForwardGroup, size);
+  for (size_t begin = 0; begin < rows; begin += step) {
+    const size_t end = HWY_MIN(rows, begin + step);
+    group_statistics<kCentred>(begin, end, size, eps, input, all);
+    for (size_t r = begin; r < end; ++r) {
+      const NormalizedRow<kCentred, T> row(input + r * size, all, r);
+      T* row_output = output + r * size;
+      for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
+        auto y = row.at(d, memory, i);
+        if (weight != nullptr) y = hn::Mul(y, memory.load(d, weight + i));
+        if (bias != nullptr) y = hn::Add(y, memory.load(d, bias + i));
+        memory.store(d, y, row_output + i);
+      });
+    }
   }
 }
 
-// g = dy ⊙ γ; da = r (g − â mean(g ⊙ â)); dγ += Σ dy ⊙ â
-template <typename T>
-void rms_norm_backward(size_t rows, size_t size, const T* input, const T* weight, const T* rstd, const T* doutput, T* dinput, T* dweight) {
+// g = dy ⊙ γ; da = r (g − mean(g) − â mean(g ⊙ â)), without mean(g) when not centred; dγ += Σ dy ⊙ â; dβ += Σ dy.
+template <bool kCentred, typename T>
+void norm_backward(size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& all, const T* doutput, T* dinput,
+                   T* dweight, T* dbias) {
   const hn::ScalableTag<T> d;
-  for (size_t r = 0; r < rows; ++r, input += size, doutput += size, dinput += size) {
-    const auto scale = hn::Set(d, rstd[r]);
-    auto sum_ga = hn::Zero(d);
-    for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
-      const auto a = hn::Mul(memory.load(d, input + i), scale);
-      const auto dy = memory.load(d, doutput + i);
-      sum_ga = hn::MulAdd(hn::Mul(dy, memory.load(d, weight + i)), a, sum_ga);
-      memory.store(d, hn::MulAdd(dy, a, memory.load(d, dweight + i)), dweight + i);
-    });
-    const auto mean_ga = hn::Set(d, lane_sum(d, sum_ga) / static_cast<T>(size));
-    for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
-      const auto a = hn::Mul(memory.load(d, input + i), scale);
-      const auto g = hn::Mul(memory.load(d, doutput + i), memory.load(d, weight + i));
-      memory.store(d, hn::Mul(scale, hn::NegMulAdd(a, mean_ga, g)), dinput + i);
-    });
+  T sum_g[kGroupRows];
+  T sum_ga[kGroupRows];
+  const size_t step = group_rows(kBackwardGroup, size);
+  for (size_t begin = 0; begin < rows; begin += step) {
+    const size_t end = HWY_MIN(rows, begin + step);
+    for (size_t r = begin; r < end; ++r) {
+      const NormalizedRow<kCentred, T> row(input + r * size, all, r);
+      const T* row_doutput = doutput + r * size;
+      sum_row(d, size, sum_g[r - begin], sum_ga[r - begin], [&](size_t i, auto memory, auto& sum, auto& product) HWY_ATTR {
+        const auto a = row.at(d, memory, i);
+        const auto dy = memory.load(d, row_doutput + i);
+        const auto g = weight == nullptr ? dy : hn::Mul(dy, memory.load(d, weight + i));
+        if constexpr (kCentred) sum = hn::Add(sum, g);
+        // dy, and so g, is zero in missing lanes
+        product = hn::MulAdd(g, a, product);
+        if (dweight != nullptr) memory.store(d, hn::MulAdd(dy, a, memory.load(d, dweight + i)), dweight + i);
+        if (dbias != nullptr) memory.store(d, hn::Add(dy, memory.load(d, dbias + i)), dbias + i);
+      });
+    }
+    for (size_t r = begin; r < end; ++r) {
+      const NormalizedRow<kCentred, T> row(input + r * size, all, r);
+      const T* row_doutput = doutput + r * size;
+      T* row_dinput = dinput + r * size;
+      const auto rstd = hn::Set(d, row.rstd);
+      const auto shift = hn::Set(d, -row.rstd * (sum_g[r - begin] / static_cast<T>(size)));
+      const auto slope = hn::Set(d, -row.rstd * (sum_ga[r - begin] / static_cast<T>(size)));
+      for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
+        auto g = memory.load(d, row_doutput + i);
+        if (weight != nullptr) g = hn::Mul(g, memory.load(d, weight + i));
+        memory.store(d, hn::MulAdd(row.at(d, memory, i), slope, hn::MulAdd(g, rstd, shift)), row_dinput + i);
+      });
+    }
   }
 }
 

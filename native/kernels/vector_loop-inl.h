@@ -17,6 +17,27 @@ namespace evenkeel {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+#if HWY_HAVE_SCALABLE || HWY_TARGET <= HWY_AVX3 || HWY_TARGET == HWY_SCALAR
+template <class D, typename T = hn::TFromD<D>>
+HWY_INLINE void store_first(D d, hn::Vec<D> vector, T* to, size_t count) {
+  hn::BlendedStore(vector, hn::FirstN(d, count), d, to);
+}
+#else
+// Stores the first `count` lanes in powers of two. AVX2 has a masked store, but on some processors it takes a hundred cycles.
+template <class D, typename T = hn::TFromD<D>>
+HWY_INLINE void store_first(D d, hn::Vec<D> vector, T* to, size_t count) {
+  if constexpr (hn::MaxLanes(D()) > 1) {
+    const hn::Half<D> half;
+    if (count >= hn::Lanes(half)) {
+      hn::StoreU(hn::LowerHalf(half, vector), half, to);
+      store_first(half, hn::UpperHalf(half, vector), to + hn::Lanes(half), count - hn::Lanes(half));
+    } else {
+      store_first(half, hn::LowerHalf(half, vector), to, count);
+    }
+  }
+}
+#endif
+
 // How a loop body reaches memory in its whole vectors ...
 struct WholeVector {
   template <class D, typename T = hn::TFromD<D>>
@@ -35,7 +56,8 @@ struct PartOfVector {
 
   template <class D, typename T = hn::TFromD<D>>
   HWY_INLINE hn::Vec<D> load(D d, const T* from) const {
-#if HWY_MEM_OPS_MIGHT_FAULT
+    // Highway's flag speaks for elements of one and two bytes too, for which AVX2 has no masked load.
+#if HWY_MEM_OPS_MIGHT_FAULT && HWY_TARGET != HWY_AVX2
     HWY_ALIGN T lanes[hn::MaxLanes(D())] = {};
     for (size_t i = 0; i < count; ++i) lanes[i] = from[i];
     return hn::Load(d, lanes);
@@ -45,13 +67,7 @@ struct PartOfVector {
   }
   template <class D, typename T = hn::TFromD<D>>
   HWY_INLINE void store(D d, hn::Vec<D> vector, T* to) const {
-#if HWY_MEM_OPS_MIGHT_FAULT
-    HWY_ALIGN T lanes[hn::MaxLanes(D())];
-    hn::Store(vector, d, lanes);
-    for (size_t i = 0; i < count; ++i) to[i] = lanes[i];
-#else
-    hn::BlendedStore(vector, hn::FirstN(d, count), d, to);
-#endif
+    store_first(d, vector, to, count);
   }
 };
 

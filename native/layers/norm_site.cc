@@ -32,7 +32,7 @@ NormSite<T>::NormSite(const NormShape& shape, const NormArrays<T>& arrays)
 }
 
 template <typename T>
-typename NormSite<T>::Statistics NormSite<T>::statistics(const StepRows& step) const noexcept {
+RowStatistics<T> NormSite<T>::statistics(const StepRows& step) const noexcept {
   const size_t per_row = statistics_per_row(shape_.kind);
   T* of_step = arrays_.statistics == nullptr ? scratch_.get() : arrays_.statistics + (step.position - step.first) * per_row;
   T* first = of_step + step.first;
@@ -41,30 +41,19 @@ typename NormSite<T>::Statistics NormSite<T>::statistics(const StepRows& step) c
 
 template <typename T>
 void NormSite<T>::forward(const StepRows& step, const T* input, T* output) const noexcept {
-  const auto [kind, sequences, size, eps] = shape_;
-  const auto [mean, residual, rstd] = statistics(step);
-  if (arrays_.inputs != nullptr) std::copy_n(input, step.rows * size, arrays_.inputs + step.position * size);
-  if (kind == NormKind::kLayer) {
-    kernels<T>().layer_norm_forward(step.rows, size, static_cast<T>(eps), input, arrays_.weight, arrays_.bias, output, mean, residual,
-                                    rstd);
-  } else {
-    kernels<T>().rms_norm_forward(step.rows, size, static_cast<T>(eps), input, arrays_.weight, output, rstd);
-  }
+  if (arrays_.inputs != nullptr) std::copy_n(input, step.rows * shape_.size, arrays_.inputs + step.position * shape_.size);
+  const auto run = shape_.kind == Norm::kLayer ? kernels<T>().layer_norm_forward : kernels<T>().rms_norm_forward;
+  run(step.rows, shape_.size, static_cast<T>(shape_.eps), input, arrays_.weight, arrays_.bias, output, statistics(step));
 }
 
 template <typename T>
 void NormSite<T>::backward(const StepRows& step, const T* input, const T* doutput, T* dinput) const noexcept {
+  const auto run = shape_.kind == Norm::kLayer ? kernels<T>().layer_norm_backward : kernels<T>().rms_norm_backward;
   const size_t size = shape_.size;
-  const auto [mean, residual, rstd] = statistics(step);
-  for (size_t r = 0; r < step.rows; ++r, input += size, doutput += size, dinput += size) {
-    T* dweight = sums_->dweight.row(step.first + r);
-    T* sum = sums_->doutput.row(step.first + r);
-    if (shape_.kind == NormKind::kLayer) {
-      kernels<T>().layer_norm_backward(1, size, input, arrays_.weight, mean + r, residual + r, rstd + r, doutput, dinput, dweight, sum);
-    } else {
-      kernels<T>().add(size, doutput, sum);
-      kernels<T>().rms_norm_backward(1, size, input, arrays_.weight, rstd + r, doutput, dinput, dweight);
-    }
+  const RowStatistics<T> rows = statistics(step);
+  for (size_t r = 0; r < step.rows; ++r) {
+    run(1, size, input + r * size, arrays_.weight, {rows.mean + r, rows.residual + r, rows.rstd + r}, doutput + r * size, dinput + r * size,
+        sums_->dweight.row(step.first + r), sums_->doutput.row(step.first + r));
   }
 }
 

@@ -6,11 +6,10 @@
 #include <span>
 
 #include "layers/cells/cell.h"
+#include "layers/normalization.h"
 #include "layers/sequence_sums.h"
 
 namespace evenkeel {
-
-enum class NormKind : std::uint8_t { kLayer = 0, kRms = 1 };
 
 // Where in the recurrence normalisations stand (Ba, Kiros, Hinton 2016, eq. 4 and supplement; Cooijmans et al. 2016).
 enum class Placement : std::uint8_t { kNone = 0, kPreactivation = 1, kSplitPreactivation = 2, kRecurrentInput = 3, kHidden = 4 };
@@ -33,10 +32,10 @@ std::span<const NormPoint> norm_points(Placement placement) noexcept;
 constexpr bool keeps_inputs(NormPoint point) noexcept { return point != NormPoint::kOperand; }
 
 // Of each row: mean, the mean's part below T's precision, 1/√(var + ε); for RMS the last alone.
-constexpr size_t statistics_per_row(NormKind kind) noexcept { return kind == NormKind::kLayer ? 3 : 1; }
+constexpr size_t statistics_per_row(Norm kind) noexcept { return kind == Norm::kLayer ? 3 : 1; }
 
 struct NormShape {
-  NormKind kind;
+  Norm kind;
   size_t sequences, size;
   double eps;
 };
@@ -73,12 +72,7 @@ class NormSite {
   const T* output_gradient() const noexcept { return sums_->doutput.total(); }
 
  private:
-  struct Statistics {
-    T* mean;
-    T* residual;
-    T* rstd;
-  };
-  Statistics statistics(const StepRows& step) const noexcept;
+  RowStatistics<T> statistics(const StepRows& step) const noexcept;
 
   struct Sums {
     SequenceSums<T> dweight;

@@ -4,7 +4,6 @@
 
 #include "core/aligned_buffer.h"
 #include "core/thread_pool.h"
-#include "kernels/kernels.h"
 #include "layers/row_blocks.h"
 
 namespace evenkeel {
@@ -15,26 +14,38 @@ constexpr size_t kElementsPerTask = 16384;
 
 size_t rows_per_task(size_t size) noexcept { return std::max<size_t>(1, kElementsPerTask / size); }
 
+template <typename T>
+RowStatistics<T> from_row(const RowStatistics<T>& statistics, Norm norm, size_t row) noexcept {
+  if (norm == Norm::kRms) return {nullptr, nullptr, statistics.rstd + row};
+  return {statistics.mean + row, statistics.residual + row, statistics.rstd + row};
+}
+
 }  // namespace
 
 template <typename T>
-void layer_norm_forward(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output,
-                        const LayerNormStatistics<T>& statistics) noexcept {
+void norm_forward(Norm norm, size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output,
+                  const RowStatistics<T>& statistics) noexcept {
+  const auto kernel = norm == Norm::kLayer ? kernels<T>().layer_norm_forward : kernels<T>().rms_norm_forward;
   parallel_ranges(rows, rows_per_task(size), [&](size_t begin, size_t end) {
-    kernels<T>().layer_norm_forward(end - begin, size, eps, input + begin * size, weight, bias, output + begin * size,
-                                    statistics.mean + begin, statistics.residual + begin, statistics.rstd + begin);
+    kernel(end - begin, size, eps, input + begin * size, weight, bias, output + begin * size, from_row(statistics, norm, begin));
   });
 }
 
 template <typename T>
-void layer_norm_backward(size_t rows, size_t size, const T* input, const T* weight, const LayerNormStatistics<T>& statistics,
-                         const T* doutput, T* dinput, T* dweight, T* dbias) {
+void norm_backward(Norm norm, size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& statistics,
+                   const T* doutput, T* dinput, T* dweight, T* dbias) {
+  const auto kernel = norm == Norm::kLayer ? kernels<T>().layer_norm_backward : kernels<T>().rms_norm_backward;
   const auto run = [&](size_t begin, size_t end, T* dweight_part, T* dbias_part) {
-    kernels<T>().layer_norm_backward(end - begin, size, input + begin * size, weight, statistics.mean + begin, statistics.residual + begin,
-                                     statistics.rstd + begin, doutput + begin * size, dinput + begin * size, dweight_part, dbias_part);
+    kernel(end - begin, size, input + begin * size, weight, from_row(statistics, norm, begin), doutput + begin * size,
+           dinput + begin * size, dweight_part, dbias_part);
   };
   if (dweight == nullptr) {
     parallel_ranges(rows, rows_per_task(size), [&](size_t begin, size_t end) { run(begin, end, nullptr, nullptr); });
+    return;
+  }
+  if (dbias == nullptr) {
+    accumulate_over_rows(
+        rows, size, [&](size_t begin, size_t end, T* partial) { run(begin, end, partial, nullptr); }, dweight);
     return;
   }
   const AlignedBuffer<T> sums(2 * size);
@@ -45,29 +56,9 @@ void layer_norm_backward(size_t rows, size_t size, const T* input, const T* weig
   kernels<T>().add(size, sums.get() + size, dbias);
 }
 
-template <typename T>
-void rms_norm_forward(size_t rows, size_t size, T eps, const T* input, const T* weight, T* output, T* rstd) noexcept {
-  parallel_ranges(rows, rows_per_task(size), [&](size_t begin, size_t end) {
-    kernels<T>().rms_norm_forward(end - begin, size, eps, input + begin * size, weight, output + begin * size, rstd + begin);
-  });
-}
-
-template <typename T>
-void rms_norm_backward(size_t rows, size_t size, const T* input, const T* weight, const T* rstd, const T* doutput, T* dinput, T* dweight) {
-  accumulate_over_rows(
-      rows, size,
-      [&](size_t begin, size_t end, T* partial) {
-        kernels<T>().rms_norm_backward(end - begin, size, input + begin * size, weight, rstd + begin, doutput + begin * size,
-                                       dinput + begin * size, partial);
-      },
-      dweight);
-}
-
-#define EVENKEEL_INSTANTIATE(T)                                                                                                  \
-  template void layer_norm_forward(size_t, size_t, T, const T*, const T*, const T*, T*, const LayerNormStatistics<T>&) noexcept; \
-  template void layer_norm_backward(size_t, size_t, const T*, const T*, const LayerNormStatistics<T>&, const T*, T*, T*, T*);    \
-  template void rms_norm_forward(size_t, size_t, T, const T*, const T*, T*, T*) noexcept;                                        \
-  template void rms_norm_backward(size_t, size_t, const T*, const T*, const T*, const T*, T*, T*);
+#define EVENKEEL_INSTANTIATE(T)                                                                                            \
+  template void norm_forward(Norm, size_t, size_t, T, const T*, const T*, const T*, T*, const RowStatistics<T>&) noexcept; \
+  template void norm_backward(Norm, size_t, size_t, const T*, const T*, const RowStatistics<T>&, const T*, T*, T*, T*);
 EVENKEEL_INSTANTIATE(float)
 EVENKEEL_INSTANTIATE(double)
 #undef EVENKEEL_INSTANTIATE
