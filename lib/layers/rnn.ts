@@ -1,4 +1,4 @@
-import { checkBoolean, checkDType, checkOneOf, checkRowCount, checkSize, readOptions } from '../check';
+import { checkBoolean, checkDType, checkNumber, checkOneOf, checkRowCount, checkSize, readOptions } from '../check';
 import { EvenkeelError } from '../errors';
 import { checkInitializer, fillUniform, type Initializer, type InitializerOptions, initializeRecurrent } from '../initializers';
 import { native } from '../native/load';
@@ -10,6 +10,7 @@ import { type Checkpointing, checkCheckpointing, segmentSteps } from './checkpoi
 import { BaseLayer, type Pass } from './layer';
 import { cutTime, type Piece, SequenceArray } from './pieces';
 import { type NormalizationOptions, type NormCache, type Placement, RecurrentNormalization } from './placement';
+import { StateGradientPass } from './state-gradient';
 
 /** The function φ between the steps of an {@link RNN}. */
 export type Nonlinearity = 'tanh' | 'relu';
@@ -32,6 +33,13 @@ export interface RNNOptions {
    * backpropagation through time). Never unless given.
    */
   truncateAfter?: number;
+  /**
+   * Limits the norm of ∂L/∂h_t, the total derivative by the state that step t hands to step t + 1, to this in the backward pass, for each
+   * sequence by itself (Graves 2013, arXiv:1308.0850): as soon as g_t has all that comes from the output at t and from step t + 1, it becomes
+   * g_t · min(1, limit/‖g_t‖), and from that follow the gradients of the parameters and of x_t and g_{t-1}. ∂L/∂h_0 is not limited. A number
+   * above 0; no limit unless given. See {@link RNN.limitedStateGradients}.
+   */
+  stateGradientLimit?: number;
   /** time against memory; `'auto'` unless given */
   checkpointing?: Checkpointing;
   /** `'float32'` unless given */
@@ -96,6 +104,12 @@ export class RNN extends BaseLayer {
   readonly returnSequences: boolean;
   readonly stateful: boolean;
   readonly dtype: DType;
+  /**
+   * Whether backward calls record ln‖∂L/∂h_t‖, see {@link RNN.stateGradientLogNorms}; false at first. While they do, nothing overflows or
+   * underflows on the way back, in however many steps, and the parameters' gradients stay the same bits.
+   */
+  recordStateGradients = false;
+  readonly #stateGradientLimit: number;
   readonly #truncateAfter: number;
   readonly #checkpointing: Checkpointing;
   readonly #normalization: RecurrentNormalization;
@@ -107,6 +121,7 @@ export class RNN extends BaseLayer {
   #pass: RNNPass | undefined;
   #finalState: Tensor | undefined;
   #gradInitialState: Tensor | undefined;
+  #stateGradients: StateGradientPass | undefined;
 
   /** @throws EvenkeelError ERR_OPTION or ERR_DTYPE for an option that is missing, unknown or out of range, ERR_MEMORY for too large a size */
   constructor(options: RNNOptions) {
@@ -118,7 +133,8 @@ export class RNN extends BaseLayer {
     const dtype = checkDType('dtype', given.dtype);
     const normalization = new RecurrentNormalization(given.normalization, hiddenSize, dtype);
     const generator = checkGenerator('generator', given.generator);
-    refuseReserved('stateGradientLimit', given.stateGradientLimit);
+    const stateGradientLimit =
+      given.stateGradientLimit === undefined ? Infinity : checkNumber('stateGradientLimit', given.stateGradientLimit, { above: 0 });
     const returnSequences = checkBoolean('returnSequences', given.returnSequences);
     const stateful = checkBoolean('stateful', given.stateful);
     const truncateAfter = given.truncateAfter === undefined ? Infinity : checkSize('truncateAfter', given.truncateAfter);
@@ -137,6 +153,7 @@ export class RNN extends BaseLayer {
     this.returnSequences = returnSequences;
     this.stateful = stateful;
     this.dtype = dtype;
+    this.#stateGradientLimit = stateGradientLimit;
     this.#truncateAfter = truncateAfter;
     this.#checkpointing = checkpointing;
     this.#normalization = normalization;
@@ -176,6 +193,7 @@ export class RNN extends BaseLayer {
     const finalState = new Tensor(last, [n, this.hiddenSize]);
     this.#finalState = finalState;
     this.#gradInitialState = undefined;
+    this.#stateGradients = undefined;
     const output = this.returnSequences && states !== undefined ? new Tensor(states.data, [n, t, this.hiddenSize]) : copyOf(finalState);
     this.#pass = { input, initialState, pieces, states, normCache, starts, outputShape: output.shape };
     return output;
@@ -204,12 +222,18 @@ export class RNN extends BaseLayer {
       input: new SequenceArray(pass.input.data, n, t, this.inputSize),
       gradOutput: this.returnSequences ? new SequenceArray(gradOutput.data, n, t, this.hiddenSize) : undefined,
       gradInput: new SequenceArray(gradInput.data, n, t, this.inputSize),
+      stateGradients: new StateGradientPass(n, t, this.#stateGradientLimit, this.recordStateGradients),
     };
     for (let index = pass.pieces.length - 1; index >= 0; index--) {
       this.#pieceBackward(pass, index, arrays, dstate);
       // A window's gradient stays within it.
-      if (index > 0 && (pass.pieces[index] as Piece).begin % this.#truncateAfter === 0) dstate.fill(0);
+      if (index > 0 && (pass.pieces[index] as Piece).begin % this.#truncateAfter === 0) {
+        dstate.fill(0);
+        arrays.stateGradients.restart();
+      }
     }
+    arrays.stateGradients.unscale(dstate);
+    this.#stateGradients = arrays.stateGradients;
     this.#gradInitialState = new Tensor(dstate, [n, this.hiddenSize]);
     return gradInput;
   }
@@ -229,13 +253,34 @@ export class RNN extends BaseLayer {
 
   /** ∂L/∂h_0 [N, H] of the last backward call. */
   get gradInitialState(): Tensor {
-    if (this.#gradInitialState === undefined) {
+    if (this.#gradInitialState === undefined) failNoBackward('gradInitialState');
+    return this.#gradInitialState;
+  }
+
+  /** How many times the last backward call limited the gradient of a sequence at a step, of N·T: see `stateGradientLimit`. */
+  get limitedStateGradients(): number {
+    return this.#checkStateGradients('limitedStateGradients').limited;
+  }
+
+  /**
+   * ln‖∂L/∂h_t‖ of each sequence for t = 1 … T [N, T], in float64, of the last backward call, if {@link RNN.recordStateGradients} was set:
+   * of the total derivative by the state that step t hands to step t + 1, which is what comes from the output at t and from all later
+   * steps, before `stateGradientLimit` acts. −Infinity where it is zero.
+   */
+  get stateGradientLogNorms(): Tensor {
+    const { logNorms } = this.#checkStateGradients('stateGradientLogNorms');
+    if (logNorms === undefined) {
       throw new EvenkeelError(
         'ERR_STATE',
-        'gradInitialState: expected a backward call before it is read, got none since the last forward call.',
+        'stateGradientLogNorms: expected a backward call that records them, got one that does not. Set recordStateGradients = true before it.',
       );
     }
-    return this.#gradInitialState;
+    return logNorms;
+  }
+
+  #checkStateGradients(property: string): StateGradientPass {
+    if (this.#stateGradients === undefined) failNoBackward(property);
+    return this.#stateGradients;
   }
 
   #initialState(given: unknown, n: number): Tensor | undefined {
@@ -310,28 +355,31 @@ export class RNN extends BaseLayer {
     const [states, normCache] = this.#pieceStates(pass, arrays.input, piece, before);
     const gradOutput = arrays.gradOutput?.take(piece, this.dtype) ?? allocate(this.dtype, states.length);
     const gradInput = arrays.gradInput.take(piece, this.dtype);
-    native().rnnBackward(
-      n,
-      steps,
-      this.inputSize,
-      this.hiddenSize,
-      NONLINEARITIES[this.nonlinearity],
-      arrays.input.take(piece, this.dtype),
-      before,
-      this.#weightIh.value.data,
-      this.#weightHh.value.data,
-      this.#biasIh.value.data,
-      this.#biasHh.value.data,
-      states,
-      gradOutput,
-      gradInput,
-      dstate,
-      this.#weightIh.grad.data,
-      this.#weightHh.grad.data,
-      this.#biasIh.grad.data,
-      this.#biasHh.grad.data,
-      ...this.#normalization.arguments(normCache),
-      ...this.#normalization.gradients(),
+    arrays.stateGradients.pass(piece, (...last) =>
+      native().rnnBackward(
+        n,
+        steps,
+        this.inputSize,
+        this.hiddenSize,
+        NONLINEARITIES[this.nonlinearity],
+        arrays.input.take(piece, this.dtype),
+        before,
+        this.#weightIh.value.data,
+        this.#weightHh.value.data,
+        this.#biasIh.value.data,
+        this.#biasHh.value.data,
+        states,
+        gradOutput,
+        gradInput,
+        dstate,
+        this.#weightIh.grad.data,
+        this.#weightHh.grad.data,
+        this.#biasIh.grad.data,
+        this.#biasHh.grad.data,
+        ...this.#normalization.arguments(normCache),
+        ...this.#normalization.gradients(),
+        ...last,
+      ),
     );
     arrays.gradInput.put(piece, gradInput);
   }
@@ -369,6 +417,7 @@ interface BackwardArrays {
   readonly input: SequenceArray;
   readonly gradOutput: SequenceArray | undefined;
   readonly gradInput: SequenceArray;
+  readonly stateGradients: StateGradientPass;
 }
 
 function checkKept({ states, initialState }: RNNPass): void {
@@ -389,6 +438,6 @@ function add(source: TensorData, target: TensorData): void {
   for (let i = 0; i < target.length; i++) target[i] = (target[i] as number) + (source[i] as number);
 }
 
-function refuseReserved(option: string, value: unknown): void {
-  if (value !== undefined) throw new EvenkeelError('ERR_OPTION', `${option}: this option is not available in this version. Leave it out.`);
+function failNoBackward(property: string): never {
+  throw new EvenkeelError('ERR_STATE', `${property}: expected a backward call before it is read, got none since the last forward call.`);
 }

@@ -48,6 +48,16 @@ type NormBackward = (
   gradBias: Optional,
 ) => void;
 
+/** What a backward pass does about ∂L/∂h_t, the total derivative by each state. */
+export type StateGradientArguments = [
+  /** its norm is limited to this for each sequence; Infinity for no limit */
+  limit: number,
+  /** ln of its norm before the limit [N, T], written; null where it is not recorded */
+  logNorms: Float64Array | null,
+  /** [N] where it is recorded: gradState is 2^−exponent of the true gradient, at the start and at the end */
+  exponents: Int32Array | null,
+];
+
 export interface NativeAddon {
   /** output: [N, T, H] */
   rnnForward(
@@ -65,7 +75,7 @@ export interface NativeAddon {
     output: TensorData,
     ...norm: NormArguments
   ): void;
-  /** gradState: ∂L/∂h_T from beyond the last step [N, H], which becomes ∂L/∂h_0 */
+  /** gradState: ∂L/∂h_T from beyond the last step [N, H], which becomes ∂L/∂h_0. Returns how many gradients were limited. */
   rnnBackward(
     n: number,
     t: number,
@@ -86,8 +96,8 @@ export interface NativeAddon {
     gradWeightHh: TensorData,
     gradBiasIh: TensorData,
     gradBiasHh: TensorData,
-    ...norm: [...NormArguments, ...NormGradients]
-  ): void;
+    ...last: [...NormArguments, ...NormGradients, ...StateGradientArguments]
+  ): number;
   /** The steps after which time is cut: a part of a sequence that starts at a multiple of them gives the same bits as the whole. */
   rnnChunkSteps(n: number, i: number, h: number): number;
 

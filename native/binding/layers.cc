@@ -42,8 +42,22 @@ Napi::Value rnn_forward(const Arguments& arguments) {
   return arguments.env().Undefined();
 }
 
+constexpr size_t kStateGradient = 34;  // the position of `stateGradientLimit`, after all arrays
+
+StateGradientOptions state_gradient_options(const Arguments& arguments, const RecurrentShape& s) {
+  const StateGradientOptions options = {
+      .limit = arguments.number(kStateGradient, "stateGradientLimit"),
+      .log_norms = arguments.optional_array<double>(kStateGradient + 1, "logNorms", arguments.product({s.n, s.t})),
+      .exponents = arguments.optional_array<std::int32_t>(kStateGradient + 2, "exponents", s.n),
+  };
+  if ((options.log_norms == nullptr) != (options.exponents == nullptr)) {
+    fail(arguments.env(), "ERR_OPTION", "logNorms, exponents: expected both or neither.");
+  }
+  return options;
+}
+
 Napi::Value rnn_backward(const Arguments& arguments) {
-  with_element_type(arguments, kRnnInput, "input", [&](auto zero) {
+  return with_element_type(arguments, kRnnInput, "input", [&](auto zero) -> Napi::Value {
     using T = decltype(zero);
     const RecurrentShape s = recurrent_shape(arguments);
     const RecurrentInputs<T> inputs = recurrent_inputs<T>(arguments, s);
@@ -60,9 +74,10 @@ Napi::Value rnn_backward(const Arguments& arguments) {
                                    arguments.array<T>(17, "gradBiasIh", s.h), arguments.array<T>(18, "gradBiasHh", s.h)};
     const NormSites<T> sites = norm_sites<T>(arguments, 19, s, 30);
     const ElmanCell<T> cell(s.h, nonlinearity(arguments), biases, sites);
-    recurrent_backward(s, cell, inputs, output, doutput, gradients);
+    const StateGradient<T> state_gradient(s.n, s.t, s.h, state_gradient_options(arguments, s));
+    recurrent_backward(s, cell, inputs, output, doutput, state_gradient, gradients);
+    return Napi::Number::New(arguments.env(), static_cast<double>(state_gradient.limited()));
   });
-  return arguments.env().Undefined();
 }
 
 RecurrentShape shape_of_any_length(const Arguments& arguments) {

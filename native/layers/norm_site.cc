@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/kernels.h"
+#include "layers/power_of_two.h"
 
 namespace evenkeel {
 
@@ -51,9 +52,18 @@ void NormSite<T>::backward(const StepRows& step, const T* input, const T* doutpu
   const auto run = shape_.kind == Norm::kLayer ? kernels<T>().layer_norm_backward : kernels<T>().rms_norm_backward;
   const size_t size = shape_.size;
   const RowStatistics<T> rows = statistics(step);
-  for (size_t r = 0; r < step.rows; ++r) {
-    run(1, size, input + r * size, arrays_.weight, {rows.mean + r, rows.residual + r, rows.rstd + r}, doutput + r * size, dinput + r * size,
-        sums_->dweight.row(step.first + r), sums_->doutput.row(step.first + r));
+  for (size_t r = 0; r < step.rows; ++r, input += size, doutput += size, dinput += size) {
+    const RowStatistics<T> row = {rows.mean + r, rows.residual + r, rows.rstd + r};
+    T* dweight = sums_->dweight.row(step.first + r);
+    T* dbias = sums_->doutput.row(step.first + r);
+    if (step.exponent(r) != 0) {
+      T* truth = sums_->truth.get() + (step.first + r) * size;
+      std::copy_n(doutput, size, truth);
+      scale_by_power_of_two(size, step.exponent(r), truth);
+      run(1, size, input, arrays_.weight, row, truth, truth, dweight, dbias);
+      dweight = dbias = nullptr;
+    }
+    run(1, size, input, arrays_.weight, row, doutput, dinput, dweight, dbias);
   }
 }
 

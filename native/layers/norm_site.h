@@ -77,8 +77,9 @@ class NormSite {
   struct Sums {
     SequenceSums<T> dweight;
     SequenceSums<T> doutput;
+    AlignedBuffer<T> truth;  // [N, size]: true gradients by the output, where those of the recursion are scaled
 
-    Sums(size_t sequences, size_t size) : dweight(sequences, size), doutput(sequences, size) {}
+    Sums(size_t sequences, size_t size) : dweight(sequences, size), doutput(sequences, size), truth(sequences * size) {}
   };
 
   NormShape shape_;

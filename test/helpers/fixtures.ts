@@ -19,6 +19,8 @@ interface Cases {
   rnn: { nonlinearities: Nonlinearity[]; sizes: Sizes[] };
   /** for the nonlinearities of rnn */
   placements: { placements: Placement[]; kinds: ('layer' | 'rms')[]; eps: number; sizes: Sizes[] };
+  /** LayerNorm, tanh */
+  stateGradients: { placements: Placement[]; eps: number; sizes: Sizes; limit: number };
   layerNorm: RowCase[];
   rmsNorm: RowCase[];
   linear: { shape: number[]; outputSize: number; bias?: boolean }[];

@@ -1,4 +1,4 @@
-import type { NativeAddon, NormArguments, NormGradients } from '../../lib/native/addon';
+import type { NativeAddon, NormArguments, NormGradients, StateGradientArguments } from '../../lib/native/addon';
 import { Generator } from '../../lib/random';
 import { allocate, type DType, type TensorData } from '../../lib/tensor';
 
@@ -6,7 +6,7 @@ import { allocate, type DType, type TensorData } from '../../lib/tensor';
 export const NO_NORM: NormArguments = [0, 0, 1e-5, null, null, null, null, null, null, null, null];
 
 /** The normalisations of a placement, by its number and that of its kind: two sites for 2, none for 0; no kept inputs for 3. */
-export function normArrays(placement: number, kind: number, n: number, t: number, h: number, dtype: DType): [NormArguments, NormGradients] {
+export function normArrays(placement: number, kind: number, n: number, t: number, h: number, dtype: DType): Norm {
   const generator = new Generator(9);
   const around = (center: number): TensorData => allocate(dtype, h).map(() => center + 0.5 * generator.normal()) as TensorData;
   const hasBias = kind === 0 && placement !== 2;
@@ -53,20 +53,21 @@ export function rnnArrays(n: number, t: number, i: number, h: number, dtype: DTy
 
 export type RnnArrays = ReturnType<typeof rnnArrays>;
 
-/** One forward and one backward pass of a tanh RNN, its parameter gradients starting at zero; returns all that they wrote. */
-export function runRnn(
-  addon: NativeAddon,
+type Norm = [NormArguments, NormGradients];
+const NOTHING_NORMALISED: Norm = [NO_NORM, [null, null, null, null]];
+const NOT_RECORDED: StateGradientArguments = [Number.POSITIVE_INFINITY, null, null];
+
+/** The arguments of rnnBackward, for a tanh RNN. */
+export function backwardArguments(
   n: number,
   t: number,
   i: number,
   h: number,
   a: RnnArrays,
-  [norm, normGradients]: [NormArguments, NormGradients] = [NO_NORM, [null, null, null, null]],
-): TensorData[] {
-  for (const gradient of [a.gradInitialState, a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh, ...normGradients])
-    gradient?.fill(0);
-  addon.rnnForward(n, t, i, h, 0, a.input, a.initialState, a.weightIh, a.weightHh, a.biasIh, a.biasHh, a.output, ...norm);
-  addon.rnnBackward(
+  [norm, normGradients] = NOTHING_NORMALISED,
+  stateGradient = NOT_RECORDED,
+): Parameters<NativeAddon['rnnBackward']> {
+  return [
     n,
     t,
     i,
@@ -88,7 +89,25 @@ export function runRnn(
     a.gradBiasHh,
     ...norm,
     ...normGradients,
-  );
+    ...stateGradient,
+  ];
+}
+
+/** One forward and one backward pass of a tanh RNN, its parameter gradients starting at zero; returns all that they wrote. */
+export function runRnn(
+  addon: NativeAddon,
+  n: number,
+  t: number,
+  i: number,
+  h: number,
+  a: RnnArrays,
+  norm = NOTHING_NORMALISED,
+): TensorData[] {
+  const [normArguments, normGradients] = norm;
+  for (const gradient of [a.gradInitialState, a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh, ...normGradients])
+    gradient?.fill(0);
+  addon.rnnForward(n, t, i, h, 0, a.input, a.initialState, a.weightIh, a.weightHh, a.biasIh, a.biasHh, a.output, ...normArguments);
+  addon.rnnBackward(...backwardArguments(n, t, i, h, a, norm));
   const written = [a.output, a.gradInput, a.gradInitialState, a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh];
   return [...written, ...normGradients.filter((gradient) => gradient !== null)];
 }

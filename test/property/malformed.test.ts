@@ -218,7 +218,7 @@ const CALLS: Record<string, Call> = {
       '0.initializer': optional(never),
       '0.dtype': optional(isDType),
       '0.generator': optional(never),
-      '0.stateGradientLimit': optional(never),
+      '0.stateGradientLimit': optional(isNumber(Number.MIN_VALUE)),
       '0.checkpointing': optional(never),
     },
   },

@@ -107,7 +107,6 @@ describe('RNN', () => {
     [{ normalization: { placement: 'none', kind: 'batch' } }, 'normalization.kind: expected one of "layer", "rms"'],
     [{ normalization: { placement: 'none', eps: 0 } }, 'normalization.eps'],
     [{ normalization: {} }, 'normalization: expected one of'],
-    [{ stateGradientLimit: 1 }, 'stateGradientLimit: this option is not available in this version'],
     [{ checkpointing: 'never' }, 'checkpointing: expected'],
     [{ returnSequences: 1 }, 'returnSequences: expected'],
     [{ stateful: 'yes' }, 'stateful: expected'],

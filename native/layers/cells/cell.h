@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 
 namespace evenkeel {
 
@@ -8,6 +9,10 @@ struct StepRows {
   size_t first;
   size_t rows;
   size_t position;  // where `first` stands in what the cell keeps from forward for backward, rows of [steps kept, N, ·]
+  // In a backward pass [rows]: every gradient of a row is in truth 2^exponent times what stands in the arrays. Null for none.
+  const std::int32_t* exponents = nullptr;
+
+  std::int32_t exponent(size_t row) const noexcept { return exponents == nullptr ? 0 : exponents[row]; }
 };
 
 template <typename T>
@@ -32,7 +37,8 @@ struct BackwardStep : StepRows {
 //
 // Steps of different sequences run on different threads at the same time, in any order; the steps of one sequence follow each other. What a
 // cell sums over all of them (its biases, the weights of its normalisations) it sums per sequence first, or over the rows that
-// accumulate() gets, so that no sum depends on the number of threads.
+// accumulate() gets, so that no sum depends on the number of threads. Such sums are of true gradients: see StepRows.exponents, which matter
+// to nothing else, since a backward step is linear.
 template <typename T>
 class Cell {
  public:

@@ -42,27 +42,34 @@ void scan_forward(const RecurrentShape& shape, const Cell<T>& cell, const T* wei
 // Steps [begin, begin + steps) of sequences [first, end), backward. dstate: ∂L/∂h [N, H] after the chunk's last step, without what comes
 // from the output at that step; before its first at the end.
 template <typename T>
-void scan_backward(const RecurrentShape& shape, const Cell<T>& cell, const T* weight_hh, const T* doutput, size_t begin, size_t steps,
-                   size_t first, size_t end, const Chunk<T>& chunk, T* dstate, T* doperand) noexcept {
+void scan_backward(const RecurrentShape& shape, const Cell<T>& cell, const T* weight_hh, const T* doutput,
+                   const StateGradient<T>& state_gradient, size_t begin, size_t steps, size_t first, size_t end, const Chunk<T>& chunk,
+                   T* dstate, T* doperand) noexcept {
   const size_t h = shape.h;
   const size_t width = cell.gates() * h;
   const size_t rows = end - first;
   T* dprevious = dstate + first * h;
   for (size_t s = steps; s-- > 0;) {
     const size_t row = s * shape.n + first;
-    const StepRows step{.first = first, .rows = rows, .position = (begin + s) * shape.n + first};
+    const StepRows step{
+        .first = first, .rows = rows, .position = (begin + s) * shape.n + first, .exponents = state_gradient.exponents(first)};
     const T* previous = chunk.states.get() + row * h;
+    T* dprojected = chunk.projected.get() + row * width;
     T* drecurrent = chunk.recurrent + row * width;
-    add_rows(rows, h, doutput + (first * shape.t + begin + s) * h, shape.t * h, dprevious);
-    cell.backward({step, previous, chunk.states.get() + (row + shape.n) * h, dprevious, chunk.projected.get() + row * width, drecurrent});
-    if (!cell.transforms_operand()) {
+    add_rows(rows, h, state_gradient.output_share(step, {doutput + (first * shape.t + begin + s) * h, shape.t * h}, h, {dprevious}),
+             dprevious);
+    state_gradient.complete(step, begin + s, dprevious);
+    cell.backward({step, previous, chunk.states.get() + (row + shape.n) * h, dprevious, dprojected, drecurrent});
+    if (cell.transforms_operand()) {
+      cell.operand(step, previous, chunk.operands.get() + row * h);
+      gemm::multiply(rows, h, width, drecurrent, width, weight_hh, h, T{0}, doperand + first * h, h);
+      std::fill_n(dprevious, rows * h, T{0});
+      cell.operand_backward(step, previous, doperand + first * h, dprevious);
+    } else {
       gemm::multiply(rows, h, width, drecurrent, width, weight_hh, h, T{0}, dprevious, h);
-      continue;
     }
-    cell.operand(step, previous, chunk.operands.get() + row * h);
-    gemm::multiply(rows, h, width, drecurrent, width, weight_hh, h, T{0}, doperand + first * h, h);
-    std::fill_n(dprevious, rows * h, T{0});
-    cell.operand_backward(step, previous, doperand + first * h, dprevious);
+    state_gradient.unscale(step, width, dprojected);
+    if (cell.products_apart()) state_gradient.unscale(step, width, drecurrent);
   }
 }
 
@@ -88,7 +95,7 @@ void forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentIn
 
 template <typename T>
 void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output, const T* doutput,
-              const RecurrentGradients<T>& gradients) {
+              const StateGradient<T>& state_gradient, const RecurrentGradients<T>& gradients) {
   const auto [n, t, i, h] = shape;
   const size_t width = cell.gates() * h;
   const size_t most_steps = std::min(t, chunk_steps(shape));
@@ -101,7 +108,8 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
     parallel_ranges(n, kSequencesPerBlock, [&](size_t first, size_t last) {
       gather_states(shape, first, last, begin, steps, inputs, output, chunk.states.get());
       gather(shape, first, last, begin, steps, shape.i, inputs.input, chunk.inputs.get());
-      scan_backward(shape, cell, inputs.weight_hh, doutput, begin, steps, first, last, chunk, gradients.dstate, doperand.get());
+      scan_backward(shape, cell, inputs.weight_hh, doutput, state_gradient, begin, steps, first, last, chunk, gradients.dstate,
+                    doperand.get());
     });
     accumulate_weight_gradient(steps * n, h, width, chunk.recurrent, width, chunk.recurrent_operands, h, gradients.dweight_hh);
     accumulate_weight_gradient(steps * n, i, width, chunk.projected.get(), width, chunk.inputs.get(), i, gradients.dweight_ih);

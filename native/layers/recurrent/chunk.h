@@ -16,8 +16,8 @@ inline size_t steps_for_rows(const RecurrentShape& shape, size_t rows) noexcept 
 
 // to [rows, size] packed += from
 template <typename T>
-void add_rows(size_t rows, size_t size, const T* from, size_t ld_from, T* to) noexcept {
-  for (size_t r = 0; r < rows; ++r) kernels<T>().add(size, from + r * ld_from, to + r * size);
+void add_rows(size_t rows, size_t size, const Rows<T>& from, T* to) noexcept {
+  for (size_t r = 0; r < rows; ++r) kernels<T>().add(size, from.data + r * from.stride, to + r * size);
 }
 
 // Sequences [first, end) of [N, T, size] ↔ time-major: chunk[s, n, :] is row (n, begin + s).

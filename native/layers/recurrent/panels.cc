@@ -82,35 +82,43 @@ void scan_forward(const RecurrentShape& shape, const Cell<T>& cell, const Weight
 // Steps [begin, begin + steps) of sequences [first, end), backward. dstate: ∂L/∂h [N, H] after the chunk's last step, without what comes
 // from the output at that step; before its first at the end.
 template <typename T>
-void scan_backward(const RecurrentShape& shape, const Cell<T>& cell, const Weights<T>& weights, const T* doutput, size_t begin,
-                   size_t steps, size_t first, size_t end, const Chunk<T>& chunk, T* dstate, T* doperand, T* dinput) noexcept {
+void scan_backward(const RecurrentShape& shape, const Cell<T>& cell, const Weights<T>& weights, const T* doutput,
+                   const StateGradient<T>& state_gradient, size_t begin, size_t steps, size_t first, size_t end, const Chunk<T>& chunk,
+                   T* dstate, T* doperand, T* dinput) noexcept {
   const auto [n, t, i, h] = shape;
   const size_t width = cell.gates() * h;
   const size_t rows = end - first;
   const auto multiply = kernels<T>().multiply_panels;
   const PanelOperand<T> nothing = PackedWeights<T>::none();
   dstate += first * h;
-  add_rows(rows, h, doutput + (first * t + begin + steps - 1) * h, t * h, dstate);
   for (size_t s = steps; s-- > 0;) {
     const size_t step = begin + s;
     const size_t row = s * n + first;
-    const StepRows where{.first = first, .rows = rows, .position = step * n + first};
+    const StepRows where{.first = first, .rows = rows, .position = step * n + first, .exponents = state_gradient.exponents(first)};
     const T* previous = chunk.states.get() + row * h;
     T* dprojected = chunk.projected.get() + row * width;
     T* drecurrent = chunk.recurrent + row * width;
-    cell.backward({where, previous, chunk.states.get() + (row + n) * h, dstate, dprojected, drecurrent});
-    multiply(rows, i, weights.ih.times(dprojected, width), nothing, nullptr, 0, dinput + (first * t + step) * i, t * i);
-    // Within the chunk the product starts from what the output before gives; across chunks, and calls, it is added later.
-    const T* start = s == 0 ? nullptr : doutput + (first * t + step - 1) * h;
-    if (!cell.transforms_operand()) {
-      multiply(rows, h, weights.hh.times(drecurrent, width), nothing, start, t * h, dstate, h);
-      continue;
+    T* dapart = cell.products_apart() ? drecurrent : nullptr;
+    if (s + 1 == steps) {
+      add_rows(rows, h, state_gradient.output_share(where, {doutput + (first * t + step) * h, t * h}, h, {dstate}), dstate);
     }
-    cell.operand(where, previous, chunk.operands.get() + row * h);
-    multiply(rows, h, weights.hh.times(drecurrent, width), nothing, nullptr, 0, doperand + first * h, h);
-    std::fill_n(dstate, rows * h, T{0});
-    cell.operand_backward(where, previous, doperand + first * h, dstate);
-    if (start != nullptr) add_rows(rows, h, start, t * h, dstate);
+    state_gradient.complete(where, step, dstate);
+    cell.backward({where, previous, chunk.states.get() + (row + n) * h, dstate, dprojected, drecurrent});
+    // Within the chunk the product starts from what the output before gives; across chunks, and calls, it is added later.
+    const Rows<T> output_before = {s == 0 ? nullptr : doutput + (first * t + step - 1) * h, t * h};
+    const Rows<T> start = state_gradient.output_share(where, output_before, width, {dprojected, dapart});
+    if (cell.transforms_operand()) {
+      cell.operand(where, previous, chunk.operands.get() + row * h);
+      multiply(rows, h, weights.hh.times(drecurrent, width), nothing, nullptr, 0, doperand + first * h, h);
+      std::fill_n(dstate, rows * h, T{0});
+      cell.operand_backward(where, previous, doperand + first * h, dstate);
+      if (start.data != nullptr) add_rows(rows, h, start, dstate);
+    } else {
+      multiply(rows, h, weights.hh.times(drecurrent, width), nothing, start.data, start.stride, dstate, h);
+    }
+    state_gradient.unscale(where, width, dprojected);
+    if (dapart != nullptr) state_gradient.unscale(where, width, dapart);
+    multiply(rows, i, weights.ih.times(dprojected, width), nothing, nullptr, 0, dinput + (first * t + step) * i, t * i);
   }
 }
 
@@ -143,7 +151,7 @@ void forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentIn
 
 template <typename T>
 void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output, const T* doutput,
-              const RecurrentGradients<T>& gradients) {
+              const StateGradient<T>& state_gradient, const RecurrentGradients<T>& gradients) {
   const auto [n, t, i, h] = shape;
   const size_t width = cell.gates() * h;
   const size_t most_steps = std::min(t, chunk_steps(shape));
@@ -156,7 +164,8 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
     parallel_sequences(n, [&](size_t first, size_t last) {
       gather_states(shape, first, last, begin, steps, inputs, output, chunk.states.get());
       gather(shape, first, last, begin, steps, shape.i, inputs.input, chunk.inputs.get());
-      scan_backward(shape, cell, weights, doutput, begin, steps, first, last, chunk, gradients.dstate, doperand.get(), gradients.dinput);
+      scan_backward(shape, cell, weights, doutput, state_gradient, begin, steps, first, last, chunk, gradients.dstate, doperand.get(),
+                    gradients.dinput);
     });
     accumulate_outer_products(steps * n, width, h, chunk.recurrent, chunk.recurrent_operands, gradients.dweight_hh);
     accumulate_outer_products(steps * n, width, i, chunk.projected.get(), chunk.inputs.get(), gradients.dweight_ih);

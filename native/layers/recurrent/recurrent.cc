@@ -13,14 +13,14 @@ void recurrent_forward(const RecurrentShape& shape, const Cell<T>& cell, const R
 
 template <typename T>
 void recurrent_backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output,
-                        const T* doutput, const RecurrentGradients<T>& gradients) {
-  scan_strategy<T>(shape).backward(shape, cell, inputs, output, doutput, gradients);
+                        const T* doutput, const StateGradient<T>& state_gradient, const RecurrentGradients<T>& gradients) {
+  scan_strategy<T>(shape).backward(shape, cell, inputs, output, doutput, state_gradient, gradients);
 }
 
 #define EVENKEEL_INSTANTIATE(T)                                                                                          \
   template void recurrent_forward(const RecurrentShape&, const Cell<T>&, const RecurrentInputs<T>&, T*);                 \
   template void recurrent_backward(const RecurrentShape&, const Cell<T>&, const RecurrentInputs<T>&, const T*, const T*, \
-                                   const RecurrentGradients<T>&);
+                                   const StateGradient<T>&, const RecurrentGradients<T>&);
 EVENKEEL_INSTANTIATE(float)
 EVENKEEL_INSTANTIATE(double)
 #undef EVENKEEL_INSTANTIATE

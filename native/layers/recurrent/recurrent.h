@@ -2,6 +2,7 @@
 #include <cstddef>
 
 #include "layers/cells/cell.h"
+#include "layers/state_gradient.h"
 
 namespace evenkeel {
 
@@ -39,6 +40,6 @@ struct RecurrentGradients {
 // Backward through time. output: as forward left it   doutput: ∂L/∂output [N, T, H]   Throws std::bad_alloc.
 template <typename T>
 void recurrent_backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output,
-                        const T* doutput, const RecurrentGradients<T>& gradients);
+                        const T* doutput, const StateGradient<T>& state_gradient, const RecurrentGradients<T>& gradients);
 
 }  // namespace evenkeel

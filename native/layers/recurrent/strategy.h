@@ -15,7 +15,7 @@ struct ScanStrategy {
   size_t (*chunk_steps)(const RecurrentShape& shape);
   void (*forward)(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, T* output);
   void (*backward)(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output, const T* doutput,
-                   const RecurrentGradients<T>& gradients);
+                   const StateGradient<T>& state_gradient, const RecurrentGradients<T>& gradients);
 };
 
 // "blas": a call of OpenBLAS for each step. It packs the weights anew each time; best where there is but a step or two.

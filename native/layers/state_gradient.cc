@@ -1,0 +1,113 @@
+#include "layers/state_gradient.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <numeric>
+
+#include "kernels/kernels.h"
+#include "layers/power_of_two.h"
+
+namespace evenkeel {
+namespace {
+
+// The power of two of a gradient moves when its norm leaves 2^±this: 2^±48 for float, 2^±384 for double, whose squares double still holds.
+template <typename T>
+constexpr int kRange = std::numeric_limits<T>::max_exponent * 3 / 8;
+
+// Of any size of elements: where the sum of squares leaves the range of double, the elements are scaled first.
+template <typename T>
+double norm_of(size_t count, const T* values) noexcept {
+  const double squares = kernels<T>().sum_squares(count, values);
+  if (squares > 0x1p-960 && squares < std::numeric_limits<double>::infinity()) return std::sqrt(squares);
+  const double largest = kernels<T>().max_abs(count, values);
+  if (largest == 0 || !std::isfinite(largest)) return largest;
+  double sum = 0;
+  for (size_t i = 0; i < count; ++i) sum += std::pow(static_cast<double>(values[i]) / largest, 2);
+  return largest * std::sqrt(sum);
+}
+
+// By a factor that T itself may not hold.
+template <typename T>
+void scale_by(size_t count, double factor, T* values) noexcept {
+  int power = 0;
+  const double mantissa = std::frexp(factor, &power);
+  kernels<T>().scale(count, static_cast<T>(mantissa), values);
+  scale_by_power_of_two(count, power, values);
+}
+
+}  // namespace
+
+template <typename T>
+StateGradient<T>::StateGradient(size_t sequences, size_t steps, size_t hidden, const StateGradientOptions& options)
+    : sequences_(sequences),
+      steps_(steps),
+      hidden_(hidden),
+      options_(options),
+      limited_(sequences),
+      shares_(options.exponents == nullptr ? 0 : sequences * hidden) {
+  std::fill_n(limited_.get(), sequences, size_t{0});
+}
+
+template <typename T>
+Rows<T> StateGradient<T>::output_share(const StepRows& step, Rows<T> doutput, size_t width,
+                                       std::initializer_list<T*> carried) const noexcept {
+  if (step.exponents == nullptr || doutput.data == nullptr) return doutput;
+  T* shares = shares_.get() + step.first * hidden_;
+  for (size_t r = 0; r < step.rows; ++r) {
+    T* share = shares + r * hidden_;
+    std::copy_n(doutput.data + r * doutput.stride, hidden_, share);
+    if (step.exponent(r) == 0 || kernels<T>().max_abs(hidden_, share) == 0) continue;
+    std::int32_t& exponent = options_.exponents[step.first + r];
+    if (exponent < 0) {
+      for (T* rows : carried) {
+        if (rows != nullptr) scale_by_power_of_two(width, exponent, rows + r * width);
+      }
+      exponent = 0;
+    }
+    scale_by_power_of_two(hidden_, -exponent, share);
+  }
+  return {shares, hidden_};
+}
+
+template <typename T>
+void StateGradient<T>::complete(const StepRows& step, size_t t, T* dstate) const noexcept {
+  if (options_.log_norms == nullptr && options_.limit == std::numeric_limits<double>::infinity()) return;
+  for (size_t r = 0; r < step.rows; ++r) complete_row(step.first + r, t, dstate + r * hidden_);
+}
+
+template <typename T>
+void StateGradient<T>::complete_row(size_t sequence, size_t t, T* dstate) const noexcept {
+  const int exponent = options_.exponents == nullptr ? 0 : options_.exponents[sequence];
+  double norm = norm_of(hidden_, dstate);
+  if (options_.log_norms != nullptr) options_.log_norms[sequence * steps_ + t] = std::log(norm) + exponent * std::numbers::ln2;
+  const double limit = std::ldexp(options_.limit, -exponent);
+  if (norm > limit) {
+    scale_by(hidden_, limit / norm, dstate);
+    norm = limit;
+    ++limited_.get()[sequence];
+  }
+  if (options_.exponents == nullptr || norm == 0 || !std::isfinite(norm)) return;
+  const int power = std::ilogb(norm);
+  if (std::abs(power) <= kRange<T>) return;
+  scale_by_power_of_two(hidden_, -power, dstate);
+  options_.exponents[sequence] += power;
+}
+
+template <typename T>
+void StateGradient<T>::unscale(const StepRows& step, size_t width, T* gradients) const noexcept {
+  for (size_t r = 0; r < step.rows; ++r) {
+    if (step.exponent(r) != 0) scale_by_power_of_two(width, step.exponent(r), gradients + r * width);
+  }
+}
+
+template <typename T>
+size_t StateGradient<T>::limited() const noexcept {
+  return std::accumulate(limited_.get(), limited_.get() + sequences_, size_t{0});
+}
+
+template class StateGradient<float>;
+template class StateGradient<double>;
+
+}  // namespace evenkeel

@@ -1,0 +1,61 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+
+#include "core/aligned_buffer.h"
+#include "layers/cells/cell.h"
+
+namespace evenkeel {
+
+// What is asked of a backward pass about g_t = ∂L/∂h_t, the total derivative by the state that step t hands to step t + 1: what comes from
+// the output at t and from all later steps.
+struct StateGradientOptions {
+  double limit;             // ‖g_t‖ of each sequence is limited to this before it goes on; infinite for no limit (Graves 2013)
+  double* log_norms;        // ln‖g_t‖ of each sequence, before the limit [N, T]: written; null where it is not recorded
+  std::int32_t* exponents;  // [N] where it is recorded: dstate is 2^−exponent of the true gradient, at the start and at the end; else null
+};
+
+template <typename T>
+struct Rows {
+  const T* data;  // null for rows of zeros
+  size_t stride;
+};
+
+// The part of a backward scan that knows g_t as a whole. A recorded gradient is carried as a mantissa and a power of two per sequence, so
+// that it neither overflows nor underflows in however many steps; scaling by a power of two is exact. The power moves only when a norm has
+// left a wide range around 1, and whatever is summed over time gets true gradients: the parameters' gradients keep every bit, unless an
+// element is smaller than the norm by all of T's range.
+template <typename T>
+class StateGradient {
+ public:
+  // Throws std::bad_alloc.
+  StateGradient(size_t sequences, size_t steps, size_t hidden, const StateGradientOptions& options);
+
+  // As StepRows has them; null where nothing is scaled.
+  const std::int32_t* exponents(size_t first) const noexcept {
+    return options_.exponents == nullptr ? nullptr : options_.exponents + first;
+  }
+
+  // What an output gives to g_t, in the powers of two of the step's sequences [rows, H]. A power that would make it overflow is first taken
+  // out of all that is `carried` back to this step [rows, width], null for nothing.
+  // doutput, returned: rows with a leading dimension
+  Rows<T> output_share(const StepRows& step, Rows<T> doutput, size_t width, std::initializer_list<T*> carried) const noexcept;
+  // dstate, all of g_t for the step t (from 0) [rows, H]: recorded, limited, and brought back into range
+  void complete(const StepRows& step, size_t t, T* dstate) const noexcept;
+  // What the step's gradients [rows, width] are in truth, once no product of the recursion needs them.
+  void unscale(const StepRows& step, size_t width, T* gradients) const noexcept;
+
+  // How many gradients were limited so far.
+  size_t limited() const noexcept;
+
+ private:
+  void complete_row(size_t sequence, size_t t, T* dstate) const noexcept;
+
+  size_t sequences_, steps_, hidden_;
+  StateGradientOptions options_;
+  AlignedBuffer<size_t> limited_;  // of each sequence
+  AlignedBuffer<T> shares_;        // [N, H] where gradients are recorded
+};
+
+}  // namespace evenkeel
