@@ -39,18 +39,19 @@ struct RowStatistics {
   T* rstd;  // 1/√(var + ε), or 1/√(mean(a²) + ε)
 };
 
-// Every SIMD kernel for one element type, compiled once per SIMD target. Kernels take raw pointers, allocate nothing, throw nothing,
-// run on one thread, and their result depends on their arguments alone. Rows are `size` elements long; a `stride` is the distance in
-// elements between rows that are not packed.
+// Every SIMD kernel for one element type, in a group for each source that is compiled once per SIMD target. Kernels take raw pointers,
+// allocate nothing, throw nothing, run on one thread, and their result depends on their arguments alone. Rows are `size` elements long; a
+// `stride` is the distance in elements between rows that are not packed.
+
 template <typename T>
-struct Kernels {
-  // --- Elman cell (cells/elman.cc): state = φ(preactivation + bias) -------------------------------------------------
+struct ScanKernels {  // scan.cc
+  // --- Elman cell (cells/elman.cc): state = φ(preactivation + bias) --------------------------------------------------
   // preactivation, state: [rows, size], may be one array   bias: [size]
   void (*elman_forward)(Nonlinearity nonlinearity, size_t rows, size_t size, const T* preactivation, const T* bias, T* state);
   // dpreactivation = dstate ⊙ φ'(preactivation); tanh' = 1 − state², relu' = state > 0   all: [count]
   void (*elman_backward)(Nonlinearity nonlinearity, size_t count, const T* state, const T* dstate, T* dpreactivation);
 
-  // --- Products of the scan over time (layers/recurrent) --------------------------------------------------------------
+  // --- Products of the scan over time (layers/recurrent) -------------------------------------------------------------
   // A matrix b [k, cols] that is multiplied with again and again is packed once, in panels of this many columns; the last may be wider
   size_t (*panel_columns)();
   // b[k, col] stands at b + k · k_stride + col · col_stride   panels: [k, cols rounded up to panel_columns], 64-byte aligned
@@ -62,8 +63,11 @@ struct Kernels {
                           size_t ld_start, T* c, size_t ldc);
   // c += aᵀ b   a: [rows, m]   b: [rows, n]   c: [m, n]. The order of each element's sum depends on `rows` alone
   void (*add_outer_products)(size_t rows, size_t m, size_t n, const T* a, size_t lda, const T* b, size_t ldb, T* c, size_t ldc);
+};
 
-  // --- Normalisation (layers/normalization.cc); all rows packed -----------------------------------------------------
+template <typename T>
+struct NormKernels {  // normalization.cc
+  // --- Normalisation (layers/normalization.cc); all rows packed ------------------------------------------------------
   // weight, bias: [size] or null for ones and zeros; RMSNorm has no bias
   void (*layer_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output,
                              const RowStatistics<T>& statistics);
@@ -74,8 +78,11 @@ struct Kernels {
                            const RowStatistics<T>& statistics);
   void (*rms_norm_backward)(size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& statistics, const T* doutput,
                             T* dinput, T* dweight, T* dbias);
+};
 
-  // --- Pointwise and sums -------------------------------------------------------------------------------------------
+template <typename T>
+struct ArrayKernels {  // arrays.cc
+  // --- Pointwise and sums --------------------------------------------------------------------------------------------
   // output[r, :] = values; the start of a product that is added to a bias
   void (*fill_rows)(size_t rows, size_t size, const T* values, T* output);
   // to[r, :] = from[r, :], each with leading dimension. Much faster than a call of memcpy for each short row
@@ -92,23 +99,26 @@ struct Kernels {
   double (*sum_squares)(size_t count, const T* values);
   double (*max_abs)(size_t count, const T* values);
 
-  // --- Losses -------------------------------------------------------------------------------------------------------
+  // --- Losses --------------------------------------------------------------------------------------------------------
   // returns Σ (output − target)² in double; grad = factor · (output − target)
   double (*squared_error)(size_t count, T factor, const T* output, const T* target, T* grad);
   // returns −Σ_r ln softmax(logits[r])[label[r]]; grad = factor · (softmax(logits) − onehot(label)); logits: [rows, classes]
   double (*cross_entropy)(size_t rows, size_t classes, T factor, const T* logits, const std::int32_t* labels, T* grad);
 
-  // --- The machine's limits (layers/machine.cc) ---------------------------------------------------------------------
+  // --- The machine's limits (layers/machine.cc) ----------------------------------------------------------------------
   // Independent chains of fused multiply-adds in registers; returns how many floating-point operations that was, two per multiply-add
   double (*fma_chains)(size_t rounds, T* sink);
   // Σ values, at the speed at which memory delivers them
   T (*sum)(size_t count, const T* values);
 
-  // --- Optimisers: one parameter's step, PyTorch's equations ----------------------------------------------------------
+  // --- Optimisers: one parameter's step, PyTorch's equations ---------------------------------------------------------
   void (*sgd_step)(size_t count, const SgdStep& step, T* value, const T* grad, T* momentum_buffer);
   void (*adam_step)(size_t count, const AdamStep& step, T* value, const T* grad, T* first_moment, T* second_moment);
   void (*rmsprop_step)(size_t count, const RmspropStep& step, T* value, const T* grad, T* square_average, T* momentum_buffer);
 };
+
+template <typename T>
+struct Kernels : ScanKernels<T>, NormKernels<T>, ArrayKernels<T> {};
 
 // The kernels of the SIMD target in use, chosen once per process.
 template <typename T>
