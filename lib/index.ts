@@ -35,7 +35,7 @@ export { crossEntropyLoss, type Labels } from './losses/cross-entropy';
 export type { LossResult } from './losses/loss';
 export { mseLoss } from './losses/mse';
 export { Adam, type AdamOptions, AdamW } from './optimizers/adam';
-export { Optimizer } from './optimizers/optimizer';
+export { Optimizer, type OptimizerArrays } from './optimizers/optimizer';
 export { RMSprop, type RMSpropOptions } from './optimizers/rmsprop';
 export { SGD, type SGDOptions } from './optimizers/sgd';
 export { Parameter } from './parameter';
@@ -56,3 +56,4 @@ export { loadCheckpoint, saveCheckpoint, type Trained } from './training/checkpo
 export type { Clip } from './training/clip-rule';
 export { fit, type History } from './training/fit';
 export type { Batch, Batches, FitOptions, StepRecord } from './training/run';
+export { Workspace } from './workspace';

@@ -2,6 +2,7 @@ import { checkNumber, readOptions } from '../check';
 import { EvenkeelError } from '../errors';
 import { native } from '../native/load';
 import { checkParameters, checkParametersAttached, type Parameter } from '../parameter';
+import { maximumNorms } from './norms';
 
 /** Options of {@link clipGradValue}. */
 export interface ClipGradValueOptions {
@@ -23,7 +24,8 @@ export function clipGradValue(parameters: readonly Parameter[], options: ClipGra
 
 /** Clamps gradients; returns whether that changed them. */
 export function clampToValue(parameters: readonly Parameter[], clipValue: number): boolean {
-  const largest = parameters.map(({ grad }) => native().normTerm(grad.data, 0));
+  const arrays = parameters.map(({ grad }) => grad.data);
+  const largest = maximumNorms(arrays);
   const broken = parameters[largest.findIndex(Number.isNaN)];
   if (broken !== undefined) {
     throw new EvenkeelError(
@@ -31,7 +33,7 @@ export function clampToValue(parameters: readonly Parameter[], clipValue: number
       `clipGradValue: the gradient of "${broken.name}" holds a NaN. The gradients are as they were.`,
     );
   }
-  const beyond = parameters.filter((_, index) => (largest[index] as number) > clipValue);
-  for (const { grad } of beyond) native().clamp(grad.data, clipValue);
+  const beyond = arrays.filter((_, index) => (largest[index] as number) > clipValue);
+  if (beyond.length > 0) native().clamp(beyond, clipValue);
   return beyond.length > 0;
 }

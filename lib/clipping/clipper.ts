@@ -40,5 +40,8 @@ export function checkGradients(where: string, parameters: unknown): { list: Para
 
 /** Multiplies all gradients by one factor. */
 export function scaleGradients(parameters: readonly Parameter[], factor: number): void {
-  for (const { grad } of parameters) native().scale(grad.data, factor);
+  native().scale(
+    parameters.map(({ grad }) => grad.data),
+    factor,
+  );
 }

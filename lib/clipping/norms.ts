@@ -7,7 +7,7 @@ export interface GradNorms {
   /** the norm of all gradients taken as one vector */
   total: number;
   /** one norm for each parameter, in their order */
-  perParameter: Float64Array;
+  perParameter: readonly number[];
 }
 
 /**
@@ -17,8 +17,7 @@ export interface GradNorms {
  */
 export function gradNorms(parameters: readonly Parameter[], normType = 2): GradNorms {
   const norm = NORMS.get(checkNormType('normType', normType)) as Norm;
-  const perParameter = new Float64Array(parameters.length);
-  for (let i = 0; i < parameters.length; i++) perParameter[i] = norm.ofArray((parameters[i] as Parameter).grad.data);
+  const perParameter = norm.ofArrays(parameters.map(({ grad }) => grad.data));
   return { total: norm.ofNorms(perParameter), perParameter };
 }
 
@@ -32,15 +31,15 @@ export function describeNonFinite(parameters: readonly Parameter[], { total, per
 }
 
 interface Norm {
-  ofArray(values: TensorData): number;
+  ofArrays(arrays: readonly TensorData[]): number[];
   /** the norm of a whole from the norms of its parts */
-  ofNorms(norms: Float64Array): number;
+  ofNorms(norms: readonly number[]): number;
 }
 
 const NORMS = new Map<unknown, Norm>([
-  [1, { ofArray: (values) => native().normTerm(values, 1), ofNorms: (norms) => norms.reduce((sum, norm) => sum + norm, 0) }],
-  [2, { ofArray: euclideanNorm, ofNorms: (norms) => scaledNorm(norms, largest(norms)) }],
-  [Infinity, { ofArray: (values) => native().normTerm(values, 0), ofNorms: largest }],
+  [1, { ofArrays: (arrays) => native().normTerms(arrays, 1), ofNorms: (norms) => norms.reduce((sum, norm) => sum + norm, 0) }],
+  [2, { ofArrays: euclideanNorms, ofNorms: (norms) => scaledNorm(norms, largest(norms)) }],
+  [Infinity, { ofArrays: maximumNorms, ofNorms: largest }],
 ]);
 
 /** Checks for one of the three norms. */
@@ -52,15 +51,30 @@ export function checkNormType(argument: string, value: unknown): number {
 /** Below this, squares of elements may have underflowed, in sums that matter. */
 const SMALLEST_SAFE_SQUARES = 1e-280;
 
-/** √Σx², which neither overflows nor underflows where the norm itself does not. */
+/** √Σx² of each array, which neither overflows nor underflows where the norm itself does not. */
+function euclideanNorms(arrays: readonly TensorData[]): number[] {
+  const norms = native().normTerms(arrays, 2);
+  for (let i = 0; i < norms.length; i++) {
+    const squares = norms[i] as number;
+    const safe = Number.isNaN(squares) || (squares >= SMALLEST_SAFE_SQUARES && squares < Infinity);
+    const values = arrays[i] as TensorData;
+    norms[i] = safe ? Math.sqrt(squares) : scaledNorm(values, maximumNorms([values])[0] as number);
+  }
+  return norms;
+}
+
+/** √Σx² of one array */
 export function euclideanNorm(values: TensorData): number {
-  const squares = native().normTerm(values, 2);
-  const safe = Number.isNaN(squares) || (squares >= SMALLEST_SAFE_SQUARES && squares < Infinity);
-  return safe ? Math.sqrt(squares) : scaledNorm(values, native().normTerm(values, 0));
+  return euclideanNorms([values])[0] as number;
+}
+
+/** max|x| of each array; NaN if one of its elements is NaN. */
+export function maximumNorms(arrays: readonly TensorData[]): number[] {
+  return native().normTerms(arrays, 0);
 }
 
 /** √Σx² as m·√Σ(x/m)² with the largest magnitude m, whose squares cannot overflow. */
-function scaledNorm(values: TensorData, max: number): number {
+function scaledNorm(values: ArrayLike<number>, max: number): number {
   if (!(max > 0 && max < Infinity)) return max;
   let sum = 0;
   for (let i = 0; i < values.length; i++) {
@@ -71,6 +85,8 @@ function scaledNorm(values: TensorData, max: number): number {
 }
 
 /** The largest of numbers of at least 0; NaN if one is NaN. */
-function largest(norms: Float64Array): number {
-  return norms.reduce((max, norm) => Math.max(max, norm), 0);
+function largest(norms: readonly number[]): number {
+  let max = 0;
+  for (let i = 0; i < norms.length; i++) max = Math.max(max, norms[i] as number);
+  return max;
 }

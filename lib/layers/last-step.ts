@@ -1,4 +1,5 @@
-import { allocate, checkTensor, Tensor } from '../tensor';
+import { checkTensor, type Tensor } from '../tensor';
+import { allocateOutput } from '../workspace';
 import { BaseLayer, type Pass } from './layer';
 
 /** The last time step of a sequence: [N, T, H] -> [N, H]. It takes both dtypes and has no parameters. */
@@ -14,8 +15,13 @@ export class LastStep extends BaseLayer {
    * @returns a copy of its last step [N, H]
    */
   forward(input: Tensor): Tensor {
-    checkTensor('input', input, undefined, ['N', 'T', 'H']);
-    const output = lastStep(input);
+    const { data, dtype, shape } = checkTensor('input', input, undefined, ['N', 'T', 'H']);
+    const [n, t, h] = shape as [number, number, number];
+    const output = allocateOutput(dtype, [n, h]);
+    for (let row = 0; row < n; row++) {
+      const start = (row * t + t - 1) * h;
+      for (let j = 0; j < h; j++) output.data[row * h + j] = data[start + j] as number;
+    }
     this.#pass = { input, outputShape: output.shape };
     return output;
   }
@@ -27,20 +33,10 @@ export class LastStep extends BaseLayer {
   backward(gradOutput: Tensor): Tensor {
     const { shape, dtype } = this.checkBackward(this.#pass, gradOutput).input;
     const [n, t, h] = shape as [number, number, number];
-    const gradInput = Tensor.zeros(shape, { dtype });
+    const gradInput = allocateOutput(dtype, shape);
+    gradInput.data.fill(0);
     for (let row = 0; row < n; row++) gradInput.data.set(gradOutput.data.subarray(row * h, (row + 1) * h), (row * t + t - 1) * h);
     this.#pass = undefined;
     return gradInput;
   }
-}
-
-/** [N, T, H] -> a copy of the last step, [N, H] */
-export function lastStep({ data, dtype, shape }: Tensor): Tensor {
-  const [n, t, h] = shape as [number, number, number];
-  const last = allocate(dtype, n * h);
-  for (let row = 0; row < n; row++) {
-    const start = (row * t + t - 1) * h;
-    for (let j = 0; j < h; j++) last[row * h + j] = data[start + j] as number;
-  }
-  return new Tensor(last, [n, h]);
 }

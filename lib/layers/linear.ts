@@ -4,6 +4,7 @@ import { native } from '../native/load';
 import { Parameter } from '../parameter';
 import { checkGenerator, type Generator } from '../random';
 import { type DType, Tensor } from '../tensor';
+import { allocateOutput } from '../workspace';
 import { BaseLayer, checkRows, type Pass } from './layer';
 
 /** Options of {@link Linear}. */
@@ -65,7 +66,7 @@ export class Linear extends BaseLayer {
   forward(input: Tensor): Tensor {
     const rows = checkRows('input', input, this.dtype, this.inputSize);
     this.checkParameters();
-    const output = Tensor.zeros(input.shape.with(-1, this.outputSize), { dtype: this.dtype });
+    const output = allocateOutput(this.dtype, input.shape.with(-1, this.outputSize));
     this.#pass = undefined;
     native().linearForward(
       rows,
@@ -86,7 +87,7 @@ export class Linear extends BaseLayer {
    */
   backward(gradOutput: Tensor): Tensor {
     const { input, rows } = this.checkBackward(this.#pass, gradOutput);
-    const gradInput = Tensor.zeros(input.shape, { dtype: this.dtype });
+    const gradInput = allocateOutput(this.dtype, input.shape);
     this.#pass = undefined;
     native().linearBackward(
       rows,

@@ -2,6 +2,7 @@ import { checkDType, checkNumber, checkSize, readOptions } from '../check';
 import { native } from '../native/load';
 import { Parameter } from '../parameter';
 import { allocate, type DType, Tensor, type TensorData } from '../tensor';
+import { allocateOutput } from '../workspace';
 import { BaseLayer, checkRows, MIN_EPS, type Pass } from './layer';
 
 /** Options of {@link RMSNorm}. */
@@ -54,7 +55,7 @@ export class RMSNorm extends BaseLayer {
   forward(input: Tensor): Tensor {
     const rows = checkRows('input', input, this.dtype, this.size);
     this.checkParameters();
-    const output = Tensor.zeros(input.shape, { dtype: this.dtype });
+    const output = allocateOutput(this.dtype, input.shape);
     this.#pass = undefined;
     // Only this layer sees the statistics, so one array serves every call of the same size.
     if (this.#statistics.length !== rows) this.#statistics = allocate(this.dtype, rows);
@@ -69,7 +70,7 @@ export class RMSNorm extends BaseLayer {
    */
   backward(gradOutput: Tensor): Tensor {
     const { input, rows } = this.checkBackward(this.#pass, gradOutput);
-    const gradInput = Tensor.zeros(input.shape, { dtype: this.dtype });
+    const gradInput = allocateOutput(this.dtype, input.shape);
     this.#pass = undefined;
     native().rmsNormBackward(
       rows,

@@ -6,6 +6,7 @@ import { Parameter } from '../parameter';
 import { checkGenerator, type Generator } from '../random';
 import { allocate, checkTensor, type DType, Tensor, type TensorData } from '../tensor';
 import { typedArrayLength } from '../typed-arrays';
+import { allocateOutput } from '../workspace';
 import { type Checkpointing, checkCheckpointing, segmentSteps } from './checkpointing';
 import { BaseLayer, type Pass } from './layer';
 import { cutTime, type Piece, SequenceArray } from './pieces';
@@ -217,7 +218,7 @@ export class RNN extends BaseLayer {
     this.#pass = undefined;
     const dstate = fromBeyond === undefined ? allocate(this.dtype, n * this.hiddenSize) : fromBeyond.data.slice();
     if (!this.returnSequences) add(gradOutput.data, dstate);
-    const gradInput = Tensor.zeros(pass.input.shape, { dtype: this.dtype });
+    const gradInput = allocateOutput(this.dtype, pass.input.shape);
     const arrays = {
       input: new SequenceArray(pass.input.data, n, t, this.inputSize),
       gradOutput: this.returnSequences ? new SequenceArray(gradOutput.data, n, t, this.hiddenSize) : undefined,
@@ -314,7 +315,8 @@ export class RNN extends BaseLayer {
   #scan(input: Tensor, initialState: Tensor | undefined, keepsNorms: boolean) {
     const [n, t] = input.shape as [number, number, number];
     const normCache = keepsNorms ? this.#normalization.makeCache(n, t) : undefined;
-    const states = this.#nativeForward(n, t, input.data, initialState?.data ?? null, normCache);
+    const { data } = allocateOutput(this.dtype, [n, t, this.hiddenSize]);
+    const states = this.#nativeForward(n, t, input.data, initialState?.data ?? null, normCache, data);
     return { states, normCache, starts: [], last: states.step(t - 1, this.dtype) };
   }
 
@@ -384,15 +386,16 @@ export class RNN extends BaseLayer {
     arrays.gradInput.put(piece, gradInput);
   }
 
-  /** @returns all states; what the normalisations keep goes to their cache, or nowhere */
+  /** @returns all states, in `data`; what the normalisations keep goes to their cache, or nowhere */
   #nativeForward(
     n: number,
     t: number,
     input: TensorData,
     initialState: TensorData | null,
     normCache: NormCache | undefined,
+    data = allocate(this.dtype, n * t * this.hiddenSize),
   ): SequenceArray {
-    const states = new SequenceArray(allocate(this.dtype, n * t * this.hiddenSize), n, t, this.hiddenSize);
+    const states = new SequenceArray(data, n, t, this.hiddenSize);
     native().rnnForward(
       n,
       t,
@@ -430,8 +433,10 @@ function checkKept({ states, initialState }: RNNPass): void {
   }
 }
 
-function copyOf({ data, shape }: Tensor): Tensor {
-  return new Tensor(data.slice(), shape);
+function copyOf({ data, dtype, shape }: Tensor): Tensor {
+  const copy = allocateOutput(dtype, shape);
+  copy.data.set(data);
+  return copy;
 }
 
 function add(source: TensorData, target: TensorData): void {

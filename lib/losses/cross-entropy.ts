@@ -1,8 +1,9 @@
 import { checkRowCount, fail, readSafely } from '../check';
 import { EvenkeelError, formatShape } from '../errors';
 import { native } from '../native/load';
-import { checkTensor, Tensor } from '../tensor';
+import { checkTensor, type Tensor } from '../tensor';
 import { typedArrayKind, typedArrayLength } from '../typed-arrays';
+import { allocateOutput } from '../workspace';
 import type { LossResult } from './loss';
 
 /** Class numbers; an Int32Array is used in place, all else is copied into one. */
@@ -24,7 +25,7 @@ export function crossEntropyLoss(logits: Tensor, labels: Labels): LossResult {
   }
   const rows = checkRowCount('logits', size / classes);
   const checked = readSafely('labels', () => checkLabels(labels, rows, classes));
-  const grad = Tensor.zeros(shape, { dtype });
+  const grad = allocateOutput(dtype, shape);
   return { value: native().crossEntropy(rows, classes, data, checked, grad.data), grad };
 }
 

@@ -1,6 +1,7 @@
 import { fail } from '../check';
 import { native } from '../native/load';
-import { checkTensor, Tensor } from '../tensor';
+import { checkTensor, type Tensor } from '../tensor';
+import { allocateOutput } from '../workspace';
 import type { LossResult } from './loss';
 
 /**
@@ -13,6 +14,6 @@ export function mseLoss(output: Tensor, target: Tensor): LossResult {
   const { data, shape, dtype, size } = checkTensor('output', output);
   checkTensor('target', target, dtype, shape);
   if (size === 0) fail('ERR_SHAPE', 'output', 'at least one element', output);
-  const grad = Tensor.zeros(shape, { dtype });
+  const grad = allocateOutput(dtype, shape);
   return { value: native().meanSquaredError(data, target.data, grad.data), grad };
 }

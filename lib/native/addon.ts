@@ -1,5 +1,5 @@
 /**
- * The typed contract of the native addon. Every array of one call has the same element type, float32 or float64; every call is
+ * The typed contract of the native addon. Unless it says otherwise, every array of one call has the same element type, float32 or float64; every call is
  * synchronous and works on the caller's arrays in place. Gradients of parameters are added to, all other outputs are overwritten.
  * Layers validate first; the addon checks again whatever could corrupt memory.
  * Shapes: N sequences, T steps, I inputs, H hidden units, R rows, all row-major.
@@ -7,6 +7,7 @@
 import type { TensorData } from '../tensor';
 
 type Optional = TensorData | null;
+type Arrays = readonly TensorData[];
 
 /**
  * One normalisation within a recurrent step; null where it has none of these, all four where the placement has no such site. A forward call
@@ -139,17 +140,21 @@ export interface NativeAddon {
   /** mean over rows of −ln softmax(logits)[label], and its gradient into `grad`; logits [R, C], labels [R] in [0, C) */
   crossEntropy(rows: number, classes: number, logits: TensorData, labels: Int32Array, grad: TensorData): number;
 
-  /** Σ|x| (order 1), Σx² (order 2) or max|x| (order 0), in double; NaN if any element is NaN */
-  normTerm(values: TensorData, order: 0 | 1 | 2): number;
+  // Passes over all parameters: each list has one array per parameter, float32 or float64, of one kind and length in all lists.
+
+  /** for each array Σ|x| (order 1), Σx² (order 2) or max|x| (order 0), in double; NaN if any element is NaN */
+  normTerms(values: Arrays, order: 0 | 1 | 2): number[];
+  /** values ← 0 */
+  fillZero(values: Arrays): void;
   /** values ← factor · values */
-  scale(values: TensorData, factor: number): void;
+  scale(values: Arrays, factor: number): void;
   /** values ← min(max(values, −limit), limit) */
-  clamp(values: TensorData, limit: number): void;
+  clamp(values: Arrays, limit: number): void;
 
   sgdStep(
-    value: TensorData,
-    grad: TensorData,
-    momentumBuffer: Optional,
+    values: Arrays,
+    grads: Arrays,
+    momentumBuffers: Arrays | null,
     learningRate: number,
     momentum: number,
     nesterov: boolean,
@@ -158,10 +163,10 @@ export interface NativeAddon {
   ): void;
   /** decoupled: AdamW's weight decay instead of Adam's; step counts from 1 */
   adamStep(
-    value: TensorData,
-    grad: TensorData,
-    firstMoment: TensorData,
-    secondMoment: TensorData,
+    values: Arrays,
+    grads: Arrays,
+    firstMoments: Arrays,
+    secondMoments: Arrays,
     learningRate: number,
     beta1: number,
     beta2: number,
@@ -171,10 +176,10 @@ export interface NativeAddon {
     step: number,
   ): void;
   rmspropStep(
-    value: TensorData,
-    grad: TensorData,
-    squareAverage: TensorData,
-    momentumBuffer: Optional,
+    values: Arrays,
+    grads: Arrays,
+    squareAverages: Arrays,
+    momentumBuffers: Arrays | null,
     learningRate: number,
     alpha: number,
     eps: number,

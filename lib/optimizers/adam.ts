@@ -1,8 +1,8 @@
 import { checkNumber, fail, readOptions, readSafely } from '../check';
 import { native } from '../native/load';
 import type { Parameter } from '../parameter';
-import type { Tensor } from '../tensor';
-import { Optimizer } from './optimizer';
+import type { TensorData } from '../tensor';
+import { Optimizer, type OptimizerArrays } from './optimizer';
 
 /** Options of {@link Adam} and {@link AdamW}. */
 export interface AdamOptions {
@@ -40,8 +40,8 @@ export class Adam extends Optimizer {
     this.#settings = settings;
   }
 
-  protected override update(parameter: Parameter, state: readonly Tensor[], learningRate: number, step: number): void {
-    adamStep(parameter, state, this.#settings, learningRate, step, false);
+  protected override update(arrays: OptimizerArrays, learningRate: number, step: number): void {
+    adamStep(arrays, this.#settings, learningRate, step, false);
   }
 }
 
@@ -59,8 +59,8 @@ export class AdamW extends Optimizer {
     this.#settings = settings;
   }
 
-  protected override update(parameter: Parameter, state: readonly Tensor[], learningRate: number, step: number): void {
-    adamStep(parameter, state, this.#settings, learningRate, step, true);
+  protected override update(arrays: OptimizerArrays, learningRate: number, step: number): void {
+    adamStep(arrays, this.#settings, learningRate, step, true);
   }
 }
 
@@ -81,25 +81,12 @@ function readSettings(where: string, options: AdamOptions, weightDecay: number):
 }
 
 function adamStep(
-  { value, grad }: Parameter,
-  state: readonly Tensor[],
+  { values, grads, state }: OptimizerArrays,
   { beta1, beta2, eps, weightDecay }: AdamSettings,
   learningRate: number,
   step: number,
   decoupled: boolean,
 ): void {
-  const [firstMoment, secondMoment] = state as readonly [Tensor, Tensor];
-  native().adamStep(
-    value.data,
-    grad.data,
-    firstMoment.data,
-    secondMoment.data,
-    learningRate,
-    beta1,
-    beta2,
-    eps,
-    weightDecay,
-    decoupled,
-    step,
-  );
+  const [firstMoments, secondMoments] = state as [readonly TensorData[], readonly TensorData[]];
+  native().adamStep(values, grads, firstMoments, secondMoments, learningRate, beta1, beta2, eps, weightDecay, decoupled, step);
 }

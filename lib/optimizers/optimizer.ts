@@ -1,8 +1,17 @@
 import { checkNumber, fail } from '../check';
 import { EvenkeelError } from '../errors';
+import { native } from '../native/load';
 import { checkParameters, checkParametersAttached, type Parameter } from '../parameter';
 import { copyState, matchState, type StateDict } from '../state-dict';
-import { Tensor } from '../tensor';
+import { Tensor, type TensorData } from '../tensor';
+
+/** What an optimiser works on: lists with one array for each parameter, in one order. */
+export interface OptimizerArrays {
+  readonly values: readonly TensorData[];
+  readonly grads: readonly TensorData[];
+  /** a list for each name of the optimiser's state */
+  readonly state: readonly (readonly TensorData[])[];
+}
 
 /** What every optimiser shares: its parameters, the learning rate, the count of steps, and state tensors for each parameter. */
 export abstract class Optimizer {
@@ -10,6 +19,7 @@ export abstract class Optimizer {
   /** For each parameter, one tensor of its shape and dtype for each of the names. */
   readonly #state: readonly (readonly Tensor[])[];
   readonly #stateNames: readonly string[];
+  readonly #arrays: OptimizerArrays;
   // Scalars, and tensors all the same: so everything that a resumed run needs can stand in a safetensors file.
   readonly #steps = Tensor.zeros([], { dtype: 'float64' });
   readonly #learningRate = Tensor.zeros([], { dtype: 'float64' });
@@ -23,6 +33,11 @@ export abstract class Optimizer {
     this.#learningRate.data[0] = checkLearningRate(learningRate);
     this.#stateNames = stateNames;
     this.#state = this.#parameters.map(({ value }) => stateNames.map(() => Tensor.zeros(value.shape, { dtype: value.dtype })));
+    this.#arrays = {
+      values: this.#parameters.map(({ value }) => value.data),
+      grads: this.#parameters.map(({ grad }) => grad.data),
+      state: stateNames.map((_, slot) => this.#state.map((tensors) => (tensors[slot] as Tensor).data)),
+    };
   }
 
   /** Whether `value` is an Optimizer in truth: no proxy of one, and not just something with its prototype. */
@@ -30,8 +45,8 @@ export abstract class Optimizer {
     return typeof value === 'object' && value !== null && #parameters in value;
   }
 
-  /** Updates one parameter. `step` counts from 1; `state` holds its tensors in the order of their names. */
-  protected abstract update(parameter: Parameter, state: readonly Tensor[], learningRate: number, step: number): void;
+  /** Updates all parameters. `step` counts from 1. */
+  protected abstract update(arrays: OptimizerArrays, learningRate: number, step: number): void;
 
   /** What it trains, in a new list. */
   parameters(): Parameter[] {
@@ -50,7 +65,7 @@ export abstract class Optimizer {
   /** Sets all gradients to zero; backward passes add to them. */
   zeroGrad(): void {
     checkParametersAttached(this.#parameters);
-    for (const { grad } of this.#parameters) grad.data.fill(0);
+    native().fillZero(this.#arrays.grads);
   }
 
   /**
@@ -61,9 +76,7 @@ export abstract class Optimizer {
   step(): void {
     checkParametersAttached(this.#parameters);
     const step = (this.#steps.data[0] as number) + 1;
-    for (const [index, parameter] of this.#parameters.entries()) {
-      this.update(parameter, this.#state[index] as readonly Tensor[], this.learningRate, step);
-    }
+    this.update(this.#arrays, this.learningRate, step);
     this.#steps.data[0] = step;
   }
 

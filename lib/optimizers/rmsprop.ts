@@ -1,8 +1,8 @@
 import { checkNumber, readOptions } from '../check';
 import { native } from '../native/load';
 import type { Parameter } from '../parameter';
-import type { Tensor } from '../tensor';
-import { Optimizer } from './optimizer';
+import type { TensorData } from '../tensor';
+import { Optimizer, type OptimizerArrays } from './optimizer';
 
 /** Options of {@link RMSprop}. */
 export interface RMSpropOptions {
@@ -40,13 +40,13 @@ export class RMSprop extends Optimizer {
     this.#weightDecay = checkNumber('weightDecay', given.weightDecay, { min: 0 });
   }
 
-  protected override update({ value, grad }: Parameter, state: readonly Tensor[], learningRate: number): void {
-    const [squareAverage, buffer] = state as readonly [Tensor, Tensor?];
+  protected override update({ values, grads, state }: OptimizerArrays, learningRate: number): void {
+    const [squareAverages, buffers] = state as [readonly TensorData[], (readonly TensorData[])?];
     native().rmspropStep(
-      value.data,
-      grad.data,
-      squareAverage.data,
-      buffer?.data ?? null,
+      values,
+      grads,
+      squareAverages,
+      buffers ?? null,
       learningRate,
       this.#alpha,
       this.#eps,

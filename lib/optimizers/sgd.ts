@@ -1,8 +1,7 @@
 import { checkBoolean, checkNumber, fail, readOptions } from '../check';
 import { native } from '../native/load';
 import type { Parameter } from '../parameter';
-import type { Tensor } from '../tensor';
-import { Optimizer } from './optimizer';
+import { Optimizer, type OptimizerArrays } from './optimizer';
 
 /** Options of {@link SGD}. */
 export interface SGDOptions {
@@ -39,16 +38,7 @@ export class SGD extends Optimizer {
     if (this.#nesterov && momentum === 0) fail('ERR_OPTION', 'momentum', 'a number above 0 for nesterov', momentum);
   }
 
-  protected override update({ value, grad }: Parameter, [buffer]: readonly Tensor[], learningRate: number, step: number): void {
-    native().sgdStep(
-      value.data,
-      grad.data,
-      buffer?.data ?? null,
-      learningRate,
-      this.#momentum,
-      this.#nesterov,
-      this.#weightDecay,
-      step === 1,
-    );
+  protected override update({ values, grads, state: [buffers] }: OptimizerArrays, learningRate: number, step: number): void {
+    native().sgdStep(values, grads, buffers ?? null, learningRate, this.#momentum, this.#nesterov, this.#weightDecay, step === 1);
   }
 }

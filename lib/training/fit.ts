@@ -5,6 +5,7 @@ import { EvenkeelError, formatShape } from '../errors';
 import type { Layer } from '../layers/layer';
 import type { LossResult } from '../losses/loss';
 import { checkTensor, Tensor } from '../tensor';
+import { Workspace } from '../workspace';
 import { saveCheckpoint } from './checkpoint';
 import { type Batch, type Batches, checkRun, type FitOptions, type Run, type StepRecord } from './run';
 
@@ -25,7 +26,7 @@ interface StepResult {
   loss: number;
   gradNorm: number;
   /** in the order of the model's parameters */
-  gradNorms: Float64Array;
+  gradNorms: readonly number[];
   clipThreshold: number;
   clipped: boolean;
   skipped: boolean;
@@ -41,6 +42,9 @@ const YIELD_AFTER_MS = 10;
  * A loss or gradient that is not finite rejects with ERR_NON_FINITE, which names the step and the parameter; the parameters are then as
  * they were before that step. With `nonFinite: 'skip'` such a step is left out and training goes on.
  *
+ * Each step is a run of one {@link Workspace}: what layers and losses return in a step is overwritten by the next one, so a loss of yours
+ * copies what it keeps.
+ *
  * @param model anything with a layer's methods
  * @param batches an array, generator, or any other iterable, synchronous or not, of batches; gone through once per epoch
  * @returns one entry per step
@@ -50,6 +54,7 @@ const YIELD_AFTER_MS = 10;
 export async function fit<Target = Tensor>(model: Layer, batches: Batches<Target>, options: FitOptions<Target>): Promise<History> {
   const run = checkRun(model, batches, options);
   const history: History = { loss: [], gradNorm: [], clipThreshold: [], clipped: [], skipped: [] };
+  const workspace = new Workspace();
   let lastYield = performance.now();
   for (let epoch = 1; epoch <= run.epochs; epoch++) {
     const stepsBefore = history.loss.length;
@@ -57,7 +62,7 @@ export async function fit<Target = Tensor>(model: Layer, batches: Batches<Target
     for await (const batch of batches) {
       run.signal?.throwIfAborted();
       const step = history.loss.length + 1;
-      const result = trainStep(run, batch, `step ${step}, epoch ${epoch}`);
+      const result = workspace.run(() => trainStep(run, batch, `step ${step}, epoch ${epoch}`));
       record(history, result);
       await run.onStep?.({ step, epoch, ...describeStep(run, result) });
       if (run.checkpoint !== undefined && step % run.checkpoint.every === 0) save(run, step);
@@ -79,7 +84,7 @@ function trainStep(run: Run, given: unknown, where: string): StepResult {
   const output = checkTensor('output of model.forward()', model.forward(input));
   const { value, grad } = checkLossResult(run.loss(output, target), output);
   if (!Number.isFinite(value)) {
-    const gradNorms = new Float64Array(parameters.length).fill(Number.NaN);
+    const gradNorms = parameters.map(() => Number.NaN);
     return refuse(run, where, { loss: value, gradNorm: Number.NaN, gradNorms }, `the loss is ${value}`);
   }
   model.backward(grad);

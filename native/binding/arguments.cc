@@ -20,6 +20,8 @@ const char* kind_name(napi_typedarray_type kind) {
   }
 }
 
+std::string element_name(const char* list, size_t index) { return std::string(list) + "[" + std::to_string(index) + "]"; }
+
 }  // namespace
 
 void fail(Napi::Env env, const char* code, const std::string& message) {
@@ -88,6 +90,44 @@ void* Arguments::elements(size_t index, const char* name, napi_typedarray_type k
              (found.length == 0 ? ". Was its buffer transferred to another thread?" : "."));
   }
   return found.data;
+}
+
+std::vector<Arguments::View> Arguments::list(size_t index, const char* name) const {
+  const napi_value array = info_[index];
+  uint32_t length = 0;
+  if (napi_get_array_length(env(), array, &length) != napi_ok)
+    fail(env(), "ERR_DTYPE", std::string(name) + ": expected an array of typed arrays.");
+  std::vector<View> views(length);
+  for (uint32_t i = 0; i < length; ++i) {
+    napi_value element = nullptr;
+    View& found = views[i];
+    if (napi_get_element(env(), array, i, &element) != napi_ok ||
+        napi_get_typedarray_info(env(), element, &found.kind, &found.length, &found.data, nullptr, nullptr) != napi_ok ||
+        (found.kind != napi_float32_array && found.kind != napi_float64_array)) {
+      fail(env(), "ERR_DTYPE", element_name(name, i) + ": expected a Float32Array or Float64Array.");
+    }
+  }
+  return views;
+}
+
+std::vector<Arguments::View> Arguments::list_like(size_t index, const char* name, const std::vector<View>& like) const {
+  std::vector<View> views = list(index, name);
+  if (views.size() != like.size()) {
+    fail(env(), "ERR_SHAPE",
+         std::string(name) + ": expected " + std::to_string(like.size()) + " arrays, got " + std::to_string(views.size()) + ".");
+  }
+  for (size_t i = 0; i < views.size(); ++i) {
+    if (views[i].kind != like[i].kind) {
+      fail(env(), "ERR_DTYPE",
+           element_name(name, i) + ": expected a " + kind_name(like[i].kind) + ", got a " + kind_name(views[i].kind) + ".");
+    }
+    if (views[i].length != like[i].length) {
+      fail(env(), "ERR_SHAPE",
+           element_name(name, i) + ": expected " + std::to_string(like[i].length) + " elements, got " + std::to_string(views[i].length) +
+               ". Was a buffer transferred to another thread?");
+    }
+  }
+  return views;
 }
 
 size_t Arguments::product(std::initializer_list<size_t> sizes) const {

@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "core/floating_point_mode.h"
 
@@ -31,6 +32,8 @@ class Arguments {
   bool boolean(size_t index, const char* name) const;
   std::string string(size_t index, const char* name) const;
 
+  bool is_null(size_t index) const { return info_[index].IsNull(); }
+
   // Whether the typed array at `index` holds doubles; fails unless it is a Float32Array or Float64Array.
   bool is_double(size_t index, const char* name) const;
   // The number of elements of the typed array at `index`, which the other arrays of the call then must have too.
@@ -44,8 +47,18 @@ class Arguments {
   // The same, or null for JavaScript's null.
   template <typename T>
   T* optional_array(size_t index, const char* name, size_t count) const {
-    return info_[index].IsNull() ? nullptr : array<T>(index, name, count);
+    return is_null(index) ? nullptr : array<T>(index, name, count);
   }
+
+  // The elements of each typed array in the array at `index`.
+  struct View {
+    napi_typedarray_type kind;
+    size_t length;
+    void* data;
+  };
+  std::vector<View> list(size_t index, const char* name) const;
+  // The same of an array as long as `like`, each of the kind and length of its fellow there.
+  std::vector<View> list_like(size_t index, const char* name, const std::vector<View>& like) const;
 
   // The product of sizes; fails where it overflows.
   size_t product(std::initializer_list<size_t> sizes) const;
@@ -58,11 +71,6 @@ class Arguments {
     if constexpr (std::is_same_v<T, std::int32_t>) return napi_int32_array;
   }
 
-  struct View {
-    napi_typedarray_type kind;
-    size_t length;
-    void* data;
-  };
   View view(size_t index, const char* name) const;
   void* elements(size_t index, const char* name, napi_typedarray_type kind, size_t count) const;
 
@@ -73,6 +81,18 @@ class Arguments {
 template <typename Body>
 auto with_element_type(const Arguments& arguments, size_t index, const char* name, Body&& body) {
   return arguments.is_double(index, name) ? body(double{}) : body(float{});
+}
+
+// Calls body(T zero, size_t i) for each array of a list, T its element type.
+template <typename Body>
+void for_each_array(const std::vector<Arguments::View>& arrays, Body&& body) {
+  for (size_t i = 0; i < arrays.size(); ++i) {
+    if (arrays[i].kind == napi_float64_array) {
+      body(double{}, i);
+    } else {
+      body(float{}, i);
+    }
+  }
 }
 
 // What Node calls: Function as a native method, with denormals flushed and failed allocations reported.

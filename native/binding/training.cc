@@ -45,81 +45,115 @@ Napi::Value cross_entropy_call(const Arguments& arguments) {
   return Napi::Number::New(arguments.env(), loss);
 }
 
-Napi::Value norm_term_call(const Arguments& arguments) {
+// --- Passes over all parameters: every list of a call has one array for each parameter, of one kind and length per parameter --------
+
+using Views = std::vector<Arguments::View>;
+
+template <typename T>
+T* elements(const Views& views, size_t index) {
+  return static_cast<T*>(views[index].data);
+}
+
+// The same, null where there is no such list
+template <typename T>
+T* optional_elements(const Views& views, size_t index) {
+  return views.empty() ? nullptr : elements<T>(views, index);
+}
+
+Views optional_list_like(const Arguments& arguments, size_t index, const char* name, const Views& like) {
+  return arguments.is_null(index) ? Views() : arguments.list_like(index, name, like);
+}
+
+Napi::Value norm_terms_call(const Arguments& arguments) {
+  const Views values = arguments.list(0, "values");
   const NormOrder order = static_cast<NormOrder>(arguments.integer(1, "order", 0, 2));
-  const double term = with_element_type(arguments, 0, "values", [&](auto zero) {
-    using T = decltype(zero);
-    const size_t count = arguments.length(0, "values");
-    return norm_term(count, arguments.array<T>(0, "values", count), order);
+  Napi::Array terms = Napi::Array::New(arguments.env(), values.size());
+  for_each_array(values, [&](auto zero, size_t i) {
+    terms.Set(static_cast<uint32_t>(i), norm_term(values[i].length, elements<decltype(zero)>(values, i), order));
   });
-  return Napi::Number::New(arguments.env(), term);
+  return terms;
+}
+
+Napi::Value fill_zero_call(const Arguments& arguments) {
+  const Views values = arguments.list(0, "values");
+  for_each_array(values, [&](auto zero, size_t i) { fill_zero(values[i].length, elements<decltype(zero)>(values, i)); });
+  return arguments.env().Undefined();
 }
 
 Napi::Value scale_call(const Arguments& arguments) {
-  with_element_type(arguments, 0, "values", [&](auto zero) {
+  const Views values = arguments.list(0, "values");
+  const double factor = arguments.number(1, "factor");
+  for_each_array(values, [&](auto zero, size_t i) {
     using T = decltype(zero);
-    const size_t count = arguments.length(0, "values");
-    scale(count, static_cast<T>(arguments.number(1, "factor")), arguments.array<T>(0, "values", count));
+    scale(values[i].length, static_cast<T>(factor), elements<T>(values, i));
   });
   return arguments.env().Undefined();
 }
 
 Napi::Value clamp_call(const Arguments& arguments) {
-  with_element_type(arguments, 0, "values", [&](auto zero) {
+  const Views values = arguments.list(0, "values");
+  const double limit = arguments.number(1, "limit");
+  for_each_array(values, [&](auto zero, size_t i) {
     using T = decltype(zero);
-    const size_t count = arguments.length(0, "values");
-    clamp(count, static_cast<T>(arguments.number(1, "limit")), arguments.array<T>(0, "values", count));
+    clamp(values[i].length, static_cast<T>(limit), elements<T>(values, i));
   });
   return arguments.env().Undefined();
 }
 
 Napi::Value sgd_step_call(const Arguments& arguments) {
-  with_element_type(arguments, 0, "value", [&](auto zero) {
+  const Views values = arguments.list(0, "values");
+  const Views grads = arguments.list_like(1, "grads", values);
+  const Views buffers = optional_list_like(arguments, 2, "momentumBuffers", values);
+  const SgdStep step = {.learning_rate = arguments.number(3, "learningRate"),
+                        .momentum = arguments.number(4, "momentum"),
+                        .weight_decay = arguments.number(6, "weightDecay"),
+                        .nesterov = arguments.boolean(5, "nesterov"),
+                        .first_step = arguments.boolean(7, "firstStep")};
+  for_each_array(values, [&](auto zero, size_t i) {
     using T = decltype(zero);
-    const size_t count = arguments.length(0, "value");
-    const SgdStep step = {.learning_rate = arguments.number(3, "learningRate"),
-                          .momentum = arguments.number(4, "momentum"),
-                          .weight_decay = arguments.number(6, "weightDecay"),
-                          .nesterov = arguments.boolean(5, "nesterov"),
-                          .first_step = arguments.boolean(7, "firstStep")};
-    sgd_step(count, step, arguments.array<T>(0, "value", count), arguments.array<T>(1, "grad", count),
-             arguments.optional_array<T>(2, "momentumBuffer", count));
+    sgd_step(values[i].length, step, elements<T>(values, i), elements<T>(grads, i), optional_elements<T>(buffers, i));
   });
   return arguments.env().Undefined();
 }
 
 Napi::Value adam_step_call(const Arguments& arguments) {
-  with_element_type(arguments, 0, "value", [&](auto zero) {
+  const Views values = arguments.list(0, "values");
+  const Views grads = arguments.list_like(1, "grads", values);
+  const Views first_moments = arguments.list_like(2, "firstMoments", values);
+  const Views second_moments = arguments.list_like(3, "secondMoments", values);
+  const double beta1 = arguments.number(5, "beta1");
+  const double beta2 = arguments.number(6, "beta2");
+  const double t = arguments.number(10, "step");
+  const AdamStep step = {.learning_rate = arguments.number(4, "learningRate"),
+                         .beta1 = beta1,
+                         .beta2 = beta2,
+                         .eps = arguments.number(7, "eps"),
+                         .weight_decay = arguments.number(8, "weightDecay"),
+                         .bias_correction1 = 1 - std::pow(beta1, t),
+                         .bias_correction2 = 1 - std::pow(beta2, t),
+                         .decoupled = arguments.boolean(9, "decoupled")};
+  for_each_array(values, [&](auto zero, size_t i) {
     using T = decltype(zero);
-    const size_t count = arguments.length(0, "value");
-    const double beta1 = arguments.number(5, "beta1");
-    const double beta2 = arguments.number(6, "beta2");
-    const double t = arguments.number(10, "step");
-    const AdamStep step = {.learning_rate = arguments.number(4, "learningRate"),
-                           .beta1 = beta1,
-                           .beta2 = beta2,
-                           .eps = arguments.number(7, "eps"),
-                           .weight_decay = arguments.number(8, "weightDecay"),
-                           .bias_correction1 = 1 - std::pow(beta1, t),
-                           .bias_correction2 = 1 - std::pow(beta2, t),
-                           .decoupled = arguments.boolean(9, "decoupled")};
-    adam_step(count, step, arguments.array<T>(0, "value", count), arguments.array<T>(1, "grad", count),
-              arguments.array<T>(2, "firstMoment", count), arguments.array<T>(3, "secondMoment", count));
+    adam_step(values[i].length, step, elements<T>(values, i), elements<T>(grads, i), elements<T>(first_moments, i),
+              elements<T>(second_moments, i));
   });
   return arguments.env().Undefined();
 }
 
 Napi::Value rmsprop_step_call(const Arguments& arguments) {
-  with_element_type(arguments, 0, "value", [&](auto zero) {
+  const Views values = arguments.list(0, "values");
+  const Views grads = arguments.list_like(1, "grads", values);
+  const Views averages = arguments.list_like(2, "squareAverages", values);
+  const Views buffers = optional_list_like(arguments, 3, "momentumBuffers", values);
+  const RmspropStep step = {.learning_rate = arguments.number(4, "learningRate"),
+                            .alpha = arguments.number(5, "alpha"),
+                            .eps = arguments.number(6, "eps"),
+                            .weight_decay = arguments.number(7, "weightDecay"),
+                            .momentum = arguments.number(8, "momentum")};
+  for_each_array(values, [&](auto zero, size_t i) {
     using T = decltype(zero);
-    const size_t count = arguments.length(0, "value");
-    const RmspropStep step = {.learning_rate = arguments.number(4, "learningRate"),
-                              .alpha = arguments.number(5, "alpha"),
-                              .eps = arguments.number(6, "eps"),
-                              .weight_decay = arguments.number(7, "weightDecay"),
-                              .momentum = arguments.number(8, "momentum")};
-    rmsprop_step(count, step, arguments.array<T>(0, "value", count), arguments.array<T>(1, "grad", count),
-                 arguments.array<T>(2, "squareAverage", count), arguments.optional_array<T>(3, "momentumBuffer", count));
+    rmsprop_step(values[i].length, step, elements<T>(values, i), elements<T>(grads, i), elements<T>(averages, i),
+                 optional_elements<T>(buffers, i));
   });
   return arguments.env().Undefined();
 }
@@ -129,7 +163,8 @@ Napi::Value rmsprop_step_call(const Arguments& arguments) {
 void register_training(Napi::Object exports) {
   add_function<mean_squared_error_call>(exports, "meanSquaredError");
   add_function<cross_entropy_call>(exports, "crossEntropy");
-  add_function<norm_term_call>(exports, "normTerm");
+  add_function<norm_terms_call>(exports, "normTerms");
+  add_function<fill_zero_call>(exports, "fillZero");
   add_function<scale_call>(exports, "scale");
   add_function<clamp_call>(exports, "clamp");
   add_function<sgd_step_call>(exports, "sgdStep");

@@ -3,28 +3,28 @@
 #include <limits>
 #include <new>
 
+#include "core/scratch_cache.h"
+
 namespace evenkeel {
 
 // Scratch memory of one call, 64-byte aligned and not initialised. Throws std::bad_alloc, also when the size overflows.
 template <typename T>
 class AlignedBuffer {
  public:
-  explicit AlignedBuffer(size_t count) : data_(allocate(count)) {}
-  ~AlignedBuffer() { ::operator delete(data_, kAlignment); }
+  explicit AlignedBuffer(size_t count) : block_(scratch_cache::take(byte_count(count))) {}
+  ~AlignedBuffer() { scratch_cache::give_back(block_); }
   AlignedBuffer(const AlignedBuffer&) = delete;
   AlignedBuffer& operator=(const AlignedBuffer&) = delete;
 
-  T* get() const noexcept { return data_; }
+  T* get() const noexcept { return static_cast<T*>(block_.data); }
 
  private:
-  static constexpr std::align_val_t kAlignment{64};
-
-  static T* allocate(size_t count) {
+  static size_t byte_count(size_t count) {
     if (count > std::numeric_limits<size_t>::max() / 2 / sizeof(T)) throw std::bad_alloc();
-    return static_cast<T*>(::operator new(count * sizeof(T), kAlignment));
+    return count * sizeof(T);
   }
 
-  T* data_;
+  scratch_cache::Block block_;
 };
 
 }  // namespace evenkeel

@@ -93,13 +93,12 @@ double max_abs(size_t count, const T* values) {
 
 template <typename T>
 double squared_error(size_t count, T factor, const T* output, const T* target, T* grad) {
-  const hn::ScalableTag<T> d;
-  for_each_vector(d, count, [&](size_t i, auto memory) HWY_ATTR {
-    const auto difference = hn::Sub(memory.load(d, output + i), memory.load(d, target + i));
-    memory.store(d, hn::Mul(difference, hn::Set(d, factor)), grad + i);
-  });
   return sum_in_double(count, [&](auto wide, size_t i, auto memory) HWY_ATTR {
-    const auto difference = hn::Sub(load_double(wide, memory, output + i), load_double(wide, memory, target + i));
+    const hn::Rebind<T, decltype(wide)> d;
+    const auto y = memory.load(d, output + i);
+    const auto wanted = memory.load(d, target + i);
+    memory.store(d, hn::Mul(hn::Sub(y, wanted), hn::Set(d, factor)), grad + i);
+    const auto difference = hn::Sub(to_double(wide, y), to_double(wide, wanted));
     return hn::Mul(difference, difference);
   });
 }

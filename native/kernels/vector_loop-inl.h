@@ -95,24 +95,39 @@ HWY_INLINE hn::TFromD<D> lane_sum(D d, hn::Vec<D> vector) {
   return hn::GetLane(hn::SumOfLanes(d, vector));
 }
 
-// Σ f(i) over the elements in double, whatever T: f(d, i, memory) gives a vector of double with zeros in missing lanes.
+// Σ f(i) over the elements in double, whatever T: f(d, i, memory) gives a vector of double with zeros in missing lanes. Four sums hide the
+// latency of additions.
 template <class F>
 HWY_INLINE double sum_in_double(size_t count, F&& f) {
   const hn::ScalableTag<double> d;
-  hn::Vec<decltype(d)> sum = hn::Zero(d);
-  for_each_vector(d, count, [&](size_t i, auto memory) HWY_ATTR { sum = hn::Add(sum, f(d, i, memory)); });
-  return lane_sum(d, sum);
+  const size_t lanes = hn::Lanes(d);
+  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
+  size_t i = 0;
+  for (; i + 4 * lanes <= count; i += 4 * lanes) {
+    s0 = hn::Add(s0, f(d, i, WholeVector()));
+    s1 = hn::Add(s1, f(d, i + lanes, WholeVector()));
+    s2 = hn::Add(s2, f(d, i + 2 * lanes, WholeVector()));
+    s3 = hn::Add(s3, f(d, i + 3 * lanes, WholeVector()));
+  }
+  for (; i + lanes <= count; i += lanes) s0 = hn::Add(s0, f(d, i, WholeVector()));
+  if (i < count) s1 = hn::Add(s1, f(d, i, PartOfVector{count - i}));
+  return lane_sum(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)));
+}
+
+// A vector of T as double.
+template <class D>
+HWY_INLINE hn::Vec<D> to_double(D, hn::Vec<D> vector) {
+  return vector;
+}
+template <class D>
+HWY_INLINE hn::Vec<D> to_double(D d, hn::Vec<hn::Rebind<float, D>> vector) {
+  return hn::PromoteTo(d, vector);
 }
 
 // Loads Lanes(d) elements of T as double.
-template <class D, class Memory>
-HWY_INLINE hn::Vec<D> load_double(D d, Memory memory, const double* from) {
-  return memory.load(d, from);
-}
-template <class D, class Memory>
-HWY_INLINE hn::Vec<D> load_double(D d, Memory memory, const float* from) {
-  const hn::Rebind<float, D> narrow;
-  return hn::PromoteTo(d, memory.load(narrow, from));
+template <class D, class Memory, typename T>
+HWY_INLINE hn::Vec<D> load_double(D d, Memory memory, const T* from) {
+  return to_double(d, memory.load(hn::Rebind<T, D>(), from));
 }
 
 }  // namespace HWY_NAMESPACE

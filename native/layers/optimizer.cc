@@ -1,5 +1,6 @@
 #include "layers/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "layers/partial_sums.h"
@@ -24,6 +25,11 @@ double norm_term(size_t count, const T* values, NormOrder order) {
   if (order == NormOrder::kMax) return max_abs(count, values);
   const auto kernel = order == NormOrder::kSum ? kernels<T>().sum_abs : kernels<T>().sum_squares;
   return sum_of_parts(count, kElementsPerPart, [&](size_t begin, size_t end) { return kernel(end - begin, values + begin); });
+}
+
+template <typename T>
+void fill_zero(size_t count, T* values) noexcept {
+  parallel_ranges(count, kElementsPerPart, [&](size_t begin, size_t end) { std::fill(values + begin, values + end, T{0}); });
 }
 
 template <typename T>
@@ -60,6 +66,7 @@ void rmsprop_step(size_t count, const RmspropStep& step, T* value, const T* grad
 
 #define EVENKEEL_INSTANTIATE(T)                                                    \
   template double norm_term(size_t, const T*, NormOrder);                          \
+  template void fill_zero(size_t, T*) noexcept;                                    \
   template void scale(size_t, T, T*) noexcept;                                     \
   template void clamp(size_t, T, T*) noexcept;                                     \
   template void sgd_step(size_t, const SgdStep&, T*, const T*, T*) noexcept;       \

@@ -14,6 +14,9 @@ template <typename T>
 double norm_term(size_t count, const T* values, NormOrder order);
 
 template <typename T>
+void fill_zero(size_t count, T* values) noexcept;
+
+template <typename T>
 void scale(size_t count, T factor, T* values) noexcept;
 
 // values ← min(max(values, −limit), limit); NaN stays

@@ -8,7 +8,7 @@
 namespace evenkeel {
 
 // Elements of one task of a pass over an array. Every sum is cut here and its parts are added in order, for every number of threads.
-constexpr size_t kElementsPerPart = 32768;
+constexpr size_t kElementsPerPart = 8192;
 
 // Adds up part(begin, end) over [0, count) cut into ranges of `grain`. Throws std::bad_alloc.
 template <typename Part>

@@ -1,7 +1,8 @@
 // The addon's own checks, which stand between a mistake in TypeScript and a corrupted process.
 import type { NativeAddon } from '../../lib/native/addon';
 import { native } from '../../lib/native/load';
-import { backwardArguments, NO_NORM, normArrays, rnnArrays, runRnn } from './helpers';
+import type { TensorData } from '../../lib/tensor';
+import { backwardArguments, NO_NORM, normArrays, normTerm, rnnArrays, runRnn } from './helpers';
 
 const addon = native();
 const [n, t, i, h] = [3, 4, 2, 5];
@@ -119,9 +120,9 @@ test('a transferred buffer is refused, and one that moved inside a larger buffer
 test('arrays over a SharedArrayBuffer work in place', () => {
   const shared = new Float32Array(new SharedArrayBuffer(12));
   shared.set([1, -2, 3]);
-  addon.scale(shared, 2);
+  addon.scale([shared], 2);
   expect([...shared]).toEqual([2, -4, 6]);
-  expect(addon.normTerm(shared, 2)).toBe(56);
+  expect(normTerm(addon, shared, 2)).toBe(56);
 });
 
 test('NaN and infinity are passed on, never hidden', () => {
@@ -129,9 +130,9 @@ test('NaN and infinity are passed on, never hidden', () => {
     for (const at of [0, 1, 6, 16, 17, 40]) {
       const values = new Float32Array(41).fill(1);
       values[at] = Number.NaN;
-      expect(addon.normTerm(values, order)).toBeNaN();
+      expect(normTerm(addon, values, order)).toBeNaN();
       values[at] = Number.NEGATIVE_INFINITY;
-      expect(addon.normTerm(values, order)).toBe(Number.POSITIVE_INFINITY);
+      expect(normTerm(addon, values, order)).toBe(Number.POSITIVE_INFINITY);
     }
   }
   for (const nonlinearity of [0, 1]) {
@@ -162,4 +163,54 @@ test('labels outside the classes are refused before anything is read with them',
       'labels[1]: expected a class from 0 to 2',
     );
   }
+});
+
+describe('passes over all parameters', () => {
+  const lists = () => Array.from({ length: 4 }, () => [new Float32Array(5).fill(0.5), new Float64Array(3).fill(0.5)]);
+  const settings = [1e-3, 0.9, 0.999, 1e-8, 0, false, 1] as const;
+  const call = (...args: unknown[]) => (addon.adamStep as unknown as Call)(...args, ...settings);
+
+  test('float32 and float64 may stand beside each other, and each is updated', () => {
+    const [values, grads, first, second] = lists() as [TensorData[], TensorData[], TensorData[], TensorData[]];
+    addon.adamStep(values, grads, first, second, ...settings);
+    for (const [index, value] of values.entries()) {
+      const alone = lists().map((list) => [list[index] as TensorData]) as [TensorData[], TensorData[], TensorData[], TensorData[]];
+      addon.adamStep(...alone, ...settings);
+      expect(value).toEqual(alone[0][0]);
+      expect(value[0]).not.toBe(0.5);
+    }
+  });
+
+  test.each([0, 1, 2, 3])('list %i of wrong kinds, lengths or buffers that are gone is refused, and nothing is updated', (at) => {
+    const gone = new Float64Array(3);
+    structuredClone(gone.buffer, { transfer: [gone.buffer] });
+    const float32 = new Float32Array(5);
+    for (const wrong of [
+      undefined,
+      'xx',
+      {},
+      float32,
+      [],
+      [float32],
+      [float32, null],
+      [float32, gone],
+      [float32, new Float64Array(4)],
+      [float32, new Float32Array(3)],
+      [float32, new Int32Array(3)],
+      [new Float64Array(5), new Float64Array(3)],
+    ]) {
+      const given: unknown[] = lists();
+      const [values] = given;
+      given[at] = wrong;
+      expect(() => call(...given)).toThrow(
+        expect.objectContaining({ name: 'EvenkeelError', code: expect.stringMatching(/^ERR_(SHAPE|DTYPE)$/) }),
+      );
+      expect(values).toEqual(lists()[0]);
+    }
+  });
+
+  test('one term for each array', () => {
+    expect(addon.normTerms([Float32Array.of(3, -4), Float64Array.of(-2)], 2)).toEqual([25, 4]);
+    expect(addon.normTerms([], 2)).toEqual([]);
+  });
 });

@@ -111,3 +111,8 @@ export function runRnn(
   const written = [a.output, a.gradInput, a.gradInitialState, a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh];
   return [...written, ...normGradients.filter((gradient) => gradient !== null)];
 }
+
+/** What {@link NativeAddon.normTerms} gives for one array. */
+export function normTerm(addon: NativeAddon, values: TensorData, order: 0 | 1 | 2): number {
+  return addon.normTerms([values], order)[0] as number;
+}

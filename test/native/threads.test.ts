@@ -1,7 +1,7 @@
 import { native } from '../../lib/native/load';
 import { Generator } from '../../lib/random';
 import { allocate, type DType, type TensorData } from '../../lib/tensor';
-import { normArrays, rnnArrays, runRnn } from './helpers';
+import { normArrays, normTerm, rnnArrays, runRnn } from './helpers';
 
 const addon = native();
 const threadsBefore = addon.getNumThreads();
@@ -81,11 +81,11 @@ describe.each<DType>(['float32', 'float64'])('%s results do not depend on the nu
         allocate(dtype, value.length),
         allocate(dtype, value.length),
       ];
-      addon.adamStep(theta, grad, moment1, moment2, 1e-3, 0.9, 0.999, 1e-8, 0.01, false, 1);
+      addon.adamStep([theta], [grad], [moment1], [moment2], 1e-3, 0.9, 0.999, 1e-8, 0.01, false, 1);
       const sums = [
-        addon.normTerm(grad, 0),
-        addon.normTerm(grad, 1),
-        addon.normTerm(grad, 2),
+        normTerm(addon, grad, 0),
+        normTerm(addon, grad, 1),
+        normTerm(addon, grad, 2),
         addon.meanSquaredError(value, grad, lossGrad),
       ];
       return [theta, moment1, moment2, lossGrad, Float64Array.from(sums)];

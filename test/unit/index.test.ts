@@ -21,6 +21,7 @@ test('the root exports these values and no others', () => {
     'SGD',
     'Sequential',
     'Tensor',
+    'Workspace',
     'ZClip',
     'addingProblem',
     'bullmqExecutor',

@@ -31,8 +31,8 @@ test('the remedy is that of the platform', () => {
 });
 
 test('native errors come as EvenkeelErrors with the name of the function', () => {
-  expectRefused(() => native().scale([] as unknown as Float32Array, 1), 'ERR_DTYPE', 'scale: values');
-  expectRefused(() => native().normTerm(new Float32Array(1), 7 as 0), 'ERR_SHAPE', 'normTerm: order');
+  expectRefused(() => native().scale([[] as unknown as Float32Array], 1), 'ERR_DTYPE', 'scale: values[0]');
+  expectRefused(() => native().normTerms([new Float32Array(1)], 7 as 0), 'ERR_SHAPE', 'normTerms: order');
 });
 
 describe('in a process of its own', () => {

@@ -1,4 +1,4 @@
-import { Adam, AdamW, Optimizer, Parameter, RMSprop, SGD, Tensor } from '../../lib/index';
+import { Adam, AdamW, Optimizer, type OptimizerArrays, Parameter, RMSprop, SGD, Tensor } from '../../lib/index';
 import { detach, expectRefused } from '../helpers/errors';
 
 const parameter = (value: number[], grad: number[], name = 'w') =>
@@ -150,9 +150,11 @@ test('an optimiser of your own has state too', () => {
     constructor(parameters: readonly Parameter[]) {
       super(parameters, 0.5, ['count']);
     }
-    protected override update({ value, grad }: Parameter, [count]: readonly Tensor[], learningRate: number, step: number): void {
-      for (let i = 0; i < value.size; i++) value.data[i] = (value.data[i] as number) - learningRate * Math.sign(grad.data[i] as number);
-      count?.data.fill(step);
+    protected override update({ values, grads, state: [counts] }: OptimizerArrays, learningRate: number, step: number): void {
+      for (const [index, value] of values.entries()) {
+        for (let i = 0; i < value.length; i++) value[i] = (value[i] as number) - learningRate * Math.sign(grads[index]?.[i] as number);
+        counts?.[index]?.fill(step);
+      }
     }
   }
   const w = parameter([1, 2], [-3, 4]);

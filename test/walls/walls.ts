@@ -5,7 +5,7 @@
 import { posix } from 'node:path';
 import ts from 'typescript';
 
-const base = ['tensor', 'typed-arrays', 'state-dict', 'check', 'errors', 'random'];
+const base = ['tensor', 'typed-arrays', 'workspace', 'state-dict', 'check', 'errors', 'random'];
 const models = [...base, 'parameter', 'layers', 'losses', 'optimizers', 'clipping'];
 const study = [...models, 'io', 'runtime', 'stability', 'training', 'data', 'report', 'progress'];
 
@@ -15,6 +15,7 @@ export const rooms: Record<string, readonly string[]> = {
   check: base,
   'typed-arrays': base,
   tensor: base,
+  workspace: base,
   'state-dict': base,
   random: base,
   parameter: base,

@@ -11,6 +11,7 @@ import {
   Sequential,
   setNumThreads,
   Tensor,
+  Workspace,
 } from '../../index';
 import type { Numbers, Trial, Work } from '../protocol';
 import { type Started, serve } from './serve';
@@ -37,15 +38,17 @@ serve(async ({ trial, threads, tier, dataFile }) => {
   const baseBytes = process.memoryUsage.rss();
   const dtype = tier === 'float64' ? 'float64' : 'float32';
   const job = jobs[trial.work](convert(loadState(dataFile), dtype), trial, dtype);
+  const workspace = new Workspace();
+  const runOnce = () => workspace.run(job.runOnce);
   const { version, simdTarget, blas } = runtimeInfo();
   return {
     system: `evenkeel ${version}, ${simdTarget}, ${blas}`,
     baseBytes,
-    runOnce: job.runOnce,
+    runOnce,
     measure() {
       const numbers = job.numbers();
       if (numbers.clippedNorm === undefined) return numbers;
-      job.runOnce();
+      runOnce();
       const { loss, norm } = job.numbers();
       return { ...numbers, nextLoss: loss, nextNorm: norm };
     },

@@ -1,0 +1,84 @@
+#include "core/scratch_cache.h"
+
+#include <algorithm>
+#include <array>
+#include <new>
+
+namespace evenkeel::scratch_cache {
+namespace {
+
+constexpr std::align_val_t kAlignment{64};
+// The allocator is quick with small blocks.
+constexpr size_t kSmallest = size_t{32} << 10;
+constexpr size_t kMostBytes = size_t{64} << 20;  // of one thread
+
+void release(Block block) noexcept { ::operator delete(block.data, kAlignment); }
+
+#if defined(__SANITIZE_ADDRESS__)
+// A block that is kept would hide a use after it was given back.
+constexpr bool kKeeps = false;
+#else
+constexpr bool kKeeps = true;
+#endif
+
+class Cache {
+ public:
+  Cache() = default;
+  ~Cache() {
+    while (count_ > 0) release(remove(0));
+  }
+  Cache(const Cache&) = delete;
+  Cache& operator=(const Cache&) = delete;
+
+  // The smallest kept block of at least `bytes`, unless it is of more than twice as many; else one without data.
+  Block find(size_t bytes) noexcept {
+    size_t best = count_;
+    for (size_t i = 0; i < count_; ++i) {
+      const size_t size = blocks_[i].bytes;
+      if (size >= bytes && size / 2 <= bytes && (best == count_ || size < blocks_[best].bytes)) best = i;
+    }
+    return best == count_ ? Block{} : remove(best);
+  }
+
+  // Makes room by what has been kept longest.
+  void keep(Block block) noexcept {
+    while (count_ == blocks_.size() || (count_ > 0 && bytes_ + block.bytes > kMostBytes)) release(remove(0));
+    blocks_[count_++] = block;
+    bytes_ += block.bytes;
+  }
+
+ private:
+  Block remove(size_t index) noexcept {
+    const Block block = blocks_[index];
+    std::copy(blocks_.begin() + index + 1, blocks_.begin() + count_, blocks_.begin() + index);
+    --count_;
+    bytes_ -= block.bytes;
+    return block;
+  }
+
+  std::array<Block, 32> blocks_{};  // [0, count_), in the order in which they were kept
+  size_t count_ = 0;
+  size_t bytes_ = 0;
+};
+
+thread_local Cache cache;
+
+}  // namespace
+
+Block take(size_t bytes) {
+  if (kKeeps && bytes >= kSmallest) {
+    const Block kept = cache.find(bytes);
+    if (kept.data != nullptr) return kept;
+  }
+  return {::operator new(bytes, kAlignment), bytes};
+}
+
+void give_back(Block block) noexcept {
+  if (kKeeps && block.bytes >= kSmallest && block.bytes <= kMostBytes) {
+    cache.keep(block);
+  } else {
+    release(block);
+  }
+}
+
+}  // namespace evenkeel::scratch_cache

@@ -1,0 +1,18 @@
+#pragma once
+#include <cstddef>
+
+namespace evenkeel::scratch_cache {
+
+// Memory for the scratch of native calls, 64-byte aligned. Large blocks are kept for the next call of the same thread, a bounded number of
+// bytes of them: the allocator would give each back to the system, and the system clear every page of it at the next call.
+
+struct Block {
+  void* data;
+  size_t bytes;  // at least what was asked for
+};
+
+// Throws std::bad_alloc.
+Block take(size_t bytes);
+void give_back(Block block) noexcept;
+
+}  // namespace evenkeel::scratch_cache
