@@ -27,7 +27,7 @@ void pause() noexcept {
 
 // Steps of a training loop follow each other within microseconds: a worker that spins for about 30 of them before it sleeps
 // meets most jobs awake, and an idle process still uses no CPU.
-constexpr int kSpins = 1000;
+constexpr int kSpins = 8000;
 
 class Pool {
  public:

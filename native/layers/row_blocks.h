@@ -12,17 +12,20 @@ namespace evenkeel {
 // rows.
 constexpr size_t kRowsPerFlush = 256;
 constexpr size_t kMaxRowBlocks = 32;
+constexpr size_t kLinePairElements = 32;
 
 // sums[0:size] += Σ over rows, where add_rows(begin, end, T* partial) adds the rows [begin, end) to `partial`, which starts at zero.
 template <typename T, typename AddRows>
 void accumulate_over_rows(size_t rows, size_t size, AddRows&& add_rows, T* sums) {
   const size_t blocks = std::clamp<size_t>(rows / kRowsPerFlush, 1, kMaxRowBlocks);
   const size_t rows_per_block = (rows + blocks - 1) / blocks;
-  AlignedBuffer<double> totals(blocks * size);
-  AlignedBuffer<T> partials(blocks * size);
+  // The sums of two blocks must not share a cache line, nor a pair of lines that is fetched together: two threads write them at a time.
+  const size_t stride = (size + kLinePairElements - 1) / kLinePairElements * kLinePairElements;
+  AlignedBuffer<double> totals(blocks * stride);
+  AlignedBuffer<T> partials(blocks * stride);
   parallel_for(blocks, [&](size_t block) {
-    double* total = totals.get() + block * size;
-    T* partial = partials.get() + block * size;
+    double* total = totals.get() + block * stride;
+    T* partial = partials.get() + block * stride;
     std::fill_n(total, size, 0.0);
     const size_t end = std::min(rows, (block + 1) * rows_per_block);
     for (size_t begin = block * rows_per_block; begin < end; begin += kRowsPerFlush) {
@@ -32,7 +35,7 @@ void accumulate_over_rows(size_t rows, size_t size, AddRows&& add_rows, T* sums)
     }
   });
   for (size_t block = 1; block < blocks; ++block) {
-    for (size_t i = 0; i < size; ++i) totals.get()[i] += totals.get()[block * size + i];
+    for (size_t i = 0; i < size; ++i) totals.get()[i] += totals.get()[block * stride + i];
   }
   for (size_t i = 0; i < size; ++i) sums[i] += static_cast<T>(totals.get()[i]);
 }
