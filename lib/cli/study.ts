@@ -19,11 +19,13 @@ export function addStudyCommand(program: Command): void {
   program
     .command('study')
     .description(
-      'Train four systems (no normalisation, LayerNorm after the RNN, before it, and after it with clipping), first on random data as the ' +
-        'examined text does, then on a real series, and write what their gradients did as a page, charts and results.json.',
+      'Measure how gradients grow through time for every place of a LayerNorm and every start of the recurrent weights, train eight systems (no ' +
+        'normalisation, LayerNorm in each place, and after the RNN with clipping) on random data as the examined text does and on a real series, and ' +
+        'write what their gradients did, and which of the text’s claims hold, as a page, charts and results.json.',
     )
     .option('--out <dir>', 'folder for the files', nonEmpty, 'study')
     .option('--json', 'print results.json on standard output, and nothing else there')
+    .option('--length <steps>', 'time steps through which gradients are followed back', integer(10, 20_000), 200)
     .option('--data <file.csv>', 'a CSV file with a header, the earliest row first (default: daily weather in Seattle)', nonEmpty)
     .option('--columns <a,b>', 'columns to use (default: all that hold numbers)', names)
     .option('--target <name>', 'column to forecast (default: temp_max in the default data, else the first column)', nonEmpty)

@@ -102,8 +102,8 @@ export function renderSampled(look: LookName, nameHtml: string): string {
   return `<span class="sampled"><svg class="chart sample" width="26" height="8" aria-hidden="true">${line}</svg>${nameHtml}</span>`;
 }
 
-const pageStyle = `:root{--ink:${looks.ink.light};--soft:#59636e;--rule:#d9dee3;--tint:#f4f6f8;--surface:${surface.light};--link:${looks.blue.light};--good:#1a6b3c;--bad:#a3360b;color-scheme:light dark}
-@media(prefers-color-scheme:dark){:root{--ink:${looks.ink.dark};--soft:#9da7b1;--rule:#343b42;--tint:#1e2327;--surface:${surface.dark};--link:${looks.blue.dark};--good:#6cc492;--bad:#f0946b}}
+const pageStyle = `:root{--ink:${looks.ink.light};--soft:#59636e;--rule:#d9dee3;--tint:#f4f6f8;--surface:${surface.light};--link:${looks.blue.light};--good:#1a6b3c;--bad:#a3360b;--part:#7a5a00;color-scheme:light dark}
+@media(prefers-color-scheme:dark){:root{--ink:${looks.ink.dark};--soft:#9da7b1;--rule:#343b42;--tint:#1e2327;--surface:${surface.dark};--link:${looks.blue.dark};--good:#6cc492;--bad:#f0946b;--part:#d9b54a}}
 *{box-sizing:border-box}
 body{margin:0;color:var(--ink);background:var(--surface);font:1rem/1.55 system-ui,-apple-system,"Segoe UI",sans-serif;-webkit-text-size-adjust:100%}
 main{max-width:48rem;margin:0 auto;padding:2rem 1.25rem 4rem}
@@ -141,11 +141,9 @@ details{margin:0 0 2.5rem}
 summary{cursor:pointer;color:var(--link)}
 .narrow{display:none}
 @media(max-width:600px){.wide{display:none}.narrow{display:block}table{font-size:.875rem}th,td{padding-right:.5rem}.sampled{padding-left:2rem;min-width:7rem}}
-.findings{list-style:none;padding:0}
-.findings li{padding:1rem 0;border-bottom:1px solid var(--rule)}
-.findings q{font-style:italic}
-.findings p{margin:.35rem 0 0}
+q{font-style:italic}
 .good{color:var(--good)}
+.part{color:var(--part)}
 .bad{color:var(--bad)}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.35rem 1.25rem;font-size:.9375rem}
 dt{color:var(--soft)}

@@ -15,7 +15,7 @@ export interface Look {
 
 /**
  * Colour-blind-safe (after Okabe and Ito 2008), at least 3:1 against both surfaces, and told apart by dash and width as well. `amber` is
- * wide and `violet` is thin and dashed, so that both are seen where violet lies exactly on amber.
+ * wide and `violet` is thin and dashed, so that both are seen where violet lies exactly on amber; so are `red` and `navy`.
  */
 export const looks = {
   ink: { light: '#1f2429', dark: '#e4e7ea', width: 1.25 },
@@ -26,9 +26,22 @@ export const looks = {
   rose: { light: '#b3365e', dark: '#f08cab', dash: '2 2', width: 2 },
   sienna: { light: '#8a5a2b', dark: '#cf9f6e', dash: '8 3 2 3', width: 2 },
   violet: { light: '#5b1f80', dark: '#e6d5fa', dash: '5 4', width: 1.75 },
+  red: { light: '#d01c1f', dark: '#e0554e', width: 4 },
+  navy: { light: '#14285e', dark: '#dbe4ff', dash: '2 4', width: 2 },
 } satisfies Record<string, Look>;
 
 export type LookName = keyof typeof looks;
+
+/** One look for each place of a normalisation, in every chart that compares them. */
+export const placementLooks = {
+  none: 'slate',
+  input: 'blue',
+  output: 'amber',
+  preactivation: 'green',
+  'split-preactivation': 'sienna',
+  'recurrent-input': 'navy',
+  hidden: 'red',
+} as const satisfies Record<string, LookName>;
 
 export const surface = { light: '#ffffff', dark: '#15181b' };
 

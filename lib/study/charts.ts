@@ -9,6 +9,9 @@ export const chartFiles = [
   'loss.svg',
   'gradient-norm.svg',
   'gradient-norm-per-parameter.svg',
+  'growth-rates.svg',
+  'gradients-through-time.svg',
+  'clip-threshold.svg',
   'forecast.svg',
   'validation-error.svg',
   'series-gradient-norm.svg',
@@ -97,7 +100,7 @@ export function seriesCharts(series: SeriesPart): { forecast: StudyChart; valida
           ],
         })),
       },
-      wide: { ...wide, panelHeight: 150 },
+      wide: { width: 728, panelHeight: 150, columns: 2 },
       narrow: { ...narrow, panelHeight: 140 },
     },
     validation: {

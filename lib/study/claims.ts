@@ -4,9 +4,7 @@
  */
 import { formatNumber } from '../report/text';
 import type { Growth, Verdict } from '../stability/flow';
-
-/** `'input'` and `'output'` are a LayerNorm before and after the RNN, outside the recurrence. */
-export type DepthPlacement = 'none' | 'input' | 'output' | 'preactivation' | 'split-preactivation' | 'recurrent-input' | 'hidden';
+import type { DepthPlacement } from './placements';
 
 /** How gradients grow through time in one design: the loss on the last step, one entry per seed. */
 export interface DepthCell {
@@ -57,7 +55,11 @@ export const claims: readonly Claim[] = [
       'Normalization prior to the recurrent calculation (e.g. before applying the recurrent activation function) does not cause this problem',
     meaning: 'Gradients do not explode with a LayerNorm over the input or before the activation, unless they do so without it.',
     judge: (cells) =>
-      judgeWhere(ofPlacement(cells, 'input', 'preactivation', 'split-preactivation'), (cell) => !causesExplosion(cell, cells), rates),
+      judgeWhere(
+        ofPlacement(cells, 'input', 'preactivation', 'split-preactivation'),
+        (cell) => !causesExplosion(cell, cells),
+        largestRates,
+      ),
   },
   {
     words: 'it only occurs when placed after the recurrent unit',
@@ -82,8 +84,17 @@ export function commonVerdict({ growths }: DepthCell): Verdict {
   return (['exploding', 'vanishing'] as const).find((verdict) => counts(verdict) > growths.length / 2) ?? 'stable';
 }
 
-/** The mean rate over seeds, and its standard error from those of the seeds. */
-export function meanRate({ growths }: DepthCell): { rate: number; error: number } {
+/** The mean rate over seeds, and its standard error: from the spread of the seeds, or from their own errors where these say more. */
+export function meanRate(cell: DepthCell): { rate: number; error: number } {
+  const { growths } = cell;
+  const { rate, error } = rateOfDraws(cell);
+  const squares = growths.reduce((sum, { growthRate }) => sum + (growthRate - rate) ** 2, 0);
+  const spread = growths.length > 1 ? Math.sqrt(squares / (growths.length - 1) / growths.length) : 0;
+  return { rate, error: Math.max(error, spread) };
+}
+
+/** The same with the error of the seeds' own errors alone: for designs that share weights and data, in which seeds differ alike. */
+function rateOfDraws({ growths }: DepthCell): { rate: number; error: number } {
   const rate = growths.reduce((sum, { growthRate }) => sum + growthRate, 0) / growths.length;
   const squares = growths.reduce((sum, { growthRateError }) => sum + growthRateError ** 2, 0);
   return { rate, error: Math.sqrt(squares) / growths.length };
@@ -91,7 +102,7 @@ export function meanRate({ growths }: DepthCell): { rate: number; error: number 
 
 function outputChangesGrowth(cells: DepthMeasurement): Judgement | undefined {
   const changes = (cell: DepthCell): boolean => {
-    const [a, b] = [meanRate(cell), meanRate(plainTwin(cell, cells))];
+    const [a, b] = [rateOfDraws(cell), rateOfDraws(plainTwin(cell, cells))];
     return Math.abs(a.rate - b.rate) > 2 * Math.hypot(a.error, b.error);
   };
   return judgeWhere(
@@ -113,7 +124,7 @@ function hiddenLeavesRange(cells: DepthMeasurement): Judgement | undefined {
 
 function onlyAfter(cells: DepthMeasurement): Judgement | undefined {
   if (cells.length === 0) return undefined;
-  const causes = [...new Set(cells.filter((cell) => causesExplosion(cell, cells)).map(({ placement }) => placement))];
+  const causes = explosionCauses(cells);
   const elsewhere = causes.filter((placement) => placement !== 'output' && placement !== 'hidden');
   const measured = `Placements that explode where none does not: ${causes.join(', ') || 'none'}.`;
   if (elsewhere.length > 0 || causes.length === 0) return { verdict: 'does not hold', measured };
@@ -123,15 +134,20 @@ function onlyAfter(cells: DepthMeasurement): Judgement | undefined {
 }
 
 function placementDecides(cells: DepthMeasurement): Judgement | undefined {
-  return judgeGroups(groupBy(cells, 'initializer'), (group) => group.some(explodes) && !group.every(explodes));
+  return judgeGroups(groupBy(cells, 'initializer'), 'W_hh starts as', (group) => group.some(explodes) && !group.every(explodes));
 }
 
 function initializerDecides(cells: DepthMeasurement): Judgement | undefined {
-  return judgeGroups(groupBy(cells, 'placement'), (group) => new Set(group.map(commonVerdict)).size > 1);
+  return judgeGroups(groupBy(cells, 'placement'), 'the placement is', (group) => new Set(group.map(commonVerdict)).size > 1);
 }
 
-function explodes(cell: DepthCell): boolean {
+export function explodes(cell: DepthCell): boolean {
   return commonVerdict(cell) === 'exploding';
+}
+
+/** The placements with which a design explodes that does not without its normalisation. */
+export function explosionCauses(cells: DepthMeasurement): DepthPlacement[] {
+  return [...new Set(cells.filter((cell) => causesExplosion(cell, cells)).map(({ placement }) => placement))];
 }
 
 /** Whether a design explodes that does not without its normalisation. */
@@ -158,21 +174,31 @@ function judgeWhere(
 ): Judgement | undefined {
   const several = new Set(cells.map(({ placement }) => placement)).size > 1;
   const names = cells.filter(holds).map(({ placement, initializer }) => (several ? `${placement}, ${initializer}` : initializer));
-  return judgeShare(names, cells.length, `${describe(cells)}.`, several ? '; ' : ', ');
+  return judgeShare(names, cells.length, `${describe(cells)}.`, several ? ['the design is', '; '] : ['W_hh starts as', ', ']);
 }
 
 /** The judgement of a claim about each of some groups, named by what their designs share. */
-function judgeGroups(groups: Map<string, DepthCell[]>, holds: (group: readonly DepthCell[]) => boolean): Judgement | undefined {
+function judgeGroups(
+  groups: Map<string, DepthCell[]>,
+  subject: string,
+  holds: (group: readonly DepthCell[]) => boolean,
+): Judgement | undefined {
   const names = [...groups].filter(([, group]) => holds(group)).map(([name]) => name);
   const courses = [...groups].map(([name, group]) => `${name}: ${[...new Set(group.map(commonVerdict))].join(', ')}`);
-  return judgeShare(names, groups.size, `${courses.join('; ')}.`, ', ');
+  return judgeShare(names, groups.size, `${courses.join('; ')}.`, [subject, ', ']);
 }
 
-function judgeShare(names: readonly string[], count: number, measured: string, separator: string): Judgement | undefined {
+/** @param words what the names are of, and what stands between them */
+function judgeShare(
+  names: readonly string[],
+  count: number,
+  measured: string,
+  words: readonly [subject: string, separator: string],
+): Judgement | undefined {
   if (count === 0) return undefined;
   if (names.length === 0) return { verdict: 'does not hold', measured };
   if (names.length === count) return { verdict: 'holds', measured };
-  return { verdict: 'holds where', where: names.join(separator), measured };
+  return { verdict: 'holds where', where: `${words[0]} ${names.join(words[1])}`, measured };
 }
 
 function groupBy(cells: DepthMeasurement, key: 'placement' | 'initializer'): Map<string, DepthCell[]> {
@@ -181,7 +207,7 @@ function groupBy(cells: DepthMeasurement, key: 'placement' | 'initializer'): Map
   return groups;
 }
 
-/** "hidden: +0.1152 ± 0.0031 (orthogonal ×1.5), …": growth of ln‖∂L/∂h_t‖ per step backwards. */
+/** "hidden: +0.115 ± 0.003 (orthogonal ×1.5), …": growth of ln‖∂L/∂h_t‖ per step backwards. */
 function rates(cells: readonly DepthCell[]): string {
   const parts = [...groupBy(cells, 'placement')].map(([placement, group]) => {
     const values = group.map((cell) => `${formatRate(meanRate(cell))} (${cell.initializer})`);
@@ -190,12 +216,22 @@ function rates(cells: readonly DepthCell[]): string {
   return parts.join('; ');
 }
 
-/** "+0.1152 ± 0.0031": a rate is nothing without its sign and error. */
-export function formatRate({ rate, error }: { rate: number; error: number }): string {
-  return `${rate < 0 ? '−' : '+'}${Math.abs(rate).toFixed(4)} ± ${error.toFixed(4)}`;
+/** Of each placement, the design that grows most. */
+function largestRates(cells: readonly DepthCell[]): string {
+  const parts = [...groupBy(cells, 'placement')].map(([placement, group]) => {
+    const [largest] = group.toSorted((a, b) => meanRate(b).rate - meanRate(a).rate) as [DepthCell];
+    return `${placement} ${formatRate(meanRate(largest))} (${largest.initializer})`;
+  });
+  return `The largest rates: ${parts.join(', ')}`;
 }
 
-function medianHorizon({ growths }: DepthCell): number {
+/** "+0.115 ± 0.003": a rate is nothing without its sign and error. */
+export function formatRate({ rate, error }: { rate: number; error: number }): string {
+  const digits = error < 0.002 ? 4 : 3;
+  return `${rate < 0 ? '−' : '+'}${Math.abs(rate).toFixed(digits)} ± ${error.toFixed(digits)}`;
+}
+
+export function medianHorizon({ growths }: DepthCell): number {
   const horizons = growths.map(({ horizon }) => horizon).sort((a, b) => a - b);
   return horizons[Math.floor(horizons.length / 2)] ?? Number.NaN;
 }

@@ -1,12 +1,18 @@
 /** The study's page and its SVG files. */
 import { renderChart, standaloneSvg } from '../report/chart';
-import { renderDefinitions, renderFigure, renderPage, renderSampled, renderTable } from '../report/page';
-import { capitalize, escapeHtml, formatNumber, plural } from '../report/text';
+import { renderHeatMap } from '../report/heat-map';
+import { renderDefinitions, renderFigure, renderHeatFigure, renderPage, renderSampled, renderTable } from '../report/page';
+import { escapeHtml, formatNumber, plural } from '../report/text';
+import { placementLooks } from '../report/theme';
 import { referenceCharts, type StudyChart, seriesCharts } from './charts';
-import { type Agreement, examinedText, type Finding } from './findings';
-import type { ReferencePart, ReferenceRun, SeriesPart, SeriesRun, StudyResults } from './results';
+import { commonVerdict, formatRate, type Judgement, meanRate, medianHorizon } from './claims';
+import { clipRules } from './clip-rules';
+import { clippingChart, depthCharts, type StudyHeatMap } from './depth-charts';
+import { examinedText, type Finding, verdictText } from './findings';
+import type { ClippingPart, DepthPart, ReferencePart, ReferenceRun, SeriesPart, SeriesRun, StudyResults } from './results';
 import {
   clipOnSeries,
+  depthRuleText,
   describeClip,
   describeInterruption,
   forecastVerdict,
@@ -22,14 +28,19 @@ import { systemNamed } from './systems';
 
 /** The text of index.html, and of each SVG file by its name. */
 export async function renderStudy(results: StudyResults): Promise<{ page: string; charts: Map<string, string> }> {
-  const groups = [referenceCharts(results), seriesCharts(results.series)];
+  const all: StudyFigure[] = [
+    ...Object.values({ ...depthCharts(results.depth) }),
+    ...[clippingChart(results.clipping)].filter((chart) => chart !== undefined),
+    ...Object.values({ ...referenceCharts(results) }),
+    ...Object.values({ ...seriesCharts(results.series) }),
+  ];
   const charts = new Map<string, string>();
-  for (const { file, chart, wide } of groups.flatMap((group) => Object.values<StudyChart>(group ?? {}))) {
-    charts.set(file, standaloneSvg(await renderChart(chart, { ...wide, padding: 12 })));
-  }
+  for (const chart of all) charts.set(chart.file, standaloneSvg(await renderAlone(chart)));
   const body = [
-    opening(results),
+    await opening(results),
     findingsSection(results.findings),
+    await depthSection(results.depth),
+    await clippingSection(results.clipping),
     await referenceSection(results),
     await seriesSection(results.series),
     methodSection(results, [...charts.keys()]),
@@ -37,48 +48,103 @@ export async function renderStudy(results: StudyResults): Promise<{ page: string
   return { page: renderPage(`${headline(results)} – evenkeel study`, body.join('\n')), charts };
 }
 
-/** The first screen: what was found, in words and in one table. */
-function opening(results: StudyResults): string {
-  const { reference, series } = results;
-  const columns = [
-    { head: 'Gradient norm' },
-    { head: 'verdict' },
-    { head: 'step 1', numeric: true },
-    { head: `step ${reference.trainingSteps}`, numeric: true },
-  ];
-  const rows = reference.systems.map((run) => [systemName(run), verdict(run), ...stepCells(run.gradNorm, [1, reference.trainingSteps], 3)]);
+type StudyFigure = StudyChart | StudyHeatMap;
+
+/** With air around it, for a file. */
+function renderAlone(figure: StudyFigure): Promise<string> {
+  const padding = 12;
+  return 'map' in figure ? renderHeatMap(figure.map, { ...figure.wide, padding }) : renderChart(figure.chart, { ...figure.wide, padding });
+}
+
+/** The first screen: what was found, in words and in one picture. */
+async function opening(results: StudyResults): Promise<string> {
+  const rates = depthCharts(results.depth)?.rates;
   return `<header>
 <p class="kicker">evenkeel study, ${escapeHtml(results.date.slice(0, 10))}</p>
 <h1>${escapeHtml(headline(results))}</h1>
 </header>
 ${results.interrupted ? `<p class="warning">${escapeHtml(describeInterruption(results))}</p>` : ''}
 <p class="lead">${escapeHtml(leadSentences(results))}</p>
-${rows.length === 0 ? '' : renderTable('What the gradients did in 100 training steps', columns, rows)}
-${series.systems.length === 0 ? '' : `<p>${escapeHtml(joined(forecastVerdict(series), clipOnSeries(series)))}</p>`}`;
+${rates === undefined ? '' : await figure(rates, escapeHtml(`Rows: where the LayerNorm stands (input: before the RNN, as in the text's Example 2; output: after it, as in Example 1); columns: how W_hh starts. Means over ${plural(results.depth.seeds, 'seed')}, with standard errors. ${depthRuleText}`))}`;
 }
 
-const agreementClass: Record<Agreement, string> = {
-  confirmed: 'good',
-  'partly confirmed': 'good',
-  'not borne out': 'bad',
-  contradicted: 'bad',
-};
+const verdictClass: Record<Judgement['verdict'], string> = { holds: 'good', 'holds where': 'part', 'does not hold': 'bad' };
 
 function findingsSection(findings: readonly Finding[]): string {
   if (findings.length === 0) return '';
-  const items = findings.map(
-    ({ about, claim, agreement, measured }) => `<li><span class="note">${escapeHtml(about)}</span>
-<p><q>${escapeHtml(claim)}</q></p>
-<p><strong class="${agreementClass[agreement]}">${capitalize(agreement)}.</strong> ${escapeHtml(measured)}</p></li>`,
-  );
+  const columns = [{ head: 'The text' }, { head: 'verdict', sentences: true }, { head: 'measured', sentences: true }];
+  const rows = findings.map((finding) => [
+    `<q>${escapeHtml(finding.words)}</q><small>${escapeHtml(finding.meaning)}</small>`,
+    `<strong class="${verdictClass[finding.verdict]}">${escapeHtml(verdictText(finding))}</strong>`,
+    escapeHtml(finding.measured),
+  ]);
   return `<section>
 <h2>What the text claims, and what was measured</h2>
-<p>The examined text is “${escapeHtml(examinedText.title)}” (${examinedText.date}). Its three examples were run as they stand there.</p>
-<ul class="findings">
-${items.join('\n')}
-</ul>
-<h3>Why nothing is multiplied over time</h3>
+<p>The examined text is “${escapeHtml(examinedText.title)}” (${examinedText.date}). Its three examples were run as they stand there. Rates are growth of ln‖∂L/∂h<sub>t</sub>‖ per step back in time.</p>
+${renderTable('Claims', columns, rows)}
+<h3>Why nothing is multiplied over time in its examples</h3>
 <p>The text argues that ∂L/∂h<sub>t</sub> becomes a product of many ∂ĥ<sub>t</sub>/∂h<sub>t</sub> terms. In its code it does not: the normalised output ĥ<sub>t</sub> is not fed back into the RNN, so the derivative of LayerNorm enters the gradient once for each time step of the loss, never once per step of the recurrence.</p>
+</section>`;
+}
+
+async function depthSection(depth: DepthPart): Promise<string> {
+  const charts = depthCharts(depth);
+  if (charts === undefined) return '';
+  const { sequences, timeSteps, inputSize, hiddenSize, seeds, dtype } = depth;
+  return `<section>
+<h2>Depth in time</h2>
+<p>${sequences} sequences of ${timeSteps} time steps, ${inputSize} inputs, ${hiddenSize} hidden units (tanh), random normal inputs and targets, mean squared error on the last step alone, before any training, ${dtype}. For each of ${plural(seeds, 'seed')}, all designs that start alike have the same weights, and all have the same data.</p>
+${await figure(charts.gradients, 'A line that falls to the lower edge goes on falling. A gradient that explodes rises.')}
+${depthTable(depth)}
+</section>`;
+}
+
+/** All designs, what grows fastest first. */
+function depthTable({ designs }: DepthPart): string {
+  const columns = [
+    { head: 'Design' },
+    { head: 'verdict' },
+    { head: 'growth rate', numeric: true },
+    { head: 'float32 is left after', numeric: true },
+  ];
+  const rows = [...designs]
+    .sort((a, b) => meanRate(b).rate - meanRate(a).rate)
+    .map((design) => [
+      renderSampled(placementLooks[design.placement], escapeHtml(`${design.placement}, ${design.initializer}`)),
+      `<strong class="${{ exploding: 'bad', stable: 'good', vanishing: 'part' }[commonVerdict(design)]}">${commonVerdict(design)}</strong>`,
+      formatRate(meanRate(design)),
+      commonVerdict(design) === 'stable' ? '–' : plural(medianHorizon(design), 'step'),
+    ]);
+  return renderTable('Every design, the fastest growth first', columns, rows);
+}
+
+async function clippingSection(clipping: ClippingPart): Promise<string> {
+  const chart = clippingChart(clipping);
+  if (chart === undefined) return '';
+  const { placement, initializer, gain, timeSteps, trainingSteps, learningRate, dtype } = clipping;
+  const columns = [
+    { head: 'Rule' },
+    { head: 'acted in' },
+    { head: 'first norm', numeric: true },
+    { head: 'last norm', numeric: true },
+    { head: 'first loss', numeric: true },
+    { head: 'last losses', numeric: true },
+  ];
+  const rows = clipRules.flatMap(({ name, title }) =>
+    clipping.rules
+      .filter(({ rule }) => rule === name)
+      .map(({ loss, gradNorm, clipped, clippedSteps, lastLoss }) => [
+        title,
+        name === 'none' ? '' : `${clippedSteps} of ${plural(clipped.length, 'step')}`,
+        ...[gradNorm[0], gradNorm.at(-1)].map((norm = Number.NaN) => formatNumber(norm)),
+        ...[loss[0], lastLoss].map((value = Number.NaN) => formatNumber(value, 3)),
+      ]),
+  );
+  return `<section>
+<h2>Clipping where gradients explode</h2>
+<p>The design that the text warns of (${placement}, ${initializer} ×${gain}), trained on random data with the loss on the last of ${timeSteps} steps: ${trainingSteps} steps of Adam at ${learningRate}, ${dtype}, the same weights and data under each rule. Norms are those before clipping; the last losses are the mean of ten. Adam divides each gradient by its own running size, so that a clip which only makes all of them smaller changes little.</p>
+${renderTable('What each rule did', columns, rows)}
+${await figure(chart, 'The gradient norm before clipping, and the threshold above which the rule acts. ZClip has none while it warms up.')}
 </section>`;
 }
 
@@ -91,11 +157,11 @@ async function referenceSection(results: StudyResults): Promise<string> {
   return `<section>
 <h2>The reference set-up</h2>
 <p>${setUpText(reference)} Every system starts from the same weights and sees the same data.</p>
+${stepTable('Total gradient norm before clipping', reference.systems, ({ gradNorm }) => gradNorm, { head: 'verdict', cell: verdict })}
 ${stepTable('Loss', reference.systems, ({ loss }) => loss)}
-${stepTable('Total gradient norm before clipping', reference.systems, ({ gradNorm }) => gradNorm)}
 ${await figure(charts.loss, `Loss at each training step.${overlap}`)}
 ${await figure(charts.gradNorm, `Total gradient norm at each training step, before clipping, with the threshold above which Example 3 would clip.${overlap}`)}
-${await figure(charts.gradNorms, 'Gradient norm of each parameter. <code>ln.weight</code> and <code>ln.bias</code> exist only where there is a LayerNorm.')}
+${await figure(charts.gradNorms, 'Gradient norm of each parameter. <code>ln</code> is a LayerNorm before or after the RNN, <code>rnn.norm</code> one within it.')}
 </section>`;
 }
 
@@ -103,17 +169,22 @@ function setUpText({ sequences, timeSteps, inputSize, hiddenSize, learningRate, 
   return `${sequences} sequences of ${timeSteps} time steps, ${inputSize} inputs, ${hiddenSize} hidden units (tanh), random normal inputs and targets, mean squared error over all time steps, ${trainingSteps} steps of Adam at ${learningRate}, ${dtype}.`;
 }
 
-function stepTable(caption: string, runs: readonly ReferenceRun[], values: (run: ReferenceRun) => readonly number[]): string {
-  const columns = [{ head: 'System' }, ...shownSteps.map((step) => ({ head: `step ${step}`, numeric: true }))];
+function stepTable(
+  caption: string,
+  runs: readonly ReferenceRun[],
+  values: (run: ReferenceRun) => readonly number[],
+  last?: { head: string; cell(run: ReferenceRun): string },
+): string {
+  const columns = [{ head: 'System' }, ...shownSteps.map((step) => ({ head: `step ${step}`, numeric: true })), ...(last ? [last] : [])];
   return renderTable(
     caption,
     columns,
-    runs.map((run) => [systemName(run), ...stepCells(values(run), shownSteps)]),
+    runs.map((run) => [systemName(run), ...stepCells(values(run), shownSteps), ...(last ? [last.cell(run)] : [])]),
   );
 }
 
-function stepCells(values: readonly number[], steps: readonly number[], digits = 4): string[] {
-  return steps.map((step) => formatNumber(values[step - 1] ?? Number.NaN, digits));
+function stepCells(values: readonly number[], steps: readonly number[]): string[] {
+  return steps.map((step) => formatNumber(values[step - 1] ?? Number.NaN));
 }
 
 async function seriesSection(series: SeriesPart): Promise<string> {
@@ -144,6 +215,7 @@ async function seriesSection(series: SeriesPart): Promise<string> {
 <h2>A real series</h2>
 <p>Data: ${escapeHtml(series.source)}. The next value of ${target} is forecast from windows of the past ${series.window} rows of ${series.columns.map((name) => `<code>${escapeHtml(name)}</code>`).join(', ')}; split in time into ${series.rows.train} rows for training, ${series.rows.validation} for validation and ${series.rows.test} for the test; standardised on the training part alone. Each system forecasts with the weights of its best validation epoch.</p>
 ${renderTable(`Root mean square error on the test part, in the unit of ${series.target}`, columns, rows)}
+<p>${escapeHtml(joined(forecastVerdict(series), clipOnSeries(series)))}</p>
 <p class="note">${escapeHtml(joined(noteOnNormBefore(series), seedNote))}</p>
 ${await figure(charts.forecast, `Forecasts of ${target} one row ahead, against the truth, on the test part.`)}
 ${await figure(charts.validation, 'Validation error after each epoch.')}
@@ -154,7 +226,8 @@ ${await figure(charts.gradNorm, 'Total gradient norm before clipping, geometric 
 function methodSection({ environment, options, seconds, date }: StudyResults, files: readonly string[]): string {
   const links = ['results.json', ...files].map((file) => `<a href="${file}">${file}</a>`).join(', ');
   const rows: [string, string][] = [
-    ['Verdicts', trendRuleText],
+    ['Designs', depthRuleText],
+    ['Training', trendRuleText],
     ['Seed', String(options.seed)],
     ['Evenkeel', `${environment.evenkeel}, Node ${environment.node}, ${environment.platform}`],
     [
@@ -174,8 +247,8 @@ function joined(...sentences: (string | undefined)[]): string {
   return sentences.filter((sentence) => sentence !== undefined).join(' ');
 }
 
-function figure({ chart, wide, narrow }: StudyChart, captionHtml: string): Promise<string> {
-  return renderFigure(chart, { wide, narrow }, captionHtml);
+function figure(figure: StudyFigure, captionHtml: string): Promise<string> {
+  return 'map' in figure ? renderHeatFigure(figure.map, figure, captionHtml) : renderFigure(figure.chart, figure, captionHtml);
 }
 
 /** The system with the look of its lines, and below it which example it is and what its clip did. */

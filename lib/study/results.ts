@@ -1,9 +1,11 @@
 /** The shape of results.json. A field that changes its name or meaning raises {@link schemaVersion}. */
+import type { DepthCell } from './claims';
 import type { Finding } from './findings';
+import type { DepthPlacement } from './placements';
 import type { SystemName } from './systems';
 import type { Trend } from './verdicts';
 
-export const schemaVersion = 1;
+export const schemaVersion = 2;
 
 export interface StudyResults {
   schema: 'evenkeel/study';
@@ -16,12 +18,16 @@ export interface StudyResults {
   options: StudyOptions;
   environment: Environment;
   reference: ReferencePart;
+  depth: DepthPart;
+  clipping: ClippingPart;
   findings: Finding[];
   series: SeriesPart;
 }
 
 export interface StudyOptions {
   seed: number;
+  /** time steps of the depth part */
+  length: number;
   epochs: number;
   /** past steps that a forecast sees */
   window: number;
@@ -68,6 +74,55 @@ export interface ReferenceRun extends StepSeries {
   /** geometric mean of the gradient norm over the last ten steps, divided by that over the first ten; null in the file where that is zero */
   trendRatio: number;
   clippedSteps: number;
+  seconds: number;
+}
+
+/** Designs before any training: the loss on the last step alone. Infinite and undefined numbers are null in the file. */
+export interface DepthPart {
+  sequences: number;
+  timeSteps: number;
+  inputSize: number;
+  hiddenSize: number;
+  seeds: number;
+  dtype: 'float32' | 'float64';
+  designs: DepthDesign[];
+}
+
+export interface DepthDesign extends DepthCell {
+  course: CoursePoint[];
+  seconds: number;
+}
+
+/** ln‖∂L/∂h_t‖ at a distance T − t from the loss: the mean over seeds, the smallest and the largest. */
+export interface CoursePoint {
+  distance: number;
+  mean: number;
+  low: number;
+  high: number;
+}
+
+/** A design that explodes, trained under several rules of clipping. */
+export interface ClippingPart {
+  placement: DepthPlacement;
+  initializer: 'orthogonal';
+  gain: number;
+  sequences: number;
+  timeSteps: number;
+  inputSize: number;
+  hiddenSize: number;
+  learningRate: number;
+  trainingSteps: number;
+  dtype: 'float32' | 'float64';
+  rules: ClippingRun[];
+}
+
+export interface ClippingRun extends StepSeries {
+  rule: 'none' | 'norm' | 'autoclip' | 'zclip';
+  /** the norm above which the rule clipped; null in the file while it has none */
+  threshold: number[];
+  clippedSteps: number;
+  /** mean of the last ten losses */
+  lastLoss: number;
   seconds: number;
 }
 

@@ -2,13 +2,15 @@
 import { cpus } from 'node:os';
 import type { Progress } from '../progress';
 import { runtimeInfo } from '../runtime';
+import { clippingSetUp, runClipping } from './clip-rules';
+import { depthSetUp, runDepth } from './depth';
 import { findingsOf } from './findings';
 import { referenceSetUp, runReference } from './reference';
 import { type Environment, type StudyOptions, type StudyResults, schemaVersion } from './results';
 import { type PreparedSeries, runSeries } from './series';
 
 /**
- * Runs both parts. An aborted signal does not throw: the results then hold what had finished, and say that they were interrupted.
+ * Runs all parts. An aborted signal does not throw: the results then hold what had finished, and say that they were interrupted.
  * @throws EvenkeelError ERR_NON_FINITE when training leaves the range of numbers
  */
 export async function runStudy(
@@ -27,17 +29,21 @@ export async function runStudy(
     options,
     environment: environment(),
     reference: { ...referenceSetUp, systems: [] },
+    depth: { ...depthSetUp, timeSteps: options.length, designs: [] },
+    clipping: { ...clippingSetUp, rules: [] },
     findings: [],
     series: series.part,
   };
   try {
     await runReference(options.seed, results.reference.systems, progress, signal);
+    await runDepth(results.depth, options.seed, progress, signal);
+    await runClipping(options.seed, results.clipping.rules, progress, signal);
     await runSeries(series, options, progress, signal);
   } catch (error) {
     if (!signal?.aborted) throw error;
     results.interrupted = true;
   }
-  results.findings = findingsOf(results.reference.systems);
+  results.findings = findingsOf(results);
   results.seconds = (performance.now() - begin) / 1000;
   return results;
 }

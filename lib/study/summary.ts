@@ -1,7 +1,11 @@
 /** Sentences about a whole study, said alike on the page and in the terminal. */
-import { formatNumber } from '../report/text';
+import { formatNumber, plural } from '../report/text';
+import { commonVerdict, explodes, explosionCauses, meanRate, medianHorizon } from './claims';
+import { clipRules } from './clip-rules';
+import { initializers } from './depth';
 import { describeCourse, isSameRun } from './findings';
-import type { ReferenceRun, SeriesPart, SeriesRun, StudyResults } from './results';
+import { placements, placeOf } from './placements';
+import type { DepthDesign, DepthPart, ReferenceRun, SeriesPart, SeriesRun, StudyResults } from './results';
 import { type SystemName, systemNamed, systems } from './systems';
 import { beats, trendMargin, trendSteps } from './verdicts';
 
@@ -10,28 +14,71 @@ export const shownSteps = [1, 10, 50, 100];
 
 /** The study's answer in one sentence. */
 export function headline(results: StudyResults): string {
+  if (results.depth.designs.length === initializers.length * placements.length) return depthHeadline(results.depth);
   const after = referenceRun(results, 'after');
   if (after === undefined) return 'Stopped before the examined systems had finished';
   if (after.trend === 'grew') return `With LayerNorm after the RNN, gradients grew by a factor of ${formatNumber(after.trendRatio, 2)}`;
   return 'LayerNorm after the RNN did not make gradients explode';
 }
 
-/** The answer's numbers: what Example 1 did, and what the clip did. */
+function depthHeadline({ designs }: DepthPart): string {
+  const causes = explosionCauses(designs);
+  if (causes.length === 0) return 'No place of a LayerNorm made gradients explode';
+  const places = causes.map(placeOf).join(' or ');
+  return `Gradients explode with LayerNorm ${places}${causes.includes('output') ? '' : ', not with LayerNorm after the RNN'}`;
+}
+
+/** The answer's numbers: which designs explode, what Example 1 did, and what the clip did. */
 export function leadSentences(results: StudyResults): string {
   const after = referenceRun(results, 'after');
   const clipped = referenceRun(results, 'after-clipped');
   const same = after !== undefined && clipped !== undefined && isSameRun(after, clipped);
   return [
-    ...(after ? [`In Example 1 the total gradient norm ${describeCourse(after)}.`] : []),
+    ...(results.depth.designs.length > 0 ? [describeDepth(results.depth)] : []),
+    ...(after ? [`In the text's Example 1, LayerNorm after the RNN, the total gradient norm ${describeCourse(after)}.`] : []),
     ...(clipped
       ? [`Clipping at 1.0 (Example 3) ${describeClip(clipped)}${same ? ', so that Example 3 equals Example 1 at every step' : ''}.`]
       : []),
   ].join(' ');
 }
 
+/** How many designs to name: a list of them all would not be read. */
+const namedDesigns = 3;
+
+/** Which designs explode, the fastest first. */
+function describeDepth({ designs, timeSteps, seeds }: DepthPart): string {
+  const fastest = designs.filter(explodes).sort((a, b) => meanRate(b).rate - meanRate(a).rate);
+  const named = fastest.slice(0, namedDesigns).map((design) => {
+    return `${designName(design)} (×${Math.exp(meanRate(design).rate).toFixed(2)} per step, beyond float32 in ${medianHorizon(design)} steps)`;
+  });
+  const rest = fastest.length > namedDesigns ? [`${fastest.length - namedDesigns} more`] : [];
+  const of = `Of ${designs.length} designs, ${plural(seeds, 'seed')} each, with the loss on the last of ${timeSteps} steps`;
+  return fastest.length === 0
+    ? `${of}, none explodes.`
+    : `${of}, ${fastest.length} ${fastest.length === 1 ? 'explodes' : 'explode'}: ${[...named, ...rest].join(', ')}.`;
+}
+
+/** "hidden with orthogonal ×1.5" */
+function designName({ placement, initializer }: DepthDesign): string {
+  return `${placement} with ${initializer}`;
+}
+
+/** "explodes, 812 steps": until float32 is left. */
+export function describeHorizon(design: DepthDesign): string {
+  const horizon = medianHorizon(design);
+  const verdict = { exploding: 'explodes', vanishing: 'vanishes', stable: 'stable' }[commonVerdict(design)];
+  return commonVerdict(design) === 'stable' || !Number.isFinite(horizon) ? verdict : `${verdict}, ${horizon} steps`;
+}
+
+export const depthRuleText =
+  'A design explodes or vanishes when its growth rate is more than twice its standard error away from 0 and makes more than a factor of 100 over the ' +
+  'whole sequence, in most seeds; else it is stable. Steps are those until ‖∂L/∂h_t‖ leaves the range of float32, in the middle seed.';
+
 /** Says that runs are missing, and how many. */
-export function describeInterruption({ reference, series }: StudyResults): string {
-  return `Interrupted: ${reference.systems.length + series.systems.length} of ${2 * systems.length} runs had finished, and only these are shown.`;
+export function describeInterruption({ reference, depth, clipping, series }: StudyResults): string {
+  const finished = reference.systems.length + depth.designs.length + clipping.rules.length + series.systems.length;
+  const all = 2 * systems.length + initializers.length * placements.length + clipRules.length;
+  return `Interrupted: ${finished} of ${all} runs had finished, and only these are shown.`;
 }
 
 /** "never acted" or "acted in 3 of 100 steps"; undefined for a system without a clip. */

@@ -1,11 +1,11 @@
-/** The four systems under study, as data. */
+/** The systems that are trained, as data. */
 import type { Layer } from '../layers/layer';
-import { LayerNorm } from '../layers/layer-norm';
-import { RNN } from '../layers/rnn';
 import type { Generator } from '../random';
-import type { LookName } from '../report/theme';
+import { type LookName, placementLooks } from '../report/theme';
+import { type DepthPlacement, placedLayers } from './placements';
 
-export type SystemName = 'none' | 'after' | 'before' | 'after-clipped';
+/** `'after'` and `'before'` are the text's names for the placements `'output'` and `'input'`. */
+export type SystemName = Exclude<DepthPlacement, 'input' | 'output'> | 'after' | 'before' | 'after-clipped';
 
 export interface StudySystem {
   name: SystemName;
@@ -28,29 +28,31 @@ export interface LayerSizes {
 
 /** In the order in which charts draw them: after-clipped lies over after, which it may equal. */
 export const systems: readonly StudySystem[] = [
-  { name: 'none', title: 'No normalisation', label: 'none', look: 'slate', layers: (sizes) => ({ rnn: new RNN(sizes) }) },
-  { name: 'after', title: 'LayerNorm after', example: 'Example 1', label: 'after (Example 1)', look: 'amber', layers: normAfter },
-  {
-    name: 'before',
-    title: 'LayerNorm before',
-    example: 'Example 2',
-    label: 'before (Example 2)',
-    look: 'blue',
-    layers: (sizes) => ({ ln: new LayerNorm({ size: sizes.inputSize }), rnn: new RNN(sizes) }),
-  },
+  { name: 'none', title: 'No normalisation', label: 'none', ...placed('none') },
+  { name: 'after', title: 'LayerNorm after', example: 'Example 1', label: 'after (Example 1)', ...placed('output') },
+  { name: 'before', title: 'LayerNorm before', example: 'Example 2', label: 'before (Example 2)', ...placed('input') },
   {
     name: 'after-clipped',
     title: 'LayerNorm after, clipped',
     example: 'Example 3',
     label: 'after, clipped (Example 3)',
-    look: 'violet',
     clip: { maxNorm: 1 },
-    layers: normAfter,
+    ...placed('output'),
+    look: 'violet',
   },
+  { name: 'preactivation', title: 'LayerNorm before the activation', label: 'preactivation', ...placed('preactivation') },
+  {
+    name: 'split-preactivation',
+    title: 'LayerNorm on both parts before the activation',
+    label: 'split-preactivation',
+    ...placed('split-preactivation'),
+  },
+  { name: 'recurrent-input', title: 'LayerNorm on what is fed back', label: 'recurrent-input', ...placed('recurrent-input') },
+  { name: 'hidden', title: 'LayerNorm on the state', label: 'hidden', ...placed('hidden') },
 ];
 
-function normAfter(sizes: LayerSizes): Record<string, Layer> {
-  return { rnn: new RNN(sizes), ln: new LayerNorm({ size: sizes.hiddenSize }) };
+function placed(placement: DepthPlacement): Pick<StudySystem, 'look' | 'layers'> {
+  return { look: placementLooks[placement], layers: (sizes) => placedLayers(placement, sizes) };
 }
 
 export function systemNamed(name: SystemName): StudySystem {

@@ -1,10 +1,15 @@
 /** The study's result as plain text. */
-import { capitalize, formatNumber, formatTable, printable, wrap } from '../report/text';
-import { examinedText } from './findings';
-import type { ReferenceRun, SeriesPart, SeriesRun, StudyResults } from './results';
+import { formatNumber, formatTable, printable, wrap } from '../report/text';
+import { formatRate, meanRate } from './claims';
+import { clipRules } from './clip-rules';
+import { examinedText, verdictText } from './findings';
+import { placements } from './placements';
+import type { ClippingPart, DepthPart, ReferenceRun, SeriesPart, SeriesRun, StudyResults } from './results';
 import {
   clipOnSeries,
+  depthRuleText,
   describeClip,
+  describeHorizon,
   describeInterruption,
   forecastVerdict,
   fullName,
@@ -20,9 +25,11 @@ import {
 const width = 96;
 
 export function formatStudy(results: StudyResults): string {
-  const { reference, series, findings, interrupted } = results;
+  const { reference, depth, clipping, series, findings, interrupted } = results;
   const sections = [headline(results), wrap(leadSentences(results), width)];
   if (interrupted) sections.push(describeInterruption(results));
+  if (depth.designs.length > 0) sections.push(depthSection(depth));
+  if (clipping.rules.length > 0) sections.push(clippingTable(clipping));
   if (reference.systems.length > 0) {
     sections.push(
       stepTable('Reference set-up, loss', reference.systems, ({ loss }) => loss),
@@ -31,13 +38,39 @@ export function formatStudy(results: StudyResults): string {
     );
   }
   if (findings.length > 0) {
-    const items = findings.map(({ about, claim, agreement, measured }) => {
-      return `  ${about}\n${wrap(`"${claim}"`, width, '  ')}\n${wrap(`${capitalize(agreement)}. ${measured}`, width, '  ')}`;
+    const items = findings.map((finding) => {
+      return `${wrap(`"${finding.words}"`, width, '  ')}\n${wrap(`${verdictText(finding)}. ${finding.measured}`, width, '  ')}`;
     });
     sections.push(wrap(`What "${examinedText.title}" claims, and what was measured`, width), ...items);
   }
   if (series.systems.length > 0) sections.push(forecastSection(series));
   return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
+}
+
+function depthSection({ designs, timeSteps }: DepthPart): string {
+  const starts = [...new Set(designs.map(({ initializer }) => initializer))];
+  const rows = placements.flatMap(({ name }) => {
+    const own = designs.filter(({ placement }) => placement === name);
+    return [
+      [name, ...own.map((design) => formatRate(meanRate(design)))],
+      ['', ...own.map(describeHorizon)],
+    ];
+  });
+  const table = formatTable([[`Growth rate over ${timeSteps} steps`, ...starts], ...rows]);
+  return `${table}\n${wrap(depthRuleText, width)}`;
+}
+
+function clippingTable({ rules, placement, initializer, gain }: ClippingPart): string {
+  const rows = rules.map(({ rule, clippedSteps, clipped, gradNorm, loss, lastLoss }) => [
+    clipRules.find(({ name }) => name === rule)?.title ?? rule,
+    rule === 'none' ? '' : `${clippedSteps} of ${clipped.length} steps`,
+    ...[gradNorm[0], gradNorm.at(-1)].map((norm = Number.NaN) => formatNumber(norm)),
+    ...[loss[0], lastLoss].map((value = Number.NaN) => formatNumber(value, 3)),
+  ]);
+  return formatTable([
+    [`Training of ${placement}, ${initializer} ×${gain}`, 'clip acted in', 'first norm', 'last norm', 'first loss', 'last losses'],
+    ...rows,
+  ]);
 }
 
 function stepTable(title: string, runs: readonly ReferenceRun[], values: (run: ReferenceRun) => readonly number[]): string {

@@ -1,10 +1,10 @@
 /** The charts of a sweep: measures against the length of the sequences. */
 import type { Chart, ChartLayout, ChartLine } from '../report/chart';
 import { escapeHtml } from '../report/text';
-import type { LookName } from '../report/theme';
+import { type LookName, placementLooks } from '../report/theme';
 import type { Measures } from './measures';
 import type { TrialRecord } from './store';
-import { describeStart, type SweepPlacement, type Trial } from './trial';
+import { describeStart, type Trial } from './trial';
 
 export interface SweepChart {
   title: string;
@@ -27,16 +27,6 @@ interface Plan {
   line(trial: Trial): { name: string; look: LookName };
   panel(trial: Trial): string;
 }
-
-const placementLooks: Record<SweepPlacement, LookName> = {
-  none: 'slate',
-  input: 'blue',
-  output: 'amber',
-  preactivation: 'green',
-  'split-preactivation': 'sienna',
-  'recurrent-input': 'rose',
-  hidden: 'violet',
-};
 
 const byPlacement = ({ placement }: Trial) => ({ name: placement, look: placementLooks[placement] });
 /** A second kind of the same placements has panels of its own. */

@@ -1,0 +1,130 @@
+/** The charts of depth in time and of clipping: one entry per SVG file. */
+import type { ChartLine, ChartPoint } from '../report/chart';
+import type { HeatLayout, HeatMap } from '../report/heat-map';
+import { type LookName, placementLooks } from '../report/theme';
+import type { chartFiles, StudyChart } from './charts';
+import { commonVerdict, explodes, formatRate, meanRate } from './claims';
+import { clipRules } from './clip-rules';
+import { placements } from './placements';
+import type { ClippingPart, ClippingRun, DepthDesign, DepthPart } from './results';
+import { describeHorizon } from './summary';
+
+export interface StudyHeatMap {
+  file: (typeof chartFiles)[number];
+  map: HeatMap;
+  wide: HeatLayout;
+  narrow: HeatLayout;
+}
+
+/** From which rate on the colour is full: what multiplies a gradient by 1.1 per step. */
+const fullRate = 0.1;
+
+/** Charts of the designs, none when none has finished. */
+export function depthCharts(part: DepthPart): { rates: StudyHeatMap; gradients: StudyChart } | undefined {
+  if (part.designs.length === 0) return undefined;
+  return { rates: ratesMap(part), gradients: gradientsChart(part) };
+}
+
+function ratesMap({ designs }: DepthPart): StudyHeatMap {
+  const starts = startsOf(designs);
+  return {
+    file: 'growth-rates.svg',
+    map: {
+      description: `Heat map: growth rate of the gradient per step back in time, for ${placements.length} places of a LayerNorm and ${starts.length} ways to start the recurrent weights. ${describeExploding(designs)}`,
+      heading: 'Growth of ln‖∂L/∂h_t‖ per step back in time, and when float32 is left',
+      columns: starts.map((start) => `W_hh ${start}`),
+      rows: placements.map(({ name }) => ({
+        label: name,
+        cells: designs
+          .filter(({ placement }) => placement === name)
+          .map((design) => ({
+            value: commonVerdict(design) === 'stable' ? 0 : meanRate(design).rate,
+            lines: [formatRate(meanRate(design)), describeHorizon(design)],
+            strong: explodes(design),
+          })),
+      })),
+      limit: fullRate,
+      key: { negative: 'vanishes', positive: 'explodes', limit: String(fullRate) },
+    },
+    wide: { width: 728, labels: 'beside' },
+    narrow: { width: 350, labels: 'above' },
+  };
+}
+
+function describeExploding(designs: readonly DepthDesign[]): string {
+  const names = designs.filter(explodes).map(({ placement, initializer }) => `${placement} with ${initializer}`);
+  return names.length === 0 ? 'None explodes.' : `Exploding: ${names.join('; ')}.`;
+}
+
+/** How far down the course of a gradient is drawn, at least: a chart of all that vanishes would show nothing else. */
+const shownDepth = 30;
+
+function gradientsChart({ designs, timeSteps }: DepthPart): StudyChart {
+  const top = Math.max(...designs.flatMap(({ course }) => course.map(({ high }) => high)));
+  const floor = -Math.max(shownDepth, top);
+  return {
+    file: 'gradients-through-time.svg',
+    chart: {
+      description: `Line charts, one per way to start the recurrent weights: logarithm of the gradient's norm against the distance from the last of ${timeSteps} steps, for each place of a LayerNorm. ${describeExploding(designs)}`,
+      xLabel: 'distance T − t from the loss, in steps back in time',
+      yLabel: 'ln‖∂L/∂h_t‖, mean and range over seeds',
+      yScale: 'linear',
+      panels: startsOf(designs).map((start) => ({
+        title: `W_hh ${start}`,
+        lines: linesOf(designs, start, ({ course }) => {
+          return course.map(({ distance, mean, low, high }) => pointAbove(floor, { x: distance, y: mean, low, high }));
+        }),
+      })),
+    },
+    wide: { width: 728, panelHeight: 200, columns: 2 },
+    narrow: { width: 350, panelHeight: 200, columns: 1 },
+  };
+}
+
+/** A line per placement; recurrent-input over hidden, which it may equal. */
+function linesOf(designs: readonly DepthDesign[], start: string, points: (design: DepthDesign) => ChartPoint[]): ChartLine[] {
+  return designs
+    .filter(({ initializer }) => initializer === start)
+    .sort((a, b) => Number(a.placement === 'recurrent-input') - Number(b.placement === 'recurrent-input'))
+    .map((design) => ({ name: design.placement, look: placementLooks[design.placement], points: points(design) }));
+}
+
+/** A point as far as it is to be seen; a line that falls below the floor ends there. */
+function pointAbove(floor: number, { x, y, low = y, high = y }: ChartPoint): ChartPoint {
+  const isSeen = y >= floor;
+  return { x, y: isSeen ? y : Number.NaN, low: isSeen ? Math.max(low, floor) : Number.NaN, high: isSeen ? high : Number.NaN };
+}
+
+function startsOf(designs: readonly DepthDesign[]): string[] {
+  return [...new Set(designs.map(({ initializer }) => initializer))];
+}
+
+/** The norm and the threshold of each rule, none when no rule has finished. */
+export function clippingChart({ rules, trainingSteps }: ClippingPart): StudyChart | undefined {
+  const shown = clipRules.flatMap(({ name, title }) => rules.filter(({ rule }) => rule === name).map((run) => ({ title, run })));
+  if (shown.length === 0) return undefined;
+  const line = (name: string, look: LookName, values: readonly number[]): ChartLine => ({
+    name,
+    look,
+    points: values.map((y, step) => ({ x: step + 1, y })),
+  });
+  return {
+    file: 'clip-threshold.svg',
+    chart: {
+      description: `Line charts, logarithmic, one per rule of clipping: total gradient norm and threshold in ${trainingSteps} training steps of a design that explodes.`,
+      xLabel: 'training step',
+      yLabel: 'Total gradient norm before clipping, and threshold (log scale)',
+      yScale: 'log',
+      panels: shown.map(({ title, run }) => ({
+        title: `${title}: ${describeRule(run)}`,
+        lines: [line('gradient norm', 'blue', run.gradNorm), line('threshold', 'red', run.threshold)],
+      })),
+    },
+    wide: { width: 728, panelHeight: 150, columns: 2 },
+    narrow: { width: 350, panelHeight: 150, columns: 1 },
+  };
+}
+
+function describeRule({ rule, clippedSteps, clipped }: ClippingRun): string {
+  return rule === 'none' ? 'nothing acts' : `acted in ${clippedSteps} of ${clipped.length} steps`;
+}

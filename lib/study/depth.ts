@@ -1,0 +1,133 @@
+/** Depth in time: how the gradient of a loss on the last step grows on its way back, for every placement and every way to start W_hh. */
+import { setImmediate } from 'node:timers/promises';
+import type { InitializerOptions } from '../initializers';
+import type { RNN } from '../layers/rnn';
+import { Sequential } from '../layers/sequential';
+import { mseLoss } from '../losses/mse';
+import type { Progress } from '../progress';
+import { Generator } from '../random';
+import { describeGrowth, type Growth } from '../stability/flow';
+import { Tensor } from '../tensor';
+import { commonVerdict, formatRate, meanRate } from './claims';
+import { type DepthPlacement, placedLayers, placements } from './placements';
+import type { CoursePoint, DepthDesign, DepthPart } from './results';
+
+export const depthSetUp: Omit<DepthPart, 'timeSteps' | 'designs'> = {
+  sequences: 32,
+  inputSize: 10,
+  hiddenSize: 20,
+  seeds: 3,
+  dtype: 'float64',
+};
+
+/** How W_hh starts, in the order of tables. */
+export const initializers: readonly { name: string; options: InitializerOptions }[] = [
+  { name: 'uniform', options: { initializer: 'uniform' } },
+  { name: 'orthogonal ×1.0', options: { initializer: 'orthogonal' } },
+  { name: 'orthogonal ×1.5', options: { initializer: 'orthogonal', gain: 1.5 } },
+  { name: 'identity', options: { initializer: 'identity' } },
+];
+
+/** One seed's data, the same for every design, and the seed of its weights. */
+interface Draw {
+  input: Tensor;
+  target: Tensor;
+  weightSeed: number;
+}
+
+/** What one seed gives of a design. */
+interface Measured {
+  growth: Growth;
+  /** ln‖∂L/∂h_t‖ for t = 1 … T */
+  logNorms: Float64Array;
+}
+
+/** Measures every design before any training, and adds each to `part.designs` when all its seeds are done. */
+export async function runDepth(part: DepthPart, seed: number, progress: Progress, signal?: AbortSignal): Promise<void> {
+  const seeds = new Generator(seed);
+  const draws = Array.from({ length: part.seeds }, () => draw(part, new Generator(seeds.nextUint32())));
+  for (const initializer of initializers) {
+    progress.begin(`Depth in time: ${initializer.name}`, placements.length * draws.length);
+    const designs: DepthDesign[] = [];
+    for (const { name } of placements) {
+      const begin = performance.now();
+      const measured: Measured[] = [];
+      for (const data of draws) {
+        await setImmediate();
+        signal?.throwIfAborted();
+        measured.push(measure(name, initializer.options, data, part));
+        progress.advance(designs.length * draws.length + measured.length);
+      }
+      designs.push(designOf(name, initializer.name, measured, (performance.now() - begin) / 1000));
+    }
+    // Together: a design is judged beside the others that start alike.
+    part.designs.push(...designs);
+    progress.end(outcome(designs));
+  }
+}
+
+function draw({ sequences, timeSteps, inputSize, hiddenSize, dtype }: DepthPart, generator: Generator): Draw {
+  const input = Tensor.randn([sequences, timeSteps, inputSize], { generator, dtype });
+  const target = Tensor.randn([sequences, hiddenSize], { generator, dtype });
+  return { input, target, weightSeed: generator.nextUint32() };
+}
+
+function measure(
+  placement: DepthPlacement,
+  initializer: InitializerOptions,
+  { input, target, weightSeed }: Draw,
+  sizes: DepthPart,
+): Measured {
+  const { inputSize, hiddenSize, dtype } = sizes;
+  const options = { inputSize, hiddenSize, dtype, initializer, generator: new Generator(weightSeed), returnSequences: false };
+  const layers = placedLayers(placement, options);
+  const rnn = layers.rnn as RNN;
+  rnn.recordStateGradients = true;
+  const model = new Sequential(layers);
+  model.backward(mseLoss(model.forward(input), target).grad);
+  const logNorms = overSequences(rnn.stateGradientLogNorms);
+  return { growth: describeGrowth(logNorms), logNorms };
+}
+
+/** The logarithm of the norm over all sequences, from that of each [N, T]. */
+function overSequences({ data, shape }: Tensor): Float64Array {
+  const [n = 0, t = 0] = shape;
+  return Float64Array.from({ length: t }, (_, step) => {
+    const logs = Array.from({ length: n }, (_, row) => data[row * t + step] as number);
+    const largest = Math.max(...logs);
+    if (largest === Number.NEGATIVE_INFINITY) return largest;
+    return largest + Math.log(logs.reduce((sum, log) => sum + Math.exp(2 * (log - largest)), 0)) / 2;
+  });
+}
+
+function designOf(placement: DepthPlacement, initializer: string, measured: readonly Measured[], seconds: number): DepthDesign {
+  return {
+    placement,
+    initializer,
+    growths: measured.map(({ growth }) => growth),
+    course: courseOf(measured.map(({ logNorms }) => logNorms)),
+    seconds,
+  };
+}
+
+/** More points than a chart's pixels would be wasted. */
+const coursePoints = 250;
+
+/** The course over the distance T − t, at all of them or at equal intervals. */
+function courseOf(seeds: readonly Float64Array[]): CoursePoint[] {
+  const steps = seeds[0]?.length ?? 0;
+  const stride = Math.ceil(steps / coursePoints);
+  return Array.from({ length: Math.ceil(steps / stride) }, (_, i) => {
+    const distance = i * stride;
+    const values = seeds.map((logNorms) => logNorms[steps - 1 - distance] as number);
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    return { distance, mean, low: Math.min(...values), high: Math.max(...values) };
+  });
+}
+
+function outcome(designs: readonly DepthDesign[]): string {
+  const exploding = designs.filter((design) => commonVerdict(design) === 'exploding');
+  return exploding.length === 0
+    ? 'nothing explodes'
+    : `exploding: ${exploding.map((design) => `${design.placement} ${formatRate(meanRate(design))}`).join(', ')}`;
+}
