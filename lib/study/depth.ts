@@ -1,7 +1,6 @@
 /** Depth in time: how the gradient of a loss on the last step grows on its way back, for every placement and every way to start W_hh. */
 import { setImmediate } from 'node:timers/promises';
-import type { InitializerOptions } from '../initializers';
-import type { RNN } from '../layers/rnn';
+import type { RNN, RNNOptions } from '../layers/rnn';
 import { Sequential } from '../layers/sequential';
 import { mseLoss } from '../losses/mse';
 import type { Progress } from '../progress';
@@ -21,7 +20,7 @@ export const depthSetUp: Omit<DepthPart, 'timeSteps' | 'designs'> = {
 };
 
 /** How W_hh starts, in the order of tables. */
-export const initializers: readonly { name: string; options: InitializerOptions }[] = [
+export const initializers: readonly { name: string; options: RNNOptions['initializer'] }[] = [
   { name: 'uniform', options: { initializer: 'uniform' } },
   { name: 'orthogonal ×1.0', options: { initializer: 'orthogonal' } },
   { name: 'orthogonal ×1.5', options: { initializer: 'orthogonal', gain: 1.5 } },
@@ -74,7 +73,7 @@ function draw({ sequences, timeSteps, inputSize, hiddenSize, dtype }: DepthPart,
 
 function measure(
   placement: DepthPlacement,
-  initializer: InitializerOptions,
+  initializer: RNNOptions['initializer'],
   { input, target, weightSeed }: Draw,
   sizes: DepthPart,
 ): Measured {

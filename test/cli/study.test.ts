@@ -1,16 +1,19 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chartFiles } from '../../lib/study/charts';
+import { initializers } from '../../lib/study/depth';
+import { placements } from '../../lib/study/placements';
 import type { StudyResults } from '../../lib/study/results';
+import { systems } from '../../lib/study/systems';
 import { runCli, smallCsv, startCli, useFolder } from './run-cli';
 
 const folder = useFolder();
 const inFolder = (...parts: string[]) => join(folder.path, ...parts);
 const read = (...parts: string[]) => readFileSync(inFolder(...parts), 'utf8');
 
-/** A study that takes a second, of a series written into the folder. */
+/** A study that takes two seconds, of a series written into the folder. */
 function quickStudy(...args: string[]): string[] {
-  return ['study', '--data', folder.write('small.csv', smallCsv()), '--window', '5', '--epochs', '2', ...args];
+  return ['study', '--data', folder.write('small.csv', smallCsv()), '--window', '5', '--epochs', '2', '--length', '40', ...args];
 }
 
 async function resultsOf(...args: string[]): Promise<StudyResults> {
@@ -29,7 +32,7 @@ describe('what a study writes', () => {
     const { status, stdout, stderr } = await runCli(quickStudy('--json', '--out', 'here/and/there'), folder.path);
     expect(status).toBe(0);
     expect(stdout).toBe(read('here/and/there/results.json'));
-    expect(JSON.parse(stdout)).toMatchObject({ schema: 'evenkeel/study', schemaVersion: 1, interrupted: false });
+    expect(JSON.parse(stdout)).toMatchObject({ schema: 'evenkeel/study', schemaVersion: 2, interrupted: false });
     expect(stderr).toContain('Real series: LayerNorm after: test error');
     expect(readdirSync(inFolder('here/and/there')).sort()).toEqual(['index.html', 'results.json', ...chartFiles].sort());
   });
@@ -37,10 +40,18 @@ describe('what a study writes', () => {
   test('in a pipe, the result goes to standard output and progress in plain lines to standard error', async () => {
     const { status, stdout, stderr } = await runCli(quickStudy(), folder.path);
     expect(status).toBe(0);
-    expect(stdout).toMatch(/^LayerNorm after the RNN did not make gradients explode\n/);
-    for (const words of ['step 1  step 10  step 50  step 100', 'never acted', 'Last value again', 'Mean of the training part'])
+    expect(stdout).toMatch(/^Gradients explode with LayerNorm on what is fed back or on the state, not with LayerNorm after the RNN\n/);
+    for (const words of [
+      'Growth rate over 40 steps',
+      'clip acted in',
+      'step 1  step 10  step 50  step 100',
+      'never acted',
+      'Last value again',
+      'Mean of the training part',
+    ])
       expect(stdout).toContain(words);
-    expect(stderr.split('\n').filter((line) => /^(Reference set-up|Real series): /.test(line))).toHaveLength(8);
+    expect(stderr.split('\n').filter((line) => /^(Reference set-up|Real series): /.test(line))).toHaveLength(16);
+    expect(stderr.split('\n').filter((line) => /^(Depth in time|Clipping): /.test(line))).toHaveLength(8);
     expect(stdout + stderr).not.toContain('\u001b');
     expect(existsSync(inFolder('study/index.html'))).toBe(true);
   });
@@ -64,7 +75,7 @@ describe('what a study measures', () => {
       learningRate: 1e-3,
       trainingSteps: 100,
     });
-    expect(reference.systems.map(({ system }) => system)).toEqual(['none', 'after', 'before', 'after-clipped']);
+    expect(reference.systems.map(({ system }) => system)).toEqual(systems.map(({ name }) => name));
     for (const { loss, gradNorm, gradNorms, clipped } of reference.systems) {
       for (const perStep of [loss, gradNorm, clipped, ...Object.values(gradNorms)]) expect(perStep).toHaveLength(100);
       for (const [step, norm] of gradNorm.entries()) {
@@ -81,9 +92,59 @@ describe('what a study measures', () => {
     expect(Object.keys(none?.gradNorms ?? {})).toEqual(own);
     expect(Object.keys(after?.gradNorms ?? {})).toEqual([...own, 'ln.weight', 'ln.bias']);
     expect(Object.keys(before?.gradNorms ?? {})).toEqual(['ln.weight', 'ln.bias', ...own]);
+    expect(Object.keys(reference.systems.find(({ system }) => system === 'hidden')?.gradNorms ?? {})).toEqual([
+      ...own,
+      'rnn.norm.weight',
+      'rnn.norm.bias',
+    ]);
     // The clip never acts here, and then clipping must change nothing at all.
     expect(clipped?.clippedSteps).toBe(0);
     expect({ ...clipped, system: '', seconds: 0 }).toEqual({ ...after, system: '', seconds: 0 });
+  });
+
+  test('depth in time: every design, with one growth per seed and the course that it describes', async () => {
+    const { depth } = await resultsOf('--length', '200');
+    expect(depth).toMatchObject({ timeSteps: 200, seeds: 3 });
+    const names = initializers.flatMap(({ name }) => placements.map((placement) => `${placement.name}, ${name}`));
+    expect(depth.designs.map(({ placement, initializer }) => `${placement}, ${initializer}`)).toEqual(names);
+    for (const { growths, course } of depth.designs) {
+      expect(growths).toHaveLength(3);
+      expect(course.map(({ distance }) => distance)).toEqual(Array.from({ length: 200 }, (_, i) => i));
+      for (const { mean, low, high } of course) expect(low <= mean && mean <= high).toBe(true);
+      // The rate is about the mean course's slope from end to end.
+      const [first, last] = [course[0]?.mean, course.at(-1)?.mean] as [number, number];
+      const rate = growths.reduce((sum, { growthRate }) => sum + growthRate, 0) / 3;
+      expect(Math.abs(rate - (last - first) / 199)).toBeLessThan(0.05);
+    }
+  });
+
+  test('with orthogonal ×1.5, gradients explode where the normalised state is fed back, and nowhere else', async () => {
+    const { depth } = await resultsOf('--length', '200', '--seed', '3');
+    const rates = new Map(
+      depth.designs
+        .filter(({ initializer }) => initializer === 'orthogonal ×1.5')
+        .map(({ placement, growths }) => [placement, growths.reduce((sum, { growthRate }) => sum + growthRate, 0) / 3]),
+    );
+    // Over 40 draws of one seed each: 0.101 with a standard deviation of 0.013.
+    for (const placement of ['recurrent-input', 'hidden'] as const)
+      expect(Math.abs((rates.get(placement) ?? 0) - 0.101)).toBeLessThan(0.04);
+    for (const placement of ['none', 'input', 'output', 'preactivation', 'split-preactivation'] as const)
+      expect(rates.get(placement)).toBeLessThan(0.02);
+    // A LayerNorm after the RNN changes nothing in how gradients grow.
+    expect(Math.abs((rates.get('output') ?? 1) - (rates.get('none') ?? 0))).toBeLessThan(0.01);
+  });
+
+  test('clipping: the rules act on the same first gradient, each above its threshold', async () => {
+    const { clipping } = await resultsOf();
+    expect(clipping.rules.map(({ rule }) => rule)).toEqual(['none', 'norm', 'autoclip', 'zclip']);
+    const [none, norm, ...others] = clipping.rules;
+    for (const { gradNorm } of clipping.rules) expect(gradNorm[0]).toBe(none?.gradNorm[0]);
+    expect(none).toMatchObject({ clippedSteps: 0, threshold: none?.gradNorm.map(() => null) });
+    expect(norm).toMatchObject({ clippedSteps: 100, threshold: norm?.gradNorm.map(() => 1) });
+    for (const { gradNorm, threshold, clipped, loss, lastLoss } of [norm, ...others].filter((run) => run !== undefined)) {
+      expect(clipped).toEqual(gradNorm.map((value, step) => threshold[step] !== null && value > (threshold[step] as number)));
+      expect(lastLoss).toBeCloseTo(loss.slice(-10).reduce((sum, value) => sum + value, 0) / 10, 12);
+    }
   });
 
   test('the real series: test part, baselines and forecasts in the unit of the file', async () => {
@@ -113,7 +174,7 @@ describe('what a study measures', () => {
 
   test('default data can be taken by column, with and without their usual target', async () => {
     const study = async (columns: string) => {
-      const { stdout } = await runCli(['study', '--json', '--epochs', '1', '--columns', columns], folder.path);
+      const { stdout } = await runCli(['study', '--json', '--epochs', '1', '--length', '10', '--columns', columns], folder.path);
       return (JSON.parse(stdout) as StudyResults).series.target;
     };
     expect(await study('wind,temp_max')).toBe('temp_max');
@@ -127,6 +188,8 @@ describe('what a study refuses', () => {
     [['--epochs', '1e3'], '--epochs'],
     [['--window', 'ten'], '--window'],
     [['--seed', '-1'], '--seed'],
+    [['--length', '9'], 'from 10 to 20000'],
+    [['--length', 'long'], '--length'],
     [['--columns', 'a,,b'], '--columns'],
     [['--out', ''], '--out'],
     [['--epoch', '3'], 'Did you mean --epochs?'],
@@ -185,12 +248,12 @@ describe.each([
   test('ends with its status, and writes what had finished', async () => {
     mkdirSync(inFolder('out'));
     writeFileSync(inFolder('out/forecast.svg'), 'of an earlier study');
-    const { child, outcome } = startCli(quickStudy('--json', '--out', 'out', '--epochs', '1000000'), folder.path);
+    const { child, outcome } = startCli(quickStudy('--json', '--out', 'out', '--epochs', '1000000', '--length', '1000'), folder.path);
     let seen = '';
     child.stderr.on('data', (text) => {
       seen += text;
       // Once: a second signal would end it at once.
-      if (!child.killed && seen.includes('Reference set-up: LayerNorm after, clipped: ')) child.kill(signal);
+      if (!child.killed && seen.includes('Depth in time: orthogonal ×1.0: ')) child.kill(signal);
     });
     const { status, stdout, stderr } = await outcome;
     expect(status).toBe(expected);
@@ -198,10 +261,12 @@ describe.each([
     expect(stdout).toBe(read('out/results.json'));
     const results: StudyResults = JSON.parse(stdout);
     expect(results.interrupted).toBe(true);
-    expect(results.reference.systems).toHaveLength(4);
+    expect(results.reference.systems).toHaveLength(8);
+    expect(results.depth.designs).toHaveLength(14);
     expect(results.series.systems).toHaveLength(0);
-    expect(read('out/index.html')).toContain('4 of 8 runs had finished');
+    expect(read('out/index.html')).toContain('22 of 48 runs had finished');
     expect(existsSync(inFolder('out/gradient-norm.svg'))).toBe(true);
+    expect(existsSync(inFolder('out/growth-rates.svg'))).toBe(true);
     expect(existsSync(inFolder('out/forecast.svg'))).toBe(false);
   });
 });

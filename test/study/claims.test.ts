@@ -1,5 +1,6 @@
 import type { Growth, Verdict } from '../../lib/stability/flow';
-import { claims, commonVerdict, type DepthCell, type DepthPlacement, formatRate, type Judgement, meanRate } from '../../lib/study/claims';
+import { claims, commonVerdict, type DepthCell, formatRate, type Judgement, meanRate } from '../../lib/study/claims';
+import type { DepthPlacement } from '../../lib/study/placements';
 
 const seeds = 3;
 
@@ -41,8 +42,8 @@ const judge = (words: string, rates: Rates): Judgement | undefined => {
 const cases: [words: string, rates: Rates, verdict: Judgement['verdict'], where?: string][] = [
   ['becomes a product', measured, 'does not hold'],
   ['becomes a product', changed(['output', -0.4, 0.1]), 'holds'],
-  ['becomes a product', changed(['output', -0.5, 0.1]), 'holds where', 'orthogonal ×1.5'],
-  ['exponential increase', measured, 'holds where', 'orthogonal ×1.5'],
+  ['becomes a product', changed(['output', -0.5, 0.1]), 'holds where', 'W_hh starts as orthogonal ×1.5'],
+  ['exponential increase', measured, 'holds where', 'W_hh starts as orthogonal ×1.5'],
   ['exponential increase', changed(['hidden', 0.1, 0.1]), 'holds'],
   ['exponential increase', changed(['hidden', -0.1, 0]), 'does not hold'],
   ['numerical bounds', measured, 'holds where', 'sequences are longer than 766 steps (orthogonal ×1.5)'],
@@ -57,7 +58,7 @@ const cases: [words: string, rates: Rates, verdict: Judgement['verdict'], where?
     'prior to the recurrent calculation',
     changed(['preactivation', 0, 0.1]),
     'holds where',
-    'input, uniform; input, orthogonal ×1.5; preactivation, uniform; split-preactivation, uniform; split-preactivation, orthogonal ×1.5',
+    'the design is input, uniform; input, orthogonal ×1.5; preactivation, uniform; split-preactivation, uniform; split-preactivation, orthogonal ×1.5',
   ],
   // What explodes without a normalisation too is not its doing.
   ['prior to the recurrent calculation', changed(['none', -0.5, 0.2], ['preactivation', 0, 0.1]), 'holds'],
@@ -66,14 +67,14 @@ const cases: [words: string, rates: Rates, verdict: Judgement['verdict'], where?
   ['only occurs when placed', changed(['output', 0.1, 0.1], ['hidden', 0, 0]), 'holds where', 'it stands outside the recurrence'],
   ['only occurs when placed', changed(['recurrent-input', 0, 0.1]), 'does not hold'],
   ['only occurs when placed', changed(['hidden', 0, 0]), 'does not hold'],
-  ['from where normalization is placed', measured, 'holds where', 'orthogonal ×1.5'],
+  ['from where normalization is placed', measured, 'holds where', 'W_hh starts as orthogonal ×1.5'],
   ['from where normalization is placed', changed(['hidden', 0, 0]), 'does not hold'],
   ['parameter initialization', measured, 'holds'],
   [
     'parameter initialization',
     changed(['none', 0, 0]),
     'holds where',
-    'input, output, preactivation, split-preactivation, recurrent-input, hidden',
+    'the placement is input, output, preactivation, split-preactivation, recurrent-input, hidden',
   ],
   ['parameter initialization', measured.map(([placement, rate]) => [placement, rate, rate]), 'does not hold'],
 ];
@@ -88,7 +89,7 @@ test('every judgement says what was measured, with rates and errors where it is 
     expect([words, meaning]).not.toContain('');
     expect(judge(cellsOf(measured))?.measured).toMatch(/\.$/);
   }
-  expect(judge('exponential increase', measured)?.measured).toBe('hidden: −0.1400 ± 0.0035 (uniform), +0.1150 ± 0.0035 (orthogonal ×1.5).');
+  expect(judge('exponential increase', measured)?.measured).toBe('hidden: −0.140 ± 0.003 (uniform), +0.115 ± 0.003 (orthogonal ×1.5).');
 });
 
 test('without the designs that it is about, a claim is not judged', () => {
@@ -106,6 +107,12 @@ test('the verdict of a design is that of most seeds, its rate their mean', () =>
   expect(commonVerdict(mixed('exploding', 'stable', 'exploding'))).toBe('exploding');
   expect(commonVerdict(mixed('exploding', 'stable', 'vanishing'))).toBe('stable');
   expect(commonVerdict(mixed('exploding', 'vanishing'))).toBe('stable');
-  expect(meanRate(mixed('stable', 'stable', 'stable'))).toEqual({ rate: 2, error: (0.006 * Math.sqrt(3)) / 3 });
-  expect(formatRate({ rate: -0.00049, error: 0.01 })).toBe('−0.0005 ± 0.0100');
+  // From the spread of the seeds, or from their own errors where these are larger.
+  expect(meanRate(mixed('stable', 'stable', 'stable'))).toEqual({ rate: 2, error: Math.sqrt(1 / 3) });
+  expect(meanRate({ placement: 'none', initializer: 'uniform', growths: [growth(2, 'stable'), growth(2, 'stable')] })).toEqual({
+    rate: 2,
+    error: 0.006 / Math.sqrt(2),
+  });
+  expect(formatRate({ rate: -0.0049, error: 0.01 })).toBe('−0.005 ± 0.010');
+  expect(formatRate({ rate: 0.0049, error: 0.001 })).toBe('+0.0049 ± 0.0010');
 });

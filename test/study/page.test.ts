@@ -1,3 +1,4 @@
+import { chartFiles } from '../../lib/study/charts';
 import { renderStudy } from '../../lib/study/page';
 import type { StudyResults } from '../../lib/study/results';
 import { formatStudy } from '../../lib/study/terminal';
@@ -23,9 +24,33 @@ describe('the page', () => {
   test('says on its first screen what was found, before anything else', async () => {
     const { page } = await renderStudy(studyResults());
     const first = page.slice(page.indexOf('<main>'), page.indexOf('<section>'));
-    expect(first).toContain('<h1>LayerNorm after the RNN did not make gradients explode</h1>');
+    expect(first).toContain('<h1>Gradients explode with LayerNorm on the state, not with LayerNorm after the RNN</h1>');
+    expect(first).toContain('1 explodes: hidden with orthogonal ×1.5');
     expect(first).toContain('never acted');
-    expect(first.match(/<tr>/g)).toHaveLength(5);
+    // The heat map, wide and narrow: a cell for each design, and of these the one that explodes in bold.
+    for (const svg of first.match(/<svg.*?<\/svg>/gs) ?? []) {
+      expect(svg.match(/ rx="2"/g)).toHaveLength(28);
+      const bold = [...svg.matchAll(/font-weight="600"[^>]*>([^<]*)</g)].map((match) => match[1]);
+      expect(bold).toEqual(['+0.100 ± 0.003', 'explodes, 880 steps', expect.stringContaining('Growth of ln')]);
+    }
+  });
+
+  test('has a row for each claim, with its verdict', async () => {
+    const { findings } = studyResults();
+    const { page } = await renderStudy(studyResults());
+    const table = page.slice(page.indexOf('aria-label="Claims"'), page.indexOf('Why nothing is multiplied'));
+    expect(findings).toHaveLength(12);
+    expect(table.match(/<q>/g)).toHaveLength(findings.length);
+    expect(table.match(/<strong class="(good|part|bad)">(Holds|Does not hold)/g)).toHaveLength(findings.length);
+  });
+
+  test('has a row for each design, the fastest growth first', async () => {
+    const { page } = await renderStudy(studyResults());
+    const table = page.slice(page.indexOf('aria-label="Every design'), page.indexOf('Clipping where'));
+    const names = [...table.matchAll(/<\/svg>([^<]*)</g)].map((match) => match[1]);
+    expect(names).toHaveLength(28);
+    expect(names[0]).toBe('hidden, orthogonal ×1.5');
+    expect(table.indexOf('+0.100')).toBeLessThan(table.indexOf('−0.010'));
   });
 
   test('gives every chart a text alternative', async () => {
@@ -61,37 +86,34 @@ describe('the page', () => {
 });
 
 describe('an interrupted study', () => {
-  const { reference, series } = studyResults();
-  const stopped = (referenceRuns: number, seriesRuns: number): StudyResults =>
+  const { reference, depth, clipping, series } = studyResults();
+  const stopped = (referenceRuns: number, designs: number, rules: number, seriesRuns: number): StudyResults =>
     studyResults({
       interrupted: true,
       reference: { ...reference, systems: reference.systems.slice(0, referenceRuns) },
+      depth: { ...depth, designs: depth.designs.slice(0, designs) },
+      clipping: { ...clipping, rules: clipping.rules.slice(0, rules) },
       findings: [],
       series: { ...series, systems: series.systems.slice(0, seriesRuns) },
     });
+  const referenceFiles = ['loss.svg', 'gradient-norm.svg', 'gradient-norm-per-parameter.svg'];
+  const depthFiles = chartFiles.filter((file) => !referenceFiles.includes(file)).slice(0, -4);
+  const seriesFiles = ['forecast.svg', 'validation-error.svg', 'series-gradient-norm.svg'];
 
   test.each([
-    [0, 0, []],
-    [1, 0, ['loss.svg', 'gradient-norm.svg', 'gradient-norm-per-parameter.svg']],
-    [
-      4,
-      2,
-      [
-        'loss.svg',
-        'gradient-norm.svg',
-        'gradient-norm-per-parameter.svg',
-        'forecast.svg',
-        'validation-error.svg',
-        'series-gradient-norm.svg',
-      ],
-    ],
-  ])('with %p and %p finished runs shows these', async (referenceRuns, seriesRuns, files) => {
-    const results = stopped(referenceRuns, seriesRuns);
+    [0, 0, 0, 0, []],
+    [1, 0, 0, 0, referenceFiles],
+    [8, 7, 0, 0, [...referenceFiles, ...depthFiles]],
+    [8, 28, 1, 0, [...referenceFiles, ...depthFiles, 'clip-threshold.svg']],
+    [8, 28, 4, 2, [...referenceFiles, ...depthFiles, 'clip-threshold.svg', ...seriesFiles]],
+  ])('with %p, %p, %p and %p finished runs shows these', async (referenceRuns, designs, rules, seriesRuns, files) => {
+    const results = stopped(referenceRuns, designs, rules, seriesRuns);
     const { page, charts } = await renderStudy(results);
-    expect([...charts.keys()]).toEqual(files);
-    expect(page).toContain(`Interrupted: ${referenceRuns + seriesRuns} of 8 runs had finished`);
-    expect(formatStudy(results)).toContain(`Interrupted: ${referenceRuns + seriesRuns} of 8 runs`);
-    expect(page).not.toMatch(/NaN|undefined/);
-    expect(formatStudy(results)).not.toMatch(/NaN|undefined/);
+    expect([...charts.keys()].sort()).toEqual([...files].sort());
+    const words = `Interrupted: ${referenceRuns + designs + rules + seriesRuns} of 48 runs had finished`;
+    expect(page).toContain(words);
+    expect(formatStudy(results)).toContain(words);
+    expect(page).not.toMatch(/NaN|undefined|Infinity/);
+    expect(formatStudy(results)).not.toMatch(/NaN|undefined|Infinity/);
   });
 });
