@@ -25,7 +25,7 @@ function depthHeadline({ designs }: DepthPart): string {
   const causes = explosionCauses(designs);
   if (causes.length === 0) return 'No place of a LayerNorm made gradients explode';
   const places = causes.map(placeOf).join(' or ');
-  return `Gradients explode with LayerNorm ${places}${causes.includes('output') ? '' : ', not with LayerNorm after the RNN'}`;
+  return `Gradients can explode with LayerNorm ${places}${causes.includes('output') ? '' : ', not with LayerNorm after the RNN'}`;
 }
 
 /** The answer's numbers: which designs explode, what Example 1 did, and what the clip did. */

@@ -24,7 +24,7 @@ describe('the page', () => {
   test('says on its first screen what was found, before anything else', async () => {
     const { page } = await renderStudy(studyResults());
     const first = page.slice(page.indexOf('<main>'), page.indexOf('<section>'));
-    expect(first).toContain('<h1>Gradients explode with LayerNorm on the state, not with LayerNorm after the RNN</h1>');
+    expect(first).toContain('<h1>Gradients can explode with LayerNorm on the state, not with LayerNorm after the RNN</h1>');
     expect(first).toContain('1 explodes: hidden with orthogonal ×1.5');
     expect(first).toContain('never acted');
     // The heat map, wide and narrow: a cell for each design, and of these the one that explodes in bold.
