@@ -9,25 +9,17 @@
 #include <vector>
 
 #include "core/floating_point_mode.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "core/spin.h"
 
 namespace evenkeel::thread_pool {
 namespace {
 
-void pause() noexcept {
-#if defined(__x86_64__)
-  _mm_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
 // Steps of a training loop follow each other within microseconds: a worker that spins for about 30 of them before it sleeps
 // meets most jobs awake, and an idle process still uses no CPU.
 constexpr int kSpins = 8000;
+
+// Whether this thread is in a task: a job that the task starts has no threads left but this one.
+thread_local bool in_task = false;
 
 class Pool {
  public:
@@ -55,17 +47,13 @@ class Pool {
     next_.store(0, std::memory_order_relaxed);
     gate_.store(kOpen, std::memory_order_release);
     wake_all();
+    in_task = true;
     take_tasks();
+    in_task = false;
     // Nobody joins through a closed gate, so only workers that did join are waited for: one that the system has not woken yet
     // costs nothing.
     gate_.fetch_and(~kOpen, std::memory_order_relaxed);
-    for (int spin = 0; gate_.load(std::memory_order_acquire) != 0; ++spin) {
-      if (spin < kSpins) {
-        pause();
-      } else {
-        std::this_thread::yield();
-      }
-    }
+    spin_until(kSpins, [this] { return gate_.load(std::memory_order_acquire) == 0; });
   }
 
  private:
@@ -94,6 +82,7 @@ class Pool {
 
   void work() noexcept {
     const FlushDenormals flush;
+    in_task = true;
     for (unsigned seen = 0;;) {
       for (int spin = 0; spin < kSpins && generation_.load(std::memory_order_acquire) == seen; ++spin) pause();
       generation_.wait(seen, std::memory_order_acquire);
@@ -143,7 +132,7 @@ void set_num_threads(int count) {
 }
 
 void run(size_t count, void (*task)(void*, size_t), void* context) noexcept {
-  if (count <= 1 || num_threads() == 1) return run_alone(count, task, context);
+  if (count <= 1 || num_threads() == 1 || in_task) return run_alone(count, task, context);
   const std::unique_lock lock(job_mutex, std::try_to_lock);
   if (!lock.owns_lock()) return run_alone(count, task, context);
   if (!pool) {
@@ -157,6 +146,35 @@ void run(size_t count, void (*task)(void*, size_t), void* context) noexcept {
     }
   }
   pool->run(count, task, context);
+}
+
+// A moment is enough for a worker that is awake. One that wakes later joins the next round.
+unsigned Team::come() noexcept {
+  constexpr int kMoment = 60;
+  const unsigned rank = came_.fetch_add(1, std::memory_order_relaxed);
+  for (int spin = 0; rank == 0 && spin < kMoment && came_.load(std::memory_order_relaxed) < most_; ++spin) pause();
+  return rank;
+}
+
+unsigned Team::begin_round() noexcept {
+  const unsigned size = came_.load(std::memory_order_relaxed);
+  const unsigned number = round_.load(std::memory_order_relaxed) / kSizes + 1;
+  finished_.store(0, std::memory_order_relaxed);
+  round_.store(number * kSizes + size, std::memory_order_release);
+  return size;
+}
+
+void Team::end_round(unsigned size) noexcept {
+  spin_until(kSpins, [&] { return finished_.load(std::memory_order_acquire) == size - 1; });
+}
+
+unsigned Team::next_round(unsigned rank, unsigned last) const noexcept {
+  unsigned round = 0;
+  spin_until(kSpins, [&] {
+    round = round_.load(std::memory_order_acquire);
+    return round == kOver || (round != last && rank < size_of(round));
+  });
+  return round;
 }
 
 }  // namespace evenkeel::thread_pool

@@ -65,6 +65,48 @@ struct ScanKernels {  // scan.cc
   void (*add_outer_products)(size_t rows, size_t m, size_t n, const T* a, size_t lda, const T* b, size_t ldb, T* c, size_t ldc);
 };
 
+// What pack_panels left of a matrix [k, cols].
+template <typename T>
+struct PackedPanels {
+  const T* panels;
+  size_t k;
+};
+
+// A step of the Elman cell for one row, some or all of its units. The next step has this one's `next` for its operand, which is stored
+// there in whole vectors, since a processor reads slowly what it has just stored in parts.
+template <typename T>
+struct ElmanForwardRow {
+  T* operand;      // h_{t−1}, or the part of it that is not in start's products yet [k]
+  const T* start;  // the pre-activation but for this operand's product [cols]
+  T* next;         // h_t [cols], 64-byte aligned
+  T* state;        // h_t [cols]
+};
+template <typename T>
+struct ElmanBackwardRow {
+  T* operand;         // ∂L/∂a_{t+1}, or the part of it that is not in start's products yet [k]
+  const T* start;     // ∂L/∂h_t but for this operand's product and the output's share [cols]; null for zeros
+  const T* doutput;   // that share [cols]
+  const T* state;     // h_t [cols]
+  T* next;            // ∂L/∂a_t [cols], 64-byte aligned
+  T* dpreactivation;  // ∂L/∂a_t [cols]
+};
+
+template <typename T>
+struct SingleKernels {  // single.cc
+  // --- One sequence (layers/recurrent/single.cc) ---------------------------------------------------------------------
+  // Elements of a vector: whoever computes a part of a row's columns starts at a multiple of it
+  size_t (*row_lanes)();
+  // c = start + a b   a: [k]   b: [k, cols]   start, c: [cols], may be one array; start null for zeros. The order of a sum depends on k,
+  // cols and its column alone
+  void (*multiply_row)(size_t cols, const T* a, const PackedPanels<T>& b, const T* start, T* c);
+  // state = φ(start + operand b), in as many steps: rows `stride` apart, forward; `next` and `operand` change places after each
+  void (*elman_forward_steps)(Nonlinearity nonlinearity, size_t steps, size_t cols, size_t stride, const PackedPanels<T>& b,
+                              const ElmanForwardRow<T>& first);
+  // dpreactivation = φ'(state) ⊙ (doutput + (start + operand b)), likewise, backward; only the first step has a start
+  void (*elman_backward_steps)(Nonlinearity nonlinearity, size_t steps, size_t cols, size_t stride, const PackedPanels<T>& b,
+                               const ElmanBackwardRow<T>& first);
+};
+
 template <typename T>
 struct NormKernels {  // normalization.cc
   // --- Normalisation (layers/normalization.cc); all rows packed ------------------------------------------------------
@@ -118,7 +160,7 @@ struct ArrayKernels {  // arrays.cc
 };
 
 template <typename T>
-struct Kernels : ScanKernels<T>, NormKernels<T>, ArrayKernels<T> {};
+struct Kernels : ScanKernels<T>, SingleKernels<T>, NormKernels<T>, ArrayKernels<T> {};
 
 // The kernels of the SIMD target in use, chosen once per process.
 template <typename T>

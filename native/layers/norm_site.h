@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -99,6 +100,10 @@ class NormSites {
   const NormSite<T>* at(NormPoint point) const noexcept {
     const auto& site = sites_[static_cast<size_t>(point)];
     return site ? &*site : nullptr;
+  }
+
+  bool any() const noexcept {
+    return std::any_of(sites_.begin(), sites_.end(), [](const auto& site) { return site.has_value(); });
   }
 
   void accumulate() const noexcept;

@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 
 #include "core/aligned_buffer.h"
 #include "layers/cells/cell.h"
@@ -32,6 +33,8 @@ class StateGradient {
   // Throws std::bad_alloc.
   StateGradient(size_t sequences, size_t steps, size_t hidden, const StateGradientOptions& options);
 
+  // Whether nothing is asked: then the members below change nothing.
+  bool idle() const noexcept { return options_.log_norms == nullptr && options_.limit == std::numeric_limits<double>::infinity(); }
   // As StepRows has them; null where nothing is scaled.
   const std::int32_t* exponents(size_t first) const noexcept {
     return options_.exponents == nullptr ? nullptr : options_.exponents + first;

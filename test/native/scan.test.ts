@@ -12,7 +12,7 @@ afterEach(() => {
 
 type Shape = [n: number, t: number, i: number, h: number];
 
-const OTHERS = ['panels'];
+const OTHERS = ['panels', 'single'];
 const NAMES = ['output', 'gradInput', 'gradInitialState', 'gradWeightIh', 'gradWeightHh', 'gradBiasIh', 'gradBiasHh'];
 
 const arraysOf = ([n, t, i, h]: Shape, dtype: DType) => rnnArrays(n, t, i, h, dtype);
@@ -67,6 +67,8 @@ describe('every strategy computes what OpenBLAS computes step by step', () => {
       [3, 2, 400, 390],
       [9, 2, 70, 801],
       [1, 2500, 3, 9],
+      [1, 700, 60, 131],
+      [3, 150, 5, 300],
       [40, 60, 4, 11],
     ] as Shape[])
       expectSameAsBlas(shape);
@@ -78,6 +80,10 @@ describe.each<DType>(['float32', 'float64'])('in %s the bits of every strategy a
 
   test.each<Shape>([
     [1, 40, 3, 70],
+    [1, 2500, 3, 20],
+    [1, 300, 5, 130],
+    [2, 200, 70, 390],
+    [1, 40, 3, 1030],
     [5, 300, 10, 20],
     [13, 60, 17, 33],
     [32, 9, 10, 50],
@@ -102,8 +108,9 @@ describe.each<DType>(['float32', 'float64'])('in %s the bits of every strategy a
 test('a strategy can be read and forced, by its name only', () => {
   addon.setScanStrategy('auto');
   expect(addon.scanStrategy(32, 10, 20)).toBe('panels');
+  expect(addon.scanStrategy(1, 10, 20)).toBe('single');
   addon.setScanStrategy('blas');
   expect(addon.scanStrategy(32, 10, 20)).toBe('blas');
-  expect(() => addon.setScanStrategy('fast')).toThrow('name: expected one of auto, blas, panels, got "fast".');
+  expect(() => addon.setScanStrategy('fast')).toThrow('name: expected one of auto, blas, panels, single, got "fast".');
   expect(addon.scanStrategy(32, 10, 20)).toBe('blas');
 });

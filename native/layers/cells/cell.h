@@ -1,6 +1,9 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+
+#include "kernels/kernels.h"
 
 namespace evenkeel {
 
@@ -32,6 +35,13 @@ struct BackwardStep : StepRows {
   T* drecurrent;      // ∂L/∂(operand_t W_hhᵀ) [rows, gates · H]: written; is dprojected unless the cell has the two products apart
 };
 
+// A step that is state = φ(x_t W_ihᵀ + h_{t−1} W_hhᵀ + bias) and nothing else: a kernel can do it while it has the sums in its registers.
+template <typename T>
+struct PlainStep {
+  Nonlinearity nonlinearity;
+  const T* bias;  // [H]
+};
+
 // What the scan over time asks of a recurrent cell: how wide its gates are, and the pointwise part of one step, forward and backward side
 // by side. The scan owns time, the sequences and the products with the weights, and never asks which cell it drives.
 //
@@ -58,6 +68,9 @@ class Cell {
   virtual void operand(const StepRows& /*step*/, const T* /*previous*/, T* /*operand*/) const noexcept {}
   // dprevious += ∂L/∂h_{t−1} through operand_t; doperand: [rows, H], may be overwritten
   virtual void operand_backward(const StepRows& /*step*/, const T* /*previous*/, T* /*doperand*/, T* /*dprevious*/) const noexcept {}
+
+  // What forward() and backward() do, for a cell whose step is plain: the scan may do it itself.
+  virtual std::optional<PlainStep<T>> plain_step() const noexcept { return {}; }
 
   virtual void forward(const ForwardStep<T>& step) const noexcept = 0;
   virtual void backward(const BackwardStep<T>& step) const noexcept = 0;

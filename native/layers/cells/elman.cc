@@ -31,6 +31,12 @@ void ElmanCell<T>::operand_backward(const StepRows& step, const T* previous, T* 
 }
 
 template <typename T>
+std::optional<PlainStep<T>> ElmanCell<T>::plain_step() const noexcept {
+  if (sites_.any()) return {};
+  return PlainStep<T>{nonlinearity_, bias_.get()};
+}
+
+template <typename T>
 void ElmanCell<T>::forward(const ForwardStep<T>& step) const noexcept {
   const size_t count = step.rows * hidden_;
   T* a = step.projected;

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <optional>
 
 #include "core/aligned_buffer.h"
 #include "kernels/kernels.h"
@@ -30,6 +31,7 @@ class ElmanCell final : public Cell<T> {
   bool transforms_operand() const noexcept override { return sites_.at(NormPoint::kOperand) != nullptr; }
   void operand(const StepRows& step, const T* previous, T* operand) const noexcept override;
   void operand_backward(const StepRows& step, const T* previous, T* doperand, T* dprevious) const noexcept override;
+  std::optional<PlainStep<T>> plain_step() const noexcept override;
   void forward(const ForwardStep<T>& step) const noexcept override;
   void backward(const BackwardStep<T>& step) const noexcept override;
   void accumulate(size_t rows, const T* dprojected, const T* drecurrent) const override;

@@ -9,12 +9,15 @@ namespace evenkeel {
 namespace {
 
 template <typename T>
-constexpr std::array kStrategies = {blas_strategy<T>, panels_strategy<T>};
-enum Index : int { kAuto = -1, kBlas, kPanels };
+constexpr std::array kStrategies = {blas_strategy<T>, panels_strategy<T>, single_strategy<T>};
+enum Index : int { kAuto = -1, kBlas, kPanels, kSingle };
 
 std::atomic<int> forced{kAuto};
 
-Index choose(const RecurrentShape& /*shape*/) noexcept { return kPanels; }
+Index choose(const RecurrentShape& shape) noexcept {
+  if (shape.n == 1) return kSingle;
+  return kPanels;
+}
 
 }  // namespace
 

@@ -24,6 +24,9 @@ ScanStrategy<T> blas_strategy() noexcept;
 // "panels": weights packed once; each thread takes its own sequences through time.
 template <typename T>
 ScanStrategy<T> panels_strategy() noexcept;
+// "single": one sequence after the other; threads share the columns of a step, or the products that stand outside the recurrence.
+template <typename T>
+ScanStrategy<T> single_strategy() noexcept;
 
 // The one for this shape, or the one that is forced. A shape is N, I and H here: a part of a sequence takes the same way as the whole.
 template <typename T>

@@ -1,0 +1,33 @@
+// The kernels for one sequence, compiled once per SIMD target.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/single.cc"
+#include "hwy/foreach_target.h"
+// After foreach_target.h: this file is included again for each target.
+#include "hwy/highway.h"
+#include "kernels/dispatch.h"
+#include "kernels/kernels.h"
+#include "kernels/single-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace evenkeel {
+namespace HWY_NAMESPACE {
+
+template <typename T>
+constexpr SingleKernels<T> kSingleKernels = {
+    .row_lanes = row_lanes<T>,
+    .multiply_row = multiply_row<T>,
+    .elman_forward_steps = elman_forward_steps<T>,
+    .elman_backward_steps = elman_backward_steps<T>,
+};
+
+EVENKEEL_KERNEL_GROUP_OF_TARGET(SingleKernels)
+
+}  // namespace HWY_NAMESPACE
+}  // namespace evenkeel
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace evenkeel {
+EVENKEEL_KERNEL_GROUP(SingleKernels)
+}  // namespace evenkeel
+#endif  // HWY_ONCE

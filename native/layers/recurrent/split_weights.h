@@ -1,0 +1,124 @@
+#pragma once
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstddef>
+
+#include "core/aligned_buffer.h"
+#include "core/spin.h"
+#include "core/thread_pool.h"
+#include "kernels/kernels.h"
+
+namespace evenkeel {
+
+constexpr size_t kMostBlocks = 8;
+
+struct Range {
+  size_t begin, end;
+  size_t size() const noexcept { return end - begin; }
+};
+
+// How far each block of columns is, for the threads that compute the others.
+class Progress {
+ public:
+  void publish(size_t block, size_t steps) noexcept { counts_[block].steps.store(steps, std::memory_order_release); }
+  void wait(size_t block, size_t steps) const noexcept {
+    // Four microseconds: many times what a block of others' columns takes longer than one's own.
+    constexpr int kSpins = 100;
+    spin_until(kSpins, [&] { return counts_[block].steps.load(std::memory_order_acquire) >= steps; });
+  }
+
+ private:
+  struct alignas(64) Count {
+    std::atomic<size_t> steps{0};
+  };
+  std::array<Count, kMostBlocks> counts_;
+};
+
+// The right operand [k, cols] of one row's product at each step, packed once, in blocks of columns that threads may compute apart. The
+// sum of a block runs over its own part of k first, which its thread has just computed, then over block ^ 1's, then over the two beyond:
+// whatever number of threads the blocks are given to, each of them has work at hand while it waits for the others.
+template <typename T>
+class SplitWeights {
+ public:
+  // b[k, col] stands at b + k · k_stride + col · col_stride   blocks: a power of two   Throws std::bad_alloc.
+  SplitWeights(size_t blocks, size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride)
+      : blocks_(blocks), k_(k), cols_(cols), panels_(packed_size()) {
+    parallel_for(blocks * blocks, [&](size_t index) {
+      const Range c = columns(index / blocks_);
+      const Range p = part(index % blocks_);
+      T* to = panels_.get() + offset(index / blocks_, index % blocks_);
+      kernels<T>().pack_panels(p.size(), c.size(), b + p.begin * k_stride + c.begin * col_stride, k_stride, col_stride, to);
+    });
+  }
+
+  size_t blocks() const noexcept { return blocks_; }
+  // The columns of a block, and the k of a part: there are as many parts as blocks.
+  Range columns(size_t block) const noexcept { return cut(cols_, block); }
+  Range part(size_t index) const noexcept { return cut(k_, index); }
+  PackedPanels<T> panels(size_t block, size_t part_index) const noexcept {
+    return {panels_.get() + offset(block, part_index), part(part_index).size()};
+  }
+  // The panels of a product over no k.
+  PackedPanels<T> nothing() const noexcept { return {panels_.get(), 0}; }
+
+  // The row's product for the blocks `own`, in whose last part finish(block, panels, operand, start) takes over. Parts of other blocks are
+  // read once they have made `steps` steps; null for no waiting.
+  // a: [k]   start: [cols] or null for zeros   sums: [cols], in between
+  template <typename Finish>
+  void multiply(Range own, const T* a, const T* start, T* sums, const Progress* progress, size_t steps, Finish&& finish) const noexcept {
+    for (size_t turn = 0; turn < blocks_; ++turn) {
+      for (size_t block = own.begin; block < own.end; ++block) {
+        const size_t p = block ^ turn;
+        const bool other = p < own.begin || p >= own.end;
+        if (progress != nullptr && other) progress->wait(p, steps);
+        const Range c = columns(block);
+        const T* from = turn == 0 ? start : sums;
+        if (from != nullptr) from += c.begin;
+        if (turn + 1 < blocks_) {
+          kernels<T>().multiply_row(c.size(), a + part(p).begin, panels(block, p), from, sums + c.begin);
+        } else {
+          finish(block, panels(block, p), part(p).begin, from);
+        }
+      }
+    }
+  }
+
+  // All of it, on this thread: c = start + a b. start: may be c
+  void multiply(const T* a, const T* start, T* c) const noexcept {
+    multiply({0, blocks_}, a, start, c, nullptr, 0, [&](size_t block, const PackedPanels<T>& last, size_t begin, const T* from) {
+      kernels<T>().multiply_row(columns(block).size(), a + begin, last, from, c + columns(block).begin);
+    });
+  }
+
+ private:
+  Range cut(size_t size, size_t index) const noexcept {
+    const size_t lanes = kernels<T>().row_lanes();
+    const size_t vectors = (size + lanes - 1) / lanes;
+    return {std::min(size, vectors * index / blocks_ * lanes), std::min(size, vectors * (index + 1) / blocks_ * lanes)};
+  }
+
+  static size_t rounded_up(size_t cols) noexcept {
+    const size_t panel = kernels<T>().panel_columns();
+    return (cols + panel - 1) / panel * panel;
+  }
+
+  // Blocks stand one after the other, and in each its parts in the order of their turns.
+  size_t offset(size_t block, size_t part_index) const noexcept {
+    size_t before = 0;
+    for (size_t b = 0; b < block; ++b) before += k_ * rounded_up(columns(b).size());
+    for (size_t turn = 0; turn < (block ^ part_index); ++turn) before += part(block ^ turn).size() * rounded_up(columns(block).size());
+    return before;
+  }
+
+  size_t packed_size() const noexcept {
+    size_t sum = 0;
+    for (size_t b = 0; b < blocks_; ++b) sum += k_ * rounded_up(columns(b).size());
+    return sum;
+  }
+
+  size_t blocks_, k_, cols_;
+  AlignedBuffer<T> panels_;
+};
+
+}  // namespace evenkeel
