@@ -41,6 +41,8 @@ export { SGD, type SGDOptions } from './optimizers/sgd';
 export { Parameter } from './parameter';
 export { Generator } from './random';
 export { getNumThreads, type RuntimeInfo, runtimeInfo, setNumThreads } from './runtime';
+export type { GradientFlow, Growth, LayerFlow, Verdict } from './stability/flow';
+export { type GradientFlowOptions, gradientFlow } from './stability/gradient-flow';
 export type { StateDict } from './state-dict';
 export type { SweepClip, SweepDefinition } from './sweep/definition';
 export { type BullmqExecutorOptions, bullmqExecutor } from './sweep/executors/bullmq';

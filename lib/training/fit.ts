@@ -4,6 +4,8 @@ import { describeNonFinite, gradNorms } from '../clipping/norms';
 import { EvenkeelError, formatShape } from '../errors';
 import type { Layer } from '../layers/layer';
 import type { LossResult } from '../losses/loss';
+import type { GradientFlow } from '../stability/flow';
+import { recordFlow } from '../stability/gradient-flow';
 import { checkTensor, Tensor } from '../tensor';
 import { Workspace } from '../workspace';
 import { saveCheckpoint } from './checkpoint';
@@ -20,6 +22,8 @@ export interface History {
   clipped: boolean[];
   /** whether the step was skipped because its loss or gradients were not finite */
   skipped: boolean[];
+  /** with the option `gradientFlow`, how the gradient of the training loss flowed in the steps that were recorded and not skipped */
+  gradientFlow?: (GradientFlow & { step: number })[];
 }
 
 interface StepResult {
@@ -30,6 +34,7 @@ interface StepResult {
   clipThreshold: number;
   clipped: boolean;
   skipped: boolean;
+  flow?: GradientFlow;
 }
 
 /** How long fit may keep the event loop between two steps. */
@@ -53,7 +58,14 @@ const YIELD_AFTER_MS = 10;
  */
 export async function fit<Target = Tensor>(model: Layer, batches: Batches<Target>, options: FitOptions<Target>): Promise<History> {
   const run = checkRun(model, batches, options);
-  const history: History = { loss: [], gradNorm: [], clipThreshold: [], clipped: [], skipped: [] };
+  const history: History = {
+    loss: [],
+    gradNorm: [],
+    clipThreshold: [],
+    clipped: [],
+    skipped: [],
+    ...(run.gradientFlow && { gradientFlow: [] }),
+  };
   const workspace = new Workspace();
   let lastYield = performance.now();
   for (let epoch = 1; epoch <= run.epochs; epoch++) {
@@ -62,8 +74,8 @@ export async function fit<Target = Tensor>(model: Layer, batches: Batches<Target
     for await (const batch of batches) {
       run.signal?.throwIfAborted();
       const step = history.loss.length + 1;
-      const result = workspace.run(() => trainStep(run, batch, `step ${step}, epoch ${epoch}`));
-      record(history, result);
+      const result = workspace.run(() => recordedStep(run, batch, step, `step ${step}, epoch ${epoch}`));
+      record(history, step, result);
       await run.onStep?.({ step, epoch, ...describeStep(run, result) });
       if (run.checkpoint !== undefined && step % run.checkpoint.every === 0) save(run, step);
       if (performance.now() - lastYield < YIELD_AFTER_MS) continue;
@@ -74,6 +86,13 @@ export async function fit<Target = Tensor>(model: Layer, batches: Batches<Target
   }
   if (run.checkpoint !== undefined && history.loss.length % run.checkpoint.every !== 0) save(run, history.loss.length);
   return history;
+}
+
+function recordedStep(run: Run, batch: unknown, step: number, where: string): StepResult {
+  const { gradientFlow } = run;
+  if (gradientFlow === undefined || (step - 1) % gradientFlow.every !== 0) return trainStep(run, batch, where);
+  const { result, flow } = recordFlow(gradientFlow.layers, () => trainStep(run, batch, where));
+  return result.skipped ? result : { ...result, flow: flow() };
 }
 
 function trainStep(run: Run, given: unknown, where: string): StepResult {
@@ -130,15 +149,16 @@ function pick<A extends string, B extends string>(given: unknown, a: A, b: B): P
   return { [a]: object?.[a], [b]: object?.[b] } as Partial<Record<A | B, unknown>>;
 }
 
-function record(history: History, { loss, gradNorm, clipThreshold, clipped, skipped }: StepResult): void {
+function record(history: History, step: number, { loss, gradNorm, clipThreshold, clipped, skipped, flow }: StepResult): void {
   history.loss.push(loss);
   history.gradNorm.push(gradNorm);
   history.clipThreshold.push(clipThreshold);
   history.clipped.push(clipped);
   history.skipped.push(skipped);
+  if (flow !== undefined) history.gradientFlow?.push({ step, ...flow });
 }
 
-function describeStep({ parameters }: Run, { gradNorms, ...result }: StepResult): Omit<StepRecord, 'step' | 'epoch'> {
+function describeStep({ parameters }: Run, { gradNorms, flow: _, ...result }: StepResult): Omit<StepRecord, 'step' | 'epoch'> {
   return { ...result, gradNorms: Object.fromEntries(parameters.map(({ name }, index) => [name, gradNorms[index] as number])) };
 }
 

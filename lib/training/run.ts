@@ -2,9 +2,11 @@ import { checkFunction, checkInteger, checkOneOf, checkString, fail, readOptions
 import type { Clipper } from '../clipping/clipper';
 import { EvenkeelError } from '../errors';
 import { checkLayer, type Layer } from '../layers/layer';
+import type { RNN } from '../layers/rnn';
 import type { LossResult } from '../losses/loss';
 import { checkOptimizer, type Optimizer } from '../optimizers/optimizer';
 import { checkParameters, type Parameter } from '../parameter';
+import { recurrentLayers } from '../stability/recurrent-layers';
 import type { Tensor } from '../tensor';
 import { type Clip, type ClipRule, isClipper, makeClipRule } from './clip-rule';
 
@@ -53,6 +55,8 @@ export interface FitOptions<Target = Tensor> {
   signal?: AbortSignal;
   /** where saveCheckpoint writes after every so many steps, and after the last one */
   checkpoint?: { path: string; every?: number };
+  /** records how the gradient flows back through time in every so many steps, from the first on: see {@link History} and {@link gradientFlow} */
+  gradientFlow?: { every: number };
   /** what to do with a loss or gradient that is not finite: `'throw'` unless given */
   nonFinite?: 'throw' | 'skip';
 }
@@ -72,10 +76,12 @@ export interface Run {
   onStep: ((record: StepRecord) => unknown) | undefined;
   signal: AbortSignal | undefined;
   checkpoint: { path: string; every: number } | undefined;
+  /** the model's recurrent layers, where their gradient flow is recorded */
+  gradientFlow: { every: number; layers: ReadonlyMap<string, RNN> } | undefined;
   nonFinite: 'throw' | 'skip';
 }
 
-const OPTIONS = ['loss', 'optimizer', 'clip', 'epochs', 'onStep', 'signal', 'checkpoint', 'nonFinite'] as const;
+const OPTIONS = ['loss', 'optimizer', 'clip', 'epochs', 'onStep', 'signal', 'checkpoint', 'gradientFlow', 'nonFinite'] as const;
 
 /** Checks everything that fit is given. */
 export function checkRun(model: unknown, batches: unknown, options: unknown): Run {
@@ -103,6 +109,7 @@ export function checkRun(model: unknown, batches: unknown, options: unknown): Ru
     onStep: given.onStep as Run['onStep'],
     signal: checkSignal(given.signal),
     checkpoint: checkCheckpoint(given.checkpoint),
+    gradientFlow: checkGradientFlow(given.gradientFlow, layer),
     nonFinite: checkOneOf('nonFinite', given.nonFinite, ['throw', 'skip']),
   };
 }
@@ -159,4 +166,10 @@ function checkCheckpoint(value: unknown): Run['checkpoint'] {
     path: checkString('checkpoint.path', path),
     every: every === undefined ? Number.POSITIVE_INFINITY : checkInteger('checkpoint.every', every, 1),
   };
+}
+
+function checkGradientFlow(value: unknown, model: Layer): Run['gradientFlow'] {
+  if (value === undefined) return undefined;
+  const { every } = readOptions('gradientFlow', value, ['every']);
+  return { every: checkInteger('gradientFlow.every', every, 1), layers: recurrentLayers('model', model) };
 }

@@ -31,6 +31,7 @@ test('the root exports these values and no others', () => {
     'crossEntropyLoss',
     'fit',
     'getNumThreads',
+    'gradientFlow',
     'loadCheckpoint',
     'loadState',
     'localExecutor',

@@ -31,7 +31,7 @@ export const rooms: Record<string, readonly string[]> = {
   clipping: [...base, 'native', 'parameter'],
   data: [...base, 'io'],
   stability: [...models, 'native'],
-  training: [...models, 'io'],
+  training: [...models, 'stability', 'io'],
   report: base,
   study,
   // A file's lock is the kernel's, reached through the addon.

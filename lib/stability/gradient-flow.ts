@@ -1,0 +1,146 @@
+import { checkBoolean, checkOneOf, readOptions } from '../check';
+import { EvenkeelError, formatShape } from '../errors';
+import type { Layer } from '../layers/layer';
+import type { RNN } from '../layers/rnn';
+import { mseLoss } from '../losses/mse';
+import { Generator } from '../random';
+import { allocate, checkTensor, Tensor } from '../tensor';
+import { describeGrowth, type GradientFlow, type LayerFlow } from './flow';
+import { recurrentLayers } from './recurrent-layers';
+
+/** Options of {@link gradientFlow}. */
+export interface GradientFlowOptions {
+  /**
+   * What the mean squared error is taken from, of the shape of the output that the loss is on: [N, F] for the last step, [N, T, F] for all.
+   * Left out, standard normal numbers, the same at every call.
+   */
+  target?: Tensor;
+  /**
+   * `'last-step'` unless given: the loss is on the last step alone, so that what arrives at step t has come T − t steps. With
+   * `'all-steps'` every step adds its own, as in training on whole sequences.
+   */
+  loss?: 'last-step' | 'all-steps';
+  /** whether the result has the norms of each sequence as well; false unless given */
+  perSequence?: boolean;
+}
+
+/**
+ * How the gradient flows back through time: ln‖∂L/∂h_t‖ at every step of every recurrent layer, its growth per step, and a verdict, from one
+ * ordinary forward and backward pass. ∂L/∂h_t is the total derivative by the state that step t hands to step t + 1; the norm is over all N
+ * sequences and H units. No number of steps makes it overflow or underflow.
+ *
+ * The rate is the least-squares slope of ln‖∂L/∂h_t‖ over the distance T − t; {@link Growth} says how rate, error, verdict and horizon are
+ * found. For a statement on the design rather than on one draw of weights and inputs, repeat it with other seeds.
+ *
+ * Values and gradients of parameters stay as they were. To the layers it is a forward and a backward call: one that waits for its backward
+ * pass must do its forward call again, and a stateful layer goes on from here unless it is reset.
+ *
+ * @param model an RNN, or a Sequential that holds some; its output is [N, T, F], or [N, F] where it ends on the last step
+ * @param input x [N, T, I], at least three steps
+ * @returns an entry per recurrent layer, in the model's order
+ * @throws EvenkeelError ERR_OPTION for a model without a recurrent layer, ERR_SHAPE, ERR_DTYPE, ERR_NON_FINITE for a loss that is not finite
+ */
+export function gradientFlow(model: Layer, input: Tensor, options: GradientFlowOptions = {}): GradientFlow {
+  const given = readOptions('gradientFlow options', options, ['target', 'loss', 'perSequence'], { loss: 'last-step', perSequence: false });
+  const loss = checkOneOf('loss', given.loss, ['last-step', 'all-steps']);
+  const perSequence = checkBoolean('perSequence', given.perSequence);
+  const layers = recurrentLayers('model', model);
+  const { shape } = checkTensor('input', input);
+  if (shape.length !== 3 || (shape[1] as number) < 3) {
+    throw new EvenkeelError('ERR_SHAPE', `input: expected [N, T, I] with T of at least 3, got ${formatShape(shape)}.`);
+  }
+  const gradients = model.parameters().map(({ grad }) => ({ grad, before: grad.data.slice() }));
+  try {
+    const { flow } = recordFlow(layers, () => model.backward(outputGradient(model.forward(input), loss, given.target)));
+    return flow(perSequence);
+  } finally {
+    for (const { grad, before } of gradients) grad.data.set(before);
+  }
+}
+
+/**
+ * Runs `passes`, a forward and a backward pass, and can then say how the gradient flowed in it.
+ * @internal
+ */
+export function recordFlow<Result>(
+  layers: ReadonlyMap<string, RNN>,
+  passes: () => Result,
+): { result: Result; flow: (perSequence?: boolean) => GradientFlow } {
+  const recorded = [...layers.values()].filter((layer) => !layer.recordStateGradients);
+  try {
+    for (const layer of recorded) layer.recordStateGradients = true;
+    return { result: passes(), flow: (perSequence = false) => describeLayers(layers, perSequence) };
+  } finally {
+    for (const layer of recorded) layer.recordStateGradients = false;
+  }
+}
+
+function describeLayers(layers: ReadonlyMap<string, RNN>, perSequence: boolean): GradientFlow {
+  return { layers: [...layers].map(([name, layer]) => describeLayer(name, layer.stateGradientLogNorms, perSequence)) };
+}
+
+function describeLayer(name: string, sequenceLogNorms: Tensor, perSequence: boolean): LayerFlow {
+  const logNorms = overSequences(sequenceLogNorms);
+  return { name, logNorms, ...describeGrowth(logNorms), ...(perSequence ? { sequenceLogNorms } : {}) };
+}
+
+/** ln√(Σ_n ‖g_n‖²) for each step, from ln‖g_n‖ [N, T]: in units of the largest, since the norms themselves may be out of range. */
+function overSequences({ data, shape }: Tensor): Float64Array {
+  const [n, t] = shape as [number, number];
+  return Float64Array.from({ length: t }, (_, step) => {
+    let largest = Number.NEGATIVE_INFINITY;
+    for (let sequence = 0; sequence < n; sequence++) {
+      const value = data[sequence * t + step] as number;
+      // NaN too: it must not be passed over.
+      if (!(value <= largest)) largest = value;
+    }
+    if (!Number.isFinite(largest)) return largest;
+    let sum = 0;
+    for (let sequence = 0; sequence < n; sequence++) sum += Math.exp(2 * ((data[sequence * t + step] as number) - largest));
+    return largest + 0.5 * Math.log(sum);
+  });
+}
+
+/** ∂L/∂output */
+function outputGradient(output: Tensor, loss: 'last-step' | 'all-steps', given: unknown): Tensor {
+  const { shape, dtype } = checkTensor('output of model.forward()', output);
+  if (shape.length !== 2 && shape.length !== 3) {
+    throw new EvenkeelError('ERR_SHAPE', `output of model.forward(): expected [N, T, F] or [N, F], got ${formatShape(shape)}.`);
+  }
+  if (loss === 'all-steps' && shape.length === 2) {
+    throw new EvenkeelError(
+      'ERR_SHAPE',
+      `loss: expected 'last-step' for a model that puts out the last step alone, ${formatShape(shape)}, got 'all-steps'.`,
+    );
+  }
+  const isPart = loss === 'last-step' && shape.length === 3;
+  const judged = isPart ? lastStep(output) : output;
+  const target =
+    given === undefined
+      ? Tensor.randn(judged.shape, { dtype, generator: new Generator(0) })
+      : checkTensor('target', given, dtype, judged.shape);
+  const { value, grad } = mseLoss(judged, target);
+  if (!Number.isFinite(value)) {
+    throw new EvenkeelError(
+      'ERR_NON_FINITE',
+      `gradientFlow: the loss is ${value}. Look at input and target for values that are not finite.`,
+    );
+  }
+  return isPart ? onLastStep(grad, shape) : grad;
+}
+
+/** [N, T, F] -> [N, F] */
+function lastStep({ data, dtype, shape }: Tensor): Tensor {
+  const [n, t, f] = shape as [number, number, number];
+  const last = allocate(dtype, n * f);
+  for (let row = 0; row < n; row++) last.set(data.subarray((row * t + t - 1) * f, (row + 1) * t * f), row * f);
+  return new Tensor(last, [n, f]);
+}
+
+/** The gradient of the last step [N, F] as that of all steps [N, T, F] */
+function onLastStep(grad: Tensor, shape: readonly number[]): Tensor {
+  const [n, t, f] = shape as [number, number, number];
+  const all = Tensor.zeros(shape, { dtype: grad.dtype });
+  for (let row = 0; row < n; row++) all.data.set(grad.data.subarray(row * f, (row + 1) * f), (row * t + t - 1) * f);
+  return all;
+}
