@@ -8,6 +8,8 @@ export interface HeatCell {
   value: number;
   /** what is printed in the cell, such as the value with its error; a line each */
   lines: readonly string[];
+  /** the same in shorter lines, for cells that are narrow because labels stand above them */
+  narrowLines?: readonly string[];
   /** in bold */
   strong?: boolean;
 }
@@ -45,7 +47,8 @@ export async function renderHeatMap(map: HeatMap, layout: HeatLayout): Promise<s
   const svg = await makeSvg(map.description, layout.width);
   const { left, columnWidth } = layOutColumns(map, layout);
   const heads = map.columns.map((column) => wrap(printable(column), Math.floor(columnWidth / textWidth('n'))).split('\n'));
-  const lineCount = Math.max(...map.rows.flatMap(({ cells }) => cells.map(({ lines }) => lines.length)), 1);
+  const linesOf = ({ lines, narrowLines }: HeatCell) => (layout.labels === 'above' ? (narrowLines ?? lines) : lines);
+  const lineCount = Math.max(...map.rows.flatMap(({ cells }) => cells.map((cell) => linesOf(cell).length)), 1);
   const cellHeight = lineCount * lineHeight + 17;
   const keyEnd = drawKey(svg, map, layout.width);
   let y = keyEnd + 10 + Math.max(...heads.map((lines) => lines.length), 1) * lineHeight;
@@ -58,7 +61,12 @@ export async function renderHeatMap(map: HeatMap, layout: HeatLayout): Promise<s
     const labelY = layout.labels === 'above' ? y - lineHeight / 2 - 2 : y + cellHeight / 2;
     drawLines(svg, [printable(label)], { x: 0, y: labelY, anchor: 'start' });
     for (const [column, cell] of cells.entries()) {
-      drawCell(svg, cell, map.limit, { x: left + column * columnWidth, y, width: columnWidth - gap, height: cellHeight - gap });
+      drawCell(svg, { ...cell, lines: linesOf(cell) }, map.limit, {
+        x: left + column * columnWidth,
+        y,
+        width: columnWidth - gap,
+        height: cellHeight - gap,
+      });
     }
     y += cellHeight;
   }

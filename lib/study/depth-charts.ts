@@ -7,7 +7,7 @@ import { commonVerdict, explodes, formatRate, meanRate } from './claims';
 import { clipRules } from './clip-rules';
 import { placements } from './placements';
 import type { ClippingPart, ClippingRun, DepthDesign, DepthPart } from './results';
-import { describeHorizon } from './summary';
+import { describeHorizon, describeVerdict } from './summary';
 
 export interface StudyHeatMap {
   file: (typeof chartFiles)[number];
@@ -31,7 +31,7 @@ function ratesMap({ designs }: DepthPart): StudyHeatMap {
     file: 'growth-rates.svg',
     map: {
       description: `Heat map: growth rate of the gradient per step back in time, for ${placements.length} places of a LayerNorm and ${starts.length} ways to start the recurrent weights. ${describeExploding(designs)}`,
-      heading: 'Growth of ln‖∂L/∂h_t‖ per step back in time, and when float32 is left',
+      heading: 'Growth of ln‖∂L/∂h_t‖ per step back in time',
       columns: starts.map((start) => `W_hh ${start}`),
       rows: placements.map(({ name }) => ({
         label: name,
@@ -40,6 +40,7 @@ function ratesMap({ designs }: DepthPart): StudyHeatMap {
           .map((design) => ({
             value: commonVerdict(design) === 'stable' ? 0 : meanRate(design).rate,
             lines: [formatRate(meanRate(design)), describeHorizon(design)],
+            narrowLines: [...formatRate(meanRate(design)).split(/ (?=±)/), describeVerdict(design)],
             strong: explodes(design),
           })),
       })),

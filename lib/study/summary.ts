@@ -63,11 +63,15 @@ function designName({ placement, initializer }: DepthDesign): string {
   return `${placement} with ${initializer}`;
 }
 
+/** "explodes", of a design. */
+export function describeVerdict(design: DepthDesign): string {
+  return { exploding: 'explodes', vanishing: 'vanishes', stable: 'stable' }[commonVerdict(design)];
+}
+
 /** "explodes, 812 steps": until float32 is left. */
 export function describeHorizon(design: DepthDesign): string {
-  const horizon = medianHorizon(design);
-  const verdict = { exploding: 'explodes', vanishing: 'vanishes', stable: 'stable' }[commonVerdict(design)];
-  return commonVerdict(design) === 'stable' || !Number.isFinite(horizon) ? verdict : `${verdict}, ${horizon} steps`;
+  const isStable = commonVerdict(design) === 'stable';
+  return isStable ? describeVerdict(design) : `${describeVerdict(design)}, ${plural(medianHorizon(design), 'step')}`;
 }
 
 export const depthRuleText =

@@ -54,6 +54,13 @@ describe('renderHeatMap', () => {
     expect(svg).toMatch(/^<svg [^>]*width="600"/);
   });
 
+  test('shows the shorter lines of a cell where labels stand above, and only there', async () => {
+    const map = mapOf([[1]], { rows: [{ label: 'row', cells: [{ value: 1, lines: ['in long'], narrowLines: ['in', 'short'] }] }] });
+    const [beside, above] = [await renderHeatMap(map, layout), await renderHeatMap(map, { ...layout, labels: 'above' })];
+    expect([beside.includes('>in long<'), beside.includes('>short<')]).toEqual([true, false]);
+    expect([above.includes('>in long<'), above.includes('>in<'), above.includes('>short<')]).toEqual([false, true, true]);
+  });
+
   test('colours by sign and size, the same on both sides, full from the limit on', async () => {
     const values = [-7, -0.1, -0.05, -0.01, 0, 0.01, 0.05, 0.1, Infinity];
     const cells = cellsOf(await renderHeatMap(mapOf([values]), layout));
