@@ -1,11 +1,11 @@
 /** Depth in time: how the gradient of a loss on the last step grows on its way back, for every placement and every way to start W_hh. */
 import { setImmediate } from 'node:timers/promises';
-import type { RNN, RNNOptions } from '../layers/rnn';
+import type { RNNOptions } from '../layers/rnn';
 import { Sequential } from '../layers/sequential';
-import { mseLoss } from '../losses/mse';
 import type { Progress } from '../progress';
 import { Generator } from '../random';
-import { describeGrowth, type Growth } from '../stability/flow';
+import type { Growth, LayerFlow } from '../stability/flow';
+import { gradientFlow } from '../stability/gradient-flow';
 import { Tensor } from '../tensor';
 import { commonVerdict, formatRate, meanRate } from './claims';
 import { type DepthPlacement, placedLayers, placements } from './placements';
@@ -79,24 +79,9 @@ function measure(
 ): Measured {
   const { inputSize, hiddenSize, dtype } = sizes;
   const options = { inputSize, hiddenSize, dtype, initializer, generator: new Generator(weightSeed), returnSequences: false };
-  const layers = placedLayers(placement, options);
-  const rnn = layers.rnn as RNN;
-  rnn.recordStateGradients = true;
-  const model = new Sequential(layers);
-  model.backward(mseLoss(model.forward(input), target).grad);
-  const logNorms = overSequences(rnn.stateGradientLogNorms);
-  return { growth: describeGrowth(logNorms), logNorms };
-}
-
-/** The logarithm of the norm over all sequences, from that of each [N, T]. */
-function overSequences({ data, shape }: Tensor): Float64Array {
-  const [n = 0, t = 0] = shape;
-  return Float64Array.from({ length: t }, (_, step) => {
-    const logs = Array.from({ length: n }, (_, row) => data[row * t + step] as number);
-    const largest = Math.max(...logs);
-    if (largest === Number.NEGATIVE_INFINITY) return largest;
-    return largest + Math.log(logs.reduce((sum, log) => sum + Math.exp(2 * (log - largest)), 0)) / 2;
-  });
+  const model = new Sequential(placedLayers(placement, options));
+  const { name: _, logNorms, ...growth } = (gradientFlow(model, input, { target }).layers as [LayerFlow])[0];
+  return { growth, logNorms };
 }
 
 function designOf(placement: DepthPlacement, initializer: string, measured: readonly Measured[], seconds: number): DepthDesign {
