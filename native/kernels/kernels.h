@@ -56,6 +56,8 @@ struct ScanKernels {  // scan.cc
   size_t (*panel_columns)();
   // b[k, col] stands at b + k · k_stride + col · col_stride   panels: [k, cols rounded up to panel_columns], 64-byte aligned
   void (*pack_panels)(size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride, T* panels);
+  // b [k, cols] from its panels
+  void (*unpack_panels)(size_t k, size_t cols, const T* panels, T* b);
   // c = start + Σ a b over the two operands, the second with k = 0 where there is only one. start: [rows, cols] with leading dimension,
   // may be c; null for zeros. Each element is one chain of multiply-adds in the order of the operands and of k, however rows and columns
   // are grouped: a row's result does not depend on the rows that are computed with it.
@@ -63,6 +65,9 @@ struct ScanKernels {  // scan.cc
                           size_t ld_start, T* c, size_t ldc);
   // c += aᵀ b   a: [rows, m]   b: [rows, n]   c: [m, n]. The order of each element's sum depends on `rows` alone
   void (*add_outer_products)(size_t rows, size_t m, size_t n, const T* a, size_t lda, const T* b, size_t ldb, T* c, size_t ldc);
+  // The same in rows [begin, end) of c, which stands in panels: its tiles follow each other in memory
+  void (*add_outer_products_in_panels)(size_t rows, size_t begin, size_t end, size_t m, size_t n, const T* a, size_t lda, const T* b,
+                                       size_t ldb, T* panels);
 };
 
 // What pack_panels left of a matrix [k, cols].

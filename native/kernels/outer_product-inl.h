@@ -46,27 +46,38 @@ void add_outer_panel(size_t m, const OuterPanel<T>& panel, Last last) {
   for_each_tile<tile_rows(V)>(m, [&](size_t row, auto rows) HWY_ATTR { add_outer_tile<rows(), V>(panel, row, last); });
 }
 
-// to: [rows, V vectors], aligned
-template <size_t V, class Last, typename T>
-void copy_columns(size_t rows, const T* from, size_t ld, T* to, Last last) {
+// body(panel, vectors, last) for every panel of b's columns in as many rows as a sum runs over; `last` reaches the last of its vectors in
+// memory; the body sets the panel's c.
+template <typename T, class Body>
+HWY_INLINE void for_each_outer_panel(size_t rows, size_t n, const T* a, size_t lda, const T* b, size_t ldb, Body&& body) {
   const hn::ScalableTag<T> d;
-  for (size_t row = 0; row < rows; ++row, from += ld, to += V * hn::Lanes(d)) {
-    unrolled<V - 1>([&](size_t v) HWY_ATTR { hn::Store(hn::LoadU(d, from + v * hn::Lanes(d)), d, to + v * hn::Lanes(d)); });
-    hn::Store(last.load(d, from + (V - 1) * hn::Lanes(d)), d, to + (V - 1) * hn::Lanes(d));
+  HWY_ALIGN T columns[kRowsPerSum * kMostTileVectors * hn::MaxLanes(d)];
+  for (size_t row = 0; row < rows; row += kRowsPerSum) {
+    const size_t count = std::min(kRowsPerSum, rows - row);
+    for_each_panel<T>(0, n, [&](size_t col, auto vectors, auto last) HWY_ATTR {
+      copy_columns<vectors()>(count, b + row * ldb + col, ldb, last, columns, vectors() * hn::Lanes(d), WholeVector());
+      body(OuterPanel<T>{count, a + row * lda, lda, columns, nullptr, 0}, col, vectors, last);
+    });
   }
 }
 
 template <typename T>
 void add_outer_products(size_t rows, size_t m, size_t n, const T* a, size_t lda, const T* b, size_t ldb, T* c, size_t ldc) {
-  const hn::ScalableTag<T> d;
-  HWY_ALIGN T panel[kRowsPerSum * kMostTileVectors * hn::MaxLanes(d)];
-  for (size_t row = 0; row < rows; row += kRowsPerSum) {
-    const size_t count = std::min(kRowsPerSum, rows - row);
-    for_each_panel<T>(0, n, [&](size_t col, auto vectors, auto last) HWY_ATTR {
-      copy_columns<vectors()>(count, b + row * ldb + col, ldb, panel, last);
-      add_outer_panel<vectors()>(m, OuterPanel<T>{count, a + row * lda, lda, panel, c + col, ldc}, last);
-    });
-  }
+  for_each_outer_panel(rows, n, a, lda, b, ldb, [&](OuterPanel<T> panel, size_t col, auto vectors, auto last) HWY_ATTR {
+    panel.c = c + col;
+    panel.ldc = ldc;
+    add_outer_panel<vectors()>(m, panel, last);
+  });
+}
+
+template <typename T>
+void add_outer_products_in_panels(size_t rows, size_t begin, size_t end, size_t m, size_t n, const T* a, size_t lda, const T* b, size_t ldb,
+                                  T* panels) {
+  for_each_outer_panel(rows, n, a + begin, lda, b, ldb, [&](OuterPanel<T> panel, size_t col, auto vectors, auto /*last*/) HWY_ATTR {
+    panel.ldc = vectors() * hn::Lanes(hn::ScalableTag<T>());
+    panel.c = panels + col * m + begin * panel.ldc;
+    add_outer_panel<vectors()>(end - begin, panel, WholeVector());
+  });
 }
 
 }  // namespace HWY_NAMESPACE

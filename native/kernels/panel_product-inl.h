@@ -24,9 +24,10 @@ template <typename T>
 void pack_panels(size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride, T* panels) {
   constexpr size_t kTogether = 16;  // of k: a column that lies along a cache line is read while the line is there
   const size_t lanes = hn::Lanes(hn::ScalableTag<T>());
-  for_each_panel<T>(0, cols, [&](size_t first, auto vectors, auto /*last*/) HWY_ATTR {
+  for_each_panel<T>(0, cols, [&](size_t first, auto vectors, auto last) HWY_ATTR {
     const size_t width = vectors() * lanes;
     const size_t count = HWY_MIN(width, cols - first);
+    if (col_stride == 1) return copy_columns<vectors()>(k, b + first, k_stride, last, panels + first * k, width, WholeVector());
     for (size_t begin = 0; begin < k; begin += kTogether) {
       T* to = panels + first * k + begin * width;
       const T* from = b + first * col_stride + begin * k_stride;
@@ -36,6 +37,14 @@ void pack_panels(size_t k, size_t cols, const T* b, size_t k_stride, size_t col_
       }
       for (size_t row = 0; row < together; ++row) std::fill(to + row * width + count, to + (row + 1) * width, T{0});
     }
+  });
+}
+
+template <typename T>
+void unpack_panels(size_t k, size_t cols, const T* panels, T* b) {
+  for_each_panel<T>(0, cols, [&](size_t first, auto vectors, auto last) HWY_ATTR {
+    const size_t width = vectors() * hn::Lanes(hn::ScalableTag<T>());
+    copy_columns<vectors()>(k, panels + first * k, width, WholeVector(), b + first, cols, last);
   });
 }
 

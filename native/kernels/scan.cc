@@ -20,8 +20,10 @@ constexpr ScanKernels<T> kScanKernels = {
     .elman_backward = elman_backward<T>,
     .panel_columns = panel_columns<T>,
     .pack_panels = pack_panels<T>,
+    .unpack_panels = unpack_panels<T>,
     .multiply_panels = multiply_panels<T>,
     .add_outer_products = add_outer_products<T>,
+    .add_outer_products_in_panels = add_outer_products_in_panels<T>,
 };
 
 EVENKEEL_KERNEL_GROUP_OF_TARGET(ScanKernels)

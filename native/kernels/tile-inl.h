@@ -118,6 +118,16 @@ HWY_INLINE void for_each_panel(size_t begin, size_t cols, Body&& body) {
   }
 }
 
+// Rows of V vectors; `from_last` and `to_last` reach the last one of each.
+template <size_t V, class FromLast, class ToLast, typename T>
+HWY_INLINE void copy_columns(size_t rows, const T* from, size_t ld_from, FromLast from_last, T* to, size_t ld_to, ToLast to_last) {
+  const hn::ScalableTag<T> d;
+  for (size_t row = 0; row < rows; ++row, from += ld_from, to += ld_to) {
+    unrolled<V - 1>([&](size_t v) HWY_ATTR { hn::StoreU(hn::LoadU(d, from + v * hn::Lanes(d)), d, to + v * hn::Lanes(d)); });
+    to_last.store(d, from_last.load(d, from + (V - 1) * hn::Lanes(d)), to + (V - 1) * hn::Lanes(d));
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace evenkeel
 HWY_AFTER_NAMESPACE();

@@ -69,7 +69,8 @@ describe('every strategy computes what OpenBLAS computes step by step', () => {
       [1, 2500, 3, 9],
       [1, 700, 60, 131],
       [3, 150, 5, 300],
-      [40, 60, 4, 11],
+      [40, 400, 4, 11],
+      [3, 200, 20, 230],
     ] as Shape[])
       expectSameAsBlas(shape);
   });
@@ -90,6 +91,8 @@ describe.each<DType>(['float32', 'float64'])('in %s the bits of every strategy a
     [70, 4, 3, 64],
     [200, 3, 40, 31],
     [7, 40, 30, 130],
+    [6, 50, 40, 210],
+    [23, 300, 5, 12],
   ])('N, T, I, H = %i, %i, %i, %i', (...shape) => {
     const arrays = arraysOf(shape, dtype);
     for (const strategy of ['blas', ...OTHERS]) {

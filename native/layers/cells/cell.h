@@ -78,6 +78,8 @@ class Cell {
   // Adds to the gradients of the cell's own parameters what the last steps gave, after every sequence has gone through them.
   // dprojected, drecurrent: [rows, gates · H], those steps'   Throws std::bad_alloc.
   virtual void accumulate(size_t rows, const T* dprojected, const T* drecurrent) const = 0;
+  // The same from the sums over those rows, each [gates · H].
+  virtual void accumulate_sums(const T* dprojected, const T* drecurrent) const noexcept = 0;
 };
 
 }  // namespace evenkeel

@@ -72,16 +72,19 @@ void ElmanCell<T>::backward(const BackwardStep<T>& step) const noexcept {
 }
 
 template <typename T>
-void ElmanCell<T>::accumulate(size_t rows, const T* dprojected, const T* /*drecurrent*/) const {
+void ElmanCell<T>::accumulate(size_t rows, const T* dprojected, const T* drecurrent) const {
   const AlignedBuffer<T> sums(hidden_);
-  const T* dbias = sums.get();
+  std::fill_n(sums.get(), hidden_, T{0});
+  if (sites_.at(NormPoint::kProjected) == nullptr) accumulate_column_sums(rows, hidden_, dprojected, sums.get());
+  accumulate_sums(sums.get(), drecurrent);
+}
+
+template <typename T>
+void ElmanCell<T>::accumulate_sums(const T* dprojected, const T* /*drecurrent*/) const noexcept {
   sites_.accumulate();
-  if (const auto* site = sites_.at(NormPoint::kProjected)) {
-    dbias = site->output_gradient();  // what the biases are added to
-  } else {
-    std::fill_n(sums.get(), hidden_, T{0});
-    accumulate_column_sums(rows, hidden_, dprojected, sums.get());
-  }
+  // The biases' gradient is that of what they are added to.
+  const auto* site = sites_.at(NormPoint::kProjected);
+  const T* dbias = site == nullptr ? dprojected : site->output_gradient();
   kernels<T>().add(hidden_, dbias, dbias_ih_);
   kernels<T>().add(hidden_, dbias, dbias_hh_);
 }

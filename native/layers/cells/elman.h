@@ -35,6 +35,7 @@ class ElmanCell final : public Cell<T> {
   void forward(const ForwardStep<T>& step) const noexcept override;
   void backward(const BackwardStep<T>& step) const noexcept override;
   void accumulate(size_t rows, const T* dprojected, const T* drecurrent) const override;
+  void accumulate_sums(const T* dprojected, const T* drecurrent) const noexcept override;
 
  private:
   size_t hidden_;

@@ -8,6 +8,13 @@
 
 namespace evenkeel {
 
+// Columns, and those that fill the last panel.
+template <typename T>
+size_t whole_panels(size_t cols) noexcept {
+  const size_t panel = kernels<T>().panel_columns();
+  return (cols + panel - 1) / panel * panel;
+}
+
 // A weight matrix [out, in] as the right operand of a product, packed once for many.
 template <typename T>
 class PackedWeights {
@@ -24,7 +31,7 @@ class PackedWeights {
  private:
   static constexpr size_t kElementsPerTask = 16384;
 
-  PackedWeights(size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride) : k_(k), panels_(k * rounded_up(cols)) {
+  PackedWeights(size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride) : k_(k), panels_(k * whole_panels<T>(cols)) {
     const size_t panel = kernels<T>().panel_columns();
     const size_t cols_per_task = panel * std::max<size_t>(1, kElementsPerTask / (panel * k));
     const size_t tasks = std::max<size_t>(1, cols / cols_per_task);
@@ -33,11 +40,6 @@ class PackedWeights {
       const size_t end = task + 1 == tasks ? cols : begin + cols_per_task;  // the last panel may be wider than the rest
       kernels<T>().pack_panels(k, end - begin, b + begin * col_stride, k_stride, col_stride, panels_.get() + begin * k);
     });
-  }
-
-  static size_t rounded_up(size_t cols) noexcept {
-    const size_t panel = kernels<T>().panel_columns();
-    return (cols + panel - 1) / panel * panel;
   }
 
   size_t k_;

@@ -3,8 +3,8 @@
 #include "core/aligned_buffer.h"
 #include "core/thread_pool.h"
 #include "kernels/kernels.h"
-#include "layers/dense.h"
 #include "layers/recurrent/chunk.h"
+#include "layers/recurrent/group_sums.h"
 #include "layers/recurrent/packed_weights.h"
 #include "layers/recurrent/strategy.h"
 
@@ -15,12 +15,28 @@ namespace {
 // rows stay in the caches.
 constexpr size_t kMaxSequencesTogether = 48;
 
-// What a chunk's backward pass leaves for the weights' gradients should stay in L2.
-size_t chunk_steps(const RecurrentShape& shape) noexcept {
-  constexpr size_t kElements = size_t{96} << 10;
-  constexpr size_t kFewestRows = 192, kMostRows = 2048;
-  return steps_for_rows(shape, std::clamp(kElements / (shape.i + 2 * shape.h), kFewestRows, kMostRows));
+// How the backward pass is cut, by shape alone. Where weights are few, groups of sequences go through a whole chunk without a word to each
+// other, each with sums of its own for the weights' gradients; a block is what a group's chunk has in the caches at a time. Else there is
+// one group, and its sums are cut by their rows after each block, which is a chunk then.
+struct Cut {
+  size_t groups, block_steps, chunk_steps;
+};
+
+Cut cut_of(const RecurrentShape& shape) noexcept {
+  constexpr size_t kFewWeights = size_t{48} << 10;
+  constexpr size_t kMostGroups = 32, kRowsPerGroup = 8, kBlockRows = 128, kBlocks = 16, kCommonBlockRows = 256;
+  if (shape.h * (shape.h + shape.i) > kFewWeights) {
+    const size_t steps = steps_for_rows(shape, kCommonBlockRows);
+    return {1, steps, steps};
+  }
+  // An even number, for two threads to have as much each.
+  const size_t pairs = (shape.n + 2 * kRowsPerGroup - 1) / (2 * kRowsPerGroup);
+  const size_t groups = std::min({2 * pairs, shape.n, kMostGroups});
+  const size_t steps = std::max<size_t>(1, kBlockRows * groups / shape.n);
+  return {groups, steps, kBlocks * steps};
 }
+
+size_t chunk_steps(const RecurrentShape& shape) noexcept { return cut_of(shape).chunk_steps; }
 
 // Every row's result is the same whatever rows are computed with it (multiply_panels), so the cut may follow the number of threads.
 template <typename Body>
@@ -79,63 +95,6 @@ void scan_forward(const RecurrentShape& shape, const Cell<T>& cell, const Weight
   }
 }
 
-// Steps [begin, begin + steps) of sequences [first, end), backward. dstate: ∂L/∂h [N, H] after the chunk's last step, without what comes
-// from the output at that step; before its first at the end.
-template <typename T>
-void scan_backward(const RecurrentShape& shape, const Cell<T>& cell, const Weights<T>& weights, const T* doutput,
-                   const StateGradient<T>& state_gradient, size_t begin, size_t steps, size_t first, size_t end, const Chunk<T>& chunk,
-                   T* dstate, T* doperand, T* dinput) noexcept {
-  const auto [n, t, i, h] = shape;
-  const size_t width = cell.gates() * h;
-  const size_t rows = end - first;
-  const auto multiply = kernels<T>().multiply_panels;
-  const PanelOperand<T> nothing = PackedWeights<T>::none();
-  dstate += first * h;
-  for (size_t s = steps; s-- > 0;) {
-    const size_t step = begin + s;
-    const size_t row = s * n + first;
-    const StepRows where{.first = first, .rows = rows, .position = step * n + first, .exponents = state_gradient.exponents(first)};
-    const T* previous = chunk.states.get() + row * h;
-    T* dprojected = chunk.projected.get() + row * width;
-    T* drecurrent = chunk.recurrent + row * width;
-    T* dapart = cell.products_apart() ? drecurrent : nullptr;
-    if (s + 1 == steps) {
-      add_rows(rows, h, state_gradient.output_share(where, {doutput + (first * t + step) * h, t * h}, h, {dstate}), dstate);
-    }
-    state_gradient.complete(where, step, dstate);
-    cell.backward({where, previous, chunk.states.get() + (row + n) * h, dstate, dprojected, drecurrent});
-    // Within the chunk the product starts from what the output before gives; across chunks, and calls, it is added later.
-    const Rows<T> output_before = {s == 0 ? nullptr : doutput + (first * t + step - 1) * h, t * h};
-    const Rows<T> start = state_gradient.output_share(where, output_before, width, {dprojected, dapart});
-    if (cell.transforms_operand()) {
-      cell.operand(where, previous, chunk.operands.get() + row * h);
-      multiply(rows, h, weights.hh.times(drecurrent, width), nothing, nullptr, 0, doperand + first * h, h);
-      std::fill_n(dstate, rows * h, T{0});
-      cell.operand_backward(where, previous, doperand + first * h, dstate);
-      if (start.data != nullptr) add_rows(rows, h, start, dstate);
-    } else {
-      multiply(rows, h, weights.hh.times(drecurrent, width), nothing, start.data, start.stride, dstate, h);
-    }
-    state_gradient.unscale(where, width, dprojected);
-    if (dapart != nullptr) state_gradient.unscale(where, width, dapart);
-    multiply(rows, i, weights.ih.times(dprojected, width), nothing, nullptr, 0, dinput + (first * t + step) * i, t * i);
-  }
-}
-
-// dweight [m, n] += aᵀ b for a [rows, m] and b [rows, n]. Cut into rows of dweight for the threads: add_outer_products sums every element
-// in the same order however they are cut. For large matrices, whose rows a tile meets far apart, OpenBLAS is faster.
-template <typename T>
-void accumulate_outer_products(size_t rows, size_t m, size_t n, const T* a, const T* b, T* dweight) {
-  constexpr size_t kLarge = size_t{360} * 360;
-  if (m * n >= kLarge) return accumulate_weight_gradient(rows, n, m, a, m, b, n, dweight);
-  const size_t parts = static_cast<size_t>(thread_pool::num_threads());
-  parallel_for(parts, [&](size_t part) {
-    const size_t begin = m * part / parts;
-    const size_t end = m * (part + 1) / parts;
-    kernels<T>().add_outer_products(rows, end - begin, n, a + begin, m, b, n, dweight + begin * n, n);
-  });
-}
-
 template <typename T>
 void forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, T* output) {
   const auto [n, t, i, h] = shape;
@@ -149,29 +108,202 @@ void forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentIn
   });
 }
 
+// The backward pass of some of the sequences, those from `origin` on of all `sequences`: the shape and the arrays are theirs alone.
+template <typename T>
+struct Part {
+  size_t origin, sequences;
+  RecurrentShape shape;
+  RecurrentInputs<T> inputs;
+  const T* output;
+  const T* doutput;
+  T* dstate;    // ∂L/∂h [N, H] after the steps still to do, without what comes from the output at the last of them
+  T* doperand;  // [N, H], for a cell that transforms its operand
+  T* dinput;
+
+  Part of(size_t first, size_t end) const noexcept {
+    const auto [n, t, i, h] = shape;
+    const T* initial_state = inputs.initial_state == nullptr ? nullptr : inputs.initial_state + first * h;
+    return {origin + first,         sequences,
+            {end - first, t, i, h}, {inputs.input + first * t * i, initial_state, inputs.weight_ih, inputs.weight_hh},
+            output + first * t * h, doutput + first * t * h,
+            dstate + first * h,     doperand + first * h,
+            dinput + first * t * i};
+  }
+};
+
+// Where a part has its chunk or block, as of Chunk.
+template <typename T>
+struct Block {
+  T* inputs;
+  T* states;
+  T* projected;
+  T* recurrent;
+  T* operands;
+  const T* recurrent_operands;
+
+  // Of a part whose sequences start with `first`, out of a chunk of all: its rows follow each other.
+  static Block of(const Chunk<T>& chunk, const RecurrentShape& shape, size_t width, size_t steps, size_t first) noexcept {
+    const size_t rows = steps * first;
+    T* states = chunk.states.get() + (rows + first) * shape.h;
+    T* operands = chunk.operands.get() + rows * shape.h;
+    return {chunk.inputs.get() + rows * shape.i, states,   chunk.projected.get() + rows * width,
+            chunk.recurrent + rows * width,      operands, chunk.recurrent_operands == chunk.states.get() ? states : operands};
+  }
+};
+
+// Steps [begin, begin + steps) of a part's sequences [first, end), backward.
+template <typename T>
+void scan_backward(const Part<T>& part, const Cell<T>& cell, const Weights<T>& weights, const StateGradient<T>& state_gradient,
+                   size_t begin, size_t steps, size_t first, size_t end, const Block<T>& block) noexcept {
+  const auto [n, t, i, h] = part.shape;
+  const size_t width = cell.gates() * h;
+  const size_t rows = end - first;
+  const auto multiply = kernels<T>().multiply_panels;
+  const PanelOperand<T> nothing = PackedWeights<T>::none();
+  const size_t sequence = part.origin + first;
+  T* dstate = part.dstate + first * h;
+  gather_states(part.shape, first, end, begin, steps, part.inputs, part.output, block.states);
+  gather(part.shape, first, end, begin, steps, i, part.inputs.input, block.inputs);
+  for (size_t s = steps; s-- > 0;) {
+    const size_t step = begin + s;
+    const size_t row = s * n + first;
+    const StepRows where{
+        .first = sequence, .rows = rows, .position = step * part.sequences + sequence, .exponents = state_gradient.exponents(sequence)};
+    const T* previous = block.states + row * h;
+    const T* doutput = part.doutput + (first * t + step) * h;
+    T* dprojected = block.projected + row * width;
+    T* drecurrent = block.recurrent + row * width;
+    T* dapart = cell.products_apart() ? drecurrent : nullptr;
+    if (s + 1 == steps) add_rows(rows, h, state_gradient.output_share(where, {doutput, t * h}, h, {dstate}), dstate);
+    state_gradient.complete(where, step, dstate);
+    cell.backward({where, previous, block.states + (row + n) * h, dstate, dprojected, drecurrent});
+    // Within the block the product starts from what the output before gives; across blocks, and calls, it is added later.
+    const Rows<T> output_before = {s == 0 ? nullptr : doutput - h, t * h};
+    const Rows<T> start = state_gradient.output_share(where, output_before, width, {dprojected, dapart});
+    if (cell.transforms_operand()) {
+      T* doperand = part.doperand + first * h;
+      cell.operand(where, previous, block.operands + row * h);
+      multiply(rows, h, weights.hh.times(drecurrent, width), nothing, nullptr, 0, doperand, h);
+      std::fill_n(dstate, rows * h, T{0});
+      cell.operand_backward(where, previous, doperand, dstate);
+      if (start.data != nullptr) add_rows(rows, h, start, dstate);
+    } else {
+      multiply(rows, h, weights.hh.times(drecurrent, width), nothing, start.data, start.stride, dstate, h);
+    }
+    state_gradient.unscale(where, width, dprojected);
+    if (dapart != nullptr) state_gradient.unscale(where, width, dapart);
+    multiply(rows, i, weights.ih.times(dprojected, width), nothing, nullptr, 0, part.dinput + (first * t + step) * i, t * i);
+  }
+}
+
+// What a backward pass sums over all rows, for each group.
+template <typename T>
+struct Sums {
+  PackedGradient<T> hh, ih;
+  GroupSums<T> dprojected, drecurrent, block;  // [gates · H]
+
+  Sums(size_t groups, const RecurrentShape& shape, size_t width, const RecurrentGradients<T>& gradients)
+      : hh(groups, width, shape.h, gradients.dweight_hh),
+        ih(groups, width, shape.i, gradients.dweight_ih),
+        dprojected(groups, width),
+        drecurrent(groups, width),
+        block(groups, width) {}
+
+  // Rows [begin, end) of the weights' gradients.
+  void add_products(size_t group, size_t rows, size_t begin, size_t end, const Block<T>& from) const noexcept {
+    hh.add(group, rows, begin, end, from.recurrent, from.recurrent_operands);
+    ih.add(group, rows, begin, end, from.projected, from.inputs);
+  }
+
+  // Rows of a block first, so that no sum runs over many.
+  void add_rows(size_t group, size_t rows, size_t width, const T* from, const GroupSums<T>& to) const noexcept {
+    T* sums = block.of(group);
+    std::fill_n(sums, width, T{0});
+    kernels<T>().add_rows(rows, width, from, sums);
+    kernels<T>().add(width, sums, to.of(group));
+  }
+};
+
+// Steps [begin, end) of a group, backward, with all that it adds to the sums.
+template <typename T>
+void group_backward(const Part<T>& part, const Cell<T>& cell, const Weights<T>& weights, const StateGradient<T>& state_gradient,
+                    size_t begin, size_t end, size_t block_steps, const Block<T>& block, size_t group, const Sums<T>& sums) noexcept {
+  const size_t n = part.shape.n;
+  const size_t width = cell.gates() * part.shape.h;
+  for (size_t block_end = end; block_end > begin;) {
+    const size_t block_begin = begin + (block_end - begin - 1) / block_steps * block_steps;
+    const size_t rows = (block_end - block_begin) * n;
+    for (size_t first = 0; first < n; first += kMaxSequencesTogether) {
+      scan_backward(part, cell, weights, state_gradient, block_begin, block_end - block_begin, first,
+                    std::min(n, first + kMaxSequencesTogether), block);
+    }
+    sums.add_products(group, rows, 0, width, block);
+    sums.add_rows(group, rows, width, block.projected, sums.dprojected);
+    if (cell.products_apart()) sums.add_rows(group, rows, width, block.recurrent, sums.drecurrent);
+    block_end = block_begin;
+  }
+}
+
+// Steps [begin, end) of all sequences, each group on a thread.
+template <typename T>
+void chunk_backward_in_groups(const Cut& cut, const Part<T>& all, const Cell<T>& cell, const Weights<T>& weights,
+                              const StateGradient<T>& state_gradient, size_t begin, size_t end, const Chunk<T>& chunk,
+                              const Sums<T>& sums) noexcept {
+  const size_t n = all.shape.n;
+  const size_t width = cell.gates() * all.shape.h;
+  parallel_for(cut.groups, [&](size_t group) {
+    const size_t first = n * group / cut.groups;
+    const size_t last = n * (group + 1) / cut.groups;
+    group_backward(all.of(first, last), cell, weights, state_gradient, begin, end, cut.block_steps,
+                   Block<T>::of(chunk, all.shape, width, cut.block_steps, first), group, sums);
+  });
+  sums.hh.add_up();
+  sums.ih.add_up();
+  sums.dprojected.add_up();
+  sums.drecurrent.add_up();
+  const T* dprojected = sums.dprojected.of(0);
+  cell.accumulate_sums(dprojected, cell.products_apart() ? sums.drecurrent.of(0) : dprojected);
+  sums.dprojected.clear(0);
+  sums.drecurrent.clear(0);
+}
+
+// The same, the sequences cut by the number of threads, and so the rows of the weights' gradients.
+template <typename T>
+void chunk_backward(const Part<T>& all, const Cell<T>& cell, const Weights<T>& weights, const StateGradient<T>& state_gradient,
+                    size_t begin, size_t end, const Chunk<T>& chunk, const Sums<T>& sums) {
+  const size_t rows = (end - begin) * all.shape.n;
+  const size_t width = cell.gates() * all.shape.h;
+  const Block<T> block = Block<T>::of(chunk, all.shape, width, end - begin, 0);
+  parallel_sequences(all.shape.n, [&](size_t first, size_t last) {
+    scan_backward(all, cell, weights, state_gradient, begin, end - begin, first, last, block);
+  });
+  const size_t parts = static_cast<size_t>(thread_pool::num_threads());
+  parallel_for(parts, [&](size_t part) { sums.add_products(0, rows, width * part / parts, width * (part + 1) / parts, block); });
+  cell.accumulate(rows, block.projected, block.recurrent);
+}
+
 template <typename T>
 void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output, const T* doutput,
               const StateGradient<T>& state_gradient, const RecurrentGradients<T>& gradients) {
   const auto [n, t, i, h] = shape;
   const size_t width = cell.gates() * h;
-  const size_t most_steps = std::min(t, chunk_steps(shape));
+  const Cut cut = cut_of(shape);
   const Weights<T> weights{PackedWeights<T>::plain(width, i, inputs.weight_ih), PackedWeights<T>::plain(width, h, inputs.weight_hh)};
-  const Chunk<T> chunk(shape, cell, most_steps);
+  const Chunk<T> chunk(shape, cell, cut.block_steps);
   const AlignedBuffer<T> doperand(cell.transforms_operand() ? n * h : 0);
+  const Sums<T> sums(cut.groups, shape, width, gradients);
+  const Part<T> all = {0, n, shape, inputs, output, doutput, gradients.dstate, doperand.get(), gradients.dinput};
   for (size_t end = t; end > 0;) {
-    const size_t begin = (end - 1) / most_steps * most_steps;
-    const size_t steps = end - begin;
-    parallel_sequences(n, [&](size_t first, size_t last) {
-      gather_states(shape, first, last, begin, steps, inputs, output, chunk.states.get());
-      gather(shape, first, last, begin, steps, shape.i, inputs.input, chunk.inputs.get());
-      scan_backward(shape, cell, weights, doutput, state_gradient, begin, steps, first, last, chunk, gradients.dstate, doperand.get(),
-                    gradients.dinput);
-    });
-    accumulate_outer_products(steps * n, width, h, chunk.recurrent, chunk.recurrent_operands, gradients.dweight_hh);
-    accumulate_outer_products(steps * n, width, i, chunk.projected.get(), chunk.inputs.get(), gradients.dweight_ih);
-    cell.accumulate(steps * n, chunk.projected.get(), chunk.recurrent);
+    const size_t begin = (end - 1) / cut.chunk_steps * cut.chunk_steps;
+    if (cut.block_steps < cut.chunk_steps) {
+      chunk_backward_in_groups(cut, all, cell, weights, state_gradient, begin, end, chunk, sums);
+    } else {
+      chunk_backward(all, cell, weights, state_gradient, begin, end, chunk, sums);
+    }
     end = begin;
   }
+  sums.hh.complete();
+  sums.ih.complete();
 }
 
 }  // namespace
