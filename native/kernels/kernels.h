@@ -115,16 +115,17 @@ struct SingleKernels {  // single.cc
 template <typename T>
 struct NormKernels {  // normalization.cc
   // --- Normalisation (layers/normalization.cc); all rows packed ------------------------------------------------------
-  // weight, bias: [size] or null for ones and zeros; RMSNorm has no bias
+  // weight, bias: [size] or null for ones and zeros; RMSNorm has no bias. streams: output or dinput goes past the caches, for arrays that
+  // they cannot hold
   void (*layer_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output,
-                             const RowStatistics<T>& statistics);
+                             const RowStatistics<T>& statistics, bool streams);
   // dweight, dbias: [size], added to, or null
   void (*layer_norm_backward)(size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& statistics,
-                              const T* doutput, T* dinput, T* dweight, T* dbias);
+                              const T* doutput, T* dinput, T* dweight, T* dbias, bool streams);
   void (*rms_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output,
-                           const RowStatistics<T>& statistics);
+                           const RowStatistics<T>& statistics, bool streams);
   void (*rms_norm_backward)(size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& statistics, const T* doutput,
-                            T* dinput, T* dweight, T* dbias);
+                            T* dinput, T* dweight, T* dbias, bool streams);
 };
 
 template <typename T>

@@ -12,22 +12,35 @@ HWY_BEFORE_NAMESPACE();
 namespace evenkeel {
 namespace HWY_NAMESPACE {
 
-// Short rows go through each stage in groups: what a stage computes of a row (a sum over lanes, a root) takes long to come, and the other
-// rows' work fills that time. Long rows go one by one, lest reading the next one wait until a group is done. A row's result does not depend
-// on its group.
+// Rows go through each stage in groups: what a stage computes of a row (a sum over lanes, a root) takes long to come, and the other rows'
+// work fills that time; and a group that lies in the first cache is read from memory once. A row's result does not depend on its group.
 constexpr size_t kGroupRows = 16;
 constexpr size_t kForwardGroup = 1024;  // elements
-constexpr size_t kBackwardGroup = 320;
+constexpr size_t kBackwardGroup = 2048;
 
 inline size_t group_rows(size_t elements, size_t size) { return HWY_MAX(size_t{1}, HWY_MIN(kGroupRows, elements / size)); }
 
-// first, second = Σ over a row of what body(i, memory, first, second) adds to two vectors
+// first, second = Σ over a row of what body(i, memory, first, second) adds to two vectors. Four of each hide the latency of additions.
 template <class D, class Body, typename T = hn::TFromD<D>>
 HWY_INLINE void sum_row(D d, size_t size, T& first, T& second, Body&& body) {
-  auto a = hn::Zero(d), b = a;
-  for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR { body(i, memory, a, b); });
-  first = lane_sum(d, a);
-  second = lane_sum(d, b);
+  const size_t lanes = hn::Lanes(d);
+  auto a0 = hn::Zero(d), b0 = a0;
+  size_t i = 0;
+  if (size >= 4 * lanes) {
+    auto a1 = a0, a2 = a0, a3 = a0, b1 = a0, b2 = a0, b3 = a0;
+    for (; i + 4 * lanes <= size; i += 4 * lanes) {
+      body(i, WholeVector(), a0, b0);
+      body(i + lanes, WholeVector(), a1, b1);
+      body(i + 2 * lanes, WholeVector(), a2, b2);
+      body(i + 3 * lanes, WholeVector(), a3, b3);
+    }
+    a0 = hn::Add(hn::Add(a0, a1), hn::Add(a2, a3));
+    b0 = hn::Add(hn::Add(b0, b1), hn::Add(b2, b3));
+  }
+  for (; i + lanes <= size; i += lanes) body(i, WholeVector(), a0, b0);
+  if (i < size) body(i, PartOfVector{size - i}, a0, b0);
+  first = lane_sum(d, a0);
+  second = lane_sum(d, b0);
 }
 
 // μ = mean(a), r = 1/√(var(a) + ε): a first pass for a rounded mean m, a second for the moments of a − m, which are exact where a is near
@@ -53,7 +66,7 @@ HWY_INLINE void group_statistics(size_t begin, size_t end, size_t size, T eps, c
     sum_row(d, size, first[r - begin], second[r - begin], [&](size_t i, auto memory, auto& sum, auto& squares) HWY_ATTR {
       auto a = memory.load(d, input + r * size + i);
       if constexpr (kCentred) {
-        a = hn::IfThenElseZero(valid_lanes(d, memory), hn::Sub(a, mean));
+        a = zero_missing(d, memory, hn::Sub(a, mean));
         sum = hn::Add(sum, a);
       }
       squares = hn::MulAdd(a, a, squares);
@@ -92,9 +105,20 @@ struct NormalizedRow {
   }
 };
 
+// for_each_vector over the columns of rows that `output` points into, whose stores go past the caches or not
+template <class D, class Body, typename T = hn::TFromD<D>>
+HWY_INLINE void for_each_column(D d, size_t size, bool streams, const T* output, Body&& body) {
+  if (streams && size % hn::Lanes(d) == 0) {
+    for_each_vector_streamed(d, size, output, body);
+  } else {
+    for_each_vector(d, size, body);
+  }
+}
+
 // y = γ ⊙ â + β
 template <bool kCentred, typename T>
-void norm_forward(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output, const RowStatistics<T>& all) {
+void norm_forward(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output, const RowStatistics<T>& all,
+                  bool streams) {
   const hn::ScalableTag<T> d;
   const size_t step = group_rows(kForwardGroup, size);
   for (size_t begin = 0; begin < rows; begin += step) {
@@ -103,7 +127,7 @@ void norm_forward(size_t rows, size_t size, T eps, const T* input, const T* weig
     for (size_t r = begin; r < end; ++r) {
       const NormalizedRow<kCentred, T> row(input + r * size, all, r);
       T* row_output = output + r * size;
-      for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
+      for_each_column(d, size, streams, row_output, [&](size_t i, auto memory) HWY_ATTR {
         auto y = row.at(d, memory, i);
         if (weight != nullptr) y = hn::Mul(y, memory.load(d, weight + i));
         if (bias != nullptr) y = hn::Add(y, memory.load(d, bias + i));
@@ -111,46 +135,51 @@ void norm_forward(size_t rows, size_t size, T eps, const T* input, const T* weig
       });
     }
   }
+  if (streams) hwy::FlushStream();
 }
 
 // g = dy ⊙ γ; da = r (g − mean(g) − â mean(g ⊙ â)), without mean(g) when not centred; dγ += Σ dy ⊙ â; dβ += Σ dy.
 template <bool kCentred, typename T>
 void norm_backward(size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& all, const T* doutput, T* dinput,
-                   T* dweight, T* dbias) {
+                   T* dweight, T* dbias, bool streams) {
   const hn::ScalableTag<T> d;
-  T sum_g[kGroupRows];
-  T sum_ga[kGroupRows];
+  T shift[kGroupRows];
+  T slope[kGroupRows];
   const size_t step = group_rows(kBackwardGroup, size);
   for (size_t begin = 0; begin < rows; begin += step) {
     const size_t end = HWY_MIN(rows, begin + step);
     for (size_t r = begin; r < end; ++r) {
       const NormalizedRow<kCentred, T> row(input + r * size, all, r);
       const T* row_doutput = doutput + r * size;
-      sum_row(d, size, sum_g[r - begin], sum_ga[r - begin], [&](size_t i, auto memory, auto& sum, auto& product) HWY_ATTR {
-        const auto a = row.at(d, memory, i);
-        const auto dy = memory.load(d, row_doutput + i);
-        const auto g = weight == nullptr ? dy : hn::Mul(dy, memory.load(d, weight + i));
-        if constexpr (kCentred) sum = hn::Add(sum, g);
-        // dy, and so g, is zero in missing lanes
-        product = hn::MulAdd(g, a, product);
-        if (dweight != nullptr) memory.store(d, hn::MulAdd(dy, a, memory.load(d, dweight + i)), dweight + i);
-        if (dbias != nullptr) memory.store(d, hn::Add(dy, memory.load(d, dbias + i)), dbias + i);
-      });
-    }
-    for (size_t r = begin; r < end; ++r) {
-      const NormalizedRow<kCentred, T> row(input + r * size, all, r);
-      const T* row_doutput = doutput + r * size;
-      T* row_dinput = dinput + r * size;
-      const auto rstd = hn::Set(d, row.rstd);
-      const auto shift = hn::Set(d, -row.rstd * (sum_g[r - begin] / static_cast<T>(size)));
-      const auto slope = hn::Set(d, -row.rstd * (sum_ga[r - begin] / static_cast<T>(size)));
-      for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
+      T sum_g, sum_ga;
+      sum_row(d, size, sum_g, sum_ga, [&](size_t i, auto memory, auto& sum, auto& product) HWY_ATTR {
         auto g = memory.load(d, row_doutput + i);
         if (weight != nullptr) g = hn::Mul(g, memory.load(d, weight + i));
-        memory.store(d, hn::MulAdd(row.at(d, memory, i), slope, hn::MulAdd(g, rstd, shift)), row_dinput + i);
+        if constexpr (kCentred) sum = hn::Add(sum, g);
+        product = hn::MulAdd(g, zero_missing(d, memory, row.at(d, memory, i)), product);
       });
+      shift[r - begin] = -row.rstd * (sum_g / static_cast<T>(size));
+      slope[r - begin] = -row.rstd * (sum_ga / static_cast<T>(size));
     }
+    // Column by column, so that each element of dγ and dβ is in a register while all rows of the group add to it.
+    for_each_column(d, size, streams, dinput, [&](size_t i, auto memory) HWY_ATTR {
+      const auto gamma = weight == nullptr ? hn::Set(d, 1) : memory.load(d, weight + i);
+      auto sum_dweight = dweight == nullptr ? hn::Zero(d) : memory.load(d, dweight + i);
+      auto sum_dbias = dbias == nullptr ? hn::Zero(d) : memory.load(d, dbias + i);
+      for (size_t r = begin; r < end; ++r) {
+        const NormalizedRow<kCentred, T> row(input + r * size, all, r);
+        const auto a = row.at(d, memory, i);
+        const auto dy = memory.load(d, doutput + r * size + i);
+        const auto g = hn::MulAdd(hn::Mul(dy, gamma), hn::Set(d, row.rstd), hn::Set(d, shift[r - begin]));
+        memory.store(d, hn::MulAdd(a, hn::Set(d, slope[r - begin]), g), dinput + r * size + i);
+        sum_dweight = hn::MulAdd(dy, a, sum_dweight);
+        sum_dbias = hn::Add(dy, sum_dbias);
+      }
+      if (dweight != nullptr) cached(memory).store(d, sum_dweight, dweight + i);
+      if (dbias != nullptr) cached(memory).store(d, sum_dbias, dbias + i);
+    });
   }
+  if (streams) hwy::FlushStream();
 }
 
 }  // namespace HWY_NAMESPACE

@@ -8,8 +8,10 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -71,6 +73,18 @@ struct PartOfVector {
   }
 };
 
+// Whole vectors that are stored past the caches, where the address is a multiple of the vector's size.
+struct StreamedVector : WholeVector {
+  template <class D, typename T = hn::TFromD<D>>
+  static HWY_INLINE void store(D d, hn::Vec<D> vector, T* to) {
+    hn::Stream(vector, d, to);
+  }
+};
+
+// What stores into the caches whatever `memory` does.
+HWY_INLINE WholeVector cached(WholeVector memory) { return memory; }
+HWY_INLINE PartOfVector cached(PartOfVector memory) { return memory; }
+
 // Runs body(i, memory) for i = 0, L, 2L, … below count, L the lanes of d; the last one may be a part of a vector.
 template <class D, class Body>
 HWY_INLINE void for_each_vector(D d, size_t count, Body&& body) {
@@ -80,14 +94,25 @@ HWY_INLINE void for_each_vector(D d, size_t count, Body&& body) {
   if (i < count) body(i, PartOfVector{count - i});
 }
 
-// The lanes of d that a body of for_each_vector may count in a sum or maximum whose neutral element is not zero.
+// The same with stores past the caches, where every row of an array is as far from the last multiple of a vector's size as `to`.
+template <class D, class Body, typename T = hn::TFromD<D>>
+HWY_INLINE void for_each_vector_streamed(D d, size_t count, const T* to, Body&& body) {
+  const size_t lanes = hn::Lanes(d);
+  const size_t beyond = reinterpret_cast<uintptr_t>(to) / sizeof(T) % lanes;
+  size_t i = beyond == 0 ? 0 : HWY_MIN(count, lanes - beyond);
+  if (i > 0) body(size_t{0}, PartOfVector{i});
+  for (; i + lanes <= count; i += lanes) body(i, StreamedVector());
+  if (i < count) body(i, PartOfVector{count - i});
+}
+
+// A vector with zeros in the lanes that memory lacks.
 template <class D>
-HWY_INLINE hn::Mask<D> valid_lanes(D d, WholeVector) {
-  return hn::FirstN(d, hn::Lanes(d));
+HWY_INLINE hn::Vec<D> zero_missing(D, WholeVector, hn::Vec<D> vector) {
+  return vector;
 }
 template <class D>
-HWY_INLINE hn::Mask<D> valid_lanes(D d, PartOfVector part) {
-  return hn::FirstN(d, part.count);
+HWY_INLINE hn::Vec<D> zero_missing(D d, PartOfVector part, hn::Vec<D> vector) {
+  return hn::IfThenElseZero(hn::FirstN(d, part.count), vector);
 }
 
 template <class D>

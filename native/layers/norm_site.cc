@@ -44,7 +44,7 @@ template <typename T>
 void NormSite<T>::forward(const StepRows& step, const T* input, T* output) const noexcept {
   if (arrays_.inputs != nullptr) std::copy_n(input, step.rows * shape_.size, arrays_.inputs + step.position * shape_.size);
   const auto run = shape_.kind == Norm::kLayer ? kernels<T>().layer_norm_forward : kernels<T>().rms_norm_forward;
-  run(step.rows, shape_.size, static_cast<T>(shape_.eps), input, arrays_.weight, arrays_.bias, output, statistics(step));
+  run(step.rows, shape_.size, static_cast<T>(shape_.eps), input, arrays_.weight, arrays_.bias, output, statistics(step), false);
 }
 
 template <typename T>
@@ -60,10 +60,10 @@ void NormSite<T>::backward(const StepRows& step, const T* input, const T* doutpu
       T* truth = sums_->truth.get() + (step.first + r) * size;
       std::copy_n(doutput, size, truth);
       scale_by_power_of_two(size, step.exponent(r), truth);
-      run(1, size, input, arrays_.weight, row, truth, truth, dweight, dbias);
+      run(1, size, input, arrays_.weight, row, truth, truth, dweight, dbias, false);
       dweight = dbias = nullptr;
     }
-    run(1, size, input, arrays_.weight, row, doutput, dinput, dweight, dbias);
+    run(1, size, input, arrays_.weight, row, doutput, dinput, dweight, dbias, false);
   }
 }
 

@@ -14,6 +14,14 @@ constexpr size_t kElementsPerTask = 16384;
 
 size_t rows_per_task(size_t size) noexcept { return std::max<size_t>(1, kElementsPerTask / size); }
 
+// Above this, an array that a call writes would only push out of the last-level cache what is read next.
+constexpr size_t kStreamedBytes = size_t{12} << 20;
+
+template <typename T>
+bool streams(size_t rows, size_t size) noexcept {
+  return rows * size > kStreamedBytes / sizeof(T);
+}
+
 template <typename T>
 RowStatistics<T> from_row(const RowStatistics<T>& statistics, Norm norm, size_t row) noexcept {
   if (norm == Norm::kRms) return {nullptr, nullptr, statistics.rstd + row};
@@ -27,7 +35,8 @@ void norm_forward(Norm norm, size_t rows, size_t size, T eps, const T* input, co
                   const RowStatistics<T>& statistics) noexcept {
   const auto kernel = norm == Norm::kLayer ? kernels<T>().layer_norm_forward : kernels<T>().rms_norm_forward;
   parallel_ranges(rows, rows_per_task(size), [&](size_t begin, size_t end) {
-    kernel(end - begin, size, eps, input + begin * size, weight, bias, output + begin * size, from_row(statistics, norm, begin));
+    kernel(end - begin, size, eps, input + begin * size, weight, bias, output + begin * size, from_row(statistics, norm, begin),
+           streams<T>(rows, size));
   });
 }
 
@@ -37,7 +46,7 @@ void norm_backward(Norm norm, size_t rows, size_t size, const T* input, const T*
   const auto kernel = norm == Norm::kLayer ? kernels<T>().layer_norm_backward : kernels<T>().rms_norm_backward;
   const auto run = [&](size_t begin, size_t end, T* dweight_part, T* dbias_part) {
     kernel(end - begin, size, input + begin * size, weight, from_row(statistics, norm, begin), doutput + begin * size,
-           dinput + begin * size, dweight_part, dbias_part);
+           dinput + begin * size, dweight_part, dbias_part, streams<T>(rows, size));
   };
   if (dweight == nullptr) {
     parallel_ranges(rows, rows_per_task(size), [&](size_t begin, size_t end) { run(begin, end, nullptr, nullptr); });
