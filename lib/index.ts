@@ -43,6 +43,7 @@ export { Generator } from './random';
 export { getNumThreads, type RuntimeInfo, runtimeInfo, setNumThreads } from './runtime';
 export type { GradientFlow, Growth, LayerFlow, Verdict } from './stability/flow';
 export { type GradientFlowOptions, gradientFlow } from './stability/gradient-flow';
+export { type LyapunovOptions, type LyapunovSpectrum, lyapunovExponents, lyapunovSpectrum } from './stability/lyapunov';
 export type { StateDict } from './state-dict';
 export type { SweepClip, SweepDefinition } from './sweep/definition';
 export { type BullmqExecutorOptions, bullmqExecutor } from './sweep/executors/bullmq';

@@ -49,8 +49,11 @@ export interface RNNOptions {
   generator?: Generator;
 }
 
-/** The numbers by which the addon knows the nonlinearities. */
-const NONLINEARITIES: Record<Nonlinearity, number> = { tanh: 0, relu: 1 };
+/**
+ * The numbers by which the addon knows the nonlinearities.
+ * @internal
+ */
+export const NONLINEARITIES: Record<Nonlinearity, number> = { tanh: 0, relu: 1 };
 
 const OPTIONS = [
   'inputSize',
@@ -237,6 +240,12 @@ export class RNN extends BaseLayer {
     this.#stateGradients = arrays.stateGradients;
     this.#gradInitialState = new Tensor(dstate, [n, this.hiddenSize]);
     return gradInput;
+  }
+
+  /** The normalisation in the recurrence, with its details; they count for placements other than `'none'`. */
+  get normalization(): Required<NormalizationOptions> {
+    const { placement, kind, eps } = this.#normalization;
+    return { placement, kind, eps };
   }
 
   /** h_T [N, H] of the last forward call: a copy, ready to be the next call's initialState. */

@@ -99,6 +99,26 @@ export interface NativeAddon {
     gradBiasHh: TensorData,
     ...last: [...NormArguments, ...NormGradients, ...StateGradientArguments]
   ): number;
+  /**
+   * In float64: forward, keeping all states and what the normalisations keep, and for each sequence and step J_t Q = Q' R with J_t = ∂h_t/∂h_{t−1}.
+   * tangents: the `count` columns of Q_0, orthonormal, each a row [N, count, H], which become those of Q_T. logGrowths: ln|R_t(i, i)|
+   * [N, T, count], written.
+   */
+  rnnTangents(
+    n: number,
+    t: number,
+    i: number,
+    h: number,
+    nonlinearity: number,
+    input: TensorData,
+    initialState: Optional,
+    weightIh: TensorData,
+    weightHh: TensorData,
+    biasIh: TensorData,
+    biasHh: TensorData,
+    output: TensorData,
+    ...last: [...NormArguments, count: number, tangents: TensorData, logGrowths: TensorData]
+  ): void;
   /** The steps after which time is cut: a part of a sequence that starts at a multiple of them gives the same bits as the whole. */
   rnnChunkSteps(n: number, i: number, h: number): number;
 

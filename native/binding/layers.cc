@@ -6,6 +6,7 @@
 #include "kernels/kernels.h"
 #include "layers/cells/elman.h"
 #include "layers/linear.h"
+#include "layers/lyapunov.h"
 #include "layers/normalization.h"
 #include "layers/recurrent/recurrent.h"
 #include "layers/recurrent/strategy.h"
@@ -39,6 +40,22 @@ Napi::Value rnn_forward(const Arguments& arguments) {
     const ElmanCell<T> cell(s.h, nonlinearity(arguments), biases, sites);
     recurrent_forward(s, cell, inputs, arguments.array<T>(11, "output", arguments.product({s.n, s.t, s.h})));
   });
+  return arguments.env().Undefined();
+}
+
+Napi::Value rnn_tangents(const Arguments& arguments) {
+  const RecurrentShape s = recurrent_shape(arguments);
+  const RecurrentInputs<double> inputs = recurrent_inputs<double>(arguments, s);
+  const ElmanBiases<double> biases = {arguments.array<double>(9, "biasIh", s.h), arguments.array<double>(10, "biasHh", s.h), nullptr,
+                                      nullptr};
+  double* output = arguments.array<double>(11, "output", arguments.product({s.n, s.t, s.h}));
+  const NormSites<double> sites = norm_sites<double>(arguments, 12, s, {}, true);
+  const ElmanCell<double> cell(s.h, nonlinearity(arguments), biases, sites);
+  const auto count = static_cast<size_t>(arguments.integer(23, "count", 1, static_cast<int64_t>(s.h)));
+  double* tangents = arguments.array<double>(24, "tangents", arguments.product({s.n, count, s.h}));
+  double* log_growths = arguments.array<double>(25, "logGrowths", arguments.product({s.n, s.t, count}));
+  recurrent_forward(s, cell, inputs, output);
+  evolve_tangents(s, cell, inputs, output, count, tangents, log_growths);
   return arguments.env().Undefined();
 }
 
@@ -177,6 +194,7 @@ Napi::Value linear_backward_call(const Arguments& arguments) {
 void register_layers(Napi::Object exports) {
   add_function<rnn_forward>(exports, "rnnForward");
   add_function<rnn_backward>(exports, "rnnBackward");
+  add_function<rnn_tangents>(exports, "rnnTangents");
   add_function<rnn_chunk_steps>(exports, "rnnChunkSteps");
   add_function<scan_strategy_name>(exports, "scanStrategy");
   add_function<set_scan_strategy>(exports, "setScanStrategy");

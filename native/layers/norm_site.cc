@@ -67,6 +67,17 @@ void NormSite<T>::backward(const StepRows& step, const T* input, const T* doutpu
   }
 }
 
+// The Jacobian of â by a is symmetric: what backward makes of a gradient by â, it makes of a tangent of a. γ comes after it, not before.
+template <typename T>
+void NormSite<T>::tangents(const StepRows& step, const T* input, size_t count, T* tangents) const noexcept {
+  const auto run = shape_.kind == Norm::kLayer ? kernels<T>().layer_norm_backward : kernels<T>().rms_norm_backward;
+  const RowStatistics<T> row = statistics(step);
+  for (T* tangent = tangents; tangent != tangents + count * shape_.size; tangent += shape_.size) {
+    run(1, shape_.size, input, nullptr, row, tangent, tangent, nullptr, nullptr, false);
+    for (size_t i = 0; i < shape_.size; ++i) tangent[i] *= arrays_.weight[i];
+  }
+}
+
 template <typename T>
 void NormSite<T>::accumulate() const noexcept {
   sums_->dweight.add_up();

@@ -64,6 +64,10 @@ class NormSite {
   // input: as forward had it   doutput, dinput: [rows, size], may be one array
   void backward(const StepRows& step, const T* input, const T* doutput, T* dinput) const noexcept;
 
+  // Forward mode: each of `count` tangents of the step's one row becomes that of its normalised self [count, size]. input: as forward had
+  // it
+  void tangents(const StepRows& step, const T* input, size_t count, T* tangents) const noexcept;
+
   // The inputs of the step as forward had them, at a point that keeps_inputs.
   const T* kept(const StepRows& step) const noexcept { return arrays_.inputs + step.position * shape_.size; }
 

@@ -35,6 +35,8 @@ test('the root exports these values and no others', () => {
     'loadCheckpoint',
     'loadState',
     'localExecutor',
+    'lyapunovExponents',
+    'lyapunovSpectrum',
     'makeBatches',
     'makeWindows',
     'mseLoss',

@@ -30,7 +30,7 @@ export const rooms: Record<string, readonly string[]> = {
   optimizers: [...base, 'native', 'parameter'],
   clipping: [...base, 'native', 'parameter'],
   data: [...base, 'io'],
-  stability: [...models, 'native'],
+  stability: [...models, 'native', 'initializers'],
   training: [...models, 'stability', 'io'],
   report: base,
   study,

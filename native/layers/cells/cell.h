@@ -42,6 +42,15 @@ struct PlainStep {
   const T* bias;  // [H]
 };
 
+// Forward mode, for one sequence: what becomes of tangents, directions in which h_{t−1} might move.
+template <typename T>
+struct TangentStep : StepRows {
+  size_t count;
+  const T* state;  // h_t [H]
+  T* recurrent;    // tangents of operand_t W_hhᵀ [count, gates · H]; the cell may overwrite them
+  T* tangents;     // of h_{t−1} [count, H]; of h_t when the cell is done
+};
+
 // What the scan over time asks of a recurrent cell: how wide its gates are, and the pointwise part of one step, forward and backward side
 // by side. The scan owns time, the sequences and the products with the weights, and never asks which cell it drives.
 //
@@ -74,6 +83,10 @@ class Cell {
 
   virtual void forward(const ForwardStep<T>& step) const noexcept = 0;
   virtual void backward(const BackwardStep<T>& step) const noexcept = 0;
+
+  // tangents: of h_{t−1} [count, H]; of operand_t when this returns   previous: h_{t−1} [H]
+  virtual void operand_tangents(const StepRows& /*step*/, const T* /*previous*/, size_t /*count*/, T* /*tangents*/) const noexcept {}
+  virtual void tangents(const TangentStep<T>& step) const noexcept = 0;
 
   // Adds to the gradients of the cell's own parameters what the last steps gave, after every sequence has gone through them.
   // dprojected, drecurrent: [rows, gates · H], those steps'   Throws std::bad_alloc.

@@ -72,6 +72,24 @@ void ElmanCell<T>::backward(const BackwardStep<T>& step) const noexcept {
 }
 
 template <typename T>
+void ElmanCell<T>::operand_tangents(const StepRows& step, const T* previous, size_t count, T* tangents) const noexcept {
+  sites_.at(NormPoint::kOperand)->tangents(step, previous, count, tangents);
+}
+
+template <typename T>
+void ElmanCell<T>::tangents(const TangentStep<T>& step) const noexcept {
+  for (const NormPoint point : {NormPoint::kRecurrent, NormPoint::kPreactivation}) {
+    if (const auto* site = sites_.at(point)) site->tangents(step, site->kept(step), step.count, step.recurrent);
+  }
+  const auto* site = sites_.at(NormPoint::kState);
+  const T* phi = site == nullptr ? step.state : site->kept(step);
+  for (size_t k = 0; k < step.count; ++k) {
+    kernels<T>().elman_backward(nonlinearity_, hidden_, phi, step.recurrent + k * hidden_, step.tangents + k * hidden_);
+  }
+  if (site != nullptr) site->tangents(step, phi, step.count, step.tangents);
+}
+
+template <typename T>
 void ElmanCell<T>::accumulate(size_t rows, const T* dprojected, const T* drecurrent) const {
   const AlignedBuffer<T> sums(hidden_);
   std::fill_n(sums.get(), hidden_, T{0});

@@ -34,6 +34,8 @@ class ElmanCell final : public Cell<T> {
   std::optional<PlainStep<T>> plain_step() const noexcept override;
   void forward(const ForwardStep<T>& step) const noexcept override;
   void backward(const BackwardStep<T>& step) const noexcept override;
+  void operand_tangents(const StepRows& step, const T* previous, size_t count, T* tangents) const noexcept override;
+  void tangents(const TangentStep<T>& step) const noexcept override;
   void accumulate(size_t rows, const T* dprojected, const T* drecurrent) const override;
   void accumulate_sums(const T* dprojected, const T* drecurrent) const noexcept override;
 
