@@ -48,6 +48,23 @@ function exerciseLayers(dtype) {
   }
 }
 
+// Normalisations in the recurrence, the gradient's way back through them, and tangents on their way forward.
+function exercisePlacements(dtype) {
+  for (const [n, t, inputSize, hiddenSize] of sizes.filter(([, , , h]) => h > 1 && h < 100)) {
+    const input = randn([n, t, inputSize], dtype);
+    for (const placement of ['none', 'preactivation', 'split-preactivation', 'recurrent-input', 'hidden']) {
+      for (const kind of ['layer', 'rms']) {
+        const normalization = { placement, kind };
+        const rnn = new evenkeel.RNN({ inputSize, hiddenSize, normalization, stateGradientLimit: 0.1, dtype, generator });
+        forwardAndBackward(rnn, input);
+        assert.equal(evenkeel.gradientFlow(rnn, input).layers.length, 1);
+        const count = Math.min(hiddenSize, 19);
+        assert.equal(evenkeel.lyapunovExponents(rnn, input, { count }).length, count);
+      }
+    }
+  }
+}
+
 function exerciseTraining(dtype) {
   const optimizers = [
     (parameters) => new evenkeel.SGD(parameters, { learningRate: 0.01 }),
@@ -84,6 +101,7 @@ function exercise() {
     evenkeel.setNumThreads(threads);
     for (const dtype of dtypes) {
       exerciseLayers(dtype);
+      exercisePlacements(dtype);
       exerciseTraining(dtype);
     }
   }

@@ -21,7 +21,7 @@ export interface LyapunovSpectrum {
   /** largest first, per time step, in natural logarithms; −Infinity where a step's Jacobian is singular */
   exponents: Float64Array;
   /**
-   * The standard error of each over time: of the mean of {@link BLOCKS} means over blocks of neighbouring steps (of T, where there are fewer
+   * The standard error of each over time: of the mean of 20 means over blocks of neighbouring steps (of T, where there are fewer
    * steps), each over all sequences. It holds where a block is long against the memory of the dynamics. NaN for one step, and for −Infinity.
    */
   standardErrors: Float64Array;

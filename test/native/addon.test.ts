@@ -78,6 +78,32 @@ describe('rnnForward', () => {
   });
 });
 
+describe('rnnTangents', () => {
+  const call = addon.rnnTangents as unknown as Call;
+  const count = 2;
+  const good = (placement = 2): unknown[] => [
+    ...forwardArguments(rnnArrays(n, t, i, h, 'float64'), normArrays(placement, 0, n, t, h, 'float64')[0]),
+    count,
+    new Float64Array(n * count * h),
+    new Float64Array(n * t * count),
+  ];
+  // eps may be any number.
+  const places = [...good().keys()].filter((index) => index !== 14 && good()[index] !== null);
+  const wrong = (value: unknown) =>
+    value instanceof Float64Array ? [...wrongFor(0), new Float64Array(value.length + 1), new Float32Array(value.length)] : wrongFor(value);
+
+  test.each(places)('argument %i may be nothing else', (index) => {
+    for (const bad of wrong(good()[index])) expect(() => call(...good().with(index, bad))).toThrow(refused);
+    expect(() => call(...good())).not.toThrow();
+  });
+
+  test('no more tangents than units, and what the normalisations keep must have its place', () => {
+    expect(() => call(...good().with(23, h + 1))).toThrow('count: expected an integer from 1 to 5');
+    expect(() => call(...good().with(17, null))).toThrow('norm[0].inputs');
+    expect(() => call(...good(3).with(18, null))).toThrow('norm[0].statistics');
+  });
+});
+
 describe('rnnBackward', () => {
   const call = addon.rnnBackward as unknown as Call;
   const good = (): unknown[] =>

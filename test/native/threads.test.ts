@@ -4,6 +4,7 @@ import { allocate, type DType, type TensorData } from '../../lib/tensor';
 import { normArrays, normTerm, rnnArrays, runRnn } from './helpers';
 
 const addon = native();
+const placements = [0, 1, 2, 3, 4];
 const threadsBefore = addon.getNumThreads();
 afterAll(() => addon.setNumThreads(threadsBefore));
 
@@ -22,6 +23,35 @@ function expectSameBits(run: () => TensorData[]): void {
   const [first, ...others] = underThreads([1, 2, 3, 7, 1], run);
   for (const other of others) expect(other === first).toBe(true);
 }
+
+test.each(placements)('tangents do not depend on the number of threads: placement %i', (placement) => {
+  const [n, t, i, h, count] = [11, 30, 3, 17, 9];
+  const a = rnnArrays(n, t, i, h, 'float64');
+  const [norm] = normArrays(placement, 0, n, t, h, 'float64');
+  expectSameBits(() => {
+    const [tangents, logGrowths] = [new Float64Array(n * count * h), new Float64Array(n * t * count)];
+    for (let row = 0; row < n * count; row++) tangents[row * h + (row % count)] = 1;
+    addon.rnnTangents(
+      n,
+      t,
+      i,
+      h,
+      0,
+      a.input,
+      a.initialState,
+      a.weightIh,
+      a.weightHh,
+      a.biasIh,
+      a.biasHh,
+      a.output,
+      ...norm,
+      count,
+      tangents,
+      logGrowths,
+    );
+    return [a.output, tangents, logGrowths];
+  });
+});
 
 describe.each<DType>(['float32', 'float64'])('%s results do not depend on the number of threads', (dtype) => {
   const generator = new Generator(3);
