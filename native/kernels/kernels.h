@@ -70,10 +70,10 @@ struct ScanKernels {  // scan.cc
                                        size_t ldb, T* panels);
 };
 
-// What pack_panels left of a matrix [k, cols].
+// What pack_row_matrix left of a matrix [k, cols].
 template <typename T>
-struct PackedPanels {
-  const T* panels;
+struct RowMatrix {
+  const T* packed;
   size_t k;
 };
 
@@ -99,16 +99,19 @@ struct ElmanBackwardRow {
 template <typename T>
 struct SingleKernels {  // single.cc
   // --- One sequence (layers/recurrent/single.cc) ---------------------------------------------------------------------
-  // Elements of a vector: whoever computes a part of a row's columns starts at a multiple of it
+  // Elements of a vector. Whoever computes a part of a row's columns starts at a multiple of it, and an operand [k] can be read, and is
+  // zero, up to the next multiple
   size_t (*row_lanes)();
-  // c = start + a b   a: [k]   b: [k, cols]   start, c: [cols], may be one array; start null for zeros. The order of a sum depends on k,
-  // cols and its column alone
-  void (*multiply_row)(size_t cols, const T* a, const PackedPanels<T>& b, const T* start, T* c);
+  // b[k, col] stands at b + k · k_stride + col · col_stride   packed: [k, cols], both rounded up to row_lanes, 64-byte aligned
+  void (*pack_row_matrix)(size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride, T* packed);
+  // c = start + a b   a: [k]   b: [k, cols]   start, c: [cols], may be one array; start null for zeros. The order of a sum depends on k
+  // alone
+  void (*multiply_row)(size_t cols, const T* a, const RowMatrix<T>& b, const T* start, T* c);
   // state = φ(start + operand b), in as many steps: rows `stride` apart, forward; `next` and `operand` change places after each
-  void (*elman_forward_steps)(Nonlinearity nonlinearity, size_t steps, size_t cols, size_t stride, const PackedPanels<T>& b,
+  void (*elman_forward_steps)(Nonlinearity nonlinearity, size_t steps, size_t cols, size_t stride, const RowMatrix<T>& b,
                               const ElmanForwardRow<T>& first);
   // dpreactivation = φ'(state) ⊙ (doutput + (start + operand b)), likewise, backward; only the first step has a start
-  void (*elman_backward_steps)(Nonlinearity nonlinearity, size_t steps, size_t cols, size_t stride, const PackedPanels<T>& b,
+  void (*elman_backward_steps)(Nonlinearity nonlinearity, size_t steps, size_t cols, size_t stride, const RowMatrix<T>& b,
                                const ElmanBackwardRow<T>& first);
 };
 

@@ -13,163 +13,168 @@ HWY_BEFORE_NAMESPACE();
 namespace evenkeel {
 namespace HWY_NAMESPACE {
 
-// A row times packed panels. One row has few sums, each of which would wait for its own last multiply-add: a sum is several chains, of
-// every so many-th k each, enough of them that V vectors of columns hide the latency.
+// A row times a matrix. To have each element of the row in every lane would take a load for every two multiply-adds; instead a group of
+// elements, as many as a 128-bit block holds, is repeated in every block of a vector, and a vector of the matrix has a column of so many
+// rows in each of its blocks. A sum per element of a block is left at the end, and added up for all columns by interleaving.
+template <typename T>
+constexpr size_t kGroup = HWY_TARGET == HWY_SCALAR ? 1 : 16 / sizeof(T);
+// As many vectors of columns as have this many sums: enough for independent ones to hide the latency of a multiply-add.
 constexpr size_t kRowSums = 8;
-constexpr size_t row_chains(size_t vectors) { return vectors >= 5 ? 1 : vectors >= 3 ? 2 : vectors == 2 ? 4 : 8; }
-static_assert(row_chains(2) * 2 <= kRowSums && row_chains(4) * 4 <= kRowSums);
+template <typename T>
+constexpr size_t kRowVectors = kRowSums / kGroup<T>;
 
 template <typename T>
 size_t row_lanes() {
   return hn::Lanes(hn::ScalableTag<T>());
 }
 
-// Columns of P panels of V vectors, and how they meet memory.
-template <size_t P, size_t V, typename T, class Last>
-struct RowColumns {
-  static constexpr size_t kVectors = P * V;
-  using D = hn::ScalableTag<T>;
-  const T* b;  // the first panel [k, V vectors]
-  size_t ldb;  // from panel to panel
-  Last last;
-
-  // f(column, vector number, memory) for each vector
-  template <class F>
-  HWY_INLINE void each(F&& f) const {
-    unrolled<kVectors - 1>([&](size_t v) HWY_ATTR { f(v * hn::Lanes(D()), v, WholeVector()); });
-    f((kVectors - 1) * hn::Lanes(D()), kVectors - 1, last);
-  }
-};
-
-// finish(column, sum, memory) for each vector of start + a b; start: null for zeros
-template <size_t P, size_t V, typename T, class Last, class Finish>
-HWY_INLINE void multiply_row_columns(size_t k, const T* a, const T* start, const RowColumns<P, V, T, Last>& columns, Finish&& finish) {
-  const hn::ScalableTag<T> d;
-  constexpr size_t kVectors = P * V;
-  constexpr size_t kChains = row_chains(kVectors);
-  const size_t lanes = hn::Lanes(d);
-  hn::Vec<decltype(d)> sum[kChains][kVectors];
-  unrolled<kChains * kVectors>([&](size_t i) HWY_ATTR { sum[i / kVectors][i % kVectors] = hn::Zero(d); });
-  if (start != nullptr) {
-    columns.each([&](size_t column, size_t v, auto memory) HWY_ATTR { sum[0][v] = memory.load(d, start + column); });
-  }
-  const T* b = columns.b;
-  const size_t ldb = columns.ldb;
-  size_t i = 0;
-  for (; i + kChains <= k; i += kChains, b += kChains * V * lanes) {
-    unrolled<kChains>([&](size_t chain) HWY_ATTR {
-      const auto factor = hn::Set(d, a[i + chain]);
-      unrolled<kVectors>([&](size_t v) HWY_ATTR {
-        sum[chain][v] = hn::MulAdd(factor, hn::Load(d, b + v / V * ldb + (chain * V + v % V) * lanes), sum[chain][v]);
-      });
+// body(column, v, last) for tiles of v vectors of a row's columns
+template <typename T, class Body>
+HWY_INLINE void for_each_row_tile(size_t cols, Body&& body) {
+  const size_t lanes = row_lanes<T>();
+  for (size_t col = 0; col < cols;) {
+    const size_t left = hwy::DivCeil(cols - col, lanes);
+    with_constant<kRowVectors<T>>(HWY_MIN(left, kRowVectors<T>), [&](auto vectors) HWY_ATTR {
+      const size_t in_last = cols - col - (vectors() - 1) * lanes;
+      if (in_last >= lanes) {
+        body(col, vectors, WholeVector());
+      } else {
+        body(col, vectors, PartOfVector{in_last});
+      }
+      col += vectors() * lanes;
     });
   }
-  if constexpr (kChains > 1) {
-    for (size_t left = k - i; left > 0; --left, ++i, b += V * lanes) {
-      const auto factor = hn::Set(d, a[i]);
-      // Into one chain, the last, for the rest: an index that the compiler does not know would put all chains into memory.
-      unrolled<kVectors>([&](size_t v) HWY_ATTR {
-        sum[kChains - 1][v] = hn::MulAdd(factor, hn::Load(d, b + v / V * ldb + v % V * lanes), sum[kChains - 1][v]);
-      });
+}
+
+// Packed: tile by tile, in each group by group of k, in each vector by vector of columns, and of these the i-th vector has the i-th column
+// of every block.
+template <typename T>
+void pack_row_matrix(size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride, T* packed) {
+  constexpr size_t kRows = kGroup<T>;
+  const size_t lanes = row_lanes<T>();
+  for_each_row_tile<T>(cols, [&](size_t first, auto vectors, auto /*last*/) HWY_ATTR {
+    for (size_t group = 0; group < k; group += kRows) {
+      for (size_t vector = 0; vector < vectors() * kRows; ++vector) {
+        for (size_t lane = 0; lane < lanes; ++lane) {
+          const size_t row = group + lane % kRows;
+          const size_t col = first + vector / kRows * lanes + lane / kRows * kRows + vector % kRows;
+          *packed++ = row < k && col < cols ? b[row * k_stride + col * col_stride] : T{0};
+        }
+      }
     }
-  }
-  columns.each([&](size_t column, size_t v, auto memory) HWY_ATTR {
-    for (size_t half = kChains / 2; half > 0; half /= 2) {
-      for (size_t chain = 0; chain < half; ++chain) sum[chain][v] = hn::Add(sum[chain][v], sum[chain + half][v]);
-    }
-    finish(column, sum[0][v], memory);
   });
 }
 
-// body(column, columns) for all columns of packed panels [k, cols]: two panels at once where there are.
-template <typename T, class Body>
-HWY_INLINE void for_each_row_columns(size_t k, size_t cols, const T* panels, Body&& body) {
-  const size_t lanes = hn::Lanes(hn::ScalableTag<T>());
-  const size_t panel = kTileVectors * lanes;
-  size_t col = 0;
-  // A panel of one vector more, at the end, stays whole.
-  while (cols - col > 2 * panel - lanes && (cols - col <= 2 * panel || cols - col > 2 * panel + lanes)) {
-    const T* b = panels + col * k;
-    if (cols - col >= 2 * panel) {
-      body(col, RowColumns<2, kTileVectors, T, WholeVector>{b, panel * k, {}});
-      col += 2 * panel;
-      if (col == cols) return;
-    } else {
-      body(col, RowColumns<2, kTileVectors, T, PartOfVector>{b, panel * k, {cols - col - 2 * panel + lanes}});
-      return;
-    }
-  }
-  for_each_panel<T>(col, cols, [&](size_t first, auto vectors, auto last) HWY_ATTR {
-    body(first, RowColumns<1, vectors(), T, decltype(last)>{panels + first * k, 0, last});
-  });
+template <class D, typename T>
+HWY_INLINE hn::Vec<D> repeat_group(D d, const T* from) {
+#if HWY_TARGET == HWY_SCALAR
+  return hn::Load(d, from);
+#else
+  return hn::LoadDup128(d, from);
+#endif
 }
 
-// Where a row is stored for the products to come, with whole vectors: what is read one by one soon after must not have been stored in
-// parts.
-template <typename T, class V>
-HWY_INLINE void store_whole(V vector, T* to) {
-  hn::Store(vector, hn::ScalableTag<T>(), to);
+// The sums of a vector's columns from the kGroup vectors that hold their parts.
+template <class D>
+HWY_INLINE hn::Vec<D> add_groups(D d, const hn::Vec<D>* parts) {
+#if HWY_TARGET == HWY_SCALAR
+  return parts[0];
+#else
+  const auto two = [d](hn::Vec<D> a, hn::Vec<D> b) HWY_ATTR { return hn::Add(hn::InterleaveLower(d, a, b), hn::InterleaveUpper(d, a, b)); };
+  if constexpr (kGroup<hn::TFromD<D>> == 2) {
+    return two(parts[0], parts[1]);
+  } else {
+    const hn::RepartitionToWide<D> pairs;
+    const auto low = hn::BitCast(pairs, two(parts[0], parts[1]));
+    const auto high = hn::BitCast(pairs, two(parts[2], parts[3]));
+    return hn::Add(hn::BitCast(d, hn::InterleaveLower(pairs, low, high)), hn::BitCast(d, hn::InterleaveUpper(pairs, low, high)));
+  }
+#endif
+}
+
+// finish(column, sum, memory) for each of V vectors of start + a b; start: null for zeros
+template <size_t V, typename T, class Last, class Finish>
+HWY_INLINE void multiply_row_tile(size_t k, const T* a, const T* b, const T* start, Last last, Finish&& finish) {
+  const hn::ScalableTag<T> d;
+  const size_t lanes = hn::Lanes(d);
+  constexpr size_t kRows = kGroup<T>;
+  hn::Vec<decltype(d)> sum[V * kRows];
+  unrolled<V * kRows>([&](size_t i) HWY_ATTR { sum[i] = hn::Zero(d); });
+  for (size_t group = 0; group < k; group += kRows, b += V * kRows * lanes) {
+    const auto factor = repeat_group(d, a + group);
+    unrolled<V * kRows>([&](size_t i) HWY_ATTR { sum[i] = hn::MulAdd(factor, hn::Load(d, b + i * lanes), sum[i]); });
+  }
+  const auto end = [&](size_t v, auto memory) HWY_ATTR {
+    auto total = add_groups(d, sum + v * kRows);
+    if (start != nullptr) total = hn::Add(total, memory.load(d, start + v * lanes));
+    finish(v * lanes, total, memory);
+  };
+  unrolled<V - 1>([&](size_t v) HWY_ATTR { end(v, WholeVector()); });
+  end(V - 1, last);
 }
 
 template <typename T>
-void multiply_row(size_t cols, const T* a, const PackedPanels<T>& b, const T* start, T* c) {
+void multiply_row(size_t cols, const T* a, const RowMatrix<T>& b, const T* start, T* c) {
   const hn::ScalableTag<T> d;
-  for_each_row_columns(b.k, cols, b.panels, [&](size_t col, auto columns) HWY_ATTR {
-    multiply_row_columns(b.k, a, start == nullptr ? nullptr : start + col, columns,
-                         [&](size_t i, auto sum, auto memory) HWY_ATTR { memory.store(d, sum, c + col + i); });
+  const size_t depth = hwy::RoundUpTo(b.k, kGroup<T>);
+  for_each_row_tile<T>(cols, [&](size_t col, auto vectors, auto last) HWY_ATTR {
+    multiply_row_tile<vectors()>(b.k, a, b.packed + col * depth, start == nullptr ? nullptr : start + col, last,
+                                 [&](size_t i, auto sum, auto memory) HWY_ATTR { memory.store(d, sum, c + col + i); });
   });
 }
 
 // One tile's columns of the Elman cell's step, forward and backward.
-template <class Phi, typename T, class Columns>
-HWY_INLINE void elman_forward_columns(size_t k, size_t col, const Columns& columns, const ElmanForwardRow<T>& row) {
+template <class Phi, size_t V, typename T, class Last>
+HWY_INLINE void elman_forward_tile(size_t k, const T* b, size_t col, Last last, const ElmanForwardRow<T>& row) {
   const hn::ScalableTag<T> d;
-  multiply_row_columns(k, row.operand, row.start + col, columns, [&](size_t i, auto sum, auto memory) HWY_ATTR {
+  multiply_row_tile<V>(k, row.operand, b, row.start + col, last, [&](size_t i, auto sum, auto memory) HWY_ATTR {
     const auto state = Phi::apply(d, sum);
-    store_whole<T>(state, row.next + col + i);
+    hn::Store(state, d, row.next + col + i);
     memory.store(d, state, row.state + col + i);
   });
 }
 
-template <class Phi, typename T, class Columns>
-HWY_INLINE void elman_backward_columns(size_t k, size_t col, const Columns& columns, const ElmanBackwardRow<T>& row) {
+template <class Phi, size_t V, typename T, class Last>
+HWY_INLINE void elman_backward_tile(size_t k, const T* b, size_t col, Last last, const ElmanBackwardRow<T>& row) {
   const hn::ScalableTag<T> d;
   const T* start = row.start == nullptr ? nullptr : row.start + col;
-  multiply_row_columns(k, row.operand, start, columns, [&](size_t i, auto sum, auto memory) HWY_ATTR {
+  multiply_row_tile<V>(k, row.operand, b, start, last, [&](size_t i, auto sum, auto memory) HWY_ATTR {
     const auto dstate = hn::Add(sum, memory.load(d, row.doutput + col + i));
     const auto da = Phi::times_derivative(d, dstate, memory.load(d, row.state + col + i));
-    store_whole<T>(da, row.next + col + i);
+    hn::Store(da, d, row.next + col + i);
     memory.store(d, da, row.dpreactivation + col + i);
   });
 }
 
 template <class Phi, typename T>
-void elman_forward_rows_as(size_t steps, size_t cols, size_t stride, const PackedPanels<T>& b, ElmanForwardRow<T> row) {
+void elman_forward_rows_as(size_t steps, size_t cols, size_t stride, const RowMatrix<T>& b, ElmanForwardRow<T> row) {
+  const size_t depth = hwy::RoundUpTo(b.k, kGroup<T>);
   for (size_t step = 0; step < steps; ++step) {
-    for_each_row_columns(b.k, cols, b.panels,
-                         [&](size_t col, auto columns) HWY_ATTR { elman_forward_columns<Phi>(b.k, col, columns, row); });
+    for_each_row_tile<T>(cols, [&](size_t col, auto vectors, auto last)
+                                   HWY_ATTR { elman_forward_tile<Phi, vectors()>(b.k, b.packed + col * depth, col, last, row); });
     row = {row.next, row.start + stride, row.operand, row.state + stride};
   }
 }
 
 template <class Phi, typename T>
-void elman_backward_rows_as(size_t steps, size_t cols, size_t stride, const PackedPanels<T>& b, ElmanBackwardRow<T> row) {
+void elman_backward_rows_as(size_t steps, size_t cols, size_t stride, const RowMatrix<T>& b, ElmanBackwardRow<T> row) {
+  const size_t depth = hwy::RoundUpTo(b.k, kGroup<T>);
   for (size_t step = 0; step < steps; ++step) {
-    for_each_row_columns(b.k, cols, b.panels,
-                         [&](size_t col, auto columns) HWY_ATTR { elman_backward_columns<Phi>(b.k, col, columns, row); });
+    for_each_row_tile<T>(cols, [&](size_t col, auto vectors, auto last)
+                                   HWY_ATTR { elman_backward_tile<Phi, vectors()>(b.k, b.packed + col * depth, col, last, row); });
     row = {row.next, nullptr, row.doutput - stride, row.state - stride, row.operand, row.dpreactivation - stride};
   }
 }
 
 template <typename T>
-void elman_forward_steps(Nonlinearity nonlinearity, size_t steps, size_t cols, size_t stride, const PackedPanels<T>& b,
+void elman_forward_steps(Nonlinearity nonlinearity, size_t steps, size_t cols, size_t stride, const RowMatrix<T>& b,
                          const ElmanForwardRow<T>& row) {
   const auto run = nonlinearity == Nonlinearity::kTanh ? elman_forward_rows_as<Tanh, T> : elman_forward_rows_as<Relu, T>;
   run(steps, cols, stride, b, row);
 }
 
 template <typename T>
-void elman_backward_steps(Nonlinearity nonlinearity, size_t steps, size_t cols, size_t stride, const PackedPanels<T>& b,
+void elman_backward_steps(Nonlinearity nonlinearity, size_t steps, size_t cols, size_t stride, const RowMatrix<T>& b,
                           const ElmanBackwardRow<T>& row) {
   const auto run = nonlinearity == Nonlinearity::kTanh ? elman_backward_rows_as<Tanh, T> : elman_backward_rows_as<Relu, T>;
   run(steps, cols, stride, b, row);

@@ -15,6 +15,7 @@ namespace HWY_NAMESPACE {
 template <typename T>
 constexpr SingleKernels<T> kSingleKernels = {
     .row_lanes = row_lanes<T>,
+    .pack_row_matrix = pack_row_matrix<T>,
     .multiply_row = multiply_row<T>,
     .elman_forward_steps = elman_forward_steps<T>,
     .elman_backward_steps = elman_backward_steps<T>,

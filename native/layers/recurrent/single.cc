@@ -75,7 +75,7 @@ struct RowPair {
   size_t stride;
   AlignedBuffer<T> rows;
 
-  explicit RowPair(size_t size) : stride(whole_vectors(size)), rows(2 * stride) {}
+  explicit RowPair(size_t size) : stride(whole_vectors(size)), rows(2 * stride) { std::fill_n(rows.get(), 2 * stride, T{0}); }
   T* at(size_t step) const noexcept { return rows.get() + step % 2 * stride; }
 
   static size_t whole_vectors(size_t size) noexcept {
@@ -99,7 +99,6 @@ struct Forward {
   SplitWeights<T> hh;
   AlignedBuffer<T> projected;  // of two pieces, in turns [2, steps, gates · H]; of a plain step with the bias
   AlignedBuffer<T> apart;      // operand W_hhᵀ [gates · H], for a cell that has it apart
-  AlignedBuffer<T> operand;    // [H], for a cell that transforms it
   RowPair<T> states;
   AlignedBuffer<T> sums;  // [H]
   T* output;
@@ -113,7 +112,6 @@ struct Forward {
         hh(block_count(s.h), s.h, width(), inputs.weight_hh, 1, s.h),
         projected(2 * pieces.most_steps() * width()),
         apart(c.products_apart() ? width() : 0),
-        operand(c.transforms_operand() ? s.h : 0),
         states(s.h),
         sums(s.h),
         output(out) {}
@@ -142,7 +140,7 @@ struct Forward {
   void scan_alone(size_t index) const noexcept {
     const Piece<T> piece = pieces[index];
     std::copy_n(piece.previous, shape.h, states.at(0));
-    kernels<T>().elman_forward_steps(plain->nonlinearity, piece.steps, shape.h, shape.h, hh.panels(0, 0),
+    kernels<T>().elman_forward_steps(plain->nonlinearity, piece.steps, shape.h, shape.h, hh.matrix(0, 0),
                                      {states.at(0), projected_of(index), states.at(1), output_of(piece)});
   }
 
@@ -160,7 +158,7 @@ struct Forward {
           return false;
         }
         T* state = output_of(piece) + s * shape.h;
-        const auto finish = [&](size_t block, const PackedPanels<T>& last, size_t part, const T* start) {
+        const auto finish = [&](size_t block, const RowMatrix<T>& last, size_t part, const T* start) {
           const Range c = hh.columns(block);
           kernels<T>().elman_forward_steps(plain->nonlinearity, 1, c.size(), 0, last,
                                            {states.at(s) + part, start, states.at(s + 1) + c.begin, state + c.begin});
@@ -180,10 +178,14 @@ struct Forward {
       const StepRows where{.first = piece.n, .rows = 1, .position = (piece.begin + s) * shape.n + piece.n};
       T* a = projected_of(index) + s * width();
       T* state = output_of(piece) + s * shape.h;
-      if (cell.transforms_operand()) cell.operand(where, previous, operand.get());
-      const T* multiplied = cell.transforms_operand() ? operand.get() : previous;
+      T* operand = states.at(0);
+      if (cell.transforms_operand()) {
+        cell.operand(where, previous, operand);
+      } else {
+        std::copy_n(previous, shape.h, operand);
+      }
       T* recurrent = cell.products_apart() ? apart.get() : nullptr;
-      hh.multiply(multiplied, recurrent == nullptr ? a : nullptr, recurrent == nullptr ? a : recurrent);
+      hh.multiply(operand, recurrent == nullptr ? a : nullptr, recurrent == nullptr ? a : recurrent);
       cell.forward({where, a, recurrent, previous, state});
       previous = state;
     }
@@ -270,9 +272,9 @@ struct Backward {
     const T* state = output + row(piece, last) * h;
     steps(plain->nonlinearity, 1, h, h, hh.nothing(), {das.at(1), dstate_of(piece), dout, state, das.at(0), da + last * h});
     if (last > 0) {
-      steps(plain->nonlinearity, last, h, h, hh.panels(0, 0), {das.at(0), nullptr, dout - h, state - h, das.at(1), da + (last - 1) * h});
+      steps(plain->nonlinearity, last, h, h, hh.matrix(0, 0), {das.at(0), nullptr, dout - h, state - h, das.at(1), da + (last - 1) * h});
     }
-    hh.multiply(da, nullptr, dstate_of(piece));
+    hh.multiply(das.at(last), nullptr, dstate_of(piece));
   }
 
   // A plain cell's steps, the columns on several threads.
@@ -289,7 +291,7 @@ struct Backward {
           return false;
         }
         const size_t step = piece.steps - 1 - done;
-        const auto finish = [&](size_t block, const PackedPanels<T>& last, size_t part, const T* start) {
+        const auto finish = [&](size_t block, const RowMatrix<T>& last, size_t part, const T* start) {
           const Range c = hh.columns(block);
           const size_t here = row(piece, step) * shape.h + c.begin;
           kernels<T>().elman_backward_steps(plain->nonlinearity, 1, c.size(), 0, last,
@@ -304,7 +306,7 @@ struct Backward {
         for (size_t block = own.begin; block < own.end; ++block) progress.publish(block, done + 1);
       }
       hh.multiply(own, das.at(piece.steps), nullptr, dstate, &progress, piece.steps,
-                  [&](size_t block, const PackedPanels<T>& last, size_t part, const T* start) {
+                  [&](size_t block, const RowMatrix<T>& last, size_t part, const T* start) {
                     kernels<T>().multiply_row(hh.columns(block).size(), das.at(piece.steps) + part, last, start,
                                               dstate + hh.columns(block).begin);
                   });
@@ -326,13 +328,14 @@ struct Backward {
       add_rows(1, shape.h, state_gradient.output_share(where, dout, shape.h, {dstate}), dstate);
       state_gradient.complete(where, piece.begin + s, dstate);
       cell.backward({where, previous, output + row(piece, s) * shape.h, dstate, dprojected, drecurrent});
+      std::copy_n(drecurrent, width(), das.at(0));
       if (cell.transforms_operand()) {
         cell.operand(where, previous, operands_of(index) + s * shape.h);
-        hh.multiply(drecurrent, nullptr, doperand.get());
+        hh.multiply(das.at(0), nullptr, doperand.get());
         std::fill_n(dstate, shape.h, T{0});
         cell.operand_backward(where, previous, doperand.get(), dstate);
       } else {
-        hh.multiply(drecurrent, nullptr, dstate);
+        hh.multiply(das.at(0), nullptr, dstate);
       }
       state_gradient.unscale(where, width(), dprojected);
       if (cell.products_apart()) state_gradient.unscale(where, width(), drecurrent);

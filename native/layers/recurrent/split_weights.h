@@ -43,12 +43,12 @@ class SplitWeights {
  public:
   // b[k, col] stands at b + k · k_stride + col · col_stride   blocks: a power of two   Throws std::bad_alloc.
   SplitWeights(size_t blocks, size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride)
-      : blocks_(blocks), k_(k), cols_(cols), panels_(packed_size()) {
+      : blocks_(blocks), k_(k), cols_(cols), packed_(packed_size()) {
     parallel_for(blocks * blocks, [&](size_t index) {
       const Range c = columns(index / blocks_);
       const Range p = part(index % blocks_);
-      T* to = panels_.get() + offset(index / blocks_, index % blocks_);
-      kernels<T>().pack_panels(p.size(), c.size(), b + p.begin * k_stride + c.begin * col_stride, k_stride, col_stride, to);
+      T* to = packed_.get() + offset(index / blocks_, index % blocks_);
+      kernels<T>().pack_row_matrix(p.size(), c.size(), b + p.begin * k_stride + c.begin * col_stride, k_stride, col_stride, to);
     });
   }
 
@@ -56,15 +56,15 @@ class SplitWeights {
   // The columns of a block, and the k of a part: there are as many parts as blocks.
   Range columns(size_t block) const noexcept { return cut(cols_, block); }
   Range part(size_t index) const noexcept { return cut(k_, index); }
-  PackedPanels<T> panels(size_t block, size_t part_index) const noexcept {
-    return {panels_.get() + offset(block, part_index), part(part_index).size()};
+  RowMatrix<T> matrix(size_t block, size_t part_index) const noexcept {
+    return {packed_.get() + offset(block, part_index), part(part_index).size()};
   }
-  // The panels of a product over no k.
-  PackedPanels<T> nothing() const noexcept { return {panels_.get(), 0}; }
+  // For a product over no k.
+  RowMatrix<T> nothing() const noexcept { return {packed_.get(), 0}; }
 
-  // The row's product for the blocks `own`, in whose last part finish(block, panels, operand, start) takes over. Parts of other blocks are
-  // read once they have made `steps` steps; null for no waiting.
-  // a: [k]   start: [cols] or null for zeros   sums: [cols], in between
+  // The row's product for the blocks `own`, in whose last part finish(block, matrix, begin of the part, start) takes over. Parts of other
+  // blocks are read once they have made `steps` steps; null for no waiting. a: [k], as multiply_row takes it   start: [cols] or null for
+  // zeros   sums: [cols], in between
   template <typename Finish>
   void multiply(Range own, const T* a, const T* start, T* sums, const Progress* progress, size_t steps, Finish&& finish) const noexcept {
     for (size_t turn = 0; turn < blocks_; ++turn) {
@@ -76,9 +76,9 @@ class SplitWeights {
         const T* from = turn == 0 ? start : sums;
         if (from != nullptr) from += c.begin;
         if (turn + 1 < blocks_) {
-          kernels<T>().multiply_row(c.size(), a + part(p).begin, panels(block, p), from, sums + c.begin);
+          kernels<T>().multiply_row(c.size(), a + part(p).begin, matrix(block, p), from, sums + c.begin);
         } else {
-          finish(block, panels(block, p), part(p).begin, from);
+          finish(block, matrix(block, p), part(p).begin, from);
         }
       }
     }
@@ -86,7 +86,7 @@ class SplitWeights {
 
   // All of it, on this thread: c = start + a b. start: may be c
   void multiply(const T* a, const T* start, T* c) const noexcept {
-    multiply({0, blocks_}, a, start, c, nullptr, 0, [&](size_t block, const PackedPanels<T>& last, size_t begin, const T* from) {
+    multiply({0, blocks_}, a, start, c, nullptr, 0, [&](size_t block, const RowMatrix<T>& last, size_t begin, const T* from) {
       kernels<T>().multiply_row(columns(block).size(), a + begin, last, from, c + columns(block).begin);
     });
   }
@@ -98,27 +98,28 @@ class SplitWeights {
     return {std::min(size, vectors * index / blocks_ * lanes), std::min(size, vectors * (index + 1) / blocks_ * lanes)};
   }
 
-  static size_t rounded_up(size_t cols) noexcept {
-    const size_t panel = kernels<T>().panel_columns();
-    return (cols + panel - 1) / panel * panel;
+  static size_t rounded_up(size_t size) noexcept {
+    const size_t lanes = kernels<T>().row_lanes();
+    return (size + lanes - 1) / lanes * lanes;
   }
 
   // Blocks stand one after the other, and in each its parts in the order of their turns.
   size_t offset(size_t block, size_t part_index) const noexcept {
     size_t before = 0;
-    for (size_t b = 0; b < block; ++b) before += k_ * rounded_up(columns(b).size());
-    for (size_t turn = 0; turn < (block ^ part_index); ++turn) before += part(block ^ turn).size() * rounded_up(columns(block).size());
+    for (size_t b = 0; b < block; ++b) before += rounded_up(k_) * rounded_up(columns(b).size());
+    for (size_t turn = 0; turn < (block ^ part_index); ++turn)
+      before += rounded_up(part(block ^ turn).size()) * rounded_up(columns(block).size());
     return before;
   }
 
   size_t packed_size() const noexcept {
     size_t sum = 0;
-    for (size_t b = 0; b < blocks_; ++b) sum += k_ * rounded_up(columns(b).size());
+    for (size_t b = 0; b < blocks_; ++b) sum += rounded_up(k_) * rounded_up(columns(b).size());
     return sum;
   }
 
   size_t blocks_, k_, cols_;
-  AlignedBuffer<T> panels_;
+  AlignedBuffer<T> packed_;
 };
 
 }  // namespace evenkeel
