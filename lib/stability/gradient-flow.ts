@@ -1,17 +1,18 @@
 import { checkBoolean, checkOneOf, readOptions } from '../check';
 import { EvenkeelError, formatShape } from '../errors';
+import { LastStep } from '../layers/last-step';
 import type { Layer } from '../layers/layer';
 import type { RNN } from '../layers/rnn';
 import { mseLoss } from '../losses/mse';
 import { Generator } from '../random';
-import { allocate, checkTensor, Tensor } from '../tensor';
+import { checkTensor, Tensor } from '../tensor';
 import { describeGrowth, type GradientFlow, type LayerFlow } from './flow';
 import { recurrentLayers } from './recurrent-layers';
 
 /** Options of {@link gradientFlow}. */
 export interface GradientFlowOptions {
   /**
-   * What the mean squared error is taken from, of the shape of the output that the loss is on: [N, F] for the last step, [N, T, F] for all.
+   * What the mean squared error is taken from, of the output's shape; a loss on the last step takes [N, F], or the last step of [N, T, F].
    * Left out, standard normal numbers, the same at every call.
    */
   target?: Tensor;
@@ -101,9 +102,9 @@ function overSequences({ data, shape }: Tensor): Float64Array {
   });
 }
 
-/** ∂L/∂output */
-function outputGradient(output: Tensor, loss: 'last-step' | 'all-steps', given: unknown): Tensor {
-  const { shape, dtype } = checkTensor('output of model.forward()', output);
+/** ∂L/∂output of the mean squared error */
+function outputGradient(output: Tensor, loss: 'last-step' | 'all-steps', target: unknown): Tensor {
+  const { shape } = checkTensor('output of model.forward()', output);
   if (shape.length !== 2 && shape.length !== 3) {
     throw new EvenkeelError('ERR_SHAPE', `output of model.forward(): expected [N, T, F] or [N, F], got ${formatShape(shape)}.`);
   }
@@ -113,34 +114,23 @@ function outputGradient(output: Tensor, loss: 'last-step' | 'all-steps', given: 
       `loss: expected 'last-step' for a model that puts out the last step alone, ${formatShape(shape)}, got 'all-steps'.`,
     );
   }
-  const isPart = loss === 'last-step' && shape.length === 3;
-  const judged = isPart ? lastStep(output) : output;
+  if (loss === 'all-steps' || shape.length === 2) return lossGradient(output, target);
+  const last = new LastStep();
+  const isOfAllSteps = Tensor.isTensor(target) && target.shape.length === 3;
+  const lastTarget = isOfAllSteps ? new LastStep().forward(checkTensor('target', target, output.dtype, shape)) : target;
+  return last.backward(lossGradient(last.forward(output), lastTarget));
+}
+
+function lossGradient(output: Tensor, given: unknown): Tensor {
+  const { dtype, shape } = output;
   const target =
-    given === undefined
-      ? Tensor.randn(judged.shape, { dtype, generator: new Generator(0) })
-      : checkTensor('target', given, dtype, judged.shape);
-  const { value, grad } = mseLoss(judged, target);
+    given === undefined ? Tensor.randn(shape, { dtype, generator: new Generator(0) }) : checkTensor('target', given, dtype, shape);
+  const { value, grad } = mseLoss(output, target);
   if (!Number.isFinite(value)) {
     throw new EvenkeelError(
       'ERR_NON_FINITE',
       `gradientFlow: the loss is ${value}. Look at input and target for values that are not finite.`,
     );
   }
-  return isPart ? onLastStep(grad, shape) : grad;
-}
-
-/** [N, T, F] -> [N, F] */
-function lastStep({ data, dtype, shape }: Tensor): Tensor {
-  const [n, t, f] = shape as [number, number, number];
-  const last = allocate(dtype, n * f);
-  for (let row = 0; row < n; row++) last.set(data.subarray((row * t + t - 1) * f, (row + 1) * t * f), row * f);
-  return new Tensor(last, [n, f]);
-}
-
-/** The gradient of the last step [N, F] as that of all steps [N, T, F] */
-function onLastStep(grad: Tensor, shape: readonly number[]): Tensor {
-  const [n, t, f] = shape as [number, number, number];
-  const all = Tensor.zeros(shape, { dtype: grad.dtype });
-  for (let row = 0; row < n; row++) all.data.set(grad.data.subarray(row * f, (row + 1) * f), (row * t + t - 1) * f);
-  return all;
+  return grad;
 }

@@ -92,6 +92,17 @@ test('a loss on the last step is the same whether the model puts out all steps o
   };
   const [whole, last] = [gradientFlow(make(false), inputOf()), gradientFlow(make(true), inputOf())];
   expect(whole.layers[0]?.logNorms).toEqual(last.layers[0]?.logNorms);
+  // Of a target for all steps it takes the last.
+  const target = random([N, T, 2], 6);
+  const lastTarget = new LastStep().forward(target);
+  const flows = [
+    gradientFlow(make(false), inputOf(), { target }),
+    gradientFlow(make(false), inputOf(), { target: lastTarget }),
+    gradientFlow(make(true), inputOf(), { target: lastTarget }),
+  ].map(({ layers }) => layers[0]?.logNorms);
+  expect(flows[1]).toEqual(flows[0]);
+  expect(flows[2]).toEqual(flows[0]);
+  expect(flows[0]).not.toEqual(whole.layers[0]?.logNorms);
 });
 
 // A reference in PyTorch gives medians of −0.007, −0.028 and 0.099 over eight draws of its own, from −0.027 to 0.008, −0.045 to −0.005 and
@@ -171,6 +182,7 @@ describe('refusals', () => {
     ['no layer', () => gradientFlow(3 as unknown as Layer, inputOf()), 'ERR_OPTION', 'model: expected a layer'],
     ['two steps', () => gradientFlow(rnn(), inputOf(2)), 'ERR_SHAPE', 'T of at least 3'],
     ['another target', () => gradientFlow(rnn(), inputOf(), { target: random([N, 2], 1) }), 'ERR_SHAPE', 'target'],
+    ['another target of all steps', () => gradientFlow(rnn(), inputOf(), { target: random([N, T + 1, H], 1) }), 'ERR_SHAPE', 'target'],
     ['another loss', () => gradientFlow(rnn(), inputOf(), { loss: 'some' as 'all-steps' }), 'ERR_OPTION', 'loss'],
     ['all steps of the last alone', () => gradientFlow(withLast(), inputOf(), { loss: 'all-steps' }), 'ERR_SHAPE', "'last-step'"],
     ['a misspelt option', () => gradientFlow(rnn(), inputOf(), { perSequences: true } as object), 'ERR_OPTION', 'perSequence'],
