@@ -122,7 +122,7 @@ export interface NativeAddon {
   /** The steps after which time is cut: a part of a sequence that starts at a multiple of them gives the same bits as the whole. */
   rnnChunkSteps(n: number, i: number, h: number): number;
 
-  /** Which way the scan over time takes for this shape: 'blas' or 'panels'. */
+  /** Which way the scan over time takes for this shape: 'blas', 'panels', 'single' or 'columns'. */
   scanStrategy(n: number, i: number, h: number): string;
   /** Forces one of them for every shape, as the environment's `EVENKEEL_SCAN` does; 'auto' chooses by shape again. */
   setScanStrategy(name: string): void;

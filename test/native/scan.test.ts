@@ -12,7 +12,7 @@ afterEach(() => {
 
 type Shape = [n: number, t: number, i: number, h: number];
 
-const OTHERS = ['panels', 'single'];
+const OTHERS = ['panels', 'single', 'columns'];
 const NAMES = ['output', 'gradInput', 'gradInitialState', 'gradWeightIh', 'gradWeightHh', 'gradBiasIh', 'gradBiasHh'];
 
 const arraysOf = ([n, t, i, h]: Shape, dtype: DType) => rnnArrays(n, t, i, h, dtype);
@@ -112,8 +112,9 @@ test('a strategy can be read and forced, by its name only', () => {
   addon.setScanStrategy('auto');
   expect(addon.scanStrategy(32, 10, 20)).toBe('panels');
   expect(addon.scanStrategy(1, 10, 20)).toBe('single');
+  expect(addon.scanStrategy(16, 1760, 1760)).toBe('columns');
   addon.setScanStrategy('blas');
   expect(addon.scanStrategy(32, 10, 20)).toBe('blas');
-  expect(() => addon.setScanStrategy('fast')).toThrow('name: expected one of auto, blas, panels, single, got "fast".');
+  expect(() => addon.setScanStrategy('fast')).toThrow('name: expected one of auto, blas, panels, single, columns, got "fast".');
   expect(addon.scanStrategy(32, 10, 20)).toBe('blas');
 });

@@ -9,13 +9,16 @@ namespace evenkeel {
 namespace {
 
 template <typename T>
-constexpr std::array kStrategies = {blas_strategy<T>, panels_strategy<T>, single_strategy<T>};
-enum Index : int { kAuto = -1, kBlas, kPanels, kSingle };
+constexpr std::array kStrategies = {blas_strategy<T>, panels_strategy<T>, single_strategy<T>, columns_strategy<T>};
+enum Index : int { kAuto = -1, kBlas, kPanels, kSingle, kColumns };
 
 std::atomic<int> forced{kAuto};
 
 Index choose(const RecurrentShape& shape) noexcept {
+  // Elements beyond which the caches that threads share cannot hand all weights to each of them at every step.
+  constexpr size_t kManyWeights = size_t{3} << 20;
   if (shape.n == 1) return kSingle;
+  if (shape.h * (shape.h + shape.i) > kManyWeights) return kColumns;
   return kPanels;
 }
 

@@ -27,6 +27,9 @@ ScanStrategy<T> panels_strategy() noexcept;
 // "single": one sequence after the other; threads share the columns of a step, or the products that stand outside the recurrence.
 template <typename T>
 ScanStrategy<T> single_strategy() noexcept;
+// "columns": weights packed once; all sequences take a step together, its columns cut for the threads.
+template <typename T>
+ScanStrategy<T> columns_strategy() noexcept;
 
 // The one for this shape, or the one that is forced. A shape is N, I and H here: a part of a sequence takes the same way as the whole.
 template <typename T>
