@@ -49,7 +49,7 @@ export type { SweepClip, SweepDefinition } from './sweep/definition';
 export { type BullmqExecutorOptions, bullmqExecutor } from './sweep/executors/bullmq';
 export type { Executor, Outcome, SweepWork, TrialJob, TrialLimits } from './sweep/executors/executor';
 export { type LocalExecutorOptions, localExecutor } from './sweep/executors/local';
-export type { Cost, Measures } from './sweep/measures';
+export type { Cost, CpuKind, Measures, TrialResult } from './sweep/measures';
 export type { TrialRecord } from './sweep/store';
 export { type SweepOptions, type SweepResult, sweep } from './sweep/sweep';
 export type { CsvTask, TaskName } from './sweep/tasks';

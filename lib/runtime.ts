@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { checkInteger } from './check';
 import { native } from './native/load';
@@ -30,6 +30,8 @@ export interface RuntimeInfo {
   node: string;
   platform: string;
   arch: string;
+  /** the processor's name; on Linux with family and model, since virtual machines hide the name's end */
+  cpu: string;
   /** cores that this process may use */
   cores: number;
   /** threads that native calls use */
@@ -50,8 +52,20 @@ export function runtimeInfo(): RuntimeInfo {
     node: process.version,
     platform: process.platform,
     arch: process.arch,
+    cpu: cpuName(),
     cores: availableParallelism(),
     threads: getNumThreads(),
     ...native().runtimeInfo(),
   };
+}
+
+function cpuName(): string {
+  const name = cpus()[0]?.model.trim() ?? 'unknown';
+  try {
+    const info = readFileSync('/proc/cpuinfo', 'utf8');
+    const [family, model] = ['cpu family', 'model'].map((key) => new RegExp(`^${key}\\s*: (\\d+)$`, 'm').exec(info)?.[1]);
+    return family === undefined || model === undefined ? name : `${name} (family ${family}, model ${model})`;
+  } catch {
+    return name;
+  }
 }

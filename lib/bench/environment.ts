@@ -1,36 +1,24 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { cpus, release, totalmem } from 'node:os';
+import { release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { runtimeInfo } from '../runtime';
 import type { BenchEnvironment, Cache } from './results';
 
 /** The machine and what computes on it. */
 export function environment(): BenchEnvironment {
-  const { version, node, platform, arch, cores, simdTarget, blas } = runtimeInfo();
+  const { version, node, platform, arch, cpu, cores, simdTarget, blas } = runtimeInfo();
   return {
     evenkeel: version,
     node,
     platform: `${platform} ${arch}`,
     kernel: release(),
-    cpu: cpuName(),
+    cpu,
     threads: cores,
     caches: caches(),
     memoryBytes: totalmem(),
     simdTarget,
     blas,
   };
-}
-
-/** With family and model, where Linux knows them: virtual machines hide the name's end. */
-function cpuName(): string {
-  const name = cpus()[0]?.model.trim() ?? 'unknown';
-  try {
-    const info = readFileSync('/proc/cpuinfo', 'utf8');
-    const [family, model] = ['cpu family', 'model'].map((key) => new RegExp(`^${key}\\s*: (\\d+)$`, 'm').exec(info)?.[1]);
-    return family === undefined || model === undefined ? name : `${name} (family ${family}, model ${model})`;
-  } catch {
-    return name;
-  }
 }
 
 function caches(): Cache[] {

@@ -1,6 +1,7 @@
 /** The charts of a sweep: measures against the length of the sequences. */
 import type { Chart, ChartLayout, ChartLine } from '../report/chart';
-import { escapeHtml } from '../report/text';
+import type { HeatCell, HeatLayout, HeatMap } from '../report/heat-map';
+import { escapeHtml, formatNumber } from '../report/text';
 import { type LookName, placementLooks } from '../report/theme';
 import type { Measures } from './measures';
 import type { TrialRecord } from './store';
@@ -12,6 +13,14 @@ export interface SweepChart {
   chart: Chart;
   wide: ChartLayout;
   narrow: ChartLayout;
+}
+
+export interface SweepHeatMap {
+  title: string;
+  captionHtml: string;
+  map: HeatMap;
+  wide: HeatLayout;
+  narrow: HeatLayout;
 }
 
 type Done = Extract<TrialRecord, { status: 'done' }>;
@@ -34,9 +43,20 @@ const kindOf = ({ kind }: Trial) => (kind === 'rms' ? ', rms' : '');
 const byStart = (trial: Trial) => `${trial.task.name}, ${describeStart(trial)}${kindOf(trial)}`;
 const bySize = (trial: Trial) => `${trial.task.name}, N ${trial.batchSize}, H ${trial.hiddenSize}${kindOf(trial)}`;
 
-const measure = (name: keyof Measures) => (record: Done) => record.measures[name];
+type NumberName = { [Name in keyof Measures]: Measures[Name] extends number | null ? Name : never }[keyof Measures];
+const measure = (name: NumberName) => (record: Done) => record.measures[name] ?? null;
 
 const plans: readonly Plan[] = [
+  {
+    title: 'Growth rate against length',
+    caption:
+      'Growth of ln‖∂L/∂h_t‖ per step back in time, before training, with the loss on the last step: above 0 the gradient grows on its way to earlier steps, below 0 it vanishes.',
+    yLabel: 'Growth rate per step back in time',
+    yScale: 'linear',
+    value: measure('growthRate'),
+    line: byPlacement,
+    panel: byStart,
+  },
   {
     title: 'Gradient norm against length',
     caption: 'The 2-norm of all gradients in the first training step, before clipping.',
@@ -116,6 +136,66 @@ function linesOf(plan: Plan, records: readonly Done[]): ChartLine[] {
     const [first] = members as [Done];
     return points.length === 0 ? [] : [{ name, look: plan.line(first.trial).look, points }];
   });
+}
+
+/** More rows, columns and maps would not be looked at. */
+const mostOfMaps = { rows: 42, columns: 6, maps: 6 };
+/** From which rate on the colour is full: what multiplies a gradient by 1.1 per step. */
+const fullRate = 0.1;
+
+/** Growth rates of every placement and start over the lengths: one map per task and size, none where there is no rate. */
+export function growthMaps(records: readonly TrialRecord[]): SweepHeatMap[] {
+  const measured = records.filter((record): record is Done => record.status === 'done' && typeof record.measures.verdict === 'string');
+  const groups = [...groupBy(measured, ({ trial }) => `${trial.task.name}, N ${trial.batchSize}, H ${trial.hiddenSize}`)];
+  return groups.slice(0, mostOfMaps.maps).map(([title, members]) => growthMap(title, members));
+}
+
+function growthMap(title: string, records: readonly Done[]): SweepHeatMap {
+  const all = [...groupBy(records, ({ trial }) => trial.length).keys()].sort((a, b) => a - b);
+  const lengths = spread(all, mostOfMaps.columns);
+  const rows = [...groupBy(records, ({ trial }) => `${trial.placement}${kindOf(trial)}, ${describeStart(trial)}`)];
+  const isShort = rows.length > mostOfMaps.rows || all.length > lengths.length;
+  const cut = isShort
+    ? ` ${Math.min(rows.length, mostOfMaps.rows)} of ${rows.length} rows, ${lengths.length} of ${all.length} lengths.`
+    : '';
+  return {
+    title: `Growth rates: ${title}`,
+    captionHtml: escapeHtml(
+      `Medians over what the map does not tell apart. No colour is a gradient that neither grows nor vanishes tellingly, bold one that explodes in every such trial. Below the rate the horizon: the steps back in time after which the gradient leaves the range of float32, where there are any.${cut}`,
+    ),
+    map: {
+      description: `Heat map: growth rate of the gradient per step back in time for ${rows.length} combinations of placement and start, at ${lengths.length} lengths of the sequences.`,
+      heading: 'Growth of ln‖∂L/∂h_t‖ per step back in time',
+      columns: lengths.map((length) => `T ${length.toLocaleString('en-US')}`),
+      rows: rows.slice(0, mostOfMaps.rows).map(([label, members]) => ({
+        label,
+        cells: lengths.map((length) => growthCell(members.filter(({ trial }) => trial.length === length))),
+      })),
+      limit: fullRate,
+      key: { negative: 'vanishes', positive: 'explodes', limit: String(fullRate) },
+    },
+    wide: { width: 728, labels: 'beside' },
+    narrow: { width: 350, labels: 'above' },
+  };
+}
+
+function growthCell(records: readonly Done[]): HeatCell {
+  if (records.length === 0) return { value: Number.NaN, lines: ['', ''] };
+  const values = (name: NumberName, none: number) => median(records.map(({ measures }) => measures[name] ?? none));
+  const rate = values('growthRate', Number.NEGATIVE_INFINITY);
+  const horizon = values('horizon', Number.POSITIVE_INFINITY);
+  const isAll = (verdict: string) => records.every(({ measures }) => measures.verdict === verdict);
+  return {
+    value: isAll('exploding') || isAll('vanishing') ? rate : 0,
+    lines: [formatNumber(rate, 3).replace('-Infinity', '−∞').replace(/^-/, '−'), Number.isFinite(horizon) ? formatNumber(horizon, 1) : ''],
+    strong: isAll('exploding'),
+  };
+}
+
+/** At most so many values, the first and the last among them, at even distances. */
+function spread<T>(values: readonly T[], most: number): T[] {
+  if (values.length <= most) return [...values];
+  return Array.from({ length: most }, (_, i) => values[Math.round((i * (values.length - 1)) / (most - 1))] as T);
 }
 
 /** NaN of no values. */

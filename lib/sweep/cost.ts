@@ -19,7 +19,8 @@ export function estimateBytes({ task, length, batchSize, inputSize, hiddenSize, 
   const inputs = placement === 'input' ? 4 : 2;
   const parameters = 4 * hiddenSize * (hiddenSize + inputSize);
   const elements = batchSize * length * (inputs * inputSize + states * hiddenSize) + parameters;
-  return processBytes + (dtype === 'float64' ? 8 : 4) * elements;
+  // Norms of the gradient by every state, in float64.
+  return processBytes + (dtype === 'float64' ? 8 : 4) * elements + 8 * batchSize * length;
 }
 
 /** Floating-point operations that a training step spends on one time step of one sequence: 2·(3·I·H + 3·H²), the products of both passes. */

@@ -10,9 +10,13 @@ import { RNN } from '../layers/rnn';
 import { Sequential } from '../layers/sequential';
 import { Adam } from '../optimizers/adam';
 import { Generator } from '../random';
+import { runtimeInfo } from '../runtime';
+import type { GradientFlow, Verdict } from '../stability/flow';
+import { gradientFlow } from '../stability/gradient-flow';
+import type { Tensor } from '../tensor';
 import type { Clip } from '../training/clip-rule';
 import { fit } from '../training/fit';
-import { peakMemory, resetPeakMemory } from './peak-memory';
+import { collectGarbage, peakMemory, resetPeakMemory } from './peak-memory';
 import { setUpTask, type TaskSetUp } from './tasks';
 import type { Trial, TrialClip } from './trial';
 
@@ -21,6 +25,16 @@ import type { Trial, TrialClip } from './trial';
  * there is no such number.
  */
 export interface Measures {
+  /**
+   * How the gradient flows back through time before training, with the loss on the last step of a batch of the task: see gradientFlow. All are
+   * null for fewer than three steps and where the states leave the range of numbers. Growth of ln‖∂L/∂h_t‖ per step back in time; null,
+   * with a verdict of `'vanishing'`, where the gradient is zero before there is a rate.
+   */
+  growthRate: number | null;
+  growthRateError: number | null;
+  verdict: Verdict | null;
+  /** steps back in time after which the gradient leaves the range of float32; null where the rate cannot be told from 0 */
+  horizon: number | null;
   /** 2-norm of all gradients before clipping: of the first step, the largest, of the last step */
   gradNormFirst: number | null;
   gradNormMax: number | null;
@@ -36,6 +50,10 @@ export interface Measures {
 
 /** In the order of tables. */
 export const measureNames = [
+  'growthRate',
+  'growthRateError',
+  'verdict',
+  'horizon',
   'gradNormFirst',
   'gradNormMax',
   'gradNormLast',
@@ -45,6 +63,16 @@ export const measureNames = [
   'clippedSteps',
   'divergedAt',
 ] as const satisfies readonly (keyof Measures)[];
+
+/** What decides the last bits of a result, beside the trial. */
+export interface CpuKind {
+  /** the processor's name */
+  cpu: string;
+  /** the vector instruction set in use */
+  simdTarget: string;
+  /** the BLAS library, its version and kernel */
+  blas: string;
+}
 
 /** What the same trial costs, which differs from run to run. */
 export interface Cost {
@@ -56,12 +84,19 @@ export interface Cost {
   peakMemoryBytes: number;
 }
 
+/** What a trial gives. */
+export interface TrialResult {
+  measures: Measures;
+  cost: Cost;
+  cpuKind: CpuKind;
+}
+
 /**
  * Runs one trial.
  * @param file where the CSV file of its task lies
  * @throws EvenkeelError what the layers and the task throw; a loss or gradient that is not finite is a result, not an error
  */
-export async function runTrial(trial: Trial, file?: string): Promise<{ measures: Measures; cost: Cost }> {
+export async function runTrial(trial: Trial, file?: string): Promise<TrialResult> {
   resetPeakMemory();
   const begin = performance.now();
   // Streams of their own: the weights do not depend on how much data the task draws.
@@ -69,10 +104,14 @@ export async function runTrial(trial: Trial, file?: string): Promise<{ measures:
   const weights = new Generator(seeds.nextUint32());
   const task = setUpTask(trial, new Generator(seeds.nextUint32()), file);
   const model = buildModel(trial, task, weights);
+  const flow = measureFlow(trial, task, model);
+  // Else its states would count beside those of training.
+  collectGarbage();
   const trainingBegin = performance.now();
-  const measures = await train(trial, task, model);
+  const measures = { ...flow, ...(await train(trial, task, model)) };
   const end = performance.now();
   const steps = measures.divergedAt ?? trial.steps;
+  const { cpu, simdTarget, blas } = runtimeInfo();
   return {
     measures,
     cost: {
@@ -80,6 +119,7 @@ export async function runTrial(trial: Trial, file?: string): Promise<{ measures:
       stepsPerSecond: steps === 0 ? null : (1000 * steps) / (end - trainingBegin),
       peakMemoryBytes: peakMemory(),
     },
+    cpuKind: { cpu, simdTarget, blas },
   };
 }
 
@@ -106,7 +146,44 @@ function buildModel(trial: Trial, task: TaskSetUp, generator: Generator): Sequen
   });
 }
 
-async function train(trial: Trial, task: TaskSetUp, model: Sequential): Promise<Measures> {
+type FlowMeasures = Pick<Measures, 'growthRate' | 'growthRateError' | 'verdict' | 'horizon'>;
+
+function measureFlow({ length }: Trial, task: TaskSetUp, model: Sequential): FlowMeasures {
+  const nothing = { growthRate: null, growthRateError: null, verdict: null, horizon: null };
+  const [batch] = task.batches(1);
+  if (length < shortestFlow || batch === undefined) return nothing;
+  const flow = unlessNonFinite(() => flowOf(model, batch.input));
+  return flow ?? nothing;
+}
+
+/** Steps from which a rate has an error. */
+const shortestFlow = 3;
+
+function flowOf(model: Sequential, input: Tensor): FlowMeasures {
+  const [layer] = gradientFlow(model, input).layers as [GradientFlow['layers'][number]];
+  const { growthRate, growthRateError, verdict, horizon } = layer;
+  return { growthRate: orNull(growthRate), growthRateError: orNull(growthRateError), verdict, horizon: orNull(horizon) };
+}
+
+/** As JSON has it. */
+function orNull(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
+
+function unlessNonFinite<T>(compute: () => T): T | undefined {
+  try {
+    return compute();
+  } catch (error) {
+    if (!isNonFinite(error)) throw error;
+    return undefined;
+  }
+}
+
+function isNonFinite(error: unknown): boolean {
+  return error instanceof EvenkeelError && error.code === 'ERR_NON_FINITE';
+}
+
+async function train(trial: Trial, task: TaskSetUp, model: Sequential): Promise<Omit<Measures, keyof FlowMeasures>> {
   const losses: number[] = [];
   const norms: number[] = [];
   let clippedSteps = 0;
@@ -124,7 +201,7 @@ async function train(trial: Trial, task: TaskSetUp, model: Sequential): Promise<
         },
       });
   } catch (error) {
-    if (!(error instanceof EvenkeelError) || error.code !== 'ERR_NON_FINITE') throw error;
+    if (!isNonFinite(error)) throw error;
     divergedAt = losses.length + 1;
   }
   return {

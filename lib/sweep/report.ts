@@ -1,9 +1,9 @@
 /** The page of a sweep, from what its folder holds at the moment. */
 import { join } from 'node:path';
 import { writeFileAtomic } from '../io/atomic-file';
-import { renderFigure, renderPage, renderTable } from '../report/page';
+import { renderFigure, renderHeatFigure, renderPage, renderTable } from '../report/page';
 import { escapeHtml, formatDuration } from '../report/text';
-import { type SweepChart, sweepCharts } from './charts';
+import { growthMaps, type SweepChart, type SweepHeatMap, sweepCharts } from './charts';
 import { countTrials } from './grid';
 import { readStore, recordsInOrder, type StoredSweep, type TrialRecord } from './store';
 import { describeStart, describeTrial } from './trial';
@@ -26,7 +26,7 @@ export async function renderSweep(sweep: StoredSweep): Promise<string> {
   const done = records.filter(({ status }) => status === 'done');
   const failed = records.filter(({ status }) => status === 'failed');
   const title = `${done.length} of ${total} trials`;
-  const figures = await Promise.all(sweepCharts(done).map(figure));
+  const figures = await Promise.all([...growthMaps(done).map(mapFigure), ...sweepCharts(done).map(figure)]);
   const body = `<header>
 <p class="kicker">evenkeel sweep</p>
 <h1>${title}</h1>
@@ -38,6 +38,7 @@ ${failureTable(failed)}
 <section>
 <h2>How it was measured</h2>
 <p>Each trial ran in a process of its own, from its seed. All numbers but time and memory depend on the trial alone: they are the same, bit for bit, wherever it runs on one kind of CPU. Lines are medians over what their chart does not tell apart, such as seeds. Memory is the most that the process of a trial held, Node included. Evenkeel ${escapeHtml(sweep.version)}.</p>
+${cpuText(done)}
 </section>`;
   return renderPage(`${title} – evenkeel sweep`, body);
 }
@@ -79,6 +80,31 @@ function gridTable({ grid }: StoredSweep): string {
 
 function figure({ title, captionHtml, chart, wide, narrow }: SweepChart): Promise<string> {
   return renderFigure(chart, { wide, narrow }, captionHtml).then((html) => `<section>\n<h2>${escapeHtml(title)}</h2>\n${html}\n</section>`);
+}
+
+function mapFigure({ title, captionHtml, map, wide, narrow }: SweepHeatMap): Promise<string> {
+  return renderHeatFigure(map, { wide, narrow }, captionHtml).then(
+    (html) => `<section>\n<h2>${escapeHtml(title)}</h2>\n${html}\n</section>`,
+  );
+}
+
+/** What computed, and a warning where it was not the same for all. */
+function cpuText(done: readonly TrialRecord[]): string {
+  const counts = new Map<string, number>();
+  for (const record of done) {
+    if (record.status !== 'done') continue;
+    const { cpu, simdTarget, blas } = record.cpuKind;
+    const kind = `${cpu}, ${simdTarget}, ${blas}`;
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  const [[only] = []] = counts;
+  if (only === undefined) return '';
+  if (counts.size === 1) return `<p>All trials ran on one kind of CPU: ${escapeHtml(only)}.</p>`;
+  const listed = [...counts].map(([kind, count]) => `<li>${escapeHtml(kind)}: ${count} trials</li>`).join('\n');
+  return `<div class="warning"><p>These trials ran on ${counts.size} kinds of CPU, between which the last bits of a result may differ:</p>
+<ul>
+${listed}
+</ul></div>`;
 }
 
 /** A page with every one of very many would not open. */

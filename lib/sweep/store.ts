@@ -36,7 +36,7 @@ export interface StoredSweep {
 
 interface Header {
   schema: 'evenkeel/sweep';
-  schemaVersion: 1;
+  schemaVersion: 2;
   version: string;
   sweepId: string;
   grid: Grid;
@@ -79,7 +79,7 @@ export class SweepStore {
         );
       }
       this.sweepId = before?.sweepId ?? randomUUID();
-      const now: Header = { schema: 'evenkeel/sweep', schemaVersion: 1, version, sweepId: this.sweepId, grid };
+      const now: Header = { schema: 'evenkeel/sweep', schemaVersion: 2, version, sweepId: this.sweepId, grid };
       if (before === undefined || canonicalJson(before) !== canonicalJson(now)) writeFileAtomic(header, `${JSON.stringify(now)}\n`);
       this.#journal = new Journal(journal);
       this.records = this.#journal.records;
@@ -119,7 +119,7 @@ export function recordsInOrder({ grid, version, records }: StoredSweep): TrialRe
 function readHeader(path: string): Header {
   const text = withFile(path, (descriptor) => readFileSync(descriptor, 'utf8'));
   const header = parseObject(text) as Partial<Header> | undefined;
-  if (header?.schema !== 'evenkeel/sweep' || header.schemaVersion !== 1 || !isPlainObject(header.grid)) {
+  if (header?.schema !== 'evenkeel/sweep' || header.schemaVersion !== 2 || !isPlainObject(header.grid)) {
     return fileFault(path, 'the definition of a sweep as this version of evenkeel writes it', 'something else', 'Choose another folder.');
   }
   return header as Header;

@@ -14,7 +14,7 @@ export function fullCsv(records: readonly TrialRecord[]): string {
   return toCsv(
     records.map((record) => {
       const { finished, attempts } = record;
-      const cost = record.status === 'done' ? record.cost : undefined;
+      const { cost, cpuKind: kind } = record.status === 'done' ? record : {};
       return {
         ...identity(record),
         ...measures(record),
@@ -22,6 +22,9 @@ export function fullCsv(records: readonly TrialRecord[]): string {
         seconds: cost?.seconds,
         stepsPerSecond: cost?.stepsPerSecond,
         peakMemoryBytes: cost?.peakMemoryBytes,
+        cpu: kind?.cpu,
+        simdTarget: kind?.simdTarget,
+        blas: kind?.blas,
         attempts,
         finished,
         hash: record.hash,

@@ -8,11 +8,12 @@ import { type Trial, trialHash } from '../../lib/sweep/trial';
 
 const { grid } = checkDefinition({ lengths: [10, 100, 1000], placements: ['none', 'output'], seeds: [1, 2, 3] }, '.');
 
-const numbers = { ...Object.fromEntries(measureNames.map((name) => [name, 1])), divergedAt: null } as unknown as Measures;
+const numbers = { ...Object.fromEntries(measureNames.map((name) => [name, 1])), verdict: 'stable', divergedAt: null } as unknown as Measures;
+const cpuKind = { cpu: 'a processor', simdTarget: 'AVX2', blas: 'a BLAS' };
 
 function done(trial: Trial, measures: Partial<Measures> = {}): TrialRecord {
   const cost = { seconds: 2, stepsPerSecond: 50, peakMemoryBytes: 2 ** 27 };
-  return { hash: trialHash(trial, '1'), trial, finished: '', status: 'done', measures: { ...numbers, ...measures }, cost, attempts: 1 };
+  return { hash: trialHash(trial, '1'), trial, finished: '', status: 'done', measures: { ...numbers, ...measures }, cost, cpuKind, attempts: 1 };
 }
 
 function failed(trial: Trial, reason: string): TrialRecord {
@@ -44,6 +45,41 @@ test('lines go through the medians over seeds, and say what they are', async () 
   expect(page).not.toContain('What failed');
 });
 
+test('growth rates are lines and a map: colour where all seeds agree, bold where they explode, the horizon below', async () => {
+  const records = trials.map((trial) => {
+    const explodes = trial.placement === 'output';
+    // One seed of the shortest length is not told apart from 0.
+    if (trial.length === 10 && trial.seed === 1) return done(trial, { growthRate: 0.5, verdict: 'stable', horizon: null });
+    return done(trial, explodes ? { growthRate: 0.25, verdict: 'exploding', horizon: 300 } : { growthRate: null, verdict: 'vanishing' });
+  });
+  const page = await renderSweep(stored(records));
+  expect(page).toContain('<h2>Growth rate against length</h2>');
+  const [, map] = /<h2>Growth rates: reference, N 32, H 20<\/h2>.*?<div class="wide">(.*?)<div class="narrow">/s.exec(page) ?? [];
+  const cells = [...(map ?? '').matchAll(/<rect[^>]* rx="2" fill="([^"]+)"[^>]*>.*?font-weight="(\d+)">([^<]*)</gs)];
+  const [neutral, vanishes, , explodes] = [...cells.slice(0, 3), cells[4]].map((cell) => cell?.[1]);
+  expect(cells.map(([, , weight, text]) => [weight, text])).toEqual([
+    ['400', '−∞'],
+    ['400', '−∞'],
+    ['400', '−∞'],
+    ['400', '0.250'],
+    ['600', '0.250'],
+    ['600', '0.250'],
+  ]);
+  expect(new Set([neutral, vanishes, explodes]).size).toBe(3);
+  expect(cells[3]?.[1]).toBe(neutral);
+  expect(map).toContain('T 1,000');
+  expect(map).toContain('>300<');
+});
+
+test('kinds of CPU are named, and a mixture is warned of', async () => {
+  const [first, second] = trials.map((trial) => done(trial)) as [TrialRecord, TrialRecord];
+  expect(await renderSweep(stored([first, second]))).toContain('All trials ran on one kind of CPU: a processor, AVX2, a BLAS.');
+  const other: TrialRecord = { ...second, ...{ cpuKind: { ...cpuKind, simdTarget: 'AVX3 <b>' } } };
+  const mixed = await renderSweep(stored([first, other]));
+  expect(mixed).toContain('ran on 2 kinds of CPU');
+  expect(mixed).toContain('<li>a processor, AVX3 &lt;b&gt;, a BLAS: 1 trials</li>');
+});
+
 test('failures are listed with their reasons, as text', async () => {
   const [first, second] = trials as [Trial, Trial];
   const page = await renderSweep(stored([failed(first, '<b>killed</b> by "SIGKILL"'), done(second, { divergedAt: 7 })]));
@@ -70,6 +106,7 @@ test('tables have the same columns for every record, and quote what needs it', (
     expect(lines[1]?.split(',')).toHaveLength(columns as number);
     expect(lines[2]?.startsWith('"a,""b"".csv",none,')).toBe(true);
   }
+  expect(fullCsv([done(first)])).toContain('a processor,AVX2,a BLAS');
   // Nothing that differs from run to run.
-  expect(measuresCsv([done(first)])).not.toMatch(/seconds|attempts|finished/i);
+  expect(measuresCsv([done(first)])).not.toMatch(/seconds|attempts|finished|processor/i);
 });

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { runtimeInfo, setNumThreads } from '../../lib/runtime';
 import { checkDefinition, type SweepDefinition } from '../../lib/sweep/definition';
 import { trialsOf } from '../../lib/sweep/grid';
 import { measureNames, runTrial } from '../../lib/sweep/measures';
@@ -59,6 +60,31 @@ test.each(['layer', 'rms'] as const)('every placement of a normalisation of kind
   const results = await measure({ lengths: [25], placements, kinds: [kind] });
   expect(results.map(({ trial }) => trial.placement)).toEqual(placements);
   expect(new Set(results.map(({ measures }) => measures.lossLast)).size).toBe(placements.length);
+});
+
+test('the gradient flows as its start has it: explodes from large weights, vanishes from small ones, whatever the number of threads', async () => {
+  const definition: SweepDefinition = { lengths: [120], gains: [0.5, 3], initializers: ['orthogonal'], nonlinearities: ['relu'], steps: 0 };
+  const [small, large] = await measure(definition);
+  // relu halves what passes, about: the rate lies below ln(gain).
+  expect(small?.measures).toMatchObject({ verdict: 'vanishing', growthRate: expect.any(Number), horizon: expect.any(Number) });
+  expect(small?.measures.growthRate).toBeLessThan(Math.log(0.5));
+  expect(large?.measures).toMatchObject({ verdict: 'exploding' });
+  expect(large?.measures.growthRate).toBeGreaterThan(0.1);
+  expect(large?.measures.growthRate).toBeLessThan(Math.log(3));
+  expect(small?.cpuKind).toEqual({ cpu: runtimeInfo().cpu, simdTarget: runtimeInfo().simdTarget, blas: runtimeInfo().blas });
+  setNumThreads(1);
+  const alone = await measure(definition);
+  setNumThreads(2);
+  const together = await measure(definition);
+  expect(together.map(({ measures }) => measures)).toEqual(alone.map(({ measures }) => measures));
+});
+
+test('where there is no rate, there are nulls: too few steps, states beyond all numbers, a gradient that is zero', async () => {
+  const [short] = await measure({ lengths: [2], steps: 1 });
+  expect(short?.measures).toMatchObject({ growthRate: null, growthRateError: null, verdict: null, horizon: null });
+  expect(short?.measures.gradNormFirst).toBeGreaterThan(0);
+  const [endless] = await measure({ lengths: [2000], gains: [10], nonlinearities: ['relu'], initializers: ['identity'], steps: 1 });
+  expect(endless?.measures).toMatchObject({ growthRate: null, verdict: null, divergedAt: 1 });
 });
 
 test('no steps are no training', async () => {

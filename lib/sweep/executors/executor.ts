@@ -1,4 +1,4 @@
-import type { Cost, Measures } from '../measures';
+import type { TrialResult } from '../measures';
 import type { Trial } from '../trial';
 
 /** A trial and its key. */
@@ -9,7 +9,7 @@ export interface TrialJob {
 
 /** How a trial ended. */
 export type Outcome =
-  | { status: 'done'; measures: Measures; cost: Cost; attempts: number }
+  | ({ status: 'done'; attempts: number } & TrialResult)
   /** it was killed, ran out of memory or time, or threw: why */
   | { status: 'failed'; reason: string; attempts: number };
 

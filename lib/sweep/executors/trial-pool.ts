@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pool } from 'workerpool';
 import type { ErrorCode } from '../../errors';
 import { estimateBytes } from '../cost';
-import type { Cost, Measures } from '../measures';
+import type { TrialResult } from '../measures';
 import type { Trial } from '../trial';
 import type { Outcome, TrialLimits } from './executor';
 import { MemoryBudget } from './memory-budget';
@@ -71,7 +71,7 @@ export class TrialPool {
     await this.#pool.terminate(true);
   }
 
-  async #attempt(request: TrialRequest, timeoutSeconds?: number): Promise<{ measures: Measures; cost: Cost } | Failure> {
+  async #attempt(request: TrialRequest, timeoutSeconds?: number): Promise<TrialResult | Failure> {
     let printed = '';
     const on = ({ stderr = '' }: { stderr?: string }) => {
       printed = (printed + stderr).slice(-printedKept);
