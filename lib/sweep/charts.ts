@@ -58,6 +58,16 @@ const plans: readonly Plan[] = [
     panel: byStart,
   },
   {
+    title: 'Lyapunov exponent against length',
+    caption:
+      'The largest one of the RNN before training, per time step: above 0 a small difference between two states grows, below 0 it fades.',
+    yLabel: 'Largest Lyapunov exponent',
+    yScale: 'linear',
+    value: measure('lyapunovLeader'),
+    line: byPlacement,
+    panel: byStart,
+  },
+  {
     title: 'Gradient norm against length',
     caption: 'The 2-norm of all gradients in the first training step, before clipping.',
     yLabel: 'Gradient norm at the first step (log scale)',

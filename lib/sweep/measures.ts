@@ -11,11 +11,12 @@ import { Sequential } from '../layers/sequential';
 import { Adam } from '../optimizers/adam';
 import { Generator } from '../random';
 import { runtimeInfo } from '../runtime';
-import type { GradientFlow, Verdict } from '../stability/flow';
+import type { Verdict } from '../stability/flow';
 import { gradientFlow } from '../stability/gradient-flow';
-import type { Tensor } from '../tensor';
+import { lyapunovExponents } from '../stability/lyapunov';
 import type { Clip } from '../training/clip-rule';
 import { fit } from '../training/fit';
+import type { Batch } from '../training/run';
 import { collectGarbage, peakMemory, resetPeakMemory } from './peak-memory';
 import { setUpTask, type TaskSetUp } from './tasks';
 import type { Trial, TrialClip } from './trial';
@@ -35,6 +36,11 @@ export interface Measures {
   verdict: Verdict | null;
   /** steps back in time after which the gradient leaves the range of float32; null where the rate cannot be told from 0 */
   horizon: number | null;
+  /**
+   * The largest Lyapunov exponent of the RNN under the same batch, per time step: see lyapunovExponents. Null where there is none that is
+   * finite.
+   */
+  lyapunovLeader: number | null;
   /** 2-norm of all gradients before clipping: of the first step, the largest, of the last step */
   gradNormFirst: number | null;
   gradNormMax: number | null;
@@ -54,6 +60,7 @@ export const measureNames = [
   'growthRateError',
   'verdict',
   'horizon',
+  'lyapunovLeader',
   'gradNormFirst',
   'gradNormMax',
   'gradNormLast',
@@ -103,12 +110,12 @@ export async function runTrial(trial: Trial, file?: string): Promise<TrialResult
   const seeds = new Generator(trial.seed);
   const weights = new Generator(seeds.nextUint32());
   const task = setUpTask(trial, new Generator(seeds.nextUint32()), file);
-  const model = buildModel(trial, task, weights);
-  const flow = measureFlow(trial, task, model);
+  const built = buildModel(trial, task, weights);
+  const flow = measureFlow(trial, task, built);
   // Else its states would count beside those of training.
   collectGarbage();
   const trainingBegin = performance.now();
-  const measures = { ...flow, ...(await train(trial, task, model)) };
+  const measures = { ...flow, ...(await train(trial, task, built.model)) };
   const end = performance.now();
   const steps = measures.divergedAt ?? trial.steps;
   const { cpu, simdTarget, blas } = runtimeInfo();
@@ -123,7 +130,14 @@ export async function runTrial(trial: Trial, file?: string): Promise<TrialResult
   };
 }
 
-function buildModel(trial: Trial, task: TaskSetUp, generator: Generator): Sequential {
+interface TrialModel {
+  model: Sequential;
+  rnn: RNN;
+  /** what the input passes on its way to the RNN */
+  before: Layer | undefined;
+}
+
+function buildModel(trial: Trial, task: TaskSetUp, generator: Generator): TrialModel {
   const { inputSize, hiddenSize, nonlinearity, placement, kind, initializer, gain, clip, dtype } = trial;
   const isOutside = placement === 'input' || placement === 'output';
   const rnn = new RNN({
@@ -138,36 +152,38 @@ function buildModel(trial: Trial, task: TaskSetUp, generator: Generator): Sequen
     ...(clip.rule === 'state' ? { stateGradientLimit: clip.stateGradientLimit } : {}),
   });
   const norm = (size: number): Layer => (kind === 'rms' ? new RMSNorm({ size, dtype }) : new LayerNorm({ size, dtype }));
-  return new Sequential({
-    ...(placement === 'input' ? { norm: norm(inputSize) } : {}),
+  const before = placement === 'input' ? norm(inputSize) : undefined;
+  const model = new Sequential({
+    ...(before === undefined ? {} : { norm: before }),
     rnn,
     ...(placement === 'output' ? { norm: norm(hiddenSize) } : {}),
     ...task.head(generator),
   });
+  return { model, rnn, before };
 }
 
-type FlowMeasures = Pick<Measures, 'growthRate' | 'growthRateError' | 'verdict' | 'horizon'>;
+type FlowMeasures = Pick<Measures, 'growthRate' | 'growthRateError' | 'verdict' | 'horizon' | 'lyapunovLeader'>;
 
-function measureFlow({ length }: Trial, task: TaskSetUp, model: Sequential): FlowMeasures {
-  const nothing = { growthRate: null, growthRateError: null, verdict: null, horizon: null };
-  const [batch] = task.batches(1);
-  if (length < shortestFlow || batch === undefined) return nothing;
-  const flow = unlessNonFinite(() => flowOf(model, batch.input));
-  return flow ?? nothing;
-}
-
-/** Steps from which a rate has an error. */
+/** Steps from which a growth rate has an error. */
 const shortestFlow = 3;
 
-function flowOf(model: Sequential, input: Tensor): FlowMeasures {
-  const [layer] = gradientFlow(model, input).layers as [GradientFlow['layers'][number]];
-  const { growthRate, growthRateError, verdict, horizon } = layer;
-  return { growthRate: orNull(growthRate), growthRateError: orNull(growthRateError), verdict, horizon: orNull(horizon) };
+function measureFlow({ length }: Trial, task: TaskSetUp, { model, rnn, before }: TrialModel): FlowMeasures {
+  const [{ input }] = [...task.batches(1)] as [Batch<unknown>];
+  const reaching = before === undefined ? input : before.forward(input);
+  const [leader] = unlessNonFinite(() => lyapunovExponents(rnn, reaching, { count: 1 })) ?? [];
+  const flow = length < shortestFlow ? undefined : unlessNonFinite(() => gradientFlow(model, input).layers[0]);
+  return {
+    growthRate: orNull(flow?.growthRate),
+    growthRateError: orNull(flow?.growthRateError),
+    verdict: flow?.verdict ?? null,
+    horizon: orNull(flow?.horizon),
+    lyapunovLeader: orNull(leader),
+  };
 }
 
 /** As JSON has it. */
-function orNull(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
+function orNull(value: number | undefined): number | null {
+  return value !== undefined && Number.isFinite(value) ? value : null;
 }
 
 function unlessNonFinite<T>(compute: () => T): T | undefined {

@@ -68,9 +68,11 @@ test('the gradient flows as its start has it: explodes from large weights, vanis
   // relu halves what passes, about: the rate lies below ln(gain).
   expect(small?.measures).toMatchObject({ verdict: 'vanishing', growthRate: expect.any(Number), horizon: expect.any(Number) });
   expect(small?.measures.growthRate).toBeLessThan(Math.log(0.5));
+  expect(small?.measures.lyapunovLeader).toBeLessThan(Math.log(0.5));
   expect(large?.measures).toMatchObject({ verdict: 'exploding' });
   expect(large?.measures.growthRate).toBeGreaterThan(0.1);
   expect(large?.measures.growthRate).toBeLessThan(Math.log(3));
+  expect(Math.abs((large?.measures.lyapunovLeader ?? NaN) - (large?.measures.growthRate ?? NaN))).toBeLessThan(0.2);
   expect(small?.cpuKind).toEqual({ cpu: runtimeInfo().cpu, simdTarget: runtimeInfo().simdTarget, blas: runtimeInfo().blas });
   setNumThreads(1);
   const alone = await measure(definition);

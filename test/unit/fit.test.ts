@@ -53,6 +53,45 @@ function makeScalar(w = 1) {
 const scalarBatch = (x: number, y = 0): Batch => ({ input: Tensor.from([[x]], float64), target: Tensor.from([[y]], float64) });
 
 describe('training', () => {
+  test('goes through a stream in chunks, each from the state that the one before left, with the gradient cut between them', async () => {
+    const makeStream = () => {
+      const generator = new Generator(3);
+      const rnn = new RNN({ inputSize: 2, hiddenSize: 3, generator, stateful: true, truncateAfter: 3, ...float64 });
+      return { rnn, model: new Sequential({ rnn, head: new Linear({ inputSize: 3, outputSize: 3, generator, ...float64 }) }) };
+    };
+    const [fitted, byHand] = [makeStream(), makeStream()];
+    const epochs = 2;
+    // A stream that is never whole in memory, and starts anew in each epoch.
+    const stream = {
+      async *[Symbol.asyncIterator]() {
+        fitted.rnn.resetState();
+        for (const batch of makeBatches()) yield batch;
+      },
+    };
+    const { loss } = await fit(fitted.model, stream, {
+      loss: mseLoss,
+      optimizer: new Adam(fitted.model.parameters(), { learningRate: 0.05 }),
+      epochs,
+    });
+    const optimizer = new Adam(byHand.model.parameters(), { learningRate: 0.05 });
+    const { rnn, model } = byHand;
+    const head = model.layers.head as Linear;
+    const expected: number[] = [];
+    for (let epoch = 0; epoch < epochs; epoch++) {
+      let initialState = Tensor.zeros([2, 3], float64);
+      for (const { input, target } of makeBatches()) {
+        optimizer.zeroGrad();
+        const { value, grad } = mseLoss(head.forward(rnn.forward(input, { initialState })), target);
+        rnn.backward(head.backward(grad));
+        optimizer.step();
+        initialState = rnn.finalState;
+        expected.push(value);
+      }
+    }
+    expect(loss).toEqual(expected);
+    expect(values(fitted.model)).toEqual(values(byHand.model));
+  });
+
   test('does what a loop by hand does, with and without clipping', async () => {
     for (const maxNorm of [undefined, 0.3]) {
       const [fitted, byHand] = [makeModel(), makeModel()];
