@@ -63,16 +63,17 @@ test.each(['layer', 'rms'] as const)('every placement of a normalisation of kind
 });
 
 test('the gradient flows as its start has it: explodes from large weights, vanishes from small ones, whatever the number of threads', async () => {
-  const definition: SweepDefinition = { lengths: [120], gains: [0.5, 3], initializers: ['orthogonal'], nonlinearities: ['relu'], steps: 0 };
-  const [small, large] = await measure(definition);
-  // relu halves what passes, about: the rate lies below ln(gain).
-  expect(small?.measures).toMatchObject({ verdict: 'vanishing', growthRate: expect.any(Number), horizon: expect.any(Number) });
+  const definition: SweepDefinition = { lengths: [120], gains: [0.5, 1.5], initializers: ['identity'], steps: 0 };
+  const [small] = await measure(definition);
+  // What tanh lets pass is less than all.
+  expect(small?.measures).toMatchObject({ verdict: 'vanishing', growthRateError: expect.any(Number), horizon: expect.any(Number) });
   expect(small?.measures.growthRate).toBeLessThan(Math.log(0.5));
   expect(small?.measures.lyapunovLeader).toBeLessThan(Math.log(0.5));
+  // And relu all or nothing.
+  const [, large] = await measure({ ...definition, nonlinearities: ['relu'] });
   expect(large?.measures).toMatchObject({ verdict: 'exploding' });
-  expect(large?.measures.growthRate).toBeGreaterThan(0.1);
-  expect(large?.measures.growthRate).toBeLessThan(Math.log(3));
-  expect(Math.abs((large?.measures.lyapunovLeader ?? NaN) - (large?.measures.growthRate ?? NaN))).toBeLessThan(0.2);
+  expect(large?.measures.growthRate).toBeCloseTo(Math.log(1.5), 1);
+  expect(large?.measures.lyapunovLeader).toBeCloseTo(Math.log(1.5), 1);
   expect(small?.cpuKind).toEqual({ cpu: runtimeInfo().cpu, simdTarget: runtimeInfo().simdTarget, blas: runtimeInfo().blas });
   setNumThreads(1);
   const alone = await measure(definition);
