@@ -46,6 +46,8 @@ export class RecurrentNormalization {
   readonly placement: Placement;
   readonly kind: 'layer' | 'rms';
   readonly eps: number;
+  /** by which the addon knows the placement */
+  readonly placementNumber: number;
   readonly #hiddenSize: number;
   readonly #dtype: DType;
   readonly #sites: readonly { weight: Parameter; bias: Parameter | undefined }[];
@@ -55,6 +57,7 @@ export class RecurrentNormalization {
     const options = typeof value === 'string' ? { placement: value } : value;
     const given = readOptions('normalization', options, ['placement', 'kind', 'eps'], { kind: 'layer', eps: 1e-5 });
     this.placement = checkOneOf('normalization', given.placement, Object.keys(PLACEMENTS) as Placement[]);
+    this.placementNumber = PLACEMENTS[this.placement].number;
     this.kind = checkOneOf('normalization.kind', given.kind, ['layer', 'rms']);
     this.eps = checkNumber('normalization.eps', given.eps, { min: MIN_EPS });
     this.#hiddenSize = hiddenSize;
@@ -100,7 +103,7 @@ export class RecurrentNormalization {
       const { weight, bias } = this.#sites[index] ?? {};
       return [weight?.value.data ?? null, bias?.value.data ?? null, cache[index]?.inputs ?? null, cache[index]?.statistics ?? null];
     };
-    return [PLACEMENTS[this.placement].number, KINDS[this.kind].number, this.eps, ...site(0), ...site(1)];
+    return [this.placementNumber, KINDS[this.kind].number, this.eps, ...site(0), ...site(1)];
   }
 
   gradients(): NormGradients {

@@ -313,7 +313,7 @@ export class RNN extends BaseLayer {
     const normBytes = this.#normalization.cacheLength(n) * bytes;
     return segmentSteps(this.#checkpointing, {
       steps: t,
-      chunkSteps: native().rnnChunkSteps(n, this.inputSize, this.hiddenSize),
+      chunkSteps: native().rnnChunkSteps(n, this.inputSize, this.hiddenSize, this.#normalization.placementNumber),
       stateBytes,
       bytesPerStep: (this.returnSequences ? 0 : stateBytes) + normBytes,
       scratchPerStep: 2 * stateBytes + normBytes + 2 * n * this.inputSize * bytes,

@@ -120,10 +120,10 @@ export interface NativeAddon {
     ...last: [...NormArguments, count: number, tangents: TensorData, logGrowths: TensorData]
   ): void;
   /** The steps after which time is cut: a part of a sequence that starts at a multiple of them gives the same bits as the whole. */
-  rnnChunkSteps(n: number, i: number, h: number): number;
+  rnnChunkSteps(n: number, i: number, h: number, placement: number): number;
 
-  /** Which way the scan over time takes for this shape: 'blas', 'panels', 'single' or 'columns'. */
-  scanStrategy(n: number, i: number, h: number): string;
+  /** Which way the scan over time takes for this shape and placement: 'blas', 'panels', 'single', 'columns' or 'lanes'. */
+  scanStrategy(n: number, i: number, h: number, placement: number): string;
   /** Forces one of them for every shape, as the environment's `EVENKEEL_SCAN` does; 'auto' chooses by shape again. */
   setScanStrategy(name: string): void;
 

@@ -101,12 +101,16 @@ RecurrentShape shape_of_any_length(const Arguments& arguments) {
   return {.n = arguments.size(0, "n"), .t = 1, .i = arguments.size(1, "i"), .h = arguments.size(2, "h")};
 }
 
+// An Elman cell has its step in lanes where nothing in it is normalised.
+bool without_norms(const Arguments& arguments) { return arguments.integer(3, "placement", 0, 4) == 0; }
+
 Napi::Value rnn_chunk_steps(const Arguments& arguments) {
-  return Napi::Number::New(arguments.env(), static_cast<double>(recurrent_chunk_steps(shape_of_any_length(arguments))));
+  return Napi::Number::New(arguments.env(),
+                           static_cast<double>(recurrent_chunk_steps(shape_of_any_length(arguments), without_norms(arguments))));
 }
 
 Napi::Value scan_strategy_name(const Arguments& arguments) {
-  return Napi::String::New(arguments.env(), scan_strategy<float>(shape_of_any_length(arguments)).name);
+  return Napi::String::New(arguments.env(), scan_strategy<float>(shape_of_any_length(arguments), without_norms(arguments)).name);
 }
 
 Napi::Value set_scan_strategy(const Arguments& arguments) {

@@ -30,6 +30,15 @@ struct PanelOperand {
   size_t k;
 };
 
+// The same for a group of sequences in lanes: a [k, lanes], b = weights [k, cols] with leading dimension.
+template <typename T>
+struct LanesOperand {
+  const T* a;
+  const T* weights;
+  size_t ld;
+  size_t k;
+};
+
 // What a normalisation keeps of each row for its backward pass, each [rows]. The row's mean is mean + residual: one T alone cannot hold it
 // when the rows have a large offset. RMSNorm has rstd alone.
 template <typename T>
@@ -115,6 +124,22 @@ struct SingleKernels {  // single.cc
                                const ElmanBackwardRow<T>& first);
 };
 
+// Arrays "in lanes" hold a group of sequences, one in each lane of a vector: [size, lanes], 64-byte aligned.
+template <typename T>
+struct LanesKernels {  // lanes.cc
+  size_t (*lane_count)();
+  // to [size, lanes] = fromᵀ   from: [rows, size] with leading dimension, at most lane_count rows; lanes beyond them are zero
+  void (*to_lanes)(size_t rows, size_t size, const T* from, size_t ld, T* to);
+  void (*from_lanes)(size_t rows, size_t size, const T* from, T* to, size_t ld);
+  // c = Σ a b over the two operands, the second with k = 0 where there is only one, + start   start, c: [cols, lanes]; start null for
+  // zeros, and added at the end, so that a sum does not depend on whether it is added here or later
+  void (*multiply_in_lanes)(size_t cols, const LanesOperand<T>& first, const LanesOperand<T>& second, const T* start, T* c);
+  // sums = Σ_step Σ_lane aᵀ b   a: [m, lanes], b: [n, lanes], from step to step a_step and b_step elements further   sums: [m, n], written
+  void (*sum_products_in_lanes)(size_t steps, size_t m, size_t n, const T* a, size_t a_step, const T* b, size_t b_step, T* sums);
+  // elman_forward for preactivation, state: [size, lanes]; elman_backward serves both layouts
+  void (*elman_forward_in_lanes)(Nonlinearity nonlinearity, size_t size, const T* preactivation, const T* bias, T* state);
+};
+
 template <typename T>
 struct NormKernels {  // normalization.cc
   // --- Normalisation (layers/normalization.cc); all rows packed ------------------------------------------------------
@@ -169,7 +194,7 @@ struct ArrayKernels {  // arrays.cc
 };
 
 template <typename T>
-struct Kernels : ScanKernels<T>, SingleKernels<T>, NormKernels<T>, ArrayKernels<T> {};
+struct Kernels : ScanKernels<T>, LanesKernels<T>, SingleKernels<T>, NormKernels<T>, ArrayKernels<T> {};
 
 // The kernels of the SIMD target in use, chosen once per process.
 template <typename T>

@@ -12,7 +12,7 @@ afterEach(() => {
 
 type Shape = [n: number, t: number, i: number, h: number];
 
-const OTHERS = ['panels', 'single', 'columns'];
+const OTHERS = ['panels', 'single', 'columns', 'lanes'];
 const NAMES = ['output', 'gradInput', 'gradInitialState', 'gradWeightIh', 'gradWeightHh', 'gradBiasIh', 'gradBiasHh'];
 
 const arraysOf = ([n, t, i, h]: Shape, dtype: DType) => rnnArrays(n, t, i, h, dtype);
@@ -110,11 +110,13 @@ describe.each<DType>(['float32', 'float64'])('in %s the bits of every strategy a
 
 test('a strategy can be read and forced, by its name only', () => {
   addon.setScanStrategy('auto');
-  expect(addon.scanStrategy(32, 10, 20)).toBe('panels');
-  expect(addon.scanStrategy(1, 10, 20)).toBe('single');
-  expect(addon.scanStrategy(16, 1760, 1760)).toBe('columns');
+  expect(addon.scanStrategy(32, 10, 200, 0)).toBe('panels');
+  expect(addon.scanStrategy(1, 10, 20, 0)).toBe('single');
+  expect(addon.scanStrategy(32, 10, 20, 0)).toBe('lanes');
+  expect(addon.scanStrategy(32, 10, 20, 1)).toBe('panels'); // a cell with a normalisation has no step in lanes
+  expect(addon.scanStrategy(16, 1760, 1760, 0)).toBe('columns');
   addon.setScanStrategy('blas');
-  expect(addon.scanStrategy(32, 10, 20)).toBe('blas');
-  expect(() => addon.setScanStrategy('fast')).toThrow('name: expected one of auto, blas, panels, single, columns, got "fast".');
-  expect(addon.scanStrategy(32, 10, 20)).toBe('blas');
+  expect(addon.scanStrategy(32, 10, 20, 0)).toBe('blas');
+  expect(() => addon.setScanStrategy('fast')).toThrow('name: expected one of auto, blas, panels, single, columns, lanes, got "fast".');
+  expect(addon.scanStrategy(32, 10, 20, 0)).toBe('blas');
 });

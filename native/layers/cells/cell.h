@@ -93,6 +93,12 @@ class Cell {
   virtual void accumulate(size_t rows, const T* dprojected, const T* drecurrent) const = 0;
   // The same from the sums over those rows, each [gates · H].
   virtual void accumulate_sums(const T* dprojected, const T* drecurrent) const noexcept = 0;
+
+  // Whether the cell also has its step in lanes: then each array of a step is [size, lanes] in place of [rows, size], with one row in each
+  // lane; what the lanes beyond the rows hold does not matter, but for zeros staying zeros in a backward pass.
+  virtual bool has_lanes() const noexcept { return false; }
+  virtual void forward_in_lanes(const ForwardStep<T>& /*step*/) const noexcept {}
+  virtual void backward_in_lanes(const BackwardStep<T>& /*step*/) const noexcept {}
 };
 
 }  // namespace evenkeel

@@ -107,6 +107,16 @@ void ElmanCell<T>::accumulate_sums(const T* dprojected, const T* /*drecurrent*/)
   kernels<T>().add(hidden_, dbias, dbias_hh_);
 }
 
+template <typename T>
+void ElmanCell<T>::forward_in_lanes(const ForwardStep<T>& step) const noexcept {
+  kernels<T>().elman_forward_in_lanes(nonlinearity_, hidden_, step.projected, bias_.get(), step.state);
+}
+
+template <typename T>
+void ElmanCell<T>::backward_in_lanes(const BackwardStep<T>& step) const noexcept {
+  kernels<T>().elman_backward(nonlinearity_, hidden_ * kernels<T>().lane_count(), step.state, step.dstate, step.dprojected);
+}
+
 template class ElmanCell<float>;
 template class ElmanCell<double>;
 

@@ -37,6 +37,9 @@ class ElmanCell final : public Cell<T> {
   void operand_tangents(const StepRows& step, const T* previous, size_t count, T* tangents) const noexcept override;
   void tangents(const TangentStep<T>& step) const noexcept override;
   void accumulate(size_t rows, const T* dprojected, const T* drecurrent) const override;
+  bool has_lanes() const noexcept override { return !sites_.any(); }
+  void forward_in_lanes(const ForwardStep<T>& step) const noexcept override;
+  void backward_in_lanes(const BackwardStep<T>& step) const noexcept override;
   void accumulate_sums(const T* dprojected, const T* drecurrent) const noexcept override;
 
  private:

@@ -4,17 +4,19 @@
 
 namespace evenkeel {
 
-size_t recurrent_chunk_steps(const RecurrentShape& shape) noexcept { return scan_strategy<float>(shape).chunk_steps(shape); }
+size_t recurrent_chunk_steps(const RecurrentShape& shape, bool has_lanes) noexcept {
+  return scan_strategy<float>(shape, has_lanes).chunk_steps(shape);
+}
 
 template <typename T>
 void recurrent_forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, T* output) {
-  scan_strategy<T>(shape).forward(shape, cell, inputs, output);
+  scan_strategy<T>(shape, cell.has_lanes()).forward(shape, cell, inputs, output);
 }
 
 template <typename T>
 void recurrent_backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output,
                         const T* doutput, const StateGradient<T>& state_gradient, const RecurrentGradients<T>& gradients) {
-  scan_strategy<T>(shape).backward(shape, cell, inputs, output, doutput, state_gradient, gradients);
+  scan_strategy<T>(shape, cell.has_lanes()).backward(shape, cell, inputs, output, doutput, state_gradient, gradients);
 }
 
 #define EVENKEEL_INSTANTIATE(T)                                                                                          \

@@ -21,7 +21,7 @@ struct RecurrentInputs {
 
 // Time is cut into chunks of so many steps, whatever T: a part of a sequence that starts where a chunk does gives the same bits as the
 // whole.
-size_t recurrent_chunk_steps(const RecurrentShape& shape) noexcept;
+size_t recurrent_chunk_steps(const RecurrentShape& shape, bool has_lanes) noexcept;
 
 // h_t = cell(x_t W_ihᵀ, operand_t W_hhᵀ) for t = 1 … T.
 // output: all h_t [N, T, H], written   Throws std::bad_alloc.

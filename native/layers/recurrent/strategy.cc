@@ -9,25 +9,36 @@ namespace evenkeel {
 namespace {
 
 template <typename T>
-constexpr std::array kStrategies = {blas_strategy<T>, panels_strategy<T>, single_strategy<T>, columns_strategy<T>};
-enum Index : int { kAuto = -1, kBlas, kPanels, kSingle, kColumns };
+constexpr std::array kStrategies = {blas_strategy<T>, panels_strategy<T>, single_strategy<T>, columns_strategy<T>, lanes_strategy<T>};
+enum Index : int { kAuto = -1, kBlas, kPanels, kSingle, kColumns, kLanes };
 
 std::atomic<int> forced{kAuto};
+
+// Where lanes were measured to win over panels. A lane that is left over costs as much as a full one: with up to 20 units panels are slow
+// enough for that not to matter. 16 lanes are those of float in the widest vectors, taken for every target and type.
+bool suits_lanes(const RecurrentShape& shape) noexcept {
+  const size_t lanes = (shape.n + 15) / 16 * 16;
+  const bool well_filled = 8 * shape.n >= 7 * lanes;
+  return shape.n >= 16 && shape.i <= 64 && (shape.h <= 20 || (shape.h <= 50 && well_filled));
+}
 
 Index choose(const RecurrentShape& shape) noexcept {
   // Elements beyond which the caches that threads share cannot hand all weights to each of them at every step.
   constexpr size_t kManyWeights = size_t{3} << 20;
   if (shape.n == 1) return kSingle;
   if (shape.h * (shape.h + shape.i) > kManyWeights) return kColumns;
+  if (suits_lanes(shape)) return kLanes;
   return kPanels;
 }
 
 }  // namespace
 
 template <typename T>
-ScanStrategy<T> scan_strategy(const RecurrentShape& shape) noexcept {
-  const int index = forced.load(std::memory_order_relaxed);
-  return kStrategies<T>[static_cast<size_t>(index == kAuto ? choose(shape) : index)]();
+ScanStrategy<T> scan_strategy(const RecurrentShape& shape, bool has_lanes) noexcept {
+  int index = forced.load(std::memory_order_relaxed);
+  if (index == kAuto) index = choose(shape);
+  if (index == kLanes && !has_lanes) index = kPanels;
+  return kStrategies<T>[static_cast<size_t>(index)]();
 }
 
 void force_scan_strategy(std::string_view name) {
@@ -41,7 +52,7 @@ void force_scan_strategy(std::string_view name) {
   throw std::invalid_argument("expected one of " + names + ", got \"" + std::string(name.substr(0, 40)) + "\".");
 }
 
-template ScanStrategy<float> scan_strategy(const RecurrentShape&) noexcept;
-template ScanStrategy<double> scan_strategy(const RecurrentShape&) noexcept;
+template ScanStrategy<float> scan_strategy(const RecurrentShape&, bool) noexcept;
+template ScanStrategy<double> scan_strategy(const RecurrentShape&, bool) noexcept;
 
 }  // namespace evenkeel

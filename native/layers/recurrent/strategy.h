@@ -31,9 +31,14 @@ ScanStrategy<T> single_strategy() noexcept;
 template <typename T>
 ScanStrategy<T> columns_strategy() noexcept;
 
-// The one for this shape, or the one that is forced. A shape is N, I and H here: a part of a sequence takes the same way as the whole.
+// "lanes": few hidden units; a sequence in each lane of a vector, and the states in L1. For cells that have lanes: the others take panels.
 template <typename T>
-ScanStrategy<T> scan_strategy(const RecurrentShape& shape) noexcept;
+ScanStrategy<T> lanes_strategy() noexcept;
+
+// The one for this shape and a cell that has lanes or not, or the one that is forced. A shape is N, I and H here: a part of a sequence
+// takes the same way as the whole.
+template <typename T>
+ScanStrategy<T> scan_strategy(const RecurrentShape& shape, bool has_lanes) noexcept;
 
 // For tests and measurements: every shape by the strategy of this name from now on, "auto" for a choice by shape.
 // Throws std::invalid_argument, with what could be expected, for a name that no strategy has.
