@@ -29,11 +29,16 @@ def layer_norm(parameters, x, name="ln"):
     return centered * rstd * parameters[f"{name}.weight"] + parameters.get(f"{name}.bias", 0)
 
 
-def model(parameters, x):
-    """An RNN and a LayerNorm over its outputs. x: [T, N, I] -> [T, N, H]."""
+def rnn(parameters, x):
+    """x: [T, N, I] -> [T, N, H]."""
     weight_hh = parameters["rnn.weight_hh_l0"].T
     projected = x @ parameters["rnn.weight_ih_l0"].T + (parameters["rnn.bias_ih_l0"] + parameters["rnn.bias_hh_l0"])
-    return layer_norm(parameters, scan(lambda step, state: jnp.tanh(step + state @ weight_hh), projected))
+    return scan(lambda step, state: jnp.tanh(step + state @ weight_hh), projected)
+
+
+def model(parameters, x):
+    """An RNN and a LayerNorm over its outputs. x: [T, N, I] -> [T, N, H]."""
+    return layer_norm(parameters, rnn(parameters, x))
 
 
 def normalised_rnn(placement):
@@ -127,10 +132,12 @@ def backward(parameters, data, trial):
     return run_once, lambda gradients: {"loss": float(loss), "norm": norm_of(leaves(gradients))}
 
 
-def layer_norm_alone(parameters, data, trial):
+def alone(layer, parameters, data):
+    """Forward and backward with a given output gradient: gradients of the parameters and of the input."""
+
     @jax.jit
     def both_passes(parameters, x, grad_output):
-        output, vjp = jax.vjp(layer_norm, parameters, x)
+        output, vjp = jax.vjp(layer, parameters, x)
         return output, vjp(grad_output)
 
     def run_once():
@@ -148,7 +155,14 @@ def start(message, tensors):
     parameters = {name: jnp.asarray(array) for name, array in arrays.items() if "." in name}
     # Time first, as lax.scan takes it.
     data = {name: jnp.asarray(array.swapaxes(0, 1)) for name, array in arrays.items() if "." not in name}
-    works = {"train": train, "forward": forward, "backward": backward, "layer-norm": layer_norm_alone, "placement": train}
+    works = {
+        "train": train,
+        "forward": forward,
+        "backward": backward,
+        "rnn": lambda parameters, data, trial: alone(rnn, parameters, data),
+        "layer-norm": lambda parameters, data, trial: alone(layer_norm, parameters, data),
+        "placement": train,
+    }
     trial = message["trial"]
     return (f"JAX {jax.__version__}, jit and lax.scan", *works[trial["work"]](parameters, data, trial))
 

@@ -94,6 +94,19 @@ def backward(data, trial):
     return run_once, lambda gradients: {"loss": loss.item(), "norm": norm_of(gradients)}
 
 
+def rnn(data, trial):
+    hidden_size, input_size = data["rnn.weight_ih_l0"].shape
+    layer = torch.nn.RNN(input_size, hidden_size, batch_first=True)
+    layer.load_state_dict({name: data[f"rnn.{name}"] for name in layer.state_dict()})
+    inputs = [data["input"].requires_grad_(), *layer.parameters()]
+
+    def run_once():
+        output = layer(inputs[0])[0]
+        return output, torch.autograd.grad(output, inputs, data["gradOutput"])
+
+    return run_once, lambda result: {"loss": mean_square(result[0].detach()), "norm": norm_of(result[1])}
+
+
 def layer_norm(data, trial):
     layer = torch.nn.LayerNorm(data["ln.weight"].numel(), eps=1e-5)
     layer.load_state_dict({"weight": data["ln.weight"], "bias": data["ln.bias"]})
@@ -110,7 +123,7 @@ def start(message, tensors):
     torch.set_num_threads(message["threads"])
     data = {name: torch.frombuffer(values, dtype=torch.float32).reshape(shape) for name, (shape, values) in tensors.items()}
     blas = "MKL" if torch.backends.mkl.is_available() else "without MKL"
-    works = {"train": train, "forward": forward, "backward": backward, "layer-norm": layer_norm, "placement": placed}
+    works = {"train": train, "forward": forward, "backward": backward, "rnn": rnn, "layer-norm": layer_norm, "placement": placed}
     trial = message["trial"]
     return (f"PyTorch {torch.__version__}, {blas}, fused Adam", *works[trial["work"]](data, trial))
 

@@ -6,6 +6,9 @@ import { formatNumber, formatTable, printable } from '../report/text';
 import { type BenchResults, type CaseResult, schemaVersion, type TrialResult } from './results';
 import { centralRange, differs, enoughRounds, type Range } from './statistics';
 
+/** Two runs of the same build should not differ by more in a ratio. */
+const steadyPercent = 15;
+
 /** `changed`: the ranges over the rounds of both runs do not meet; undefined: too few rounds to tell. */
 export interface Change {
   before: number;
@@ -68,9 +71,25 @@ export function formatChanges({ trials, onlyBefore, onlyAfter }: BenchChanges): 
     trials.length === 0 ? 'The runs have no trial in common.' : formatTable([header, ...rows]),
     ...(onlyBefore.length === 0 ? [] : [`Only in the first: ${onlyBefore.join('; ')}`]),
     ...(onlyAfter.length === 0 ? [] : [`Only in the second: ${onlyAfter.join('; ')}`]),
+    ...steadiness(trials),
     `Beyond noise: the ranges over the rounds of both runs do not meet; ? stands for fewer than ${enoughRounds} rounds.`,
   ];
   return `${notes.join('\n')}\n`;
+}
+
+/** How far the ratios to the best rival moved, since they are what a run is believed for. */
+function steadiness(trials: readonly TrialChange[]): string[] {
+  const moves = trials.flatMap(({ trial, ratio }) => {
+    if (ratio === undefined) return [];
+    const sameRival = ratio.rivals[0] === ratio.rivals[1];
+    return [{ trial, percent: 100 * (Math.max(ratio.before, ratio.after) / Math.min(ratio.before, ratio.after) - 1), sameRival }];
+  });
+  const worst = moves.toSorted((a, b) => b.percent - a.percent)[0];
+  if (worst === undefined) return [];
+  const steady = moves.filter(({ percent }) => percent < steadyPercent).length;
+  return [
+    `Ratios to the best rival: ${steady} of ${moves.length} moved by less than ${steadyPercent} %; the most, by ${worst.percent.toFixed(1)} %, ${worst.trial}${worst.sameRival ? '' : ' (another rival was best)'}.`,
+  ];
 }
 
 function row(label: string, { before, after, changed }: Change): string[] {

@@ -26,18 +26,21 @@ export function makeData({ work, placement, n, t, i, h }: Trial): Record<string,
   const norm = () => ({ 'ln.weight': scale(), 'ln.bias': shift() });
   if (work === 'layer-norm') return { ...norm(), input: uniform([n, t, h], unitBound), gradOutput: uniform([n, t, h], unitBound) };
   const bound = 1 / Math.sqrt(h);
+  const target = () => addToRows(uniform([n, t, h], unitBound), uniform([h], unitBound * Math.sqrt(h)));
+  const normalisation = (): Record<string, Tensor> => {
+    if (work === 'rnn') return {};
+    if (placement === undefined) return norm();
+    if (placement === 'split-preactivation') return { 'rnn.norm_ih.weight': scale(), 'rnn.norm_hh.weight': scale() };
+    return { 'rnn.norm.weight': scale(), 'rnn.norm.bias': shift() };
+  };
   return {
-    ...(placement === undefined
-      ? norm()
-      : placement === 'split-preactivation'
-        ? { 'rnn.norm_ih.weight': scale(), 'rnn.norm_hh.weight': scale() }
-        : { 'rnn.norm.weight': scale(), 'rnn.norm.bias': shift() }),
+    ...normalisation(),
     'rnn.weight_ih_l0': uniform([h, i], bound),
     'rnn.weight_hh_l0': uniform([h, h], bound),
     'rnn.bias_ih_l0': uniform([h], bound),
     'rnn.bias_hh_l0': uniform([h], bound),
     input: uniform([n, t, i], unitBound),
-    target: addToRows(uniform([n, t, h], unitBound), uniform([h], unitBound * Math.sqrt(h))),
+    ...(work === 'rnn' ? { gradOutput: uniform([n, t, h], unitBound) } : { target: target() }),
   };
 }
 

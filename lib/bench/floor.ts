@@ -56,7 +56,8 @@ const FLOAT = 4;
 
 /**
  * Forward: x W_ihᵀ and h W_hhᵀ for each of N·T rows, 2·N·T·(I·H + H²) operations. Backward: ∂h through W_hh, dW_hh and dW_ih,
- * 2·N·T·(I·H + 2·H²); ∂L/∂x is not needed to train, and not counted. Pointwise work is left out: it hides behind the products or the bytes.
+ * 2·N·T·(I·H + 2·H²); ∂L/∂x is not needed to train, and counted for the RNN
+ * alone only, which gives it. Pointwise work is left out: it hides behind the products or the bytes.
  * Bytes: each large array once per pass that cannot do without it (x in both passes, h written and read back, the target), and Adam's reading
  * and writing of weights and two moments.
  */
@@ -73,6 +74,8 @@ export function trialFloor({ work, n, t, i, h }: Trial): TrialFloor {
       return { flop: forward, bytes: FLOAT * (rows * (i + h) + weights) };
     case 'backward':
       return { flop: backward, bytes: FLOAT * (rows * (i + 2 * h) + 2 * weights) };
+    case 'rnn':
+      return { flop: forward + backward + 2 * rows * i * h, bytes: FLOAT * (rows * (3 * i + 3 * h) + 2 * weights) };
     case 'layer-norm':
       // x twice, y, dy, dx; some ten operations per element are far below any memory's speed
       return { flop: 0, bytes: FLOAT * rows * 5 * h };

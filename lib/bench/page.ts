@@ -35,6 +35,7 @@ import {
   describeFactor,
   describeInterruption,
   describeRounds,
+  describeThreads,
   describeUncompared,
   formatFactor,
   headline,
@@ -141,6 +142,7 @@ const workTexts: Record<Work, string> = {
   train: 'Zero gradients, RNN (tanh), LayerNorm over its outputs, mean squared error on all steps, backward, clipping at norm 1.0, Adam.',
   forward: 'RNN (tanh) and LayerNorm over its outputs, without gradients.',
   backward: 'The gradients of all parameters from the loss of one forward pass, which is not timed itself.',
+  rnn: 'The RNN (tanh) alone, forward and backward with a given output gradient: the gradients of the input and of all parameters.',
   'layer-norm': 'LayerNorm over the rows, forward and backward with a given output gradient.',
   placement:
     'A training step with LayerNorm within the recurrence and none after it: RNN (tanh), mean squared error on all steps, backward, clipping at norm 1.0, Adam. PyTorch runs a loop in Python over its own operations, JAX lax.scan, TF.js its autodiff loop.',
@@ -162,7 +164,7 @@ async function trialPart(result: TrialResult): Promise<string> {
   const { trial, floor } = result;
   const bound = floor.milliseconds === undefined ? 'nothing bounds it' : formatDuration(floor.milliseconds);
   return `<h3 id="${slug(trial.id)}">${escapeHtml(workTitles[trial.work])} ${sizes(trial)}</h3>
-<p>${escapeHtml(sentence(result))} <span class="note">${escapeHtml(capitalize(trial.why))}. The machine's floor: ${bound} (${amount(floor.flop, 'FLOP')}, ${amount(floor.bytes, 'B')}).</span></p>
+<p>${escapeHtml(sentence(result))} ${escapeHtml(describeThreads(result) ?? '')} <span class="note">${escapeHtml(capitalize(trial.why))}. The machine's floor: ${bound} (${amount(floor.flop, 'FLOP')}, ${amount(floor.bytes, 'B')}).</span></p>
 ${await figure(trialChart(result), 'Median of each system, with the 10th and 90th percentiles.')}
 ${caseTable(result)}`;
 }

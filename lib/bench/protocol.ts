@@ -19,10 +19,11 @@ export interface TrialShape {
  *   global norm at 1.0, Adam (1e-3, betas 0.9 and 0.999, eps 1e-8);
  * - `forward`: RNN and LayerNorm, no gradient;
  * - `backward`: the gradients of all parameters from the loss of one forward pass, which is not timed itself;
+ * - `rnn`: the RNN alone, forward and backward with a given output gradient, with the gradients of the input and of all parameters;
  * - `layer-norm`: LayerNorm alone over N·T rows of H, forward and backward with a given output gradient;
  * - `placement`: `train` with a LayerNorm within the recurrence, where the trial's `placement` says, and none after it.
  */
-export type Work = 'train' | 'forward' | 'backward' | 'layer-norm' | 'placement';
+export type Work = 'train' | 'forward' | 'backward' | 'rnn' | 'layer-norm' | 'placement';
 
 /**
  * Where a LayerNorm stands within the recurrence (Ba et al. 2016, arXiv:1607.06450, for the first two), with x̂_t = x_t W_ihᵀ, ĥ_t = h_{t−1} W_hhᵀ
@@ -41,6 +42,8 @@ export interface Trial extends TrialShape {
   work: Work;
   /** for the work `placement` */
   placement?: InnerPlacement;
+  /** products so large that all threads are never the slower number: one thread is not measured */
+  allThreadsOnly?: boolean;
   /** part of the short run */
   quick: boolean;
   /** why this shape is here */
@@ -57,6 +60,7 @@ export interface StartMessage {
    * A safetensors file, float32, with the same data for every driver: `input` [N, T, I], `target` [N, T, H], and the initial values of
    * `rnn.weight_ih_l0` [H, I], `rnn.weight_hh_l0` [H, H], `rnn.bias_ih_l0` [H], `rnn.bias_hh_l0` [H], `ln.weight` [H], `ln.bias` [H];
    * for the work `layer-norm`: `input` [N, T, H], `gradOutput` [N, T, H], `ln.weight`, `ln.bias`;
+   * for `rnn`: `gradOutput` [N, T, H] in place of `target`, and no `ln.*`;
    * for `placement`, instead of `ln.*`: `rnn.norm.weight` and `rnn.norm.bias` [H], or `rnn.norm_ih.weight` and `rnn.norm_hh.weight` [H]
    * where it is split.
    * A rival with one bias takes the sum of both as its bias, and counts its gradient twice in the norm, as two equal biases would.
@@ -94,7 +98,7 @@ export interface MeasureMessage {
  * What must agree: the numbers on the initial weights.
  * - `train`, `backward`, `placement`: loss = the MSE, norm = the 2-norm of all parameter gradients before clipping;
  * - `forward`: loss = the mean of the output's squares, norm = the output's 2-norm;
- * - `layer-norm`: loss = the mean of the output's squares, norm = the 2-norm of all gradients (input, weight, bias).
+ * - `layer-norm`, `rnn`: loss = the mean of the output's squares, norm = the 2-norm of all gradients (input and parameters).
  */
 export interface Numbers {
   loss: number;

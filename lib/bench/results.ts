@@ -60,8 +60,8 @@ export interface Cache {
 
 export interface TrialResult {
   trial: Trial;
-  /** `milliseconds`: the shortest time in which this machine could do it; left out where nothing bounds it */
-  floor: TrialFloor & { milliseconds?: number };
+  /** `milliseconds`: the shortest time in which this machine could do it, with all it has and by threads; left out where nothing bounds it */
+  floor: TrialFloor & { milliseconds?: number; byThreads?: { threads: number; milliseconds?: number }[] };
   /** in float64, what every case must agree with before it is timed; without it evenkeel failed, and nobody was timed */
   reference?: Numbers;
   cases: CaseResult[];

@@ -9,7 +9,7 @@ import { DriverFailure } from './driver-process';
 import { DriversAtWork } from './drivers-at-work';
 import { environment } from './environment';
 import { floorMilliseconds, type MachineFloor, trialFloor } from './floor';
-import type { Numbers, StartMessage, Trial, Work } from './protocol';
+import type { Numbers, StartMessage, Trial } from './protocol';
 import { type BenchOptions, type BenchResults, type CaseResult, type Comparison, schemaVersion, type TrialResult } from './results';
 import { askNumbers, type Experience, patienceMs, type StartedCase, startCase } from './start-case';
 import { ratioOverRounds } from './statistics';
@@ -30,6 +30,9 @@ export interface RunHooks {
   /** is given the results so far after each trial */
   onTrial?(results: BenchResults): void;
 }
+
+/** A first call may take so many times as long as evenkeel's, whatever the limit. */
+const timesOwnFirstCall = 4;
 
 /** What the trials of one run share. */
 interface Run extends RunOptions, RunHooks, Experience {
@@ -57,7 +60,7 @@ export async function runBench(options: RunOptions, hooks: RunHooks): Promise<Be
     trials: [],
   };
   const allThreads = results.environment.threads;
-  const total = trials.reduce((sum, { work }) => sum + 2 * casesIn(work, systems, allThreads).length, 0);
+  const total = trials.reduce((sum, trial) => sum + 2 * casesIn(trial, systems, allThreads).length, 0);
   const run: Run = { ...options, ...hooks, allThreads, missing: new Map(), overLimit: [], steps: { done: 0, total }, begin };
   try {
     for (const trial of trials) {
@@ -76,7 +79,7 @@ export async function runBench(options: RunOptions, hooks: RunHooks): Promise<Be
 async function runTrial(trial: Trial, run: Run): Promise<TrialResult> {
   const folder = mkdtempSync(join(tmpdir(), 'evenkeel-bench-'));
   const drivers = new DriversAtWork(run.signal);
-  const cases = casesIn(trial.work, run.systems, run.allThreads);
+  const cases = casesIn(trial, run.systems, run.allThreads);
   run.progress.begin(trial.id, 2 * cases.length);
   try {
     const dataFile = join(folder, 'data.safetensors');
@@ -87,7 +90,12 @@ async function runTrial(trial: Trial, run: Run): Promise<TrialResult> {
     const started: StartedCase[] = [];
     for (const [index, one] of cases.entries()) {
       if (!run.missing.has(one.system) || !started.some(({ result }) => result.system === one.system.id))
-        started.push(await startCase(one, { trial, threads: one.threads, tier: one.tier, dataFile }, reference, drivers, run));
+        started.push(
+          await startCase(one, { trial, threads: one.threads, tier: one.tier, dataFile }, reference, drivers, {
+            ...run,
+            limitSeconds: limitBeside(started, run),
+          }),
+        );
       advance(run, index + 1);
     }
     await timeCases(started, drivers, run, (part) => advance(run, Math.round((1 + part) * cases.length)));
@@ -100,8 +108,14 @@ async function runTrial(trial: Trial, run: Run): Promise<TrialResult> {
   }
 }
 
-function casesIn(work: Work, systems: readonly System[], allThreads: number): Case[] {
-  return systems.flatMap((system) => casesOf(system, work, allThreads));
+/** The limit for a first call grows with evenkeel's own, which is there first: the largest trials take seconds on everything. */
+function limitBeside(started: readonly StartedCase[], { limitSeconds }: Run): number {
+  const own = started.flatMap(({ contender }) => (contender?.own ? [contender.firstCallMs] : []));
+  return Math.max(limitSeconds, Math.ceil((timesOwnFirstCall * Math.max(0, ...own)) / 1000));
+}
+
+function casesIn(trial: Trial, systems: readonly System[], allThreads: number): Case[] {
+  return systems.flatMap((system) => casesOf(system, trial, allThreads));
 }
 
 /** `done` steps of a trial are done; those that are left will take as long as those behind took. */
@@ -153,10 +167,11 @@ async function timeCases(cases: readonly StartedCase[], drivers: DriversAtWork, 
 
 function summarizeTrial(trial: Trial, reference: Numbers | undefined, cases: CaseResult[], machine: readonly MachineFloor[]): TrialResult {
   for (const one of cases) one.counts = one === fastest(cases.filter(({ system, tier }) => system === one.system && tier === one.tier));
-  const milliseconds = machine.map((threads) => floorMilliseconds(trial, threads)).filter((time) => time !== undefined);
+  const byThreads = machine.map((limits) => ({ threads: limits.threads, milliseconds: floorMilliseconds(trial, limits) }));
+  const milliseconds = byThreads.flatMap((floor) => floor.milliseconds ?? []);
   return {
     trial,
-    floor: { ...trialFloor(trial), milliseconds: milliseconds.length === 0 ? undefined : Math.min(...milliseconds) },
+    floor: { ...trialFloor(trial), milliseconds: milliseconds.length === 0 ? undefined : Math.min(...milliseconds), byThreads },
     reference,
     cases,
     comparison: compareWithBest(cases),

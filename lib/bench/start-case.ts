@@ -1,4 +1,5 @@
 /** One case on its way to being timed: its process, its first call, and whether it computes what the others compute. */
+import { plural } from '../report/text';
 import { disagreement } from './agreement';
 import { DriverFailure, type DriverProcess, DriverTimeout } from './driver-process';
 import type { DriversAtWork } from './drivers-at-work';
@@ -18,7 +19,7 @@ export interface Experience {
   limitSeconds: number;
   /** what was found missing once is not looked for again */
   missing: Map<System, DriverFailure>;
-  overLimit: { trial: Trial; one: Case }[];
+  overLimit: { trial: Trial; one: Case; limitSeconds: number }[];
 }
 
 export interface StartedCase {
@@ -55,7 +56,7 @@ export async function startCase(
     result.reason = error.message;
     if (error instanceof OverLimit) {
       result.outcome = 'over the limit';
-      experience.overLimit.push({ trial: message.trial, one });
+      experience.overLimit.push({ trial: message.trial, one, limitSeconds: experience.limitSeconds });
     }
     const install = error.install ?? (error.code === 'ENOENT' ? system.install : undefined);
     if (install !== undefined) {
@@ -87,18 +88,35 @@ export async function askNumbers(driver: DriverProcess, drivers: DriversAtWork):
   return { loss, norm, clippedNorm, nextLoss, nextNorm };
 }
 
-/** Why a case need not be tried: it was over the limit in a trial of the same work that asks for no more operations, bytes and steps. */
+/**
+ * Why a case need not be tried: it was over the limit in a trial of the same work that asks for no more operations and steps, with as many
+ * threads, or in this trial with another number of them.
+ */
 function expectOverLimit({ system, tier, threads }: Case, trial: Trial, { overLimit, limitSeconds }: Experience): string | undefined {
   const known = overLimit.find(
-    ({ trial: earlier, one }) =>
-      one.system === system && one.tier === tier && one.threads === threads && earlier.work === trial.work && asksNoMore(earlier, trial),
+    ({ trial: earlier, one, limitSeconds: earlierLimit }) =>
+      one.system === system &&
+      one.tier === tier &&
+      (earlier === trial ||
+        (one.threads === threads &&
+          earlier.work === trial.work &&
+          asksNoMore(earlier, trial) &&
+          earlierLimit * growth(earlier, trial) >= limitSeconds)),
   );
-  return known && `not tried, since its first call takes more than ${limitSeconds} s at the smaller ${known.trial.id}`;
+  if (known === undefined) return undefined;
+  const where = known.trial === trial ? `with ${plural(known.one.threads, 'thread')}` : `at the smaller ${known.trial.id}`;
+  return `not tried, since its first call takes more than ${known.limitSeconds} s ${where}`;
 }
 
 function asksNoMore(one: Trial, other: Trial): boolean {
   const [least, most] = [trialFloor(one), trialFloor(other)];
-  return one.placement === other.placement && one.t <= other.t && least.flop <= most.flop && least.bytes <= most.bytes;
+  return one.t <= other.t && least.flop <= most.flop && (most.flop > 0 || least.bytes <= most.bytes);
+}
+
+/** How many times as many operations the larger of two trials asks for. */
+function growth(one: Trial, other: Trial): number {
+  const [least, most] = [trialFloor(one).flop, trialFloor(other).flop];
+  return least > 0 ? most / least : 1;
 }
 
 /** All its ways and thread counts are missing, so the one case stands for all. */

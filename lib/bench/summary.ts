@@ -1,5 +1,5 @@
 /** Sentences about a whole benchmark, said alike on the page and in the terminal. */
-import { plural } from '../report/text';
+import { formatDuration, formatNumber, plural } from '../report/text';
 import type { Trial, Work } from './protocol';
 import {
   type BenchResults,
@@ -18,6 +18,7 @@ export const workTitles: Record<Work, string> = {
   train: 'Training step',
   forward: 'Forward pass',
   backward: 'Backward pass',
+  rnn: 'RNN alone',
   'layer-norm': 'LayerNorm alone',
   placement: 'Inner LayerNorm',
 };
@@ -33,9 +34,9 @@ export function trialTitle(trial: Trial): string {
   return `${lowerFirst(workTitles[trial.work])} ${sizes(trial)}`;
 }
 
-/** Only "LayerNorm" keeps its capital. */
+/** Names keep their capitals. */
 function lowerFirst(title: string): string {
-  return title.startsWith('LayerNorm') ? title : title.charAt(0).toLowerCase() + title.slice(1);
+  return /^(LayerNorm|RNN)/.test(title) ? title : title.charAt(0).toLowerCase() + title.slice(1);
 }
 
 /** A trial in which evenkeel and a rival were timed. */
@@ -55,6 +56,17 @@ export function ownCase({ cases }: TrialResult): CaseResult | undefined {
 /** The fastest of the others. */
 export function rivalCase({ cases, comparison }: TrialResult): CaseResult | undefined {
   return countingCases(cases).find(({ system, tier }) => system === comparison?.rival.system && tier === comparison.rival.tier);
+}
+
+/** Such as `evenkeel with 1 thread: 0.52 ms, 80 % of what 1 thread can do; …`: what a number of threads does of what it could. */
+export function describeThreads({ cases, floor }: TrialResult): string | undefined {
+  const parts = cases.flatMap(({ system, threads, timing }) => {
+    const least = floor.byThreads?.find((one) => one.threads === threads)?.milliseconds;
+    if (system !== evenkeel.id || timing === undefined || least === undefined) return [];
+    const part = formatNumber((100 * least) / timing.median, 1);
+    return `with ${plural(threads, 'thread')} ${formatDuration(timing.median)}, ${part} % of what ${threads === 1 ? 'it' : 'they'} can do`;
+  });
+  return parts.length === 0 ? undefined : `Evenkeel ${parts.join('; ')}.`;
 }
 
 /** The timed cases with the better number of threads, the fastest first. */

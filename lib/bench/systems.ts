@@ -1,7 +1,7 @@
 /** Who takes part: one row per system. */
 import { delimiter, join } from 'node:path';
 import type { DriverCommand } from './driver-process';
-import type { Work } from './protocol';
+import type { Trial, Work } from './protocol';
 
 export interface SystemPaths {
   /** the Python that has PyTorch and JAX */
@@ -37,11 +37,12 @@ const rivalDriver = (name: string, { rivals }: SystemPaths, ...args: string[]): 
   env: { EVENKEEL_RIVALS: rivals ?? [rivalsFolder, '.'].join(delimiter) },
 });
 
-const allWorks: readonly Work[] = ['train', 'forward', 'backward', 'layer-norm', 'placement'];
+const allWorks: readonly Work[] = ['train', 'forward', 'backward', 'rnn', 'layer-norm', 'placement'];
 
 const tfjsWays: System['ways'] = [
   { tier: 'layers', works: ['train', 'forward', 'backward', 'layer-norm'] },
-  { tier: 'autodiff', works: allWorks },
+  // The RNN alone is for comparing kernels: TF.js' other works show them as well.
+  { tier: 'autodiff', works: allWorks.filter((work) => work !== 'rnn') },
   // Without a gradient it is the autodiff tier.
   { tier: 'manual', works: ['train', 'backward', 'layer-norm'] },
 ];
@@ -98,9 +99,9 @@ export interface Case {
   threads: number;
 }
 
-/** Every case of a system that can express a kind of work, with 1 and with all threads. */
-export function casesOf(system: System, work: Work, allThreads: number): Case[] {
+/** Every case of a system that can express a trial's work, with 1 and with all threads, or with all alone where the trial asks for it. */
+export function casesOf(system: System, { work, allThreadsOnly }: Pick<Trial, 'work' | 'allThreadsOnly'>, allThreads: number): Case[] {
   const ways = system.ways.filter(({ works }) => works.includes(work));
-  const threads = system.threaded ? [...new Set([1, allThreads])] : [1];
-  return ways.flatMap(({ tier }) => threads.map((count) => ({ system, tier, threads: count })));
+  const counts = allThreadsOnly ? [allThreads] : [...new Set([1, allThreads])];
+  return ways.flatMap(({ tier }) => (system.threaded ? counts : [1]).map((threads) => ({ system, tier, threads })));
 }

@@ -16,6 +16,7 @@ import {
   describeAbsent,
   describeInterruption,
   describeRounds,
+  describeThreads,
   headline,
   standings,
   whyNotCompared,
@@ -53,6 +54,7 @@ function formatTrial(result: TrialResult): string {
     shown.length === 0 ? printable(trial.id) : formatTable([header, ...shown.map((one) => caseRow(one, best, floor.milliseconds))]),
     ...(shown.some(({ timing }) => timing?.slow) ? ['* measured once or twice only, because one call takes so long'] : []),
     ...cases.filter(({ outcome }) => outcome !== 'timed').map(otherLine),
+    ...[describeThreads(result)].filter((line) => line !== undefined),
     comparison === undefined ? `Not compared: ${printable(whyNotCompared(result))}.` : describe(comparison),
   ].join('\n');
 }

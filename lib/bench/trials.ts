@@ -3,6 +3,7 @@ import type { InnerPlacement, Trial, TrialShape, Work } from './protocol';
 
 interface Row {
   shape: TrialShape;
+  allThreadsOnly?: true;
   why: string;
   quick?: Work;
 }
@@ -20,9 +21,19 @@ const shapes: readonly Row[] = [
   { shape: shape(1, 100_000, 1, 32), why: 'a hundred thousand steps through time' },
 ];
 
-const deepBench: readonly Row[] = [1760, 2560].flatMap((hidden) =>
-  [16, 32, 64, 128].map((batch) => ({ shape: shape(batch, 50, hidden, hidden), why: 'DeepBench, vanilla RNN training' })),
+const deepBench: readonly Row[] = [1760, 2048, 2560].flatMap((hidden) =>
+  [16, 32, 64, 128].map((batch) => ({
+    shape: shape(batch, 50, hidden, hidden),
+    allThreadsOnly: true as const,
+    why: 'DeepBench, vanilla RNN training',
+  })),
 );
+
+/** Besides {@link shapes}: sizes that are no multiple of a vector, and those at which kernels change their way. */
+const oddShapes: readonly Row[] = [32, 64, 100, 101, 137, 200, 251, 300].map((hidden) => ({
+  shape: shape(32, 200, hidden, hidden),
+  why: 'a hidden size between those of the other trials',
+}));
 
 const rows: readonly Row[] = [
   { shape: shape(32, 50, 20, 20), why: '1,600 rows of 20: the rows of the reference set-up' },
@@ -37,6 +48,7 @@ const placementShapes = [shape(32, 200, 64, 128), shape(32, 200, 256, 256)];
 /** All trials, in the order of their running. Ids: `train N,T,I,H`; `layer-norm ROWS,SIZE`; `placement hidden N,T,I,H`. */
 export const trials: readonly Trial[] = [
   ...(['train', 'forward', 'backward'] as const).flatMap((work) => trialsOf(work, shapes)),
+  ...trialsOf('rnn', [...shapes, ...oddShapes]),
   ...placements.flatMap((placement) =>
     placementShapes.map(({ n, t, i, h }): Trial => {
       const why = 'LayerNorm within the recurrence: a normalisation in each step through time';
@@ -48,13 +60,14 @@ export const trials: readonly Trial[] = [
 ];
 
 function trialsOf(work: Work, list: readonly Row[]): Trial[] {
-  return list.map(({ shape: { n, t, i, h }, why, quick }) => ({
+  return list.map(({ shape: { n, t, i, h }, allThreadsOnly, why, quick }) => ({
     id: `${work} ${work === 'layer-norm' ? `${n * t},${h}` : `${n},${t},${i},${h}`}`,
     work,
     n,
     t,
     i,
     h,
+    allThreadsOnly,
     quick: quick === work,
     why,
   }));

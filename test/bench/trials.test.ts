@@ -19,11 +19,11 @@ describe('the table of trials', () => {
     '32,5000,10,20',
     '1,100000,1,32',
   ])('%s is trained, run forward and backward', (shape) => {
-    for (const work of ['train', 'forward', 'backward']) expect(ids(trials)).toContain(`${work} ${shape}`);
+    for (const work of ['train', 'forward', 'backward', 'rnn']) expect(ids(trials)).toContain(`${work} ${shape}`);
   });
 
   test("DeepBench's vanilla training set is whole", () => {
-    const wanted = [1760, 2560].flatMap((hidden) => [16, 32, 64, 128].map((batch) => `train ${batch},50,${hidden},${hidden}`));
+    const wanted = [1760, 2048, 2560].flatMap((hidden) => [16, 32, 64, 128].map((batch) => `train ${batch},50,${hidden},${hidden}`));
     expect(ids(trials)).toEqual(expect.arrayContaining(wanted));
   });
 
@@ -49,15 +49,17 @@ describe('the table of trials', () => {
 });
 
 describe('the cases of a system', () => {
-  const casesOfSystem = (id: string, work: Work, threads: number) => {
+  const casesOfSystem = (id: string, work: Work, threads: number, allThreadsOnly = false) => {
     const system = systems.find((one) => one.id === id);
     if (system === undefined) throw new Error(`no system ${id}`);
-    return casesOf(system, work, threads).map((one) => `${one.tier ?? ''} ${one.threads}`.trim());
+    return casesOf(system, { work, allThreadsOnly }, threads).map((one) => `${one.tier ?? ''} ${one.threads}`.trim());
   };
 
   test('one and all threads, once where they are the same', () => {
     expect(casesOfSystem('torch', 'train', 8)).toEqual(['1', '8']);
     expect(casesOfSystem('torch', 'train', 1)).toEqual(['1']);
+    expect(casesOfSystem('torch', 'train', 8, true)).toEqual(['8']);
+    expect(casesOfSystem('jax-js', 'train', 8, true)).toEqual(['1']);
     expect(casesOfSystem('jax-js', 'train', 8)).toEqual(['1']);
   });
 

@@ -29,6 +29,7 @@ const jobs: Record<Work, (data: Data, trial: Trial, dtype: DType) => Job> = {
   train,
   forward,
   backward,
+  rnn: rnnAlone,
   'layer-norm': layerNorm,
   placement: train,
 };
@@ -99,6 +100,21 @@ function backward(data: Data, trial: Trial, dtype: DType): Job {
       return time;
     },
     numbers: () => ({ loss, norm: normOfGradients(model) }),
+  };
+}
+
+function rnnAlone({ input, gradOutput, ...state }: Data, { i, h }: Trial, dtype: DType): Job {
+  const model = new Sequential({ rnn: new RNN({ inputSize: i, hiddenSize: h, dtype }) });
+  model.loadStateDict(state);
+  let output: Tensor;
+  let gradInput: Tensor;
+  return {
+    runOnce() {
+      for (const { grad } of model.parameters()) grad.data.fill(0);
+      output = model.forward(input as Tensor);
+      gradInput = model.backward(gradOutput as Tensor);
+    },
+    numbers: () => ({ loss: meanSquare(output), norm: norm([gradInput, ...model.parameters().map(({ grad }) => grad)]) }),
   };
 }
 

@@ -68,6 +68,7 @@ const jobs: Record<Work, (jax: Jax, trial: Trial, state: StateDict) => Job> = {
   train,
   forward,
   backward: notExpressed,
+  rnn: notExpressed,
   'layer-norm': layerNorm,
   placement: notExpressed,
 };

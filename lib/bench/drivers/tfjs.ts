@@ -186,8 +186,13 @@ function worksOn(tf: Tf, model: Model): Record<Work, () => number | undefined> &
     placement: train,
     forward: () => void tf.tidy(() => void model.forward()),
     backward: gradients,
+    rnn: notExpressed,
     'layer-norm': () => void gradients(),
   };
+}
+
+function notExpressed(): never {
+  throw new Error('The driver of TF.js has no RNN alone.');
 }
 
 /** Clips the global norm as PyTorch's clip_grad_norm_ does. */
