@@ -40,7 +40,8 @@ const rivalDriver = (name: string, { rivals }: SystemPaths, ...args: string[]): 
 const allWorks: readonly Work[] = ['train', 'forward', 'backward', 'rnn', 'layer-norm', 'placement'];
 
 const tfjsWays: System['ways'] = [
-  { tier: 'layers', works: ['train', 'forward', 'backward', 'layer-norm'] },
+  // Backward alone is tf.variableGrads here as in the next tier, over more operations.
+  { tier: 'layers', works: ['train', 'forward', 'layer-norm'] },
   // The RNN alone is for comparing kernels: TF.js' other works show them as well.
   { tier: 'autodiff', works: allWorks.filter((work) => work !== 'rnn') },
   // Without a gradient it is the autodiff tier.
