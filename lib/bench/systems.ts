@@ -15,6 +15,8 @@ export interface System {
   title: string;
   /** ways of expressing the work, and which kinds of work each can express; only those that have several are named */
   ways: readonly { tier?: string; works: readonly Work[] }[];
+  /** its first call compiles or loads what later calls find ready: it may take several times the limit */
+  slowFirstCall?: boolean;
   /** whether it can use more than one thread */
   threaded: boolean;
   command(options: SystemPaths): DriverCommand;
@@ -62,6 +64,7 @@ const inPython = (id: string, title: string): System => ({
   title,
   ways: [{ works: allWorks }],
   threaded: true,
+  slowFirstCall: true,
   command: ({ python }) => ({ file: python, args: [join(rivalsFolder, `${id}_driver.py`)] }),
   install: `python3 -m pip install ${id}`,
 });
@@ -86,6 +89,7 @@ export const systems: readonly System[] = [
     // It compiles a gradient together with its forward pass: backward alone cannot be timed.
     ways: [{ works: ['train', 'forward', 'layer-norm'] }],
     threaded: false,
+    slowFirstCall: true,
     command: (paths) => rivalDriver('jax-js', paths),
     install: 'npm install --prefix bench',
   },
