@@ -34,6 +34,9 @@ export interface RunHooks {
 /** A first call may take so many times as long as evenkeel's, whatever the limit. */
 const timesOwnFirstCall = 4;
 
+/** And so many times as long as the limit, where it compiles. */
+const timesLimitToCompile = 4;
+
 /** What the trials of one run share. */
 interface Run extends RunOptions, RunHooks, Experience {
   allThreads: number;
@@ -93,7 +96,7 @@ async function runTrial(trial: Trial, run: Run): Promise<TrialResult> {
         started.push(
           await startCase(one, { trial, threads: one.threads, tier: one.tier, dataFile }, reference, drivers, {
             ...run,
-            limitSeconds: limitBeside(started, run),
+            limitSeconds: limitBeside(started, run, one.system),
           }),
         );
       advance(run, index + 1);
@@ -109,7 +112,8 @@ async function runTrial(trial: Trial, run: Run): Promise<TrialResult> {
 }
 
 /** The limit for a first call grows with evenkeel's own, which is there first: the largest trials take seconds on everything. */
-function limitBeside(started: readonly StartedCase[], { limitSeconds }: Run): number {
+function limitBeside(started: readonly StartedCase[], run: Run, { slowFirstCall }: System): number {
+  const limitSeconds = run.limitSeconds * (slowFirstCall ? timesLimitToCompile : 1);
   const own = started.flatMap(({ contender }) => (contender?.own ? [contender.firstCallMs] : []));
   return Math.max(limitSeconds, Math.ceil((timesOwnFirstCall * Math.max(0, ...own)) / 1000));
 }
