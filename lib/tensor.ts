@@ -22,6 +22,7 @@ export class Tensor {
   /** The number of elements. */
   readonly size: number;
   readonly #brand = true;
+  static #freezes = true;
 
   /**
    * Wraps `data` without copying.
@@ -39,7 +40,29 @@ export class Tensor {
       throw new EvenkeelError('ERR_SHAPE', `shape: ${formatShape(this.shape)} needs ${this.size} elements, but data has ${length}.`);
     }
     // Frozen, so that what was checked once stays true.
-    Object.freeze(this);
+    if (Tensor.#freezes) Object.freeze(this);
+  }
+
+  /**
+   * A tensor that {@link Tensor.expire} can end.
+   * @internal
+   */
+  static expirable(data: TensorData, shape: readonly number[]): Tensor {
+    Tensor.#freezes = false;
+    try {
+      return new Tensor(data, shape);
+    } finally {
+      Tensor.#freezes = true;
+    }
+  }
+
+  /**
+   * Takes the elements away from a tensor of a workspace, which will use their memory for others: whoever still holds it gets an error.
+   * @internal
+   */
+  static expire(tensor: Tensor): void {
+    (tensor as { data: TensorData }).data = EXPIRED[tensor.dtype];
+    Object.freeze(tensor);
   }
 
   /** Whether `value` is a Tensor in truth: no proxy of one, and not just something with its prototype. */
@@ -84,6 +107,7 @@ export class Tensor {
 
   /** A copy as nested arrays; a scalar gives a number. */
   toArray(): NestedNumbers {
+    this.#checkCurrent('toArray');
     let next = 0;
     const build = (axis: number): NestedNumbers =>
       axis === this.shape.length ? (this.data[next++] ?? Number.NaN) : Array.from({ length: this.shape[axis] ?? 0 }, () => build(axis + 1));
@@ -97,6 +121,7 @@ export class Tensor {
    */
   checkAttached(argument: string): void {
     if (typedArrayLength(this.data) !== this.size) {
+      this.#checkCurrent(argument);
       throw new EvenkeelError(
         'ERR_STATE',
         `${argument}: expected the ${this.size} elements of its shape ${formatShape(this.shape)}, but its buffer now holds ${typedArrayLength(this.data)}. ` +
@@ -104,7 +129,20 @@ export class Tensor {
       );
     }
   }
+
+  #checkCurrent(argument: string): void {
+    if (this.data === EXPIRED[this.dtype]) {
+      throw new EvenkeelError(
+        'ERR_STATE',
+        `${argument}: expected a tensor of this run of its Workspace, got one of an earlier run, whose memory is in use again. ` +
+          'Copy what you keep: new Tensor(tensor.data.slice(), tensor.shape).',
+      );
+    }
+  }
 }
+
+/** What stands for the elements of a tensor that expired. */
+const EXPIRED: Readonly<Record<DType, TensorData>> = { float32: new Float32Array(0), float64: new Float64Array(0) };
 
 /** Zero-filled storage of one dtype; an allocation that fails is an ERR_MEMORY. */
 export function allocate(dtype: DType, length: number): TensorData {

@@ -1,19 +1,21 @@
 import { checkFunction } from './check';
 import { EvenkeelError } from './errors';
-import { allocate, type DType, elementCount, Tensor } from './tensor';
-import { typedArrayLength } from './typed-arrays';
+import { allocate, type DType, elementCount, Tensor, type TensorData } from './tensor';
+import { typedArrayKind, typedArrayLength } from './typed-arrays';
 
 /** The workspace whose run is under way. */
 let active: Workspace | undefined;
 
 /**
- * Memory that the steps of a training loop use again and again. Inside `run`, the tensors that layers and losses return are not new: the
- * first of a run takes the memory of the first of the run before, the second that of the second, and so on, where dtype and shape are the
- * same. A loop then allocates nothing after its first step.
+ * Memory that the steps of a training loop use again and again. Inside `run`, the tensors that layers and losses return take the memory of
+ * those of the run before, the first that of the first, and so on, where dtype and shape are the same. A loop then allocates nothing after
+ * its first steps.
  *
  * So **a tensor that a layer or loss returned inside `run` is valid until the next run** of the same workspace, as one made inside tf.tidy
- * is until its end: copy what you keep, with `new Tensor(tensor.data.slice(), tensor.shape)`. Tensors that you make yourself, parameters
- * and their gradients, and the `finalState` and `gradInitialState` of an RNN are not concerned.
+ * is until its end: copy what you keep, with `new Tensor(tensor.data.slice(), tensor.shape)`. Later its `data` is empty, and whatever is
+ * given it throws an ERR_STATE; only a typed array taken from it before is not guarded. The `finalState` and `gradInitialState` of an RNN
+ * are valid during the next run too, whose initial state they may be. Tensors that you make yourself, and parameters and their gradients,
+ * are not concerned, nor is what a layer with `checkpointing` computes again.
  *
  * ```ts
  * const workspace = new Workspace();
@@ -28,9 +30,9 @@ let active: Workspace | undefined;
  * ```
  */
 export class Workspace {
-  readonly #tensors: Tensor[] = [];
-  /** how many the run under way has taken */
-  #taken = 0;
+  readonly #outputs = new Pool();
+  /** of this run, and of the run before */
+  #states = [new Pool(), new Pool()] as const;
 
   /**
    * Runs `body`, and returns what it returns.
@@ -45,50 +47,76 @@ export class Workspace {
         'Workspace.run: expected no other run under way, but it was called inside one. Call it once, around a whole step.',
       );
     }
+    this.#states = [this.#states[1], this.#states[0]];
+    this.#outputs.restart();
+    this.#states[0].restart();
     active = this;
-    this.#taken = 0;
     let result: Result;
     try {
       result = body();
     } finally {
       active = undefined;
     }
-    this.#tensors.length = this.#taken;
     if (isThenable(result)) failAsynchronous(result);
     return result;
   }
 
   /** @internal */
-  take(dtype: DType, shape: readonly number[]): Tensor {
-    const index = this.#taken++;
-    const kept = this.#tensors[index];
-    if (kept !== undefined && fits(kept, dtype, shape)) return kept;
-    const made = makeTensor(dtype, shape);
-    this.#tensors[index] = made;
-    return made;
+  takeOutput(dtype: DType, shape: readonly number[]): Tensor {
+    return this.#outputs.take(dtype, shape);
+  }
+
+  /** @internal */
+  takeState(dtype: DType, shape: readonly number[]): Tensor {
+    return this.#states[0].take(dtype, shape);
   }
 }
+
+/** Tensors in the order in which a run takes them. */
+class Pool {
+  #tensors: Tensor[] = [];
+  #memory: (TensorData | undefined)[] = [];
+
+  /** Ends the life of all tensors. Memory that was not used since the last restart is let go. */
+  restart(): void {
+    const tensors = this.#tensors;
+    this.#memory = tensors.map(({ data }) => data);
+    for (const tensor of tensors) Tensor.expire(tensor);
+    this.#tensors = [];
+  }
+
+  take(dtype: DType, shape: readonly number[]): Tensor {
+    const size = elementCount(shape);
+    const kept = this.#memory[this.#tensors.length];
+    // Memory may have been transferred to another thread meanwhile.
+    const fits = kept !== undefined && typedArrayKind(kept) === KINDS[dtype] && typedArrayLength(kept) === size;
+    const tensor = Tensor.expirable(fits ? kept : allocate(dtype, size), shape);
+    this.#tensors.push(tensor);
+    return tensor;
+  }
+}
+
+const KINDS = { float32: 'Float32Array', float64: 'Float64Array' } as const;
 
 /**
  * A tensor for a result that is written as a whole: from the workspace whose run is under way, with whatever it held, else a new one.
  * @internal
  */
 export function allocateOutput(dtype: DType, shape: readonly number[]): Tensor {
-  return active === undefined ? makeTensor(dtype, shape) : active.take(dtype, shape);
+  return active === undefined ? makeTensor(dtype, shape) : active.takeOutput(dtype, shape);
 }
 
-function makeTensor(dtype: DType, shape: readonly number[]): Tensor {
+/**
+ * The same for a state that the next run may start from.
+ * @internal
+ */
+export function allocateState(dtype: DType, shape: readonly number[]): Tensor {
+  return active === undefined ? makeTensor(dtype, shape) : active.takeState(dtype, shape);
+}
+
+/** @internal */
+export function makeTensor(dtype: DType, shape: readonly number[]): Tensor {
   return new Tensor(allocate(dtype, elementCount(shape)), shape);
-}
-
-/** Whether a tensor can be used again: it may have been transferred to another thread. */
-function fits(kept: Tensor, dtype: DType, shape: readonly number[]): boolean {
-  return (
-    kept.dtype === dtype &&
-    kept.shape.length === shape.length &&
-    kept.shape.every((size, axis) => size === shape[axis]) &&
-    typedArrayLength(kept.data) === kept.size
-  );
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

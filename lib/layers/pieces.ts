@@ -48,9 +48,8 @@ export class SequenceArray {
   }
 
   /** A copy of one step [N, width]. */
-  step(index: number, dtype: DType): TensorData {
+  step(index: number, dtype: DType, copy = allocate(dtype, this.n * this.width)): TensorData {
     const { data, n, steps, width } = this;
-    const copy = allocate(dtype, n * width);
     for (let row = 0; row < n; row++) {
       const start = (row * steps + index) * width;
       for (let j = 0; j < width; j++) copy[row * width + j] = data[start + j] as number;

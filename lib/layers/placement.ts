@@ -74,12 +74,12 @@ export class RecurrentNormalization {
     return this.#sites.flatMap(({ weight, bias }) => (bias === undefined ? [weight] : [weight, bias]));
   }
 
-  /** For a forward call of n sequences and t steps. */
-  makeCache(n: number, t: number): NormCache {
+  /** For a forward call of n sequences and t steps, in memory that `make` gives. */
+  makeCache(n: number, t: number, make: typeof allocate): NormCache {
     const inputs = n * t * this.#keptInputs;
     return this.#sites.map(() => ({
-      inputs: inputs === 0 ? null : allocate(this.#dtype, inputs),
-      statistics: allocate(this.#dtype, n * t * KINDS[this.kind].statistics),
+      inputs: inputs === 0 ? null : make(this.#dtype, inputs),
+      statistics: make(this.#dtype, n * t * KINDS[this.kind].statistics),
     }));
   }
 

@@ -5,8 +5,7 @@ import { native } from '../native/load';
 import { Parameter } from '../parameter';
 import { checkGenerator, type Generator } from '../random';
 import { allocate, checkTensor, type DType, Tensor, type TensorData } from '../tensor';
-import { typedArrayLength } from '../typed-arrays';
-import { allocateOutput } from '../workspace';
+import { allocateOutput, allocateState, makeTensor } from '../workspace';
 import { type Checkpointing, checkCheckpointing, segmentSteps } from './checkpointing';
 import { BaseLayer, type Pass } from './layer';
 import { cutTime, type Piece, SequenceArray } from './pieces';
@@ -86,6 +85,8 @@ interface RNNPass extends Pass {
   readonly pieces: readonly Piece[];
   /** all states [N, T, H]; where they are not kept, those before each piece but the first [N, H] */
   readonly states: SequenceArray | undefined;
+  /** whose elements `states` are */
+  readonly sequence: Tensor | undefined;
   /** what the normalisations keep of all steps; undefined where it is computed again */
   readonly normCache: NormCache | undefined;
   readonly starts: readonly TensorData[];
@@ -192,14 +193,12 @@ export class RNN extends BaseLayer {
     const keepsAll = segment >= t;
 
     this.#pass = undefined;
-    const { states, normCache, starts, last } =
+    const { output, finalState, ...kept } =
       this.returnSequences || keepsAll ? this.#scan(input, initialState, keepsAll) : this.#scanKeepingStarts(input, initialState, pieces);
-    const finalState = new Tensor(last, [n, this.hiddenSize]);
     this.#finalState = finalState;
     this.#gradInitialState = undefined;
     this.#stateGradients = undefined;
-    const output = this.returnSequences && states !== undefined ? new Tensor(states.data, [n, t, this.hiddenSize]) : copyOf(finalState);
-    this.#pass = { input, initialState, pieces, states, normCache, starts, outputShape: output.shape };
+    this.#pass = { input, initialState, pieces, ...kept, outputShape: output.shape };
     return output;
   }
 
@@ -219,7 +218,10 @@ export class RNN extends BaseLayer {
     checkKept(pass);
 
     this.#pass = undefined;
-    const dstate = fromBeyond === undefined ? allocate(this.dtype, n * this.hiddenSize) : fromBeyond.data.slice();
+    const gradInitialState = allocateState(this.dtype, [n, this.hiddenSize]);
+    const dstate = gradInitialState.data;
+    if (fromBeyond === undefined) dstate.fill(0);
+    else dstate.set(fromBeyond.data);
     if (!this.returnSequences) add(gradOutput.data, dstate);
     const gradInput = allocateOutput(this.dtype, pass.input.shape);
     const arrays = {
@@ -238,7 +240,7 @@ export class RNN extends BaseLayer {
     }
     arrays.stateGradients.unscale(dstate);
     this.#stateGradients = arrays.stateGradients;
-    this.#gradInitialState = new Tensor(dstate, [n, this.hiddenSize]);
+    this.#gradInitialState = gradInitialState;
     return gradInput;
   }
 
@@ -323,10 +325,13 @@ export class RNN extends BaseLayer {
   /** Forward through all of time, and every state kept; what the normalisations keep, if asked for. */
   #scan(input: Tensor, initialState: Tensor | undefined, keepsNorms: boolean) {
     const [n, t] = input.shape as [number, number, number];
-    const normCache = keepsNorms ? this.#normalization.makeCache(n, t) : undefined;
-    const { data } = allocateOutput(this.dtype, [n, t, this.hiddenSize]);
-    const states = this.#nativeForward(n, t, input.data, initialState?.data ?? null, normCache, data);
-    return { states, normCache, starts: [], last: states.step(t - 1, this.dtype) };
+    const normCache = keepsNorms ? this.#normalization.makeCache(n, t, takeArray) : undefined;
+    const sequence = allocateOutput(this.dtype, [n, t, this.hiddenSize]);
+    const states = this.#nativeForward(n, t, input.data, initialState?.data ?? null, normCache, sequence.data);
+    // A stateful layer may need its state in a later run than the next.
+    const finalState = (this.stateful ? makeTensor : allocateState)(this.dtype, [n, this.hiddenSize]);
+    states.step(t - 1, this.dtype, finalState.data);
+    return { output: this.returnSequences ? sequence : copyOf(finalState), finalState, states, sequence, normCache, starts: [] };
   }
 
   /** The same, and only the states between the pieces kept. */
@@ -340,7 +345,8 @@ export class RNN extends BaseLayer {
       last = this.#nativeForward(n, steps, inputs.take(piece, this.dtype), last, undefined).step(steps - 1, this.dtype);
       starts.push(last);
     }
-    return { states: undefined, normCache: undefined, starts, last: starts.pop() as TensorData };
+    const finalState = new Tensor(starts.pop() as TensorData, [n, this.hiddenSize]);
+    return { output: copyOf(finalState), finalState, states: undefined, sequence: undefined, normCache: undefined, starts };
   }
 
   /** What forward had within a piece: as it was kept, or computed again. */
@@ -350,7 +356,7 @@ export class RNN extends BaseLayer {
       return [pass.states.take(piece, this.dtype), this.#normalization.takeCache(pass.normCache, n, piece)];
     }
     const steps = piece.end - piece.begin;
-    const normCache = this.#normalization.makeCache(n, steps);
+    const normCache = this.#normalization.makeCache(n, steps, allocate);
     return [this.#nativeForward(n, steps, input.take(piece, this.dtype), before, normCache).data, normCache];
   }
 
@@ -364,7 +370,7 @@ export class RNN extends BaseLayer {
         ? (pass.initialState?.data ?? null)
         : (pass.states?.step(piece.begin - 1, this.dtype) ?? (pass.starts[index - 1] as TensorData));
     const [states, normCache] = this.#pieceStates(pass, arrays.input, piece, before);
-    const gradOutput = arrays.gradOutput?.take(piece, this.dtype) ?? allocate(this.dtype, states.length);
+    const gradOutput = arrays.gradOutput?.take(piece, this.dtype) ?? this.#zeros(pass, n, steps);
     const gradInput = arrays.gradInput.take(piece, this.dtype);
     arrays.stateGradients.pass(piece, (...last) =>
       native().rnnBackward(
@@ -393,6 +399,12 @@ export class RNN extends BaseLayer {
       ),
     );
     arrays.gradInput.put(piece, gradInput);
+  }
+
+  /** ∂L/∂h [N, steps, H] of a piece whose outputs nobody sees. Pieces have memory of their own, lest all of them be kept at a time. */
+  #zeros({ pieces }: RNNPass, n: number, steps: number): TensorData {
+    const shape = [n, steps, this.hiddenSize];
+    return pieces.length === 1 ? allocateOutput(this.dtype, shape).data.fill(0) : makeTensor(this.dtype, shape).data;
   }
 
   /** @returns all states, in `data`; what the normalisations keep goes to their cache, or nowhere */
@@ -432,14 +444,13 @@ interface BackwardArrays {
   readonly stateGradients: StateGradientPass;
 }
 
-function checkKept({ states, initialState }: RNNPass): void {
+function checkKept({ sequence, initialState }: RNNPass): void {
   initialState?.checkAttached('initialState of the last forward call');
-  if (states !== undefined && typedArrayLength(states.data) !== states.n * states.steps * states.width) {
-    throw new EvenkeelError(
-      'ERR_STATE',
-      'output of the last forward call: its buffer was transferred or resized before backward. Transfer a copy of it instead.',
-    );
-  }
+  sequence?.checkAttached('output of the last forward call');
+}
+
+function takeArray(dtype: DType, length: number): TensorData {
+  return allocateOutput(dtype, [length]).data;
 }
 
 function copyOf({ data, dtype, shape }: Tensor): Tensor {
