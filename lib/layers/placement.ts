@@ -75,7 +75,7 @@ export class RecurrentNormalization {
   }
 
   /** For a forward call of n sequences and t steps, in memory that `make` gives. */
-  makeCache(n: number, t: number, make: typeof allocate): NormCache {
+  makeCache(n: number, t: number, make = allocate): NormCache {
     const inputs = n * t * this.#keptInputs;
     return this.#sites.map(() => ({
       inputs: inputs === 0 ? null : make(this.#dtype, inputs),

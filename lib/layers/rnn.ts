@@ -356,7 +356,7 @@ export class RNN extends BaseLayer {
       return [pass.states.take(piece, this.dtype), this.#normalization.takeCache(pass.normCache, n, piece)];
     }
     const steps = piece.end - piece.begin;
-    const normCache = this.#normalization.makeCache(n, steps, allocate);
+    const normCache = this.#normalization.makeCache(n, steps);
     return [this.#nativeForward(n, steps, input.take(piece, this.dtype), before, normCache).data, normCache];
   }
 
