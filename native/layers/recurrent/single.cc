@@ -21,7 +21,7 @@ size_t block_count(size_t h) noexcept { return h < 96 ? 1 : h < 256 ? 2 : h < 10
 
 // What a piece leaves for the weights' gradients should stay in L2, its own and the one before.
 size_t chunk_steps(const RecurrentShape& shape) noexcept {
-  constexpr size_t kElements = size_t{64} << 10;
+  constexpr size_t kElements = size_t{128} << 10;
   constexpr size_t kFewest = 128, kMost = 1024;
   return std::clamp(kElements / (shape.i + 2 * shape.h), kFewest, kMost);
 }
@@ -226,6 +226,7 @@ struct Backward {
   AlignedBuffer<T> apart;      // ∂L/∂(operand_t W_hhᵀ) likewise, for a cell that has it apart
   AlignedBuffer<T> operands;   // [2, steps, H], for a cell that transforms it
   AlignedBuffer<T> doperand;   // [H], for such a cell
+  AlignedBuffer<T> turned;     // a piece's share of ∂L/∂W_ih, transposed, where inputs are few
   RowPair<T> das;
   AlignedBuffer<T> sums;  // [H]
   const T* output;
@@ -246,6 +247,7 @@ struct Backward {
         apart(c.products_apart() ? 2 * pieces.most_steps() * width() : 0),
         operands(c.transforms_operand() ? 2 * pieces.most_steps() * s.h : 0),
         doperand(c.transforms_operand() ? s.h : 0),
+        turned(few_inputs() ? s.i * width() : 0),
         das(width()),
         sums(s.h),
         output(out),
@@ -258,6 +260,7 @@ struct Backward {
   }
   T* operands_of(size_t piece) const noexcept { return operands.get() + piece % 2 * pieces.most_steps() * shape.h; }
   T* dstate_of(const Piece<T>& piece) const noexcept { return gradients.dstate + piece.n * shape.h; }
+  bool few_inputs() const noexcept { return shape.i < kernels<T>().row_lanes(); }
   // Row `step` of the piece in an array [N, T, size].
   size_t row(const Piece<T>& piece, size_t step) const noexcept { return piece.n * shape.t + piece.begin + step; }
 
@@ -380,7 +383,19 @@ struct Backward {
       add_outer_products(1, rows, h, drecurrent, piece.previous, dweight_hh);
       add_outer_products(piece.steps - 1, rows, h, drecurrent + width(), output + row(piece, 0) * h, dweight_hh);
     }
-    add_outer_products(piece.steps, rows, shape.i, projected_of(index) + begin, piece.input, gradients.dweight_ih + begin * shape.i);
+    add_input_weight_gradient(piece, rows, projected_of(index) + begin, turned.get() + begin * shape.i,
+                              gradients.dweight_ih + begin * shape.i);
+  }
+
+  // dweight [rows, I] += dprojectedᵀ x   dprojected: [steps, rows] of rows [width]. Few inputs would leave most of a vector empty: then the
+  // transposed gradient is computed.
+  void add_input_weight_gradient(const Piece<T>& piece, size_t rows, const T* dprojected, T* transposed, T* dweight) const noexcept {
+    if (!few_inputs()) return add_outer_products(piece.steps, rows, shape.i, dprojected, piece.input, dweight);
+    std::fill_n(transposed, shape.i * rows, T{0});
+    kernels<T>().add_outer_products(piece.steps, shape.i, rows, piece.input, shape.i, dprojected, width(), transposed, rows);
+    for (size_t row = 0; row < rows; ++row) {
+      for (size_t i = 0; i < shape.i; ++i) dweight[row * shape.i + i] += transposed[i * rows + row];
+    }
   }
 
   // c [rows, n] += aᵀ b   a: [steps, rows] of rows [width]   b: [steps, n]. For large matrices OpenBLAS is faster.
