@@ -11,6 +11,7 @@ export const chartFiles = [
   'gradient-norm-per-parameter.svg',
   'growth-rates.svg',
   'gradients-through-time.svg',
+  'lyapunov-spectra.svg',
   'clip-threshold.svg',
   'forecast.svg',
   'validation-error.svg',

@@ -17,6 +17,12 @@ export interface DepthCell {
 /** All designs measured: the same initialisers for every placement, `'none'` among them. */
 export type DepthMeasurement = readonly DepthCell[];
 
+/** Growth per step, with its standard error. */
+export interface Rate {
+  rate: number;
+  error: number;
+}
+
 export interface Judgement {
   verdict: 'holds' | 'does not hold' | 'holds where';
   /** for `'holds where'`: to follow these words */
@@ -84,25 +90,33 @@ export function commonVerdict({ growths }: DepthCell): Verdict {
   return (['exploding', 'vanishing'] as const).find((verdict) => counts(verdict) > growths.length / 2) ?? 'stable';
 }
 
-/** The mean rate over seeds, and its standard error: from the spread of the seeds, or from their own errors where these say more. */
-export function meanRate(cell: DepthCell): { rate: number; error: number } {
-  const { growths } = cell;
-  const { rate, error } = rateOfDraws(cell);
-  const squares = growths.reduce((sum, { growthRate }) => sum + (growthRate - rate) ** 2, 0);
-  const spread = growths.length > 1 ? Math.sqrt(squares / (growths.length - 1) / growths.length) : 0;
+/** The mean rate over seeds with its standard error. */
+export function meanRate({ growths }: DepthCell): Rate {
+  return meanOverSeeds(growths.map(toRate));
+}
+
+function toRate({ growthRate, growthRateError }: Growth): Rate {
+  return { rate: growthRate, error: growthRateError };
+}
+
+/** The mean over seeds, and its standard error: from the spread of the seeds, or from their own errors where these say more. */
+export function meanOverSeeds(seeds: readonly Rate[]): Rate {
+  const { rate, error } = meanOfDraws(seeds);
+  const squares = seeds.reduce((sum, seed) => sum + (seed.rate - rate) ** 2, 0);
+  const spread = seeds.length > 1 ? Math.sqrt(squares / (seeds.length - 1) / seeds.length) : 0;
   return { rate, error: Math.max(error, spread) };
 }
 
 /** The same with the error of the seeds' own errors alone: for designs that share weights and data, in which seeds differ alike. */
-function rateOfDraws({ growths }: DepthCell): { rate: number; error: number } {
-  const rate = growths.reduce((sum, { growthRate }) => sum + growthRate, 0) / growths.length;
-  const squares = growths.reduce((sum, { growthRateError }) => sum + growthRateError ** 2, 0);
-  return { rate, error: Math.sqrt(squares) / growths.length };
+function meanOfDraws(seeds: readonly Rate[]): Rate {
+  const rate = seeds.reduce((sum, seed) => sum + seed.rate, 0) / seeds.length;
+  const squares = seeds.reduce((sum, { error }) => sum + error ** 2, 0);
+  return { rate, error: Math.sqrt(squares) / seeds.length };
 }
 
 function outputChangesGrowth(cells: DepthMeasurement): Judgement | undefined {
   const changes = (cell: DepthCell): boolean => {
-    const [a, b] = [rateOfDraws(cell), rateOfDraws(plainTwin(cell, cells))];
+    const [a, b] = [cell, plainTwin(cell, cells)].map(({ growths }) => meanOfDraws(growths.map(toRate))) as [Rate, Rate];
     return Math.abs(a.rate - b.rate) > 2 * Math.hypot(a.error, b.error);
   };
   return judgeWhere(
@@ -226,7 +240,7 @@ function largestRates(cells: readonly DepthCell[]): string {
 }
 
 /** "+0.115 ± 0.003": a rate is nothing without its sign and error. */
-export function formatRate({ rate, error }: { rate: number; error: number }): string {
+export function formatRate({ rate, error }: Rate): string {
   const digits = error < 0.002 ? 4 : 3;
   return `${rate < 0 ? '−' : '+'}${Math.abs(rate).toFixed(digits)} ± ${error.toFixed(digits)}`;
 }

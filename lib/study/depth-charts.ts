@@ -7,7 +7,7 @@ import { commonVerdict, explodes, formatRate, meanRate } from './claims';
 import { clipRules } from './clip-rules';
 import { placements } from './placements';
 import type { ClippingPart, ClippingRun, DepthDesign, DepthPart } from './results';
-import { describeHorizon, describeVerdict } from './summary';
+import { describeHorizon, describeVerdict, meanSpectrum } from './summary';
 
 export interface StudyHeatMap {
   file: (typeof chartFiles)[number];
@@ -20,9 +20,9 @@ export interface StudyHeatMap {
 const fullRate = 0.1;
 
 /** Charts of the designs, none when none has finished. */
-export function depthCharts(part: DepthPart): { rates: StudyHeatMap; gradients: StudyChart } | undefined {
+export function depthCharts(part: DepthPart): { rates: StudyHeatMap; gradients: StudyChart; spectra: StudyChart } | undefined {
   if (part.designs.length === 0) return undefined;
-  return { rates: ratesMap(part), gradients: gradientsChart(part) };
+  return { rates: ratesMap(part), gradients: gradientsChart(part), spectra: spectraChart(part) };
 }
 
 function ratesMap({ designs }: DepthPart): StudyHeatMap {
@@ -76,6 +76,33 @@ function gradientsChart({ designs, timeSteps }: DepthPart): StudyChart {
           return course.map(({ distance, mean, low, high }) => pointAbove(floor, { x: distance, y: mean, low, high }));
         }),
       })),
+    },
+    wide: { width: 728, panelHeight: 200, columns: 2 },
+    narrow: { width: 350, panelHeight: 200, columns: 1 },
+  };
+}
+
+/** Exponents below it say that a direction is lost, and no more. */
+const lowestExponent = -3;
+
+function spectraChart({ designs, hiddenSize }: DepthPart): StudyChart {
+  return {
+    file: 'lyapunov-spectra.svg',
+    chart: {
+      description: `Line charts, one per way to start the recurrent weights: the ${hiddenSize} Lyapunov exponents for each place of a LayerNorm.`,
+      xLabel: 'number of the exponent, largest first',
+      yLabel: 'Lyapunov exponent per step, mean and range over seeds',
+      yScale: 'linear',
+      panels: startsOf(designs).map((start) => ({
+        title: `W_hh ${start}`,
+        lines: linesOf(designs, start, (design) => {
+          return meanSpectrum(design).map(({ rate: y }, i) => {
+            const values = design.spectra.map(({ exponents }) => exponents[i] ?? Number.NaN);
+            return pointAbove(lowestExponent, { x: i + 1, y, low: Math.min(...values), high: Math.max(...values) });
+          });
+        }),
+      })),
+      levels: [{ y: 0, label: 'gradients explode above' }],
     },
     wide: { width: 728, panelHeight: 200, columns: 2 },
     narrow: { width: 350, panelHeight: 200, columns: 1 },

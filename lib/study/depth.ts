@@ -1,21 +1,24 @@
 /** Depth in time: how the gradient of a loss on the last step grows on its way back, for every placement and every way to start W_hh. */
 import { setImmediate } from 'node:timers/promises';
-import type { RNNOptions } from '../layers/rnn';
+import type { LayerNorm } from '../layers/layer-norm';
+import type { RNN, RNNOptions } from '../layers/rnn';
 import { Sequential } from '../layers/sequential';
 import type { Progress } from '../progress';
 import { Generator } from '../random';
 import type { Growth, LayerFlow } from '../stability/flow';
 import { gradientFlow } from '../stability/gradient-flow';
+import { lyapunovSpectrum } from '../stability/lyapunov';
 import { Tensor } from '../tensor';
 import { commonVerdict, formatRate, meanRate } from './claims';
 import { type DepthPlacement, placedLayers, placements } from './placements';
-import type { CoursePoint, DepthDesign, DepthPart } from './results';
+import type { CoursePoint, DepthDesign, DepthPart, Spectrum } from './results';
 
 export const depthSetUp: Omit<DepthPart, 'timeSteps' | 'designs'> = {
   sequences: 32,
   inputSize: 10,
   hiddenSize: 20,
   seeds: 3,
+  spectrumSequences: 8,
   dtype: 'float64',
 };
 
@@ -39,6 +42,7 @@ interface Measured {
   growth: Growth;
   /** ln‖∂L/∂h_t‖ for t = 1 … T */
   logNorms: Float64Array;
+  spectrum: Spectrum;
 }
 
 /** Measures every design before any training, and adds each to `part.designs` when all its seeds are done. */
@@ -79,9 +83,22 @@ function measure(
 ): Measured {
   const { inputSize, hiddenSize, dtype } = sizes;
   const options = { inputSize, hiddenSize, dtype, initializer, generator: new Generator(weightSeed), returnSequences: false };
-  const model = new Sequential(placedLayers(placement, options));
-  const { name: _, logNorms, ...growth } = (gradientFlow(model, input, { target }).layers as [LayerFlow])[0];
-  return { growth, logNorms };
+  const layers = placedLayers(placement, options);
+  const { name: _, logNorms, ...growth } = (gradientFlow(new Sequential(layers), input, { target }).layers as [LayerFlow])[0];
+  // What a LayerNorm before the RNN makes of the input is what drives the recurrence.
+  const driving = placement === 'input' ? (layers.ln as LayerNorm).forward(input) : input;
+  return { growth, logNorms, spectrum: spectrumOf(layers.rnn as RNN, firstSequences(driving, sizes.spectrumSequences)) };
+}
+
+function spectrumOf(rnn: RNN, input: Tensor): Spectrum {
+  const { exponents, standardErrors } = lyapunovSpectrum(rnn, input);
+  return { exponents: Array.from(exponents), standardErrors: Array.from(standardErrors) };
+}
+
+/** A view of the first so many of [N, T, I]. */
+function firstSequences({ data, shape }: Tensor, count: number): Tensor {
+  const [, steps = 0, width = 0] = shape;
+  return new Tensor(data.subarray(0, count * steps * width), [count, steps, width]);
 }
 
 function designOf(placement: DepthPlacement, initializer: string, measured: readonly Measured[], seconds: number): DepthDesign {
@@ -89,6 +106,7 @@ function designOf(placement: DepthPlacement, initializer: string, measured: read
     placement,
     initializer,
     growths: measured.map(({ growth }) => growth),
+    spectra: measured.map(({ spectrum }) => spectrum),
     course: courseOf(measured.map(({ logNorms }) => logNorms)),
     seconds,
   };

@@ -16,6 +16,7 @@ import {
   describeClip,
   describeInterruption,
   forecastVerdict,
+  formatLargestExponent,
   headline,
   leadSentences,
   noteOnNormBefore,
@@ -90,12 +91,14 @@ ${renderTable('Claims', columns, rows)}
 async function depthSection(depth: DepthPart): Promise<string> {
   const charts = depthCharts(depth);
   if (charts === undefined) return '';
-  const { sequences, timeSteps, inputSize, hiddenSize, seeds, dtype } = depth;
+  const { sequences, timeSteps, inputSize, hiddenSize, seeds, spectrumSequences, dtype } = depth;
   return `<section>
 <h2>Depth in time</h2>
 <p>${sequences} sequences of ${timeSteps} time steps, ${inputSize} inputs, ${hiddenSize} hidden units (tanh), random normal inputs and targets, mean squared error on the last step alone, before any training, ${dtype}. For each of ${plural(seeds, 'seed')}, all designs that start alike have the same weights, and all have the same data.</p>
 ${await figure(charts.gradients, 'A line that falls to the lower edge goes on falling. A gradient that explodes rises.')}
+${await figure(charts.spectra, `All Lyapunov exponents: the mean growth per step, over ${spectrumSequences} of the sequences, of a small change of the state in each of ${hiddenSize} directions. A line that falls to the lower edge goes on below it; a LayerNorm in the recurrence loses some directions altogether.`)}
 ${depthTable(depth)}
+<p class="note">The largest Lyapunov exponent λ<sub>1</sub> is where a gradient’s growth rate tends to over long times, as a mean over sequences; the norm of the gradient follows the sequence whose gradient is largest.</p>
 </section>`;
 }
 
@@ -105,7 +108,8 @@ function depthTable({ designs }: DepthPart): string {
     { head: 'Design' },
     { head: 'verdict' },
     { head: 'growth rate', numeric: true },
-    { head: 'float32 is left after', numeric: true },
+    { head: 'Lyapunov λ<sub>1</sub>', numeric: true },
+    { head: 'steps within float32', numeric: true },
   ];
   const rows = [...designs]
     .sort((a, b) => meanRate(b).rate - meanRate(a).rate)
@@ -113,7 +117,8 @@ function depthTable({ designs }: DepthPart): string {
       renderSampled(placementLooks[design.placement], escapeHtml(`${design.placement}, ${design.initializer}`)),
       `<strong class="${{ exploding: 'bad', stable: 'good', vanishing: 'part' }[commonVerdict(design)]}">${commonVerdict(design)}</strong>`,
       formatRate(meanRate(design)),
-      commonVerdict(design) === 'stable' ? '–' : plural(medianHorizon(design), 'step'),
+      formatLargestExponent(design),
+      commonVerdict(design) === 'stable' ? '–' : String(medianHorizon(design)),
     ]);
   return renderTable('Every design, the fastest growth first', columns, rows);
 }

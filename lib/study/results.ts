@@ -84,13 +84,26 @@ export interface DepthPart {
   inputSize: number;
   hiddenSize: number;
   seeds: number;
+  /** how many of the sequences Lyapunov exponents are taken over */
+  spectrumSequences: number;
   dtype: 'float32' | 'float64';
   designs: DepthDesign[];
 }
 
 export interface DepthDesign extends DepthCell {
   course: CoursePoint[];
+  /** one per seed */
+  spectra: Spectrum[];
   seconds: number;
+}
+
+/**
+ * All Lyapunov exponents of the recurrence per step, largest first, each with its standard error. −Infinity, null in the file, is the exponent
+ * of a direction that a LayerNorm takes to nothing.
+ */
+export interface Spectrum {
+  exponents: number[];
+  standardErrors: number[];
 }
 
 /** ln‖∂L/∂h_t‖ at a distance T − t from the loss: the mean over seeds, the smallest and the largest. */

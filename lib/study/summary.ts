@@ -1,6 +1,6 @@
 /** Sentences about a whole study, said alike on the page and in the terminal. */
 import { formatNumber, plural } from '../report/text';
-import { commonVerdict, explodes, explosionCauses, meanRate, medianHorizon } from './claims';
+import { commonVerdict, explodes, explosionCauses, formatRate, meanOverSeeds, meanRate, medianHorizon, type Rate } from './claims';
 import { clipRules } from './clip-rules';
 import { initializers } from './depth';
 import { describeCourse, isSameRun } from './findings';
@@ -61,6 +61,22 @@ function describeDepth({ designs, timeSteps, seeds }: DepthPart): string {
 /** "hidden with orthogonal ×1.5" */
 function designName({ placement, initializer }: DepthDesign): string {
   return `${placement} with ${initializer}`;
+}
+
+/** Each exponent's mean over seeds, with its standard error. */
+export function meanSpectrum({ spectra }: DepthDesign): Rate[] {
+  const count = spectra[0]?.exponents.length ?? 0;
+  return Array.from({ length: count }, (_, i) =>
+    meanOverSeeds(
+      spectra.map(({ exponents, standardErrors }) => ({ rate: exponents[i] ?? Number.NaN, error: standardErrors[i] ?? Number.NaN })),
+    ),
+  );
+}
+
+/** "+0.098 ± 0.004" */
+export function formatLargestExponent(design: DepthDesign): string {
+  const [largest] = meanSpectrum(design);
+  return largest === undefined ? '' : formatRate(largest);
 }
 
 /** "explodes", of a design. */

@@ -12,6 +12,7 @@ import {
   describeHorizon,
   describeInterruption,
   forecastVerdict,
+  formatLargestExponent,
   fullName,
   headline,
   leadSentences,
@@ -54,10 +55,11 @@ function depthSection({ designs, timeSteps }: DepthPart): string {
     return [
       [name, ...own.map((design) => formatRate(meanRate(design)))],
       ['', ...own.map(describeHorizon)],
+      ['', ...own.map((design) => `λ₁ ${formatLargestExponent(design)}`)],
     ];
   });
   const table = formatTable([[`Growth rate over ${timeSteps} steps`, ...starts], ...rows]);
-  return `${table}\n${wrap(depthRuleText, width)}`;
+  return `${table}\n${wrap(`${depthRuleText} λ₁ is the largest Lyapunov exponent.`, width)}`;
 }
 
 function clippingTable({ rules, placement, initializer, gain }: ClippingPart): string {

@@ -107,8 +107,14 @@ describe('what a study measures', () => {
     expect(depth).toMatchObject({ timeSteps: 200, seeds: 3 });
     const names = initializers.flatMap(({ name }) => placements.map((placement) => `${placement.name}, ${name}`));
     expect(depth.designs.map(({ placement, initializer }) => `${placement}, ${initializer}`)).toEqual(names);
-    for (const { growths, course } of depth.designs) {
-      expect(growths).toHaveLength(3);
+    for (const { growths, course, spectra } of depth.designs) {
+      expect([growths.length, spectra.length]).toEqual([3, 3]);
+      for (const { exponents, standardErrors } of spectra) {
+        expect([exponents.length, standardErrors.length]).toEqual([20, 20]);
+        // JSON has no infinity.
+        const numbers = exponents.map((exponent) => exponent ?? Number.NEGATIVE_INFINITY);
+        expect(numbers).toEqual([...numbers].sort((a, b) => (a < b ? 1 : a > b ? -1 : 0)));
+      }
       expect(course.map(({ distance }) => distance)).toEqual(Array.from({ length: 200 }, (_, i) => i));
       for (const { mean, low, high } of course) expect(low <= mean && mean <= high).toBe(true);
       // The rate is about the mean course's slope from end to end.
@@ -130,6 +136,13 @@ describe('what a study measures', () => {
       expect(Math.abs((rates.get(placement) ?? 0) - 0.101)).toBeLessThan(0.04);
     for (const placement of ['none', 'input', 'output', 'preactivation', 'split-preactivation'] as const)
       expect(rates.get(placement)).toBeLessThan(0.02);
+    // The same by the tangent dynamics: the largest Lyapunov exponent, whose spread over draws is like that of the rates.
+    const largest = (placement: string) => {
+      const design = depth.designs.find((other) => other.placement === placement && other.initializer === 'orthogonal ×1.5');
+      return (design?.spectra ?? []).reduce((sum, { exponents }) => sum + (exponents[0] ?? Number.NaN), 0) / 3;
+    };
+    for (const placement of ['none', 'recurrent-input', 'hidden'] as const)
+      expect(Math.abs(largest(placement) - (rates.get(placement) ?? Number.NaN))).toBeLessThan(0.04);
     // A LayerNorm after the RNN changes nothing in how gradients grow.
     expect(Math.abs((rates.get('output') ?? 1) - (rates.get('none') ?? 0))).toBeLessThan(0.01);
   });

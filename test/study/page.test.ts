@@ -53,6 +53,8 @@ describe('the page', () => {
     expect(names).toHaveLength(28);
     expect(names[0]).toBe('hidden, orthogonal ×1.5');
     expect(table.indexOf('+0.100')).toBeLessThan(table.indexOf('−0.010'));
+    // The largest exponent, with the error of three seeds that agree.
+    expect(table).toContain('+0.100 ± 0.002');
   });
 
   test('gives every chart a text alternative', async () => {

@@ -43,6 +43,10 @@ export function depthDesign(placement: DepthPlacement, initializer: string, grow
       const mean = growthRate * distance;
       return { distance, mean, low: mean - distance / 100, high: mean + distance / 100 };
     }),
+    spectra: [1, 2, 3].map(() => ({
+      exponents: Array.from({ length: 20 }, (_, i) => growthRate - i / 10),
+      standardErrors: Array.from({ length: 20 }, () => 0.004),
+    })),
     seconds: 1,
   };
 }
