@@ -18,7 +18,6 @@ export const depthSetUp: Omit<DepthPart, 'timeSteps' | 'designs'> = {
   inputSize: 10,
   hiddenSize: 20,
   seeds: 3,
-  spectrumSequences: 8,
   dtype: 'float64',
 };
 
@@ -87,18 +86,8 @@ function measure(
   const { name: _, logNorms, ...growth } = (gradientFlow(new Sequential(layers), input, { target }).layers as [LayerFlow])[0];
   // What a LayerNorm before the RNN makes of the input is what drives the recurrence.
   const driving = placement === 'input' ? (layers.ln as LayerNorm).forward(input) : input;
-  return { growth, logNorms, spectrum: spectrumOf(layers.rnn as RNN, firstSequences(driving, sizes.spectrumSequences)) };
-}
-
-function spectrumOf(rnn: RNN, input: Tensor): Spectrum {
-  const { exponents, standardErrors } = lyapunovSpectrum(rnn, input);
-  return { exponents: Array.from(exponents), standardErrors: Array.from(standardErrors) };
-}
-
-/** A view of the first so many of [N, T, I]. */
-function firstSequences({ data, shape }: Tensor, count: number): Tensor {
-  const [, steps = 0, width = 0] = shape;
-  return new Tensor(data.subarray(0, count * steps * width), [count, steps, width]);
+  const { exponents, standardErrors } = lyapunovSpectrum(layers.rnn as RNN, driving);
+  return { growth, logNorms, spectrum: { exponents: Array.from(exponents), standardErrors: Array.from(standardErrors) } };
 }
 
 function designOf(placement: DepthPlacement, initializer: string, measured: readonly Measured[], seconds: number): DepthDesign {

@@ -88,17 +88,20 @@ ${renderTable('Claims', columns, rows)}
 </section>`;
 }
 
+/** ε of a LayerNorm that is not told otherwise. */
+const normEps = 1e-5;
+
 async function depthSection(depth: DepthPart): Promise<string> {
   const charts = depthCharts(depth);
   if (charts === undefined) return '';
-  const { sequences, timeSteps, inputSize, hiddenSize, seeds, spectrumSequences, dtype } = depth;
+  const { sequences, timeSteps, inputSize, hiddenSize, seeds, dtype } = depth;
   return `<section>
 <h2>Depth in time</h2>
 <p>${sequences} sequences of ${timeSteps} time steps, ${inputSize} inputs, ${hiddenSize} hidden units (tanh), random normal inputs and targets, mean squared error on the last step alone, before any training, ${dtype}. For each of ${plural(seeds, 'seed')}, all designs that start alike have the same weights, and all have the same data.</p>
 ${await figure(charts.gradients, 'A line that falls to the lower edge goes on falling. A gradient that explodes rises.')}
-${await figure(charts.spectra, `All Lyapunov exponents: the mean growth per step, over ${spectrumSequences} of the sequences, of a small change of the state in each of ${hiddenSize} directions. A line that falls to the lower edge goes on below it; a LayerNorm in the recurrence loses some directions altogether.`)}
+${await figure(charts.spectra, `All Lyapunov exponents: the mean growth per step, over all sequences, of a small change of the state in each of ${hiddenSize} directions. A line that falls to the lower edge goes on below it; a LayerNorm in the recurrence loses some directions altogether.`)}
 ${depthTable(depth)}
-<p class="note">The largest Lyapunov exponent λ<sub>1</sub> is where a gradient’s growth rate tends to over long times, as a mean over sequences; the norm of the gradient follows the sequence whose gradient is largest.</p>
+<p class="note">The largest Lyapunov exponent λ<sub>1</sub> is where a gradient’s growth rate tends to over long times, as a mean over sequences; the norm of the gradient follows the sequences whose gradients are largest. It counts the first step as well, from a state of zeros, which the LayerNorm of recurrent-input multiplies by 1/√ε: over ${timeSteps} steps, ${formatNumber(-Math.log(normEps) / 2 / timeSteps, 3)} of its λ<sub>1</sub>.</p>
 </section>`;
 }
 

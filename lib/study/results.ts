@@ -84,8 +84,6 @@ export interface DepthPart {
   inputSize: number;
   hiddenSize: number;
   seeds: number;
-  /** how many of the sequences Lyapunov exponents are taken over */
-  spectrumSequences: number;
   dtype: 'float32' | 'float64';
   designs: DepthDesign[];
 }
