@@ -150,7 +150,7 @@ async function clippingSection(clipping: ClippingPart): Promise<string> {
   );
   return `<section>
 <h2>Clipping where gradients explode</h2>
-<p>The design that the text warns of (${placement}, ${initializer} ×${gain}), trained on random data with the loss on the last of ${timeSteps} steps: ${trainingSteps} steps of Adam at ${learningRate}, ${dtype}, the same weights and data under each rule. Norms are those before clipping; the last losses are the mean of ten. Adam divides each gradient by its own running size, so that a clip which only makes all of them smaller changes little.</p>
+<p>The design that the text warns of (${placement}, ${initializer} ×${gain}), trained on random data with the loss on the last of ${timeSteps} steps: ${trainingSteps} steps of Adam at ${learningRate}, ${dtype}, the same weights and data under each rule. Norms are those before clipping; the last losses are the mean of ten. Adam divides each gradient by its own running size, so that a clip which only makes all of them smaller changes little. With such gradients training is chaotic: sizes can be compared, last digits cannot.</p>
 ${renderTable('What each rule did', columns, rows)}
 ${await figure(chart, 'The gradient norm before clipping, and the threshold above which the rule acts. ZClip has none while it warms up.')}
 </section>`;
