@@ -50,8 +50,10 @@ describe('what a study writes', () => {
       'Mean of the training part',
     ])
       expect(stdout).toContain(words);
-    expect(stderr.split('\n').filter((line) => /^(Reference set-up|Real series): /.test(line))).toHaveLength(16);
-    expect(stderr.split('\n').filter((line) => /^(Depth in time|Clipping): /.test(line))).toHaveLength(8);
+    // On a slow machine there are lines within a run, too.
+    const outcomes = stderr.split('\n').filter((line) => !/: step \d+ of \d+/.test(line));
+    expect(outcomes.filter((line) => /^(Reference set-up|Real series): /.test(line))).toHaveLength(16);
+    expect(outcomes.filter((line) => /^(Depth in time|Clipping): /.test(line))).toHaveLength(8);
     expect(stdout + stderr).not.toContain('\u001b');
     expect(existsSync(inFolder('study/index.html'))).toBe(true);
   });
@@ -261,12 +263,12 @@ describe.each([
   test('ends with its status, and writes what had finished', async () => {
     mkdirSync(inFolder('out'));
     writeFileSync(inFolder('out/forecast.svg'), 'of an earlier study');
-    const { child, outcome } = startCli(quickStudy('--json', '--out', 'out', '--epochs', '1000000', '--length', '1000'), folder.path);
+    const { child, outcome } = startCli(quickStudy('--json', '--out', 'out', '--epochs', '1000000', '--length', '400'), folder.path);
     let seen = '';
     child.stderr.on('data', (text) => {
       seen += text;
       // Once: a second signal would end it at once.
-      if (!child.killed && seen.includes('Depth in time: orthogonal ×1.0: ')) child.kill(signal);
+      if (!child.killed && /Depth in time: orthogonal ×1\.0: (nothing|exploding)/.test(seen)) child.kill(signal);
     });
     const { status, stdout, stderr } = await outcome;
     expect(status).toBe(expected);
