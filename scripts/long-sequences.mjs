@@ -107,7 +107,7 @@ function measure({ steps, sequences, inputSize, hiddenSize, way, rounds }) {
   };
   step(Tensor.randn([sequences, 100, inputSize], { generator }));
   // Short steps more often: their median must not hang on the first ones.
-  const count = Math.max(rounds, Math.min(200, Math.ceil((rounds * 1e5) / (steps * sequences))));
+  const count = Math.max(rounds, Math.min(1000, Math.ceil(4e6 / (steps * sequences))));
   const baseBytes = memory('VmRSS');
   writeFileSync('/proc/self/clear_refs', '5');
   const seconds = Array.from({ length: count }, () => {
