@@ -95,8 +95,9 @@ void* Arguments::elements(size_t index, const char* name, napi_typedarray_type k
 std::vector<Arguments::View> Arguments::list(size_t index, const char* name) const {
   const napi_value array = info_[index];
   uint32_t length = 0;
-  if (napi_get_array_length(env(), array, &length) != napi_ok)
+  if (napi_get_array_length(env(), array, &length) != napi_ok) {
     fail(env(), "ERR_DTYPE", std::string(name) + ": expected an array of typed arrays.");
+  }
   std::vector<View> views(length);
   for (uint32_t i = 0; i < length; ++i) {
     napi_value element = nullptr;

@@ -36,7 +36,7 @@ void advance(const Cell<double>& cell, size_t h, const double* weight_hh, const 
 
 void evolve_tangents(const RecurrentShape& shape, const Cell<double>& cell, const RecurrentInputs<double>& inputs, const double* states,
                      size_t count, double* tangents, double* log_growths) {
-  const auto [n, t, i, h] = shape;
+  const size_t n = shape.n, t = shape.t, h = shape.h;
   const size_t operand_size = cell.transforms_operand() ? count * h : 0;
   const size_t recurrent_size = count * cell.gates() * h;
   const size_t per_sequence = operand_size + recurrent_size + qr::scratch_size(count);

@@ -24,7 +24,7 @@ describe('evenkeel', () => {
 });
 
 describe('evenkeel info', () => {
-  const keys = ['version', 'node', 'platform', 'arch', 'cores', 'threads', 'simdTarget', 'simdTargets', 'blas'];
+  const keys = ['version', 'node', 'platform', 'arch', 'cpu', 'cores', 'threads', 'simdTarget', 'simdTargets', 'blas'];
 
   test('is text', async () => {
     const { status, stdout } = await runCli(['info'], folder.path);

@@ -46,7 +46,7 @@ struct Weights {
 template <typename T>
 void chunk_forward(const RecurrentShape& shape, const Cell<T>& cell, const Weights<T>& weights, const T* input, size_t begin, size_t steps,
                    const Chunk<T>& chunk, T* output) noexcept {
-  const auto [n, t, i, h] = shape;
+  const size_t n = shape.n, t = shape.t, i = shape.i, h = shape.h;
   const size_t width = cell.gates() * h;
   const auto operand = [&](size_t s, size_t first, size_t end) {
     if (!cell.transforms_operand()) return;
@@ -89,7 +89,7 @@ template <typename T>
 void chunk_backward(const RecurrentShape& shape, const Cell<T>& cell, const PackedWeights<T>& weight_hh, const T* doutput,
                     const StateGradient<T>& state_gradient, size_t begin, size_t steps, const Chunk<T>& chunk,
                     const Carried<T>& carried) noexcept {
-  const auto [n, t, i, h] = shape;
+  const size_t n = shape.n, t = shape.t, h = shape.h;
   const size_t width = cell.gates() * h;
   for (size_t s = steps; s-- > 0;) {
     const size_t step = begin + s;
@@ -135,7 +135,7 @@ void chunk_backward(const RecurrentShape& shape, const Cell<T>& cell, const Pack
 
 template <typename T>
 void forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, T* output) {
-  const auto [n, t, i, h] = shape;
+  const size_t n = shape.n, t = shape.t, i = shape.i, h = shape.h;
   const size_t width = cell.gates() * h;
   const size_t most_steps = std::min(t, chunk_steps(shape));
   const Weights<T> weights{PackedWeights<T>::transposed(width, i, inputs.weight_ih),
@@ -152,7 +152,7 @@ void forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentIn
 template <typename T>
 void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output, const T* doutput,
               const StateGradient<T>& state_gradient, const RecurrentGradients<T>& gradients) {
-  const auto [n, t, i, h] = shape;
+  const size_t n = shape.n, t = shape.t, i = shape.i, h = shape.h;
   const size_t width = cell.gates() * h;
   const size_t most_steps = std::min(t, chunk_steps(shape));
   const Weights<T> weights{PackedWeights<T>::plain(width, i, inputs.weight_ih), PackedWeights<T>::plain(width, h, inputs.weight_hh)};

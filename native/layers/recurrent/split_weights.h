@@ -107,8 +107,9 @@ class SplitWeights {
   size_t offset(size_t block, size_t part_index) const noexcept {
     size_t before = 0;
     for (size_t b = 0; b < block; ++b) before += rounded_up(k_) * rounded_up(columns(b).size());
-    for (size_t turn = 0; turn < (block ^ part_index); ++turn)
+    for (size_t turn = 0; turn < (block ^ part_index); ++turn) {
       before += rounded_up(part(block ^ turn).size()) * rounded_up(columns(block).size());
+    }
     return before;
   }
 
