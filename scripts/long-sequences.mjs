@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { root, runScript, say } from './steps.mjs';
 
-const { Adam, clipGradNorm, Generator, mseLoss, RNN, runtimeInfo, Tensor } = createRequire(import.meta.url)('../dist/index.js');
+const { Adam, clipGradNorm, Generator, mseLoss, RNN, runtimeInfo, Tensor, Workspace } = createRequire(import.meta.url)('../dist/index.js');
 
 const sizes = { inputSize: 2, hiddenSize: 64 };
 const large = [
@@ -97,14 +97,17 @@ function measure({ steps, sequences, inputSize, hiddenSize, way, rounds }) {
   const target = Tensor.randn([sequences, hiddenSize], { generator });
   const rnn = new RNN({ inputSize, hiddenSize, generator, returnSequences: false, checkpointing: ways[way] ?? 'auto' });
   const optimizer = new Adam(rnn.parameters());
-  const step = (x) => {
-    optimizer.zeroGrad();
-    const { value, grad } = mseLoss(rnn.forward(x), target);
-    rnn.backward(grad);
-    clipGradNorm(rnn.parameters(), { maxNorm: 1 });
-    optimizer.step();
-    return value;
-  };
+  // As a step of fit: the memory of the one before is used again.
+  const workspace = new Workspace();
+  const step = (x) =>
+    workspace.run(() => {
+      optimizer.zeroGrad();
+      const { value, grad } = mseLoss(rnn.forward(x), target);
+      rnn.backward(grad);
+      clipGradNorm(rnn.parameters(), { maxNorm: 1 });
+      optimizer.step();
+      return value;
+    });
   step(Tensor.randn([sequences, 100, inputSize], { generator }));
   // Short steps more often: their median must not hang on the first ones.
   const count = Math.max(rounds, Math.min(1000, Math.ceil(4e6 / (steps * sequences))));
