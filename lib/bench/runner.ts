@@ -34,6 +34,9 @@ export interface RunHooks {
 /** A first call may take so many times as long as evenkeel's, whatever the limit. */
 const timesOwnFirstCall = 4;
 
+/** What all others are compared with is timed at the largest trials too. */
+const ownLimitSeconds = 60;
+
 /** And so many times as long as the limit, where it compiles. */
 const timesLimitToCompile = 4;
 
@@ -112,8 +115,9 @@ async function runTrial(trial: Trial, run: Run): Promise<TrialResult> {
 }
 
 /** The limit for a first call grows with evenkeel's own, which is there first: the largest trials take seconds on everything. */
-function limitBeside(started: readonly StartedCase[], run: Run, { slowFirstCall }: System): number {
-  const limitSeconds = run.limitSeconds * (slowFirstCall ? timesLimitToCompile : 1);
+function limitBeside(started: readonly StartedCase[], run: Run, system: System): number {
+  if (system === evenkeel) return Math.max(run.limitSeconds, ownLimitSeconds);
+  const limitSeconds = run.limitSeconds * (system.slowFirstCall ? timesLimitToCompile : 1);
   const own = started.flatMap(({ contender }) => (contender?.own ? [contender.firstCallMs] : []));
   return Math.max(limitSeconds, Math.ceil((timesOwnFirstCall * Math.max(0, ...own)) / 1000));
 }

@@ -4,8 +4,10 @@ import { compareRuns, formatChanges, readBench } from '../bench/compare';
 import { machineFloor } from '../bench/floor';
 import { formatMarkdown } from '../bench/markdown';
 import { writePage } from '../bench/page';
+import type { Work } from '../bench/protocol';
 import type { BenchResults } from '../bench/results';
 import { runBench } from '../bench/runner';
+import { workTitles } from '../bench/summary';
 import { type System, systems } from '../bench/systems';
 import { formatBench } from '../bench/terminal';
 import { selectTrials, trials } from '../bench/trials';
@@ -77,7 +79,17 @@ function addTableCommand(bench: Command): void {
   bench
     .command('table <results.json>')
     .description("Print a run's table in Markdown.")
-    .action((file: string) => void process.stdout.write(formatMarkdown(readBench(file))));
+    .option('--works <a,b>', `only these kinds of work, of ${workNames.join(', ')}`, workList)
+    .action((file: string, { works: only }: { works?: Work[] }) => void process.stdout.write(formatMarkdown(readBench(file), only)));
+}
+
+const workNames = Object.keys(workTitles) as Work[];
+
+function workList(text: string): Work[] {
+  const wanted = names(text);
+  const unknown = wanted.find((name) => !workNames.some((known) => known === name));
+  if (unknown !== undefined) throw new InvalidArgumentError(`There is no "${unknown}". Kinds of work: ${workNames.join(', ')}.`);
+  return wanted as Work[];
 }
 
 function filter(text: string): string {

@@ -57,3 +57,24 @@ export class SequenceArray {
     return copy;
   }
 }
+
+/** Memory that the pieces of one pass use one after the other: the arrays of each are those of the piece before, in the order of their taking. */
+export class PieceMemory {
+  readonly #arrays: TensorData[] = [];
+  #taken = 0;
+
+  /** What was taken before may be taken again. */
+  restart(): void {
+    this.#taken = 0;
+  }
+
+  /** An array with whatever it held; zeros the first time. */
+  readonly take = (dtype: DType, length: number): TensorData => {
+    const index = this.#taken++;
+    const kept = this.#arrays[index];
+    if (kept !== undefined && kept.length >= length) return kept.subarray(0, length);
+    const made = allocate(dtype, length);
+    this.#arrays[index] = made;
+    return made;
+  };
+}

@@ -8,7 +8,7 @@ import { allocate, checkTensor, type DType, Tensor, type TensorData } from '../t
 import { allocateOutput, allocateState, makeTensor } from '../workspace';
 import { type Checkpointing, checkCheckpointing, segmentSteps } from './checkpointing';
 import { BaseLayer, type Pass } from './layer';
-import { cutTime, type Piece, SequenceArray } from './pieces';
+import { cutTime, type Piece, PieceMemory, SequenceArray } from './pieces';
 import { type NormalizationOptions, type NormCache, type Placement, RecurrentNormalization } from './placement';
 import { StateGradientPass } from './state-gradient';
 
@@ -229,6 +229,8 @@ export class RNN extends BaseLayer {
       gradOutput: this.returnSequences ? new SequenceArray(gradOutput.data, n, t, this.hiddenSize) : undefined,
       gradInput: new SequenceArray(gradInput.data, n, t, this.inputSize),
       stateGradients: new StateGradientPass(n, t, this.#stateGradientLimit, this.recordStateGradients),
+      memory: new PieceMemory(),
+      zeros: new PieceMemory(),
     };
     for (let index = pass.pieces.length - 1; index >= 0; index--) {
       this.#pieceBackward(pass, index, arrays, dstate);
@@ -339,10 +341,13 @@ export class RNN extends BaseLayer {
     const [n, t] = input.shape as [number, number, number];
     const inputs = new SequenceArray(input.data, n, t, this.inputSize);
     const starts: TensorData[] = [];
+    const memory = new PieceMemory();
     let last = initialState?.data ?? null;
     for (const piece of pieces) {
       const steps = piece.end - piece.begin;
-      last = this.#nativeForward(n, steps, inputs.take(piece, this.dtype), last, undefined).step(steps - 1, this.dtype);
+      memory.restart();
+      const data = memory.take(this.dtype, n * steps * this.hiddenSize);
+      last = this.#nativeForward(n, steps, inputs.take(piece, this.dtype), last, undefined, data).step(steps - 1, this.dtype);
       starts.push(last);
     }
     const finalState = new Tensor(starts.pop() as TensorData, [n, this.hiddenSize]);
@@ -350,14 +355,16 @@ export class RNN extends BaseLayer {
   }
 
   /** What forward had within a piece: as it was kept, or computed again. */
-  #pieceStates(pass: RNNPass, input: SequenceArray, piece: Piece, before: TensorData | null): [TensorData, NormCache] {
+  #pieceStates(pass: RNNPass, { input, memory }: BackwardArrays, piece: Piece, before: TensorData | null): [TensorData, NormCache] {
     const { n } = input;
     if (pass.states !== undefined && pass.normCache !== undefined) {
       return [pass.states.take(piece, this.dtype), this.#normalization.takeCache(pass.normCache, n, piece)];
     }
     const steps = piece.end - piece.begin;
-    const normCache = this.#normalization.makeCache(n, steps);
-    return [this.#nativeForward(n, steps, input.take(piece, this.dtype), before, normCache).data, normCache];
+    memory.restart();
+    const normCache = this.#normalization.makeCache(n, steps, memory.take);
+    const data = memory.take(this.dtype, n * steps * this.hiddenSize);
+    return [this.#nativeForward(n, steps, input.take(piece, this.dtype), before, normCache, data).data, normCache];
   }
 
   /** @param dstate ∂L/∂h after the piece from beyond it [N, H]; that before it when this returns */
@@ -369,8 +376,8 @@ export class RNN extends BaseLayer {
       index === 0
         ? (pass.initialState?.data ?? null)
         : (pass.states?.step(piece.begin - 1, this.dtype) ?? (pass.starts[index - 1] as TensorData));
-    const [states, normCache] = this.#pieceStates(pass, arrays.input, piece, before);
-    const gradOutput = arrays.gradOutput?.take(piece, this.dtype) ?? this.#zeros(pass, n, steps);
+    const [states, normCache] = this.#pieceStates(pass, arrays, piece, before);
+    const gradOutput = arrays.gradOutput?.take(piece, this.dtype) ?? this.#zeros(pass, arrays.zeros, n, steps);
     const gradInput = arrays.gradInput.take(piece, this.dtype);
     arrays.stateGradients.pass(piece, (...last) =>
       native().rnnBackward(
@@ -401,10 +408,12 @@ export class RNN extends BaseLayer {
     arrays.gradInput.put(piece, gradInput);
   }
 
-  /** ∂L/∂h [N, steps, H] of a piece whose outputs nobody sees. Pieces have memory of their own, lest all of them be kept at a time. */
-  #zeros({ pieces }: RNNPass, n: number, steps: number): TensorData {
-    const shape = [n, steps, this.hiddenSize];
-    return pieces.length === 1 ? allocateOutput(this.dtype, shape).data.fill(0) : makeTensor(this.dtype, shape).data;
+  /** ∂L/∂h [N, steps, H] of a piece whose outputs nobody sees, which the addon reads alone. */
+  #zeros({ pieces }: RNNPass, zeros: PieceMemory, n: number, steps: number): TensorData {
+    const shape = [n, steps, this.hiddenSize] as const;
+    if (pieces.length === 1) return allocateOutput(this.dtype, shape).data.fill(0);
+    zeros.restart();
+    return zeros.take(this.dtype, n * steps * this.hiddenSize);
   }
 
   /** @returns all states, in `data`; what the normalisations keep goes to their cache, or nowhere */
@@ -442,6 +451,9 @@ interface BackwardArrays {
   readonly gradOutput: SequenceArray | undefined;
   readonly gradInput: SequenceArray;
   readonly stateGradients: StateGradientPass;
+  /** for what is computed again, and for what stays zero */
+  readonly memory: PieceMemory;
+  readonly zeros: PieceMemory;
 }
 
 function checkKept({ sequence, initialState }: RNNPass): void {
