@@ -100,7 +100,7 @@ async function disturbed(args, disturb) {
     const sweep = evenkeel(...args);
     starts++;
     while (kills < wantedKills && sweep.exitCode === null && sweep.signalCode === null) {
-      await Promise.race([sleep(300 + 3000 * random()), sweep.ended]);
+      await Promise.race([sleep(300 + 1200 * random()), sweep.ended]);
       if (sweep.exitCode !== null || sweep.signalCode !== null) break;
       if (await disturb(sweep)) kills++;
     }
