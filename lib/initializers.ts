@@ -70,21 +70,23 @@ function fillIdentity(weight: Tensor, gain: number): void {
 }
 
 /**
+ * Fills a matrix [R, H] of at most H rows with orthogonal rows: the first R of those that a square one gets from the same generator.
+ *
  * The orthogonal factor of a Gaussian matrix G = L W, drawn row by row, with L lower triangular and its diagonal above 0: the QR decomposition
  * of Gᵀ by Householder reflections, with the sign convention of torch.nn.init.orthogonal_. So W is unique, and uniformly distributed over the
  * orthogonal group (Mezzadri 2007, arXiv:math-ph/0609050).
  */
-function fillOrthogonal(weight: Tensor, gain: number, generator: Generator): void {
-  const size = sizeOf(weight);
+export function fillOrthogonal({ data, shape }: Tensor, gain: number, generator: Generator): void {
+  const [rows, size] = shape as [number, number];
   // Row k holds the k-th column of the matrix to decompose, so that each reflection runs over contiguous memory.
-  const columns = Array.from({ length: size }, () => Float64Array.from({ length: size }, () => generator.normal()));
+  const columns = Array.from({ length: rows }, () => Float64Array.from({ length: size }, () => generator.normal()));
   const signs = columns.map((column, k) => reflectBelow(columns, column, k));
   const q = columns.map((_, i) => Float64Array.from({ length: size }, (_, j) => (i === j ? (signs[i] ?? 1) : 0)));
-  for (let k = size - 1; k >= 0; k--) {
-    for (let i = k; i < size; i++) reflect(q[i] as Float64Array, columns[k] as Float64Array, k);
+  for (let k = rows - 1; k >= 0; k--) {
+    for (let i = k; i < rows; i++) reflect(q[i] as Float64Array, columns[k] as Float64Array, k);
   }
-  for (let i = 0; i < size; i++) {
-    for (let j = 0; j < size; j++) weight.data[i * size + j] = gain * (q[i]?.[j] ?? 0);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < size; j++) data[i * size + j] = gain * (q[i]?.[j] ?? 0);
   }
 }
 

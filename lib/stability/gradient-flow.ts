@@ -46,10 +46,7 @@ export function gradientFlow(model: Layer, input: Tensor, options: GradientFlowO
   const loss = checkOneOf('loss', given.loss, ['last-step', 'all-steps']);
   const perSequence = checkBoolean('perSequence', given.perSequence);
   const layers = recurrentLayers('model', model);
-  const { shape } = checkTensor('input', input);
-  if (shape.length !== 3 || (shape[1] as number) < 3) {
-    throw new EvenkeelError('ERR_SHAPE', `input: expected [N, T, I] with T of at least 3, got ${formatShape(shape)}.`);
-  }
+  checkLongEnough('input', checkTensor('input', input));
   const gradients = model.parameters().map(({ grad }) => ({ grad, before: grad.data.slice() }));
   try {
     const { flow } = recordFlow(layers, () => model.backward(outputGradient(model.forward(input), loss, given.target)));
@@ -57,6 +54,19 @@ export function gradientFlow(model: Layer, input: Tensor, options: GradientFlowO
   } finally {
     for (const { grad, before } of gradients) grad.data.set(before);
   }
+}
+
+/**
+ * A rate with its error needs two increments.
+ * @param mend a full sentence
+ * @internal
+ */
+export function checkLongEnough(argument: string, { shape }: Tensor, mend?: string): void {
+  if (shape.length === 3 && (shape[1] as number) >= 3) return;
+  throw new EvenkeelError(
+    'ERR_SHAPE',
+    `${argument}: expected [N, T, I] with T of at least 3, got ${formatShape(shape)}.${mend === undefined ? '' : ` ${mend}`}`,
+  );
 }
 
 /**

@@ -1,6 +1,6 @@
 import { checkFunction, checkInteger, fail, readOptions, readSafely } from '../check';
 import { EvenkeelError } from '../errors';
-import { initializeRecurrent } from '../initializers';
+import { fillOrthogonal } from '../initializers';
 import { cutTime, type Piece, SequenceArray } from '../layers/pieces';
 import { RecurrentNormalization } from '../layers/placement';
 import { NONLINEARITIES, RNN } from '../layers/rnn';
@@ -104,10 +104,10 @@ class TangentDynamics {
     this.#normalization = new RecurrentNormalization(rnn.normalization, hiddenSize, 'float64');
     for (const { name, value } of this.#normalization.parameters()) value.data.set(this.#weight(name));
     // Any directions would do, but for a W_hh whose own directions are those of the axes, as those of the identity are.
-    const directions = Tensor.zeros([hiddenSize, hiddenSize], { dtype: 'float64' });
-    initializeRecurrent(directions, { initializer: 'orthogonal', gain: 1 }, new Generator(0));
+    const directions = Tensor.zeros([count, hiddenSize], { dtype: 'float64' });
+    fillOrthogonal(directions, 1, new Generator(0));
     this.#tangents = new Float64Array(n * count * hiddenSize);
-    for (let row = 0; row < n; row++) this.#tangents.set(directions.data.subarray(0, count * hiddenSize), row * count * hiddenSize);
+    for (let row = 0; row < n; row++) this.#tangents.set(directions.data, row * count * hiddenSize);
     const operations = n * hiddenSize * (inputSize + hiddenSize + count * (hiddenSize + 4 * count));
     const elements = n * (inputSize + 3 * hiddenSize + count);
     this.stepsPerPiece = Math.max(1, Math.floor(Math.min(OPERATIONS_PER_PIECE / operations, ELEMENTS_PER_PIECE / elements)));

@@ -5,22 +5,52 @@ import type { Trial } from './trial';
 const processBytes = 80e6;
 
 /** Arrays over all time steps, as wide as the states, that are alive together in a training step: states, their gradient, targets. */
-const stateArrays: Record<Trial['task']['name'], number> = { reference: 3, copy: 2, adding: 1, csv: 1 };
+const stateArrays: Record<Trial['task']['name'], number> = { reference: 3, copy: 2, adding: 2, csv: 2 };
 
 /**
- * Memory that a trial needs at its peak, in bytes, where the RNN keeps all states: its process, the arrays over all N·T rows and those of the
- * parameters (values, gradients and Adam's two moments).
+ * Memory that a trial needs at its peak, in bytes, where the RNN keeps all states: its process, and what is larger of training and of the
+ * Lyapunov exponent before it.
  */
-export function estimateBytes({ task, length, batchSize, inputSize, hiddenSize, placement, dtype }: Trial): number {
+export function estimateBytes(trial: Trial): number {
+  return processBytes + Math.max(trainingBytes(trial), lyapunovBytes(trial));
+}
+
+/** The arrays over all N·T rows and those of the parameters (values, gradients and Adam's two moments). */
+function trainingBytes(trial: Trial): number {
+  const { task, length, batchSize, inputSize, hiddenSize, placement, dtype } = trial;
   const isOutside = placement === 'none' || placement === 'input' || placement === 'output';
   // A layer after the RNN sees all states or the last one, as the loss does.
-  const normAfter = placement === 'output' && stateArrays[task.name] > 1 ? 2 : 0;
+  const seesAll = task.name === 'reference' || task.name === 'copy';
+  const normAfter = placement === 'output' && seesAll ? 2 : 0;
   const states = stateArrays[task.name] + normAfter + (isOutside ? 0 : 1);
   const inputs = placement === 'input' ? 4 : 2;
-  const parameters = 4 * hiddenSize * (hiddenSize + inputSize);
-  const elements = batchSize * length * (inputs * inputSize + states * hiddenSize) + parameters;
+  const elements = batchSize * length * (inputs * inputSize + states * hiddenSize) + 4 * weightsOf(trial);
   // Norms of the gradient by every state, in float64.
-  return processBytes + (dtype === 'float64' ? 8 : 4) * elements + 8 * batchSize * length;
+  return bytesOf(dtype) * elements + 8 * batchSize * length;
+}
+
+/** Elements that are computed at once, unless a single step of all sequences has more; see lyapunovExponents. */
+const pieceElements = 1e6;
+/** float64, and what the collector has not yet freed of the pieces before, as measured */
+const bytesPerPieceElement = 5 * 8;
+
+/** Data, values and gradients, both weights in float64 and again as packed for the products, and a piece of the sequence. */
+function lyapunovBytes(trial: Trial): number {
+  const { task, length, batchSize, inputSize, hiddenSize, dtype } = trial;
+  const targets = task.name === 'reference' ? hiddenSize : 0;
+  const width = inputSize + 3 * hiddenSize;
+  const rows = batchSize * Math.min(length, Math.max(1, pieceElements / (batchSize * width)));
+  const kept = batchSize * length * (inputSize + targets) + 2 * weightsOf(trial);
+  return bytesOf(dtype) * kept + 2 * 8 * weightsOf(trial) + bytesPerPieceElement * rows * width;
+}
+
+/** Elements of W_ih and W_hh. */
+function weightsOf({ inputSize, hiddenSize }: Trial): number {
+  return hiddenSize * (hiddenSize + inputSize);
+}
+
+function bytesOf(dtype: Trial['dtype']): number {
+  return dtype === 'float64' ? 8 : 4;
 }
 
 /** Floating-point operations that a training step spends on one time step of one sequence: 2·(3·I·H + 3·H²), the products of both passes. */

@@ -5,7 +5,7 @@ import { EvenkeelError, formatShape } from '../errors';
 import type { Layer } from '../layers/layer';
 import type { LossResult } from '../losses/loss';
 import type { GradientFlow } from '../stability/flow';
-import { recordFlow } from '../stability/gradient-flow';
+import { checkLongEnough, recordFlow } from '../stability/gradient-flow';
 import { checkTensor, Tensor } from '../tensor';
 import { Workspace } from '../workspace';
 import { saveCheckpoint } from './checkpoint';
@@ -88,16 +88,17 @@ export async function fit<Target = Tensor>(model: Layer, batches: Batches<Target
   return history;
 }
 
-function recordedStep(run: Run, batch: unknown, step: number, where: string): StepResult {
+function recordedStep(run: Run, given: unknown, step: number, where: string): StepResult {
   const { gradientFlow } = run;
+  const batch = checkBatch(given, where);
   if (gradientFlow === undefined || (step - 1) % gradientFlow.every !== 0) return trainStep(run, batch, where);
+  checkLongEnough(`batches, ${where}, input`, batch.input, 'Shorter ones have no gradient flow: leave out the option gradientFlow.');
   const { result, flow } = recordFlow(gradientFlow.layers, () => trainStep(run, batch, where));
   return result.skipped ? result : { ...result, flow: flow() };
 }
 
-function trainStep(run: Run, given: unknown, where: string): StepResult {
+function trainStep(run: Run, { input, target }: Batch<unknown>, where: string): StepResult {
   const { model, optimizer, parameters } = run;
-  const { input, target } = checkBatch(given, where);
   for (const { grad } of run.notOptimized) grad.data.fill(0);
   optimizer.zeroGrad();
   const output = checkTensor('output of model.forward()', model.forward(input));

@@ -15,7 +15,7 @@ import {
   Sequential,
   Tensor,
 } from '../../lib/index';
-import { expectRefused } from '../helpers/errors';
+import { evenkeelError, expectRefused } from '../helpers/errors';
 
 const dtype = 'float64';
 const [N, T, I, H] = [3, 9, 2, 5];
@@ -170,6 +170,17 @@ describe('fit records the flow of the training loss', () => {
     const history = await fit(model, [bad], { loss: mseLoss, optimizer, nonFinite: 'skip', gradientFlow: { every: 1 } });
     expect(history.skipped).toEqual([true]);
     expect(history.gradientFlow).toEqual([]);
+  });
+
+  test('and refuses a batch of two steps before it trains on it, in the words of fit', async () => {
+    const model = makeModel();
+    const before = model.parameters().map(({ value }) => value.toArray());
+    const short = { input: inputOf(2), target: random([N, 2, H], 8) };
+    const optimizer = new Adam(model.parameters());
+    await expect(fit(model, [short], { loss: mseLoss, optimizer, gradientFlow: { every: 1 } })).rejects.toEqual(
+      evenkeelError('ERR_SHAPE', `batches, step 1, epoch 1, input: expected [N, T, I] with T of at least 3, got [${N}, 2, ${I}].`),
+    );
+    expect(model.parameters().map(({ value }) => value.toArray())).toEqual(before);
   });
 });
 

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 // The compiled package: its trials run in processes of their own, which know no TypeScript.
 import type * as api from '../../lib/index';
+import { estimateBytes } from '../../lib/sweep/cost';
+import type { SweepDefinition } from '../../lib/sweep/definition';
 import { useFolder } from '../cli/run-cli';
 import { evenkeelError } from '../helpers/errors';
 
@@ -98,6 +100,19 @@ test('a trial that no memory can hold fails alone', async () => {
   );
   expect(records.map(({ status }) => status)).toEqual(['failed', 'done']);
   expect(records[0]).toMatchObject({ reason: expect.stringMatching(/memory|allocat/i) });
+});
+
+test.each<[string, SweepDefinition]>([
+  ['large weights', { lengths: [10], sizes: [{ hiddenSize: 1600, batchSize: 4 }] }],
+  ['many sequences', { lengths: [6], sizes: [{ hiddenSize: 20, batchSize: 50_000 }] }],
+  ['long sequences', { lengths: [5000], sizes: [{ hiddenSize: 96 }], tasks: ['adding'] }],
+])('the estimate of memory is near what a trial with %s takes', async (_, definition) => {
+  const { records } = await sweep({ ...definition, steps: 1 }, { store: store() });
+  const [record] = records;
+  if (record?.status !== 'done') throw new Error('failed');
+  const share = record.cost.peakMemoryBytes / estimateBytes(record.trial);
+  expect(share).toBeGreaterThan(0.6);
+  expect(share).toBeLessThan(1.3);
 });
 
 test('training that leaves the range of numbers is a result', async () => {

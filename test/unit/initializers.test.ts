@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type DType, Generator, type Initializer, Linear, RNN, type RNNOptions, type Tensor } from '../../lib/index';
+import { type DType, Generator, type Initializer, Linear, RNN, type RNNOptions, Tensor } from '../../lib/index';
+import { fillOrthogonal } from '../../lib/initializers';
 import { expectRefused } from '../helpers/errors';
 
 function weights(initializer: RNNOptions['initializer'], hiddenSize: number, { seed = 1, dtype = 'float64' as DType, inputSize = 3 } = {}) {
@@ -36,6 +37,15 @@ test.each([2, 5, 40])('an orthogonal matrix is the factor W of G = L W, H = %i: 
     expect(products[i]).toBeGreaterThan(0);
     expect(largest([0, ...products.slice(i + 1)])).toBeLessThan(1e-12);
   }
+});
+
+test.each([1, 3, 16])('the first %i rows alone are those of the whole matrix, to the bit', (rows) => {
+  const fill = (count: number) => {
+    const weight = Tensor.zeros([count, 16], { dtype: 'float64' });
+    fillOrthogonal(weight, 1.5, new Generator(4));
+    return weight.toArray() as number[][];
+  };
+  expect(fill(rows)).toEqual(fill(16).slice(0, rows));
 });
 
 test('orthogonal matrices are uniformly distributed: over seeds, entries have mean 0, variance 1/H, and the determinant both signs', () => {
