@@ -39,24 +39,38 @@ Cut cut_of(const RecurrentShape& shape) noexcept {
 size_t chunk_steps(const RecurrentShape& shape) noexcept { return cut_of(shape).chunk_steps; }
 
 // Every row's result is the same whatever rows are computed with it (multiply_panels), so the cut may follow the number of threads.
-template <typename Body>
-void parallel_sequences(size_t n, Body&& body) noexcept {
+size_t thread_parts(size_t n) noexcept {
   const size_t threads = static_cast<size_t>(thread_pool::num_threads());
   const size_t per_thread = (n + threads * kMaxSequencesTogether - 1) / (threads * kMaxSequencesTogether);
-  const size_t parts = std::min(n, threads * per_thread);
+  return std::min(n, threads * per_thread);
+}
+
+template <typename Body>
+void parallel_sequences(size_t n, Body&& body) noexcept {
+  const size_t parts = thread_parts(n);
   parallel_for(parts, [&](size_t part) { body(n * part / parts, n * (part + 1) / parts); });
+}
+
+// Fewer sequences leave a part of a tile's rows empty at each step. Then the products with W_ih, which no step waits for, take many steps of
+// a sequence for their rows. An element is the same sum either way, so that this too may follow the number of threads.
+bool are_few(size_t sequences) noexcept {
+  constexpr size_t kFullTile = 8;
+  return sequences < kFullTile;
 }
 
 template <typename T>
 struct ForwardScratch {
+  static constexpr size_t kStepsAhead = 32;
   AlignedBuffer<T> states[2];  // h_{t−1} and h_t, in turns [N, H]
-  AlignedBuffer<T> projected;  // x_t W_ihᵀ [N, gates · H], plus operand_t W_hhᵀ
+  size_t steps_ahead;          // whose x_t W_ihᵀ is computed at once
+  AlignedBuffer<T> projected;  // x_t W_ihᵀ, then plus operand_t W_hhᵀ: for each thread's sequences [steps_ahead, sequences, gates · H]
   AlignedBuffer<T> apart;      // operand_t W_hhᵀ, for a cell that has it apart
   AlignedBuffer<T> operands;   // [N, H], for a cell that transforms it
 
   ForwardScratch(const RecurrentShape& shape, const Cell<T>& cell)
       : states{AlignedBuffer<T>(shape.n * shape.h), AlignedBuffer<T>(shape.n * shape.h)},
-        projected(shape.n * cell.gates() * shape.h),
+        steps_ahead(are_few(shape.n / thread_parts(shape.n)) ? kStepsAhead : 1),
+        projected(steps_ahead * shape.n * cell.gates() * shape.h),
         apart(cell.products_apart() ? shape.n * cell.gates() * shape.h : 0),
         operands(cell.transforms_operand() ? shape.n * shape.h : 0) {}
 };
@@ -66,6 +80,16 @@ struct Weights {
   PackedWeights<T> ih, hh;
 };
 
+// x_t W_ihᵀ of steps [begin, begin + steps) of sequences [first, end), to projected [steps, sequences, width].
+template <typename T>
+void project(const RecurrentShape& shape, const PackedWeights<T>& weight_ih, size_t width, const T* input, size_t begin, size_t steps,
+             size_t first, size_t end, T* projected) noexcept {
+  for (size_t n = first; n < end; ++n) {
+    kernels<T>().multiply_panels(steps, width, weight_ih.times(input + (n * shape.t + begin) * shape.i, shape.i), PackedWeights<T>::none(),
+                                 nullptr, 0, projected + (n - first) * width, (end - first) * width);
+  }
+}
+
 // Sequences [first, end) through all of time.
 template <typename T>
 void scan_forward(const RecurrentShape& shape, const Cell<T>& cell, const Weights<T>& weights, const T* input, size_t first, size_t end,
@@ -74,7 +98,8 @@ void scan_forward(const RecurrentShape& shape, const Cell<T>& cell, const Weight
   const size_t width = cell.gates() * h;
   const size_t rows = end - first;
   const auto multiply = kernels<T>().multiply_panels;
-  T* projected = scratch.projected.get() + first * width;
+  const PanelOperand<T> nothing = PackedWeights<T>::none();
+  const size_t ahead = scratch.steps_ahead;
   T* recurrent = cell.products_apart() ? scratch.apart.get() + first * width : nullptr;
   for (size_t step = 0; step < t; ++step) {
     const StepRows where{.first = first, .rows = rows, .position = step * n + first};
@@ -85,10 +110,15 @@ void scan_forward(const RecurrentShape& shape, const Cell<T>& cell, const Weight
       operand = scratch.operands.get() + first * h;
       cell.operand(where, previous, scratch.operands.get() + first * h);
     }
+    T* projected = scratch.projected.get() + (ahead * first + step % ahead * rows) * width;
     const PanelOperand<T> input_product = weights.ih.times(input + (first * t + step) * i, t * i);
     const PanelOperand<T> recurrent_product = weights.hh.times(operand, h);
-    const PanelOperand<T> nothing = PackedWeights<T>::none();
-    multiply(rows, width, input_product, recurrent == nullptr ? recurrent_product : nothing, nullptr, 0, projected, width);
+    if (ahead == 1) {
+      multiply(rows, width, input_product, recurrent == nullptr ? recurrent_product : nothing, nullptr, 0, projected, width);
+    } else {
+      if (step % ahead == 0) project(shape, weights.ih, width, input, step, std::min(ahead, t - step), first, end, projected);
+      if (recurrent == nullptr) multiply(rows, width, recurrent_product, nothing, projected, width, projected, width);
+    }
     if (recurrent != nullptr) multiply(rows, width, recurrent_product, nothing, nullptr, 0, recurrent, width);
     cell.forward({where, projected, recurrent, previous, state});
     kernels<T>().copy_rows(rows, h, state, h, output + (first * t + step) * h, t * h);
@@ -192,7 +222,13 @@ void scan_backward(const Part<T>& part, const Cell<T>& cell, const Weights<T>& w
     }
     state_gradient.unscale(where, width, dprojected);
     if (dapart != nullptr) state_gradient.unscale(where, width, dapart);
-    multiply(rows, i, weights.ih.times(dprojected, width), nothing, nullptr, 0, part.dinput + (first * t + step) * i, t * i);
+    if (!are_few(rows)) {
+      multiply(rows, i, weights.ih.times(dprojected, width), nothing, nullptr, 0, part.dinput + (first * t + step) * i, t * i);
+    }
+  }
+  for (size_t sequence = first; sequence < end && are_few(rows); ++sequence) {
+    multiply(steps, i, weights.ih.times(block.projected + sequence * width, n * width), nothing, nullptr, 0,
+             part.dinput + (sequence * t + begin) * i, i);
   }
 }
 
