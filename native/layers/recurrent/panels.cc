@@ -51,8 +51,8 @@ void parallel_sequences(size_t n, Body&& body) noexcept {
   parallel_for(parts, [&](size_t part) { body(n * part / parts, n * (part + 1) / parts); });
 }
 
-// Fewer sequences leave a part of a tile's rows empty at each step. Then the products with W_ih, which no step waits for, take many steps of
-// a sequence for their rows. An element is the same sum either way, so that this too may follow the number of threads.
+// Fewer sequences leave a part of a tile's rows empty at each step. Then the products with W_ih, which no step waits for, take many steps
+// of a sequence for their rows. An element is the same sum either way, so that this too may follow the number of threads.
 bool are_few(size_t sequences) noexcept {
   constexpr size_t kFullTile = 8;
   return sequences < kFullTile;

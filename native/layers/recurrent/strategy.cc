@@ -27,6 +27,10 @@ Index choose(const RecurrentShape& shape) noexcept {
   constexpr size_t kManyWeights = size_t{3} << 20;
   if (shape.n == 1) return kSingle;
   if (shape.h * (shape.h + shape.i) > kManyWeights) return kColumns;
+  // So few sequences take longer to read a step's recurrent weights than to multiply them: the threads share them, where they are more than
+  // one thread's cache holds.
+  constexpr size_t kFewSequences = 3, kOneCache = size_t{192} << 10;
+  if (shape.n <= kFewSequences && shape.h * shape.h > kOneCache) return kColumns;
   if (suits_lanes(shape)) return kLanes;
   return kPanels;
 }
