@@ -23,9 +23,9 @@ thread_local bool in_task = false;
 
 class Pool {
  public:
-  explicit Pool(int threads) {
+  explicit Pool(int threads) : shares_(static_cast<size_t>(threads)) {
     try {
-      for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+      for (size_t rank = 1; rank < shares_.size(); ++rank) workers_.emplace_back([this, rank] { work(rank); });
     } catch (const std::system_error&) {
       // The system grants no more threads: those that started, and the caller, do the work.
     }
@@ -43,12 +43,14 @@ class Pool {
   void run(size_t count, void (*task)(void*, size_t), void* context) noexcept {
     task_ = task;
     context_ = context;
-    count_ = count;
-    next_.store(0, std::memory_order_relaxed);
+    for (size_t rank = 0; rank < shares_.size(); ++rank) {
+      shares_[rank].next.store(count * rank / shares_.size(), std::memory_order_relaxed);
+      shares_[rank].end = count * (rank + 1) / shares_.size();
+    }
     gate_.store(kOpen, std::memory_order_release);
     wake_all();
     in_task = true;
-    take_tasks();
+    take_tasks(0);
     in_task = false;
     // Nobody joins through a closed gate, so only workers that did join are waited for: one that the system has not woken yet
     // costs nothing.
@@ -57,6 +59,15 @@ class Pool {
   }
 
  private:
+  // The tasks [next, end) of a job that one thread begins with. It is the same part of each job, so that a thread finds in its own caches
+  // what it left there in the job before: the rows of its sequences, from one layer to the next.
+  struct alignas(64) Share {
+    std::atomic<size_t> next{0};
+    size_t end = 0;
+
+    size_t take() noexcept { return next.fetch_add(1, std::memory_order_relaxed); }
+  };
+
   // The gate of a job: this bit while tasks may be left, and below it the number of workers inside.
   static constexpr unsigned kOpen = 1U << 31;
 
@@ -73,14 +84,15 @@ class Pool {
     return false;
   }
 
-  void take_tasks() noexcept {
-    for (size_t index = next_.fetch_add(1, std::memory_order_relaxed); index < count_;
-         index = next_.fetch_add(1, std::memory_order_relaxed)) {
-      task_(context_, index);
+  // Of its own share first, then of others', who may be late.
+  void take_tasks(size_t rank) noexcept {
+    for (size_t i = 0; i < shares_.size(); ++i) {
+      Share& share = shares_[(rank + i) % shares_.size()];
+      for (size_t index = share.take(); index < share.end; index = share.take()) task_(context_, index);
     }
   }
 
-  void work() noexcept {
+  void work(size_t rank) noexcept {
     const FlushDenormals flush;
     in_task = true;
     for (unsigned seen = 0;;) {
@@ -89,16 +101,15 @@ class Pool {
       seen = generation_.load(std::memory_order_acquire);
       if (stop_.load(std::memory_order_relaxed)) return;
       if (!join()) continue;
-      take_tasks();
+      take_tasks(rank);
       gate_.fetch_sub(1, std::memory_order_release);
     }
   }
 
+  std::vector<Share> shares_;  // of the caller and of each worker
   std::vector<std::thread> workers_;
   void (*task_)(void*, size_t) = nullptr;
   void* context_ = nullptr;
-  size_t count_ = 0;
-  std::atomic<size_t> next_{0};
   std::atomic<unsigned> gate_{0};
   std::atomic<unsigned> generation_{0};
   std::atomic<bool> stop_{false};
