@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { compareRuns, formatChanges, readBench } from '../bench/compare';
 import { machineFloor } from '../bench/floor';
 import { formatMarkdown } from '../bench/markdown';
@@ -46,7 +46,10 @@ export function addBenchCommand(program: Command): void {
     )
     .option('--filter <text>', 'only trials whose name contains the text, such as train or 512', filter)
     .option('--quick', 'a short run, under a minute')
-    .option('--systems <a,b>', `who takes part (default: ${systems.map(({ id }) => id).join(',')})`, systemList, systems)
+    .addOption(
+      // Without words of its own the default would be shown as JSON, and that is a screenful.
+      new Option('--systems <a,b>', 'who takes part').argParser(systemList).default(systems, systems.map(({ id }) => id).join(',')),
+    )
     .option('--python <path>', 'the Python that has PyTorch and JAX', nonEmpty, 'python3')
     .option(
       '--rivals <dir>',
@@ -65,8 +68,8 @@ export function addBenchCommand(program: Command): void {
     .addHelpText('after', `\nCtrl-C ends early and writes the trials that have finished; a second Ctrl-C ends at once.${exitStatusHelp}`)
     .action(run);
   bench
-    .command('compare <before.json> <after.json>')
-    .description('Say what changed from one run to another beyond the noise of either.')
+    .command('compare <before> <after>')
+    .description('Say what changed from one results.json to another beyond the noise of either.')
     .option('--json', 'as JSON')
     .action((before: string, after: string, { json }: { json?: true }) => {
       const changes = compareRuns(readBench(before), readBench(after));
@@ -77,8 +80,8 @@ export function addBenchCommand(program: Command): void {
 
 function addTableCommand(bench: Command): void {
   bench
-    .command('table <results.json>')
-    .description("Print a run's table in Markdown.")
+    .command('table <results>')
+    .description("Print the table of a run's results.json in Markdown.")
     .option('--works <a,b>', `only these kinds of work, of ${workNames.join(', ')}`, workList)
     .action((file: string, { works: only }: { works?: Work[] }) => void process.stdout.write(formatMarkdown(readBench(file), only)));
 }

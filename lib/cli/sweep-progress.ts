@@ -1,5 +1,5 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
-import { formatDuration, formatNumber, printable } from '../report/text';
+import { formatDuration, formatNumber, plural, printable } from '../report/text';
 import { workOf } from '../sweep/cost';
 import type { TrialJob } from '../sweep/executors/executor';
 import type { SweepWatcher } from '../sweep/sweep';
@@ -36,7 +36,7 @@ export class SweepProgress implements SweepWatcher {
     this.#done = trials - pending.length;
     this.#totalWork = pending.reduce((sum, { trial }) => sum + workOf(trial), 0);
     this.#begin = performance.now();
-    this.#line(`${trials} trials${this.#done === 0 ? '' : `, ${this.#done} of them done before`}`);
+    this.#line(`${plural(trials, 'trial')}${this.#done === 0 ? '' : `, ${this.#done} of them done before`}`);
     if (pending.length === 0) return;
     if (this.#stream.isTTY) this.#openBlock();
     this.#timer = setInterval(() => this.#tick(), redrawInterval);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import type { Command } from 'commander';
-import { formatBytes, formatTable } from '../report/text';
+import { type Command, Option } from 'commander';
+import { formatBytes, formatTable, plural } from '../report/text';
 import { readDefinition } from '../sweep/definition-file';
 import { estimateSweep, type SweepEstimate } from '../sweep/estimate';
 import { bullmqExecutor } from '../sweep/executors/bullmq';
@@ -21,6 +21,22 @@ interface SweepArguments {
   queue?: string | true;
 }
 
+const definitionHelp = `
+A definition, such as {"lengths": [10, 100, 1000], "placements": ["none", "hidden"]}, has lists of
+  lengths        time steps of the sequences; the only list that must be there
+  placements     none, input, output, preactivation, split-preactivation, recurrent-input, hidden
+  kinds          layer, rms
+  initializers   uniform, glorot, kaiming, orthogonal, identity
+  gains          numbers above 0
+  clips          none, adaptive, autoclip, zclip, {maxNorm: 1}, {clipValue: 1}, {stateGradientLimit: 1}
+  cells          rnn
+  nonlinearities tanh, relu
+  sizes          {batchSize: 32, inputSize: 10, hiddenSize: 20}
+  tasks          reference, adding, copy, {csv: file, columns: [names], target: name}
+  seeds          integers
+and, the same for all trials, steps (100), learningRate (0.001) and dtype (float32, float64).
+`;
+
 /** `evenkeel sweep`: a grid of trials, however long it takes and whatever happens meanwhile. */
 export function addSweepCommand(program: Command): void {
   program
@@ -33,10 +49,15 @@ export function addSweepCommand(program: Command): void {
     .option('--dry-run', 'only check the definition, and estimate time and memory')
     .option('--trial-timeout <seconds>', 'a trial that takes longer has failed', seconds)
     .option('--retries <n>', 'how often a trial is begun again that was killed or ran out of memory or time', integer(0, 1000), 1)
-    .option('--workers <n>', 'trials that run at once (default: one per core, as far as memory goes)', integer(1, 256))
+    .addOption(
+      new Option('--workers <n>', 'trials that run at once (default: one per core, as far as memory goes)')
+        .argParser(integer(1, 256))
+        // Those of a queue run where its workers are.
+        .conflicts('queue'),
+    )
     .option('--queue [url]', 'put the trials into a queue on Redis or Valkey, for evenkeel worker (default: EVENKEEL_REDIS_URL)', nonEmpty)
     .option('--json', 'print the records on standard output, and nothing else there')
-    .addHelpText('after', `\nCtrl-C ends it at once; what has finished is kept.${exitStatusHelp}`)
+    .addHelpText('after', `${definitionHelp}\nCtrl-C ends it at once; what has finished is kept.${exitStatusHelp}`)
     .action(run);
 }
 
@@ -74,7 +95,10 @@ async function run(path: string, options: SweepArguments): Promise<void> {
 
 async function finish({ records, failed }: SweepResult, { out, json }: SweepArguments): Promise<void> {
   const page = await writeReport(out);
-  process.stdout.write(json ? `${JSON.stringify(records)}\n` : `${records.length - failed} of ${records.length} trials have a result.\n`);
+  const done = records.length - failed;
+  process.stdout.write(
+    json ? `${JSON.stringify(records)}\n` : `${done} of ${plural(records.length, 'trial')} ${done === 1 ? 'has' : 'have'} a result.\n`,
+  );
   process.stderr.write(`Written: ${page}, ${join(out, 'results.csv')}\n`);
   if (failed === 0) return;
   process.stderr.write(`${failed} failed, which the same command tries again; the page lists the reasons.\n`);
@@ -83,7 +107,7 @@ async function finish({ records, failed }: SweepResult, { out, json }: SweepArgu
 
 function formatEstimate({ trials, workers, seconds, totalSeconds, wallSeconds, bytes, totalBytes }: SweepEstimate): string {
   return `${formatTable([
-    [`${trials} trials`, 'least', 'most', 'in all'],
+    [plural(trials, 'trial'), 'least', 'most', 'in all'],
     ['time, about', formatTime(seconds.least), formatTime(seconds.most), formatTime(totalSeconds)],
     ['memory, about', formatBytes(bytes.least), formatBytes(bytes.most), formatBytes(totalBytes)],
   ])}

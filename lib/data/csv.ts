@@ -242,7 +242,7 @@ function findColumn(path: string, { columns }: Table, option: string, name: stri
 function checkNumeric(path: string, { name, fault }: Column): void {
   if (fault === undefined) return;
   const where = cellLabel(path, fault.line, quote(name));
-  if (fault.cell === '') fileFault(where, 'a number', 'an empty cell', 'Fill it in, or remove the row.');
+  if (fault.cell === '') fileFault(where, 'a number', 'an empty cell', 'Fill it in, remove the row, or choose other columns.');
   const mend = SEPARATED.test(fault.cell)
     ? 'Write numbers with a decimal point and without thousands separators.'
     : 'Correct it, remove the row, or choose other columns.';

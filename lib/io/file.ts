@@ -60,6 +60,6 @@ export function fileFault(where: string, expected: string, got: string, mend?: s
 }
 
 /** Text from a file for a message: short and on one line, whatever it contains. */
-export function quote(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 57)}...` : text);
+export function quote(text: string, longest = 60): string {
+  return JSON.stringify(text.length > longest ? `${text.slice(0, longest - 3)}...` : text);
 }

@@ -5,7 +5,7 @@ import { escapeHtml, formatNumber } from '../report/text';
 import { type LookName, placementLooks } from '../report/theme';
 import type { Measures } from './measures';
 import type { TrialRecord } from './store';
-import { describeStart, type Trial } from './trial';
+import { describeStart, describeTask, type Trial } from './trial';
 
 export interface SweepChart {
   title: string;
@@ -38,10 +38,12 @@ interface Plan {
 }
 
 const byPlacement = ({ placement }: Trial) => ({ name: placement, look: placementLooks[placement] });
-/** A second kind of the same placements has panels of its own. */
-const kindOf = ({ kind }: Trial) => (kind === 'rms' ? ', rms' : '');
-const byStart = (trial: Trial) => `${trial.task.name}, ${describeStart(trial)}${kindOf(trial)}`;
-const bySize = (trial: Trial) => `${trial.task.name}, N ${trial.batchSize}, H ${trial.hiddenSize}${kindOf(trial)}`;
+/** What has panels and rows of its own beside what most sweeps have. */
+const variantOf = ({ kind, nonlinearity }: Trial) => `${kind === 'rms' ? ', rms' : ''}${nonlinearity === 'relu' ? ', relu' : ''}`;
+const sizeOf = ({ task, batchSize, inputSize, hiddenSize }: Trial) =>
+  `${describeTask(task)}, N ${batchSize}, I ${inputSize}, H ${hiddenSize}`;
+const byStart = (trial: Trial) => `${describeTask(trial.task)}, ${describeStart(trial)}${variantOf(trial)}`;
+const bySize = (trial: Trial) => `${sizeOf(trial)}${variantOf(trial)}`;
 
 type NumberName = { [Name in keyof Measures]: Measures[Name] extends number | null ? Name : never }[keyof Measures];
 const measure = (name: NumberName) => (record: Done) => record.measures[name] ?? null;
@@ -156,14 +158,14 @@ const fullRate = 0.1;
 /** Growth rates of every placement and start over the lengths: one map per task and size, none where there is no rate. */
 export function growthMaps(records: readonly TrialRecord[]): SweepHeatMap[] {
   const measured = records.filter((record): record is Done => record.status === 'done' && typeof record.measures.verdict === 'string');
-  const groups = [...groupBy(measured, ({ trial }) => `${trial.task.name}, N ${trial.batchSize}, H ${trial.hiddenSize}`)];
+  const groups = [...groupBy(measured, ({ trial }) => sizeOf(trial))];
   return groups.slice(0, mostOfMaps.maps).map(([title, members]) => growthMap(title, members));
 }
 
 function growthMap(title: string, records: readonly Done[]): SweepHeatMap {
   const all = [...groupBy(records, ({ trial }) => trial.length).keys()].sort((a, b) => a - b);
   const lengths = spread(all, mostOfMaps.columns);
-  const rows = [...groupBy(records, ({ trial }) => `${trial.placement}${kindOf(trial)}, ${describeStart(trial)}`)];
+  const rows = [...groupBy(records, ({ trial }) => `${trial.placement}, ${describeStart(trial)}${variantOf(trial)}`)];
   const isShort = rows.length > mostOfMaps.rows || all.length > lengths.length;
   const cut = isShort
     ? ` ${Math.min(rows.length, mostOfMaps.rows)} of ${rows.length} rows, ${lengths.length} of ${all.length} lengths.`

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type CST, LineCounter, Parser, parseDocument } from 'yaml';
@@ -11,17 +12,20 @@ const MAX_BYTES = 200_000;
 const MAX_ALIASES = 100;
 /** A definition has lists of objects of lists; the library's composer is recursive, and overflows a stack at some thousands. */
 const MAX_DEPTH = 20;
+/** of what the parser says, which may quote the file */
+const MESSAGE_LENGTH = 160;
 
 /**
  * Reads and checks a definition from a JSON or YAML file (JSON is YAML). The CSV files that it names must lie in its folder or below.
  * @throws EvenkeelError ERR_FILE for a file that is no JSON or YAML, with its line; ERR_OPTION with the place in the definition
  */
 export function readDefinition(path: string): CheckedDefinition {
-  const text = withFile(checkPath('definition', path), (descriptor, size) => {
+  const bytes = withFile(checkPath('definition', path), (descriptor, size) => {
     if (size > MAX_BYTES) fileFault(path, `a definition of at most ${MAX_BYTES} bytes`, `${size}`);
-    return readFileSync(descriptor, 'utf8');
+    return readFileSync(descriptor);
   });
-  const definition = parse(path, text);
+  if (!isUtf8(bytes)) fileFault(path, 'JSON or YAML as text in UTF-8', 'other bytes');
+  const definition = parse(path, bytes.toString('utf8'));
   try {
     return checkDefinition(definition, dirname(path));
   } catch (cause) {
@@ -35,13 +39,16 @@ function parse(path: string, text: string): unknown {
     if (token.type === 'document' && isDeeper(token.value, MAX_DEPTH)) fileFault(path, `at most ${MAX_DEPTH} levels of nesting`, 'more');
   }
   const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   // Warnings, such as an unknown !tag, are mistakes here.
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'silent' });
   const [fault] = [...document.errors, ...document.warnings];
   if (fault !== undefined) {
     const { line, col } = lines.linePos(fault.pos[0]);
-    return fileFault(`${path}, line ${line}, column ${col}`, 'JSON or YAML', quote(fault.message));
+    const place = `${path}, line ${line}, column ${col}`;
+    if (fault.code === 'MULTIPLE_DOCS') fileFault(place, 'one definition', 'a second one', 'Make it a file of its own, and a sweep.');
+    return fileFault(place, 'JSON or YAML', quote(fault.message, MESSAGE_LENGTH));
   }
+  if (document.contents === null) fileFault(path, 'a definition such as "lengths: [10, 100]"', 'a file without one');
   try {
     return document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (cause) {

@@ -163,7 +163,12 @@ function checkClip(path: string, value: unknown): TrialClip {
   const given = readOptions(path, value, ['maxNorm', 'clipValue', 'stateGradientLimit']);
   const limit = (key: keyof typeof given) => checkNumber(`${path}.${key}`, given[key], { above: 0 });
   const keys = Object.entries(given).flatMap(([key, number]) => (number === undefined ? [] : [key]));
-  if (keys.length !== 1) fail('ERR_OPTION', path, 'one of maxNorm, clipValue and stateGradientLimit', keys);
+  if (keys.length !== 1) {
+    throw new EvenkeelError(
+      'ERR_OPTION',
+      `${path}: expected one of maxNorm, clipValue and stateGradientLimit, got ${keys.length === 0 ? 'none' : keys.join(' and ')}.`,
+    );
+  }
   if (given.maxNorm !== undefined) return { rule: 'norm', maxNorm: limit('maxNorm') };
   if (given.clipValue !== undefined) return { rule: 'value', clipValue: limit('clipValue') };
   const stateGradientLimit = limit('stateGradientLimit');

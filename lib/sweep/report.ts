@@ -2,11 +2,11 @@
 import { join } from 'node:path';
 import { writeFileAtomic } from '../io/atomic-file';
 import { renderFigure, renderHeatFigure, renderPage, renderTable } from '../report/page';
-import { escapeHtml, formatDuration } from '../report/text';
+import { escapeHtml, formatDuration, plural } from '../report/text';
 import { growthMaps, type SweepChart, type SweepHeatMap, sweepCharts } from './charts';
 import { countTrials } from './grid';
 import { readStore, recordsInOrder, type StoredSweep, type TrialRecord } from './store';
-import { describeStart, describeTrial } from './trial';
+import { describeStart, describeTask, describeTrial } from './trial';
 
 /**
  * Writes index.html into the folder of a sweep, which may be running.
@@ -25,7 +25,7 @@ export async function renderSweep(sweep: StoredSweep): Promise<string> {
   const total = countTrials(sweep.grid);
   const done = records.filter(({ status }) => status === 'done');
   const failed = records.filter(({ status }) => status === 'failed');
-  const title = `${done.length} of ${total} trials`;
+  const title = `${done.length} of ${plural(total, 'trial')}`;
   const figures = await Promise.all([...growthMaps(done).map(mapFigure), ...sweepCharts(done).map(figure)]);
   const body = `<header>
 <p class="kicker">evenkeel sweep</p>
@@ -48,9 +48,9 @@ function statusText(total: number, done: readonly TrialRecord[], failed: number)
   const diverged = done.filter((record) => record.status === 'done' && record.measures.divergedAt !== null).length;
   const seconds = done.reduce((sum, record) => sum + (record.status === 'done' ? record.cost.seconds : 0), 0);
   return [
-    left === 0 ? 'The sweep is complete.' : `${left} trials have not ended yet.`,
+    left === 0 ? 'The sweep is complete.' : `${plural(left, 'trial')} ${left === 1 ? 'has' : 'have'} not ended yet.`,
     failed === 0 ? '' : `${failed} failed; the same sweep, started again, tries them again.`,
-    diverged === 0 ? '' : `In ${diverged} trials the loss or a gradient left the range of numbers.`,
+    diverged === 0 ? '' : `In ${plural(diverged, 'trial')} the loss or a gradient left the range of numbers.`,
     done.length === 0 ? '' : `The trials took ${formatDuration(1000 * seconds)} in all.`,
   ]
     .filter((sentence) => sentence !== '')
@@ -69,7 +69,9 @@ function gridTable({ grid }: StoredSweep): string {
     [
       'Tasks and sizes',
       listed(
-        grid.shapes.map(({ task, batchSize, inputSize, hiddenSize }) => `${task.name} N ${batchSize}, I ${inputSize}, H ${hiddenSize}`),
+        grid.shapes.map(
+          ({ task, batchSize, inputSize, hiddenSize }) => `${describeTask(task)} N ${batchSize}, I ${inputSize}, H ${hiddenSize}`,
+        ),
       ),
     ],
     ['Seeds', listed(grid.seeds)],
@@ -100,7 +102,7 @@ function cpuText(done: readonly TrialRecord[]): string {
   const [[only] = []] = counts;
   if (only === undefined) return '';
   if (counts.size === 1) return `<p>All trials ran on one kind of CPU: ${escapeHtml(only)}.</p>`;
-  const listed = [...counts].map(([kind, count]) => `<li>${escapeHtml(kind)}: ${count} trials</li>`).join('\n');
+  const listed = [...counts].map(([kind, count]) => `<li>${escapeHtml(kind)}: ${plural(count, 'trial')}</li>`).join('\n');
   return `<div class="warning"><p>These trials ran on ${counts.size} kinds of CPU, between which the last bits of a result may differ:</p>
 <ul>
 ${listed}

@@ -37,7 +37,8 @@ function identity({ trial }: TrialRecord): Record<string, Cell> {
   const { task, placement, kind, clip, ...others } = trial;
   const { rule, ...limits } = clip;
   const [clipLimit] = Object.values<number>(limits);
-  return { task: task.name === 'csv' ? task.file : task.name, placement, kind, clip: rule, clipLimit, ...others };
+  const [name, target] = task.name === 'csv' ? [task.file, task.target] : [task.name];
+  return { task: name, target, placement, kind, clip: rule, clipLimit, ...others };
 }
 
 /** A trial that failed has no numbers. */

@@ -7,7 +7,7 @@ import { addingProblem } from '../data/adding-problem';
 import { copyMemory } from '../data/copy-memory';
 import { readSeries, type SeriesFile } from '../data/csv';
 import { splitInTime, standardize } from '../data/windows';
-import { EvenkeelError } from '../errors';
+import { type ErrorCode, EvenkeelError } from '../errors';
 import { checkPath, rethrow } from '../io/file';
 import type { Layer } from '../layers/layer';
 import { Linear } from '../layers/linear';
@@ -80,16 +80,10 @@ export function checkTask(path: string, value: unknown, lengths: readonly number
 function checkCsv(path: string, value: unknown, lengths: readonly number[], folder: string): CheckedTask {
   const given = readOptions(path, value, ['csv', 'columns', 'target']);
   const named = checkPath(`${path}.csv`, given.csv);
-  const file = inside(`${path}.csv`, folder, named);
   const target = given.target === undefined ? undefined : checkString(`${path}.target`, given.target);
-  const series = readSeries(file, { columns: given.columns as string[] | undefined, target });
-  for (const [i, length] of lengths.entries()) {
-    try {
-      splitInTime(series.rows, length);
-    } catch (cause) {
-      throw new EvenkeelError('ERR_OPTION', `lengths[${i}] with ${path}: ${(cause as Error).message}`, { cause });
-    }
-  }
+  const file = at(`${path}.csv`, () => inside(folder, named));
+  const series = at(path, () => readSeries(file, { columns: given.columns as string[] | undefined, target }));
+  for (const [i, length] of lengths.entries()) at(`lengths[${i}] with ${path}`, () => splitInTime(series.rows, length), 'ERR_OPTION');
   return {
     task: { name: 'csv', file: named, sha256: fileHash(file), columns: series.columns, target: series.columns[series.target] },
     inputSize: series.columns.length,
@@ -97,8 +91,18 @@ function checkCsv(path: string, value: unknown, lengths: readonly number[], fold
   };
 }
 
+/** What is wrong is wrong there, with a code of its own or that of its cause. */
+function at<T>(path: string, check: () => T, code?: ErrorCode): T {
+  try {
+    return check();
+  } catch (cause) {
+    if (!(cause instanceof EvenkeelError)) throw cause;
+    throw new EvenkeelError(code ?? cause.code, `${path}: ${cause.message}`, { cause });
+  }
+}
+
 /** The real path of a file that lies in the folder, links followed. */
-function inside(path: string, folder: string, file: string): string {
+function inside(folder: string, file: string): string {
   let root: string;
   let real: string;
   try {
@@ -108,10 +112,7 @@ function inside(path: string, folder: string, file: string): string {
     return rethrow('read', file, cause);
   }
   if (real.startsWith(root.endsWith(sep) ? root : root + sep)) return real;
-  throw new EvenkeelError(
-    'ERR_OPTION',
-    `${path}: expected a file in the definition's folder ${root} or below, got ${JSON.stringify(file)}.`,
-  );
+  throw new EvenkeelError('ERR_OPTION', `expected a file in the definition's folder ${root} or below, got ${JSON.stringify(file)}.`);
 }
 
 /** SHA-256 of a file's contents in hexadecimal digits. */

@@ -62,7 +62,13 @@ export function describeTrial(trial: Trial): string {
   const { task, length, batchSize, hiddenSize, placement, kind, clip, seed } = trial;
   const norm = kind === undefined ? placement : `${placement} (${kind})`;
   const rule = clip.rule === 'none' ? '' : `, clip ${clip.rule}`;
-  return `${task.name}, T ${length}, N ${batchSize}, H ${hiddenSize}, ${norm}, ${describeStart(trial)}${rule}, seed ${seed}`;
+  return `${describeTask(task)}, T ${length}, N ${batchSize}, H ${hiddenSize}, ${norm}, ${describeStart(trial)}${rule}, seed ${seed}`;
+}
+
+/** A series by its file and what is forecast: a sweep may have several. */
+export function describeTask(task: TrialTask): string {
+  if (task.name !== 'csv') return task.name;
+  return task.target === undefined ? task.file : `${task.file} (${task.target})`;
 }
 
 /** "orthogonal ×1.5" */

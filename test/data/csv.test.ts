@@ -94,7 +94,11 @@ describe('readSeries', () => {
     ['a short row', 'a,b\n1,2\n3\n', ', line 3: expected 2 cells as in the header, got 1.'],
     ['a long row', 'a,b\n1,2,3\n', ', line 2: expected 2 cells as in the header, got 3.'],
     ['an empty line between', 'a\n1\n\n2\n', ', line 3: expected a row, got an empty line. Remove it.'],
-    ['an empty cell', 'a,b\n1,2\n3,\n', ', line 3, column "b": expected a number, got an empty cell. Fill it in, or remove the row.'],
+    [
+      'an empty cell',
+      'a,b\n1,2\n3,\n',
+      ', line 3, column "b": expected a number, got an empty cell. Fill it in, remove the row, or choose other columns.',
+    ],
     ['a blank cell', 'a,b\n1, \n3,4\n', ', line 2, column "b": expected a number, got an empty cell.'],
     ['text among numbers', 'a,b\n1,2\n3,n/a\n', ', line 3, column "b": expected a finite number, got "n/a". Correct it,'],
     ['a number among text', 'a,b\nx,1\n2,1\n', ', line 2, column "a": expected a finite number, got "x".'],

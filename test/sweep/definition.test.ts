@@ -95,7 +95,8 @@ describe('what is refused, with its place', () => {
     ],
     ['a misspelt placement', { lengths: [1], placements: ['none', 'hiden'] }, 'placements[1]: expected one of'],
     ['an unknown cell', { lengths: [1], cells: ['lstm'] }, 'cells[0]: expected one of "rnn", got "lstm".'],
-    ['a clip of two rules', { lengths: [1], clips: [{ maxNorm: 1, clipValue: 1 }] }, 'clips[0]: expected one of maxNorm, clipValue'],
+    ['a clip of two rules', { lengths: [1], clips: [{ maxNorm: 1, clipValue: 1 }] }, 'stateGradientLimit, got maxNorm and clipValue.'],
+    ['a clip of no rule', { lengths: [1], clips: [{}] }, 'clips[0]: expected one of maxNorm, clipValue and stateGradientLimit, got none.'],
     [
       'a clip without a number',
       { lengths: [1], clips: [{ maxNorm: 'big' }] },
@@ -150,9 +151,18 @@ describe('a file', () => {
     ['objects nested without end', `${'{"a":'.repeat(30_000)}1${'}'.repeat(30_000)}`, 'at most 20 levels'],
     ['a prototype', '__proto__: {lengths: [1]}', 'unknown option "__proto__"'],
     ['another kind of file', '\u0000\u0001\u0002', 'sweep.yaml'],
-    ['nothing', '', 'expected an options object'],
+    ['nothing', '', 'got a file without one'],
+    ['nothing but a comment', '# later\n', 'got a file without one'],
+    ['a second document', 'lengths: [10]\n---\nlengths: [20]', 'sweep.yaml, line 2, column 1: expected one definition, got a second one.'],
   ])('refuses %s', (_, text, message) => {
     expect(() => read(text)).toThrow(expect.objectContaining({ name: 'EvenkeelError', message: expect.stringContaining(message) }));
+  });
+
+  test('refuses other bytes than text', () => {
+    writeFileSync(join(folder.path, 'utf16.yaml'), Buffer.from('\ufefflengths: [10]', 'utf16le'));
+    expect(() => readDefinition(join(folder.path, 'utf16.yaml'))).toThrow(
+      evenkeelError('ERR_FILE', 'expected JSON or YAML as text in UTF-8'),
+    );
   });
 
   test('refuses one that is too large', () => {
@@ -194,6 +204,16 @@ describe('a CSV task', () => {
         evenkeelError('ERR_OPTION', "tasks[0].csv: expected a file in the definition's folder"),
       );
     }
-    expect(() => check({ lengths: [5], tasks: [{ csv: 'none.csv' }] })).toThrow(evenkeelError('ERR_FILE', 'no such file'));
+  });
+
+  test('is named where something is wrong with its file', () => {
+    folder.write('waves.csv', smallCsv());
+    folder.write('gaps.csv', 'a,b\n1,\n2,3\n');
+    const checked = (task: object) => () => check({ lengths: [5], tasks: ['reference', task] });
+    expect(checked({ csv: 'none.csv' })).toThrow(
+      evenkeelError('ERR_FILE', 'tasks[1].csv: none.csv: could not read the file. There is no such'),
+    );
+    expect(checked({ csv: 'gaps.csv' })).toThrow(evenkeelError('ERR_FILE', 'tasks[1]: '));
+    expect(checked({ csv: 'waves.csv', columns: 'sine' })).toThrow(evenkeelError('ERR_OPTION', 'tasks[1]: columns: expected'));
   });
 });

@@ -67,7 +67,7 @@ test('growth rates are lines and a map: colour where all seeds agree, bold where
   });
   const page = await renderSweep(stored(records));
   expect(page).toContain('<h2>Growth rate against length</h2>');
-  const [, map] = /<h2>Growth rates: reference, N 32, H 20<\/h2>.*?<div class="wide">(.*?)<div class="narrow">/s.exec(page) ?? [];
+  const [, map] = /<h2>Growth rates: reference, N 32, I 10, H 20<\/h2>.*?<div class="wide">(.*?)<div class="narrow">/s.exec(page) ?? [];
   const fills = [...(map ?? '').matchAll(/<rect [^>]*>/g)].map(([rect]) => rect).filter((rect) => rect.includes(' rx="'));
   const colors = fills.map((rect) => /fill="([^"]+)"/.exec(rect)?.[1]);
   expect(colors).toHaveLength(6);
@@ -80,13 +80,38 @@ test('growth rates are lines and a map: colour where all seeds agree, bold where
   expect(map).toContain('>300<');
 });
 
+test('series, sizes and nonlinearities of one sweep have maps and lines of their own', async () => {
+  const [first] = trials as [Trial];
+  const series = (file: string, target: string): Trial => ({ ...first, task: { name: 'csv', file, sha256: '', target } });
+  const others = [series('a.csv', 'x'), series('a.csv', 'y'), series('b.csv', 'x'), { ...first, inputSize: 3 }];
+  const variants: Trial[] = [first, ...others, { ...first, nonlinearity: 'relu' }];
+  const shapes = variants.slice(0, -1).map(({ task, batchSize, inputSize, hiddenSize }) => ({ task, batchSize, inputSize, hiddenSize }));
+  const recurrences = (['tanh', 'relu'] as const).map((nonlinearity) => ({ cell: 'rnn' as const, nonlinearity }));
+  const sweep = { ...stored([]), grid: { ...grid, shapes, recurrences } };
+  for (const trial of variants) sweep.records.set(trialHash(trial, '1'), done(trial));
+  const page = await renderSweep(sweep);
+  for (const size of [
+    'a.csv (x), N 32, I 10',
+    'a.csv (y), N 32, I 10',
+    'b.csv (x), N 32, I 10',
+    'reference, N 32, I 3',
+    'reference, N 32, I 10',
+  ]) {
+    expect(page).toContain(`<h2>Growth rates: ${size}, H 20</h2>`);
+  }
+  const [, lines = ''] = /<h2>Growth rate against length<\/h2>(.*?)<\/section>/s.exec(page) ?? [];
+  for (const panel of ['a.csv (x), uniform ×1', 'a.csv (y), uniform ×1', 'b.csv (x), uniform ×1', 'reference, uniform ×1, relu']) {
+    expect(lines).toContain(`>${panel}<`);
+  }
+});
+
 test('kinds of CPU are named, and a mixture is warned of', async () => {
   const [first, second] = trials.map((trial) => done(trial)) as [TrialRecord, TrialRecord];
   expect(await renderSweep(stored([first, second]))).toContain('All trials ran on one kind of CPU: a processor, AVX2, a BLAS.');
   const other: TrialRecord = { ...second, ...{ cpuKind: { ...cpuKind, simdTarget: 'AVX3 <b>' } } };
   const mixed = await renderSweep(stored([first, other]));
   expect(mixed).toContain('ran on 2 kinds of CPU');
-  expect(mixed).toContain('<li>a processor, AVX3 &lt;b&gt;, a BLAS: 1 trials</li>');
+  expect(mixed).toContain('<li>a processor, AVX3 &lt;b&gt;, a BLAS: 1 trial</li>');
 });
 
 test('failures are listed with their reasons, as text', async () => {
@@ -94,7 +119,7 @@ test('failures are listed with their reasons, as text', async () => {
   const page = await renderSweep(stored([failed(first, '<b>killed</b> by "SIGKILL"'), done(second, { divergedAt: 7 })]));
   expect(page).toContain('&lt;b&gt;killed&lt;/b&gt; by &quot;SIGKILL&quot;');
   expect(page).toContain('1 failed; the same sweep');
-  expect(page).toContain('In 1 trials the loss or a gradient left the range of numbers.');
+  expect(page).toContain('In 1 trial the loss or a gradient left the range of numbers.');
   expect(page).toContain('16 trials have not ended yet.');
 });
 
@@ -105,7 +130,7 @@ test('records of another version or grid are not shown', async () => {
 
 test('tables have the same columns for every record, and quote what needs it', () => {
   const [first, second] = trials as [Trial, Trial];
-  const csvTrial: Trial = { ...first, task: { name: 'csv', file: 'a,"b".csv', sha256: '' } };
+  const csvTrial: Trial = { ...first, task: { name: 'csv', file: 'a,"b".csv', sha256: '', target: 'load' } };
   for (const csv of [measuresCsv, fullCsv]) {
     const lines = csv([failed(second, 'why'), done(csvTrial, { lossMin: null })])
       .trimEnd()
@@ -113,7 +138,7 @@ test('tables have the same columns for every record, and quote what needs it', (
     expect(lines).toHaveLength(3);
     const columns = lines[0]?.split(',').length;
     expect(lines[1]?.split(',')).toHaveLength(columns as number);
-    expect(lines[2]?.startsWith('"a,""b"".csv",none,')).toBe(true);
+    expect(lines[2]?.startsWith('"a,""b"".csv",load,none,')).toBe(true);
   }
   expect(fullCsv([done(first)])).toContain('a processor,AVX2,a BLAS');
   // Nothing that differs from run to run.
