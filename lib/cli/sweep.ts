@@ -97,7 +97,9 @@ async function finish({ records, failed }: SweepResult, { out, json }: SweepArgu
   const page = await writeReport(out);
   const done = records.length - failed;
   process.stdout.write(
-    json ? `${JSON.stringify(records)}\n` : `${done} of ${plural(records.length, 'trial')} ${done === 1 ? 'has' : 'have'} a result.\n`,
+    json
+      ? `${JSON.stringify(records)}\n`
+      : `${done} of ${plural(records.length, 'trial')} ${records.length === 1 ? 'has' : 'have'} a result.\n`,
   );
   process.stderr.write(`Written: ${page}, ${join(out, 'results.csv')}\n`);
   if (failed === 0) return;

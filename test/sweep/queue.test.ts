@@ -22,17 +22,34 @@ describe('an address', () => {
     ['redis://:p%40ss@host:1234/5', 'redis://host:1234/5', { host: 'host', port: 1234, db: 5, password: 'p@ss' }],
     ['rediss://user:secret@host', 'rediss://host:6379/0', { username: 'user', password: 'secret', tls: { servername: 'host' } }],
     ['redis://[::1]:7000', 'redis://[::1]:7000/0', { host: '::1', port: 7000 }],
+    // An address is no server name.
+    ['rediss://127.0.0.1', 'rediss://127.0.0.1:6379/0', { host: '127.0.0.1', tls: {} }],
   ])('%s', (url, name, connection) => {
-    expect(queueAddress(url)).toMatchObject({ name, connection });
+    const address = queueAddress(url);
+    expect(address).toMatchObject({ name, connection });
+    expect(address.connection.tls).toEqual('tls' in connection ? connection.tls : undefined);
   });
 
-  test.each(['', 'secret', 'http://user:secret@host', 'redis://:secret@', 'redis://:secret@host/x', 'redis://:secret@host:99999', 7])(
-    'that is none is refused, and no password shown: %s',
-    (url) => {
-      expect(() => queueAddress(url)).toThrow(evenkeelError('ERR_OPTION', 'queue: expected'));
-      expect(() => queueAddress(url)).not.toThrow('secret');
-    },
-  );
+  // The last three have a password with a character that ends the host's part of a URL.
+  const unreadable = [
+    '',
+    'secret',
+    'http://user:secret@host',
+    'redis://:secret@',
+    'redis://:secret@host/x',
+    'redis://:secret@host:99999',
+    7,
+  ];
+  test.each([
+    ...unreadable,
+    'redis://:secret%zz@host',
+    'redis://user:12/secret@host',
+    'redis://user:12?secret@host',
+    'redis://user:12#secret@host',
+  ])('that is none is refused, and no password shown: %s', (url) => {
+    expect(() => queueAddress(url)).toThrow(evenkeelError('ERR_OPTION', 'queue: expected'));
+    expect(() => queueAddress(url)).not.toThrow('secret');
+  });
 });
 
 test('what is not exactly a trial of this version is refused', () => {

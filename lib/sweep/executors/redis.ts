@@ -1,5 +1,6 @@
 /** The connection to the queue. Credentials stay in here: no message and no record has them. */
 import type { EventEmitter } from 'node:events';
+import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { checkString, fail } from '../../check';
@@ -18,33 +19,53 @@ interface Connection {
   username?: string;
   password?: string;
   db: number;
-  tls?: { servername: string };
+  tls?: { servername?: string };
   /** Commands wait for a lost connection to come back. */
   maxRetriesPerRequest: null;
 }
 
-const mend = 'Give redis://host:6379, or rediss:// for TLS, as the option or in EVENKEEL_REDIS_URL.';
+const mend =
+  'Give redis://host:6379, or rediss:// for TLS, as the option or in EVENKEEL_REDIS_URL; characters of a user or password other than letters and digits ' +
+  'as in encodeURIComponent.';
 
 /** Takes a URL apart, or that in the environment's EVENKEEL_REDIS_URL. */
 export function queueAddress(url: unknown = process.env.EVENKEEL_REDIS_URL): QueueAddress {
-  const text = checkString('queue', url ?? '');
-  // Not quoted in the error: it may hold a password.
-  if (!URL.canParse(text)) fail('ERR_OPTION', 'queue', 'a URL', undefined, mend);
-  const { protocol, hostname, port, username, password, pathname } = new URL(text);
+  if (url === undefined || url === '') throw new EvenkeelError('ERR_OPTION', `queue: expected a URL, got none. ${mend}`);
+  const { protocol, hostname, port, rest, username, password } = parseUrl(checkString('queue', url));
   if (protocol !== 'redis:' && protocol !== 'rediss:') fail('ERR_OPTION', 'queue', 'a URL of redis:// or rediss://', protocol, mend);
   if (hostname === '') fail('ERR_OPTION', 'queue', 'a URL with a host', protocol, mend);
-  const database = /^\/?(\d{0,4})$/.exec(pathname)?.[1];
-  if (database === undefined) fail('ERR_OPTION', 'queue', 'the number of a database as the path of the URL', pathname, mend);
+  // Not shown either: a password with a / ? or # in it puts its rest there.
+  const database = /^\/?(\d{0,4})$/.exec(rest)?.[1];
+  if (database === undefined) {
+    throw new EvenkeelError(
+      'ERR_OPTION',
+      `queue: expected a URL that ends with its host, port or the number of a database, got more. ${mend}`,
+    );
+  }
+  const host = hostname.replace(/^\[(.*)\]$/, '$1');
   const connection: Connection = {
-    host: hostname.replace(/^\[(.*)\]$/, '$1'),
+    host,
     port: Number(port || 6379),
-    username: decodeURIComponent(username) || undefined,
-    password: decodeURIComponent(password) || undefined,
+    username: username || undefined,
+    password: password || undefined,
     db: Number(database),
-    tls: protocol === 'rediss:' ? { servername: hostname } : undefined,
+    // An address is no server name (RFC 6066); the certificate is held against it all the same.
+    tls: protocol === 'rediss:' ? (isIP(host) === 0 ? { servername: host } : {}) : undefined,
     maxRetriesPerRequest: null,
   };
   return { name: `${protocol}//${hostname}:${connection.port}/${connection.db}`, connection };
+}
+
+/** `rest`: path, query and fragment. */
+function parseUrl(text: string): Record<'protocol' | 'hostname' | 'port' | 'rest' | 'username' | 'password', string> {
+  try {
+    const { protocol, hostname, port, pathname, search, hash, username, password } = new URL(text);
+    const rest = `${pathname}${search}${hash}`;
+    return { protocol, hostname, port, rest, username: decodeURIComponent(username), password: decodeURIComponent(password) };
+  } catch {
+    // Neither quoted nor a cause: it may hold a password.
+    throw new EvenkeelError('ERR_OPTION', `queue: expected a URL, got something else, which is not shown. ${mend}`);
+  }
 }
 
 export interface QueuePackages {
@@ -90,10 +111,24 @@ export async function checkReachable({ Redis }: QueuePackages, { name, connectio
     await client.ping();
   } catch (cause) {
     const { message } = cause as Error;
-    throw new EvenkeelError('ERR_OPTION', `queue: expected a Redis or Valkey server at ${name}, got: ${reason || message}`);
+    const said = reason || message;
+    throw new EvenkeelError('ERR_OPTION', `queue: expected a Redis or Valkey server at ${name}, got: ${said}${mendOf(said, connection)}`);
   } finally {
-    client.disconnect();
+    // One that has ended would wait two seconds for its end.
+    if (client.status !== 'end') client.disconnect();
   }
+}
+
+/** What to do about a connection that failed, a full sentence after a space; nothing where the reason says it. */
+function mendOf(reason: string, { tls }: Connection): string {
+  if (/NOAUTH|WRONGPASS/.test(reason)) return ' Give user and password in the URL: redis://user:password@host, or redis://:password@host.';
+  if (/self-signed certificate|local issuer|first certificate/.test(reason)) {
+    return '. Of an authority of your own, name the certificate in the environment: NODE_EXTRA_CA_CERTS=ca.pem';
+  }
+  if (/ETIMEDOUT/.test(reason) && tls) return '. Check host and port; a server without TLS, which does not answer either, takes redis://.';
+  if (/ECONNRESET|closed/.test(reason) && !tls) return '. Does the server want TLS? Then give rediss://.';
+  if (/ECONNREFUSED|ENOTFOUND|ETIMEDOUT/.test(reason)) return '. Check host and port, and whether the server runs.';
+  return '';
 }
 
 /** Connections come back by themselves; an error event that nobody hears would end the process. */
