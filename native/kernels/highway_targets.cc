@@ -26,7 +26,8 @@ constexpr Target kTargets[] = {
     {HWY_SSE4, "sse4"},
     {HWY_SSSE3, "ssse3"},
 #endif
-    {HWY_STATIC_TARGET, HWY_STATIC_TARGET == HWY_NEON ? "neon" : "baseline"},
+    // Newer versions of Highway tell two kinds of NEON apart.
+    {HWY_STATIC_TARGET, HWY_ARCH_ARM&& HWY_STATIC_TARGET != HWY_SCALAR ? "neon" : "baseline"},
 };
 
 bool cpu_has(int64_t target) {

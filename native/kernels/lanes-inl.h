@@ -48,7 +48,7 @@ HWY_INLINE hn::Vec<D> gather_blocks(D d, size_t first, Row&& row) {
 }
 // ... and back: put(first, block), put(first + kBlock, block), …
 template <class D, class Put>
-HWY_INLINE void scatter_blocks(D d, hn::Vec<D> vector, size_t first, Put&& put) {
+HWY_INLINE void scatter_blocks([[maybe_unused]] D d, hn::Vec<D> vector, size_t first, Put&& put) {
   if constexpr (hn::MaxLanes(D()) == kBlock<hn::TFromD<D>>) {
     put(first, vector);
   } else {

@@ -38,6 +38,9 @@ struct Tile {
   using D = hn::ScalableTag<T>;
   hn::Vec<D> sum[R][V];
 
+  // Written out, because one that the compiler adds is not built for the target, and NEON's vectors have constructors of their own.
+  HWY_ATTR HWY_INLINE Tile() {}
+
   HWY_INLINE void clear() {
     unrolled<R * V>([&](size_t i) HWY_ATTR { sum[i / V][i % V] = hn::Zero(D()); });
   }

@@ -27,7 +27,8 @@ HWY_INLINE void store_first(D d, hn::Vec<D> vector, T* to, size_t count) {
 #else
 // Stores the first `count` lanes in powers of two. AVX2 has a masked store, but on some processors it takes a hundred cycles.
 template <class D, typename T = hn::TFromD<D>>
-HWY_INLINE void store_first(D d, hn::Vec<D> vector, T* to, size_t count) {
+HWY_INLINE void store_first([[maybe_unused]] D d, [[maybe_unused]] hn::Vec<D> vector, [[maybe_unused]] T* to,
+                            [[maybe_unused]] size_t count) {
   if constexpr (hn::MaxLanes(D()) > 1) {
     const hn::Half<D> half;
     if (count >= hn::Lanes(half)) {
