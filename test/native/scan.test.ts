@@ -34,13 +34,18 @@ function relativeError(actual: TensorData, expected: TensorData): number {
   return difference / size;
 }
 
-function expectSameAsBlas(shape: Shape): void {
-  const arrays = arraysOf(shape, 'float64');
-  const expected = results('blas', shape, arrays);
-  for (const strategy of OTHERS) {
-    for (const [index, actual] of results(strategy, shape, arrays).entries()) {
-      const error = relativeError(actual, expected[index] as TensorData);
-      if (!(error < 1e-12)) throw new Error(`${strategy} ${shape}: ${NAMES[index]} differs by ${error}`);
+const TOLERANCE = { float32: 2e-5, float64: 1e-12 };
+
+/** Each of `dtypes` against OpenBLAS in float64. */
+function expectSameAsBlas(shape: Shape, dtypes: DType[] = ['float64', 'float32']): void {
+  const expected = results('blas', shape, arraysOf(shape, 'float64'));
+  for (const dtype of dtypes) {
+    const arrays = arraysOf(shape, dtype);
+    for (const strategy of OTHERS) {
+      for (const [index, actual] of results(strategy, shape, arrays).entries()) {
+        const error = relativeError(actual, expected[index] as TensorData);
+        if (!(error < TOLERANCE[dtype])) throw new Error(`${strategy} ${shape} in ${dtype}: ${NAMES[index]} differs by ${error}`);
+      }
     }
   }
 }

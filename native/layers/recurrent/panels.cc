@@ -226,9 +226,9 @@ void scan_backward(const Part<T>& part, const Cell<T>& cell, const Weights<T>& w
       multiply(rows, i, weights.ih.times(dprojected, width), nothing, nullptr, 0, part.dinput + (first * t + step) * i, t * i);
     }
   }
-  for (size_t sequence = first; sequence < end && are_few(rows); ++sequence) {
-    multiply(steps, i, weights.ih.times(block.projected + sequence * width, n * width), nothing, nullptr, 0,
-             part.dinput + (sequence * t + begin) * i, i);
+  for (size_t each = first; each < end && are_few(rows); ++each) {
+    multiply(steps, i, weights.ih.times(block.projected + each * width, n * width), nothing, nullptr, 0,
+             part.dinput + (each * t + begin) * i, i);
   }
 }
 
