@@ -4,7 +4,7 @@ import { EvenkeelError } from '../errors';
 import { checkInitializer, type Initializer } from '../initializers';
 import { type Nonlinearity, RNN } from '../layers/rnn';
 import type { DType } from '../tensor';
-import { countTrials, type Grid } from './grid';
+import { countTrials, type Grid, MAX_TRIALS } from './grid';
 import { type CsvTask, checkTask, type TaskName } from './tasks';
 import { canonicalJson, type SweepPlacement, type TrialClip } from './trial';
 
@@ -60,7 +60,7 @@ export interface CheckedDefinition {
   files: Map<string, string>;
 }
 
-const limits = { trials: 100_000, listLength: 10_000, length: 10_000_000, size: 65_536, steps: 1_000_000 };
+const limits = { listLength: 10_000, length: 10_000_000, size: 65_536, steps: 1_000_000 };
 
 const KEYS = [
   'lengths',
@@ -178,10 +178,10 @@ function checkClip(path: string, value: unknown): TrialClip {
 
 function checkCount(grid: Grid): void {
   const count = countTrials(grid);
-  if (count <= limits.trials) return;
+  if (count <= MAX_TRIALS) return;
   throw new EvenkeelError(
     'ERR_OPTION',
-    `the definition: expected at most ${limits.trials.toLocaleString('en-US')} trials, got ${count.toLocaleString('en-US')}: ` +
+    `the definition: expected at most ${MAX_TRIALS.toLocaleString('en-US')} trials, got ${count.toLocaleString('en-US')}: ` +
       'the product of all lists. Shorten some, or make several sweeps of it.',
   );
 }

@@ -15,7 +15,7 @@ import { fileFault, rethrow, withFile } from '../io/file';
 import { prepareFolder } from '../io/folder';
 import type { Outcome } from './executors/executor';
 import { lockFile } from './file-lock';
-import { type Grid, trialsOf } from './grid';
+import { type Grid, isGrid, trialsOf } from './grid';
 import { canonicalJson, type Trial, trialHash } from './trial';
 
 /** One line of a store: a trial and how it ended. */
@@ -119,7 +119,7 @@ export function recordsInOrder({ grid, version, records }: StoredSweep): TrialRe
 function readHeader(path: string): Header {
   const text = withFile(path, (descriptor) => readFileSync(descriptor, 'utf8'));
   const header = parseObject(text) as Partial<Header> | undefined;
-  if (header?.schema !== 'evenkeel/sweep' || header.schemaVersion !== 2 || !isPlainObject(header.grid)) {
+  if (header?.schema !== 'evenkeel/sweep' || header.schemaVersion !== 2 || !isGrid(header.grid)) {
     return fileFault(path, 'the definition of a sweep as this version of evenkeel writes it', 'something else', 'Choose another folder.');
   }
   return header as Header;
@@ -177,8 +177,8 @@ function readJournal(path: string): { records: Map<string, TrialRecord>; length:
   const records = new Map<string, TrialRecord>();
   let length = 0;
   for (const { line, number, end, isLast } of linesOf(path)) {
-    const record = parseObject(line) as TrialRecord | undefined;
-    if (typeof record?.hash !== 'string' || typeof record.status !== 'string' || !isPlainObject(record.trial)) {
+    const record = parseObject(line);
+    if (!isRecord(record)) {
       if (isLast) break;
       return fileFault(
         `${path}, line ${number}`,
@@ -191,6 +191,13 @@ function readJournal(path: string): { records: Map<string, TrialRecord>; length:
     length = end;
   }
   return { records, length };
+}
+
+function isRecord(given: object | undefined): given is TrialRecord {
+  const value = given as Partial<Record<string, unknown>> | undefined;
+  if (typeof value?.hash !== 'string' || !isPlainObject(value.trial)) return false;
+  if (value.status === 'failed') return typeof value.reason === 'string';
+  return value.status === 'done' && [value.measures, value.cost, value.cpuKind].every(isPlainObject);
 }
 
 /** The lines of a file that end in a newline; what follows the last newline is none. `end`: bytes up to and with it. */

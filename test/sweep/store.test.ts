@@ -105,3 +105,28 @@ test('a folder with something else in it is left alone', () => {
   expect(() => readStore(folder.path)).toThrow(evenkeelError('ERR_FILE', 'definition.json'));
   expect(readFileSync(join(folder.path, 'definition.json'), 'utf8')).toBe('{"mine": 1}');
 });
+
+test.each<[string, object]>([
+  ['no axis at all', {}],
+  ['an axis of nothing', { ...grid, seeds: [] }],
+  ['an axis that is no list', { ...grid, lengths: 5 }],
+  ['an axis of words', { ...grid, lengths: ['5'] }],
+  ['more trials than any sweep has', { ...grid, seeds: Array(1000).fill(1), lengths: Array(1000).fill(1) }],
+])('a definition whose grid has %s is damaged', (_, damaged) => {
+  fill();
+  const header = JSON.parse(readFileSync(join(path(), 'definition.json'), 'utf8'));
+  writeFileSync(join(path(), 'definition.json'), JSON.stringify({ ...header, grid: damaged }));
+  expect(() => readStore(path())).toThrow(evenkeelError('ERR_FILE', 'definition.json: expected the definition of a sweep'));
+});
+
+test.each<[string, object]>([
+  ['without its measures', { status: 'done', cost: {}, cpuKind: {} }],
+  ['without its cost', { status: 'done', measures: {}, cpuKind: {} }],
+  ['without its reason', { status: 'failed' }],
+  ['of another status', { status: 'skipped', measures: {}, cost: {}, cpuKind: {}, reason: '' }],
+])('a record %s is damage, and named', (_, outcome) => {
+  fill();
+  const [{ hash, trial }] = records as [TrialRecord];
+  writeFileSync(journal(), [{ hash, trial, ...outcome }, records[1]].map((record) => `${JSON.stringify(record)}\n`).join(''));
+  expect(() => readStore(path())).toThrow(evenkeelError('ERR_FILE', 'trials.jsonl, line 1: expected one trial as JSON'));
+});

@@ -1,0 +1,153 @@
+// Malformed arguments of optimisers and clippers: see calls.ts.
+import {
+  Adam,
+  AdamW,
+  AdaptiveGradientClipping,
+  AutoClip,
+  type Clipper,
+  clipGradNorm,
+  clipGradValue,
+  type Parameter,
+  RMSprop,
+  SGD,
+  Tensor,
+  ZClip,
+} from '../../lib/index';
+import {
+  type Accepts,
+  type Call,
+  hasNoKeys,
+  isBoolean,
+  isInteger,
+  isNumber,
+  isReadableArray,
+  never,
+  optional,
+  parameter,
+  testCalls,
+} from './calls';
+
+const optimizerCall = (
+  make: (parameters: Parameter[], options: object) => unknown,
+  good: object,
+  places: Record<string, Accepts>,
+): Call => ({
+  make: () => [[parameter()], { ...good }],
+  call: (parameters, options) => make(parameters as Parameter[], options as object),
+  places: { 0: never, ...places },
+  probe: ([parameters]) => (parameters as Parameter[]).map(({ value }) => value.toArray()),
+});
+const adamPlaces = {
+  1: optional(hasNoKeys),
+  '1.learningRate': optional(isNumber(0)),
+  '1.betas': optional((value) => isReadableArray(value) && (value as unknown[]).every(isNumber(0, 1))),
+  '1.eps': optional(isNumber(0)),
+  '1.weightDecay': optional(isNumber(0)),
+};
+
+const isPositive: Accepts = (value) => isNumber(Number.MIN_VALUE)(value);
+const isFloat64Scalar: Accepts = (value) => Tensor.isTensor(value) && value.dtype === 'float64' && value.shape.length === 0;
+const clipperCall = (make: (options: object) => Clipper, places: Record<string, Accepts>): Call => ({
+  make: () => [[parameter()], {}],
+  call: (parameters, options) => make(options as object).clip(parameters as Parameter[]),
+  places: { 0: never, 1: optional(hasNoKeys), ...places },
+  probe: ([parameters]) => (parameters as Parameter[]).map(({ grad }) => grad.toArray()),
+});
+const watched = <C extends Clipper>(clipper: C): C => {
+  clipper.clip([parameter()]);
+  return clipper;
+};
+
+testCalls({
+  'new SGD': optimizerCall(
+    (parameters, options) => new SGD(parameters, options as { learningRate: number }),
+    { learningRate: 0.1, momentum: 0.5 },
+    {
+      1: never,
+      '1.learningRate': isNumber(0),
+      '1.momentum': optional(isNumber(0)),
+      '1.nesterov': optional(isBoolean),
+      '1.weightDecay': optional(isNumber(0)),
+    },
+  ),
+  'new Adam': optimizerCall((parameters, options) => new Adam(parameters, options), {}, adamPlaces),
+  'new AdamW': optimizerCall((parameters, options) => new AdamW(parameters, options), {}, adamPlaces),
+  'new RMSprop': optimizerCall(
+    (parameters, options) => new RMSprop(parameters, options),
+    {},
+    {
+      1: optional(hasNoKeys),
+      '1.learningRate': optional(isNumber(0)),
+      '1.alpha': optional(isNumber(0, 1)),
+      '1.eps': optional(isNumber(0)),
+      '1.weightDecay': optional(isNumber(0)),
+      '1.momentum': optional(isNumber(0)),
+    },
+  ),
+  'optimizer.learningRate': {
+    make: () => [new Adam([parameter()]), 0.1],
+    call(optimizer, value) {
+      (optimizer as Adam).learningRate = value as number;
+    },
+    places: { 1: isNumber(0) },
+    probe: ([optimizer]) => (optimizer as Adam).learningRate,
+  },
+  'optimizer.loadStateDict': {
+    make() {
+      const optimizer = new Adam([parameter()]);
+      return [optimizer, { ...optimizer.stateDict() }];
+    },
+    call: (optimizer, state) => (optimizer as Adam).loadStateDict(state as Record<string, Tensor>),
+    places: {
+      1: never,
+      '1.step': (value) => Tensor.isTensor(value) && value.shape.length === 0,
+      '1.learning_rate': (value) => Tensor.isTensor(value) && value.shape.length === 0,
+      '1.0.w.exp_avg': never,
+    },
+    probe([optimizer]) {
+      const subject = optimizer as Adam;
+      subject.step();
+      return [subject.parameters()[0]?.value.toArray(), subject.learningRate];
+    },
+  },
+  clipGradNorm: {
+    make: () => [[parameter()], { maxNorm: 1e-3 }],
+    call: (parameters, options) => clipGradNorm(parameters as Parameter[], options as { maxNorm: number }),
+    places: {
+      0: never,
+      1: never,
+      '1.maxNorm': isNumber(0),
+      '1.normType': optional((value) => value === 1 || value === 2 || value === Number.POSITIVE_INFINITY),
+      '1.nonFinite': optional(never),
+    },
+    probe: ([parameters]) => (parameters as Parameter[]).map(({ grad }) => grad.toArray()),
+  },
+  clipGradValue: {
+    make: () => [[parameter()], { clipValue: 1e-3 }],
+    call: (parameters, options) => clipGradValue(parameters as Parameter[], options as { clipValue: number }),
+    places: { 0: never, 1: never, '1.clipValue': isNumber(0) },
+    probe: ([parameters]) => (parameters as Parameter[]).map(({ grad }) => grad.toArray()),
+  },
+  'new AdaptiveGradientClipping': clipperCall((options) => new AdaptiveGradientClipping(options), {
+    '1.ratio': optional(isPositive),
+    '1.eps': optional(isPositive),
+  }),
+  'new AutoClip': clipperCall((options) => new AutoClip(options), { '1.percentile': optional(isNumber(0, 100)) }),
+  'new ZClip': clipperCall((options) => new ZClip(options), {
+    '1.alpha': optional(isNumber(0, 1 - 2 ** -53)),
+    '1.zThreshold': optional(isPositive),
+    '1.warmupSteps': optional(isInteger(1, Number.MAX_SAFE_INTEGER)),
+  }),
+  'AutoClip.loadStateDict': {
+    make: () => [new AutoClip(), { ...watched(new AutoClip()).stateDict() }],
+    call: (clipper, state) => (clipper as AutoClip).loadStateDict(state as Record<string, Tensor>),
+    places: { 1: never, '1.history': (value) => Tensor.isTensor(value) && value.dtype === 'float64' && value.shape.length === 1 },
+    probe: ([clipper]) => (clipper as AutoClip).clip([parameter()]),
+  },
+  'ZClip.loadStateDict': {
+    make: () => [new ZClip(), { ...watched(new ZClip()).stateDict() }],
+    call: (clipper, state) => (clipper as ZClip).loadStateDict(state as Record<string, Tensor>),
+    places: { 1: never, '1.steps': isFloat64Scalar, '1.mean': isFloat64Scalar, '1.variance': isFloat64Scalar },
+    probe: ([clipper]) => (clipper as ZClip).clip([parameter()]),
+  },
+});
