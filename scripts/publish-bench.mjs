@@ -1,6 +1,6 @@
 // Makes a finished run of the benchmark the one that README.md shows: node scripts/publish-bench.mjs bench-results/results.json NAME
-// It is kept as bench/results/<date>-NAME.json with its table beside it, and the README's table becomes its training steps; test/docs/benchmark.test.ts
-// holds them together.
+// It is kept as bench/results/<date>-NAME.json with its table beside it, the README's table becomes its training steps, and that of
+// docs/performance.md its RNN alone beside the machine's floor; test/docs/benchmark.test.ts holds them together.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,13 +19,21 @@ await runScript(() => {
     execFileSync(process.execPath, [join(root, 'dist/cli/main.js'), 'bench', 'table', join(root, file), ...options], { encoding: 'utf8' });
   writeFileSync(join(root, file.replace(/json$/, 'md')), table());
 
-  const readme = join(root, 'README.md');
-  const before = readFileSync(readme, 'utf8');
-  const place = /<!-- benchmark.*?-->\n[\s\S]*?<!-- \/benchmark -->/;
-  if (!place.test(before)) throw new Failure('README.md has no <!-- benchmark --> to put the table in.');
-  writeFileSync(
-    readme,
-    before.replace(place, () => `<!-- benchmark ${file} -->\n\n${table('--works', 'train')}\n<!-- /benchmark -->`),
+  replaceTable('README.md', 'benchmark', file, table('--works', 'train'));
+  replaceTable('docs/performance.md', 'floor', file, table('--works', 'rnn', '--floor'));
+  console.log(
+    `${file} with its table, README.md and docs/performance.md are written. Read the sentences around their tables before committing them.`,
   );
-  console.log(`${file}, its table, and README.md are written. Read the sentences around the table before committing them.`);
 });
+
+/** Puts a table between `<!-- mark … -->` and `<!-- /mark -->` of a document. */
+function replaceTable(document, mark, file, table) {
+  const path = join(root, document);
+  const before = readFileSync(path, 'utf8');
+  const place = new RegExp(`<!-- ${mark}.*?-->\\n[\\s\\S]*?<!-- /${mark} -->`);
+  if (!place.test(before)) throw new Failure(`${document} has no <!-- ${mark} --> to put the table in.`);
+  writeFileSync(
+    path,
+    before.replace(place, () => `<!-- ${mark} ${file} -->\n\n${table}\n<!-- /${mark} -->`),
+  );
+}

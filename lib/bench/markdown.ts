@@ -2,27 +2,66 @@
 import { formatDuration, plural, printable } from '../report/text';
 import type { Work } from './protocol';
 import { type BenchResults, type CaseResult, caseName, type TrialResult, verdict } from './results';
-import { againstRival, describeRounds, ownCase, rivalCase, sizes, verdictWords, whyNotCompared, workTitles } from './summary';
+import {
+  againstRival,
+  describeRounds,
+  ownCase,
+  rivalCase,
+  sizes,
+  type ThreadsAtWork,
+  threadsAtWork,
+  verdictWords,
+  whyNotCompared,
+  workTitles,
+} from './summary';
 
-/** @param works the kinds of work to show; all unless given */
+/** Evenkeel against the best of its rivals. @param works the kinds of work to show; all unless given */
 export function formatMarkdown(results: BenchResults, works?: readonly Work[]): string {
-  const { cpu, threads, simdTarget, node, blas, evenkeel } = results.environment;
-  const rows = [
-    ['trial', 'evenkeel', 'best rival', 'evenkeel against it'],
-    ['---', '---', '---', '---'],
-    ...results.trials.filter(({ trial }) => works?.includes(trial.work) ?? true).map(trialRow),
-  ].map((cells) => `| ${cells.map(escapeCell).join(' | ')} |`);
-  const machine = `${cpu}, ${plural(threads, 'thread')}, SIMD target ${simdTarget}, Node ${node}, ${blas}, evenkeel ${evenkeel}, ${results.date.slice(0, 10)}.`;
-  return `${rows.join('\n')}\n\n${printable(machine)}\n`;
+  const rows = trialsOf(results, works).map(trialRow);
+  return `${table(['trial', 'evenkeel', 'best rival', 'evenkeel against it'], rows)}\n\n${machine(results)}\n`;
+}
+
+/** Evenkeel alone, with each number of threads, in percent of what so many threads of the machine can do. */
+export function formatFloorTable(results: BenchResults, works?: readonly Work[]): string {
+  const counts = results.floor.map(({ threads }) => threads);
+  const rows = trialsOf(results, works).map((result) => {
+    const atWork = threadsAtWork(result);
+    return [title(result), ...counts.map((threads) => percent(atWork.find((one) => one.threads === threads)))];
+  });
+  return `${table(['trial', ...counts.map((threads) => plural(threads, 'thread'))], rows)}\n\n${machine(results)}\n`;
+}
+
+function trialsOf({ trials }: BenchResults, works?: readonly Work[]): TrialResult[] {
+  return trials.filter(({ trial }) => works?.includes(trial.work) ?? true);
+}
+
+function table(head: string[], rows: string[][]): string {
+  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.map(escapeCell).join(' | ')} |`).join('\n');
+}
+
+function machine({ date, environment }: BenchResults): string {
+  const { cpu, threads, simdTarget, node, blas, evenkeel } = environment;
+  return printable(
+    `${cpu}, ${plural(threads, 'thread')}, SIMD target ${simdTarget}, Node ${node}, ${blas}, evenkeel ${evenkeel}, ${date.slice(0, 10)}.`,
+  );
+}
+
+function title({ trial }: TrialResult): string {
+  return `${workTitles[trial.work]} ${sizes(trial)}`;
+}
+
+function percent(one: ThreadsAtWork | undefined): string {
+  if (one === undefined) return '–';
+  return `${formatDuration(one.timing.median)}, ${(100 * one.part).toFixed(0)} % (fastest round ${(100 * one.best).toFixed(0)} %)`;
 }
 
 function trialRow(result: TrialResult): string[] {
-  const { trial, comparison } = result;
+  const { comparison } = result;
   const said =
     comparison === undefined
       ? `not compared: ${whyNotCompared(result)}`
       : `${verdictWords[verdict(comparison)]}: ${againstRival(comparison)}, ${describeRounds(comparison)}`;
-  return [`${workTitles[trial.work]} ${sizes(trial)}`, time(ownCase(result)), time(rivalCase(result)), said];
+  return [title(result), time(ownCase(result)), time(rivalCase(result)), said];
 }
 
 function time(one: CaseResult | undefined): string {

@@ -7,6 +7,7 @@ import {
   type Comparison,
   drawMargin,
   type Outcome,
+  type Timing,
   type TrialResult,
   type Verdict,
   verdict,
@@ -58,14 +59,30 @@ export function rivalCase({ cases, comparison }: TrialResult): CaseResult | unde
   return countingCases(cases).find(({ system, tier }) => system === comparison?.rival.system && tier === comparison.rival.tier);
 }
 
-/** Such as `evenkeel with 1 thread: 0.52 ms, 80 % of what 1 thread can do; …`: what a number of threads does of what it could. */
-export function describeThreads({ cases, floor }: TrialResult): string | undefined {
-  const parts = cases.flatMap(({ system, threads, timing }) => {
+/** evenkeel's times with one number of threads, and what part they are of what so many threads can do: 1 is the machine's limit. */
+export interface ThreadsAtWork {
+  threads: number;
+  timing: Timing;
+  /** the floor's time divided by the median */
+  part: number;
+  /** the same of the fastest round, which other users of the machine disturbed least */
+  best: number;
+}
+
+export function threadsAtWork({ cases, floor }: TrialResult): ThreadsAtWork[] {
+  return cases.flatMap(({ system, threads, timing }) => {
     const least = floor.byThreads?.find((one) => one.threads === threads)?.milliseconds;
     if (system !== evenkeel.id || timing === undefined || least === undefined) return [];
-    const part = formatNumber((100 * least) / timing.median, 1);
-    return `with ${plural(threads, 'thread')} ${formatDuration(timing.median)}, ${part} % of what ${threads === 1 ? 'it' : 'they'} can do`;
+    return [{ threads, timing, part: least / timing.median, best: least / Math.min(...timing.rounds) }];
   });
+}
+
+/** Such as `Evenkeel with 1 thread 0.52 ms, 80 % of what it can do; …`: what a number of threads does of what it could. */
+export function describeThreads(result: TrialResult): string | undefined {
+  const parts = threadsAtWork(result).map(
+    ({ threads, timing, part }) =>
+      `with ${plural(threads, 'thread')} ${formatDuration(timing.median)}, ${formatNumber(100 * part, 1)} % of what ${threads === 1 ? 'it' : 'they'} can do`,
+  );
   return parts.length === 0 ? undefined : `Evenkeel ${parts.join('; ')}.`;
 }
 

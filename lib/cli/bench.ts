@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { compareRuns, formatChanges, readBench } from '../bench/compare';
 import { machineFloor } from '../bench/floor';
-import { formatMarkdown } from '../bench/markdown';
+import { formatFloorTable, formatMarkdown } from '../bench/markdown';
 import { writePage } from '../bench/page';
 import type { Work } from '../bench/protocol';
 import type { BenchResults } from '../bench/results';
@@ -83,7 +83,10 @@ function addTableCommand(bench: Command): void {
     .command('table <results>')
     .description("Print the table of a run's results.json in Markdown.")
     .option('--works <a,b>', `only these kinds of work, of ${workNames.join(', ')}`, workList)
-    .action((file: string, { works: only }: { works?: Work[] }) => void process.stdout.write(formatMarkdown(readBench(file), only)));
+    .option('--floor', 'evenkeel alone, with each number of threads, in percent of what the machine can do')
+    .action((file: string, { works: only, floor }: { works?: Work[]; floor?: true }) => {
+      process.stdout.write((floor ? formatFloorTable : formatMarkdown)(readBench(file), only));
+    });
 }
 
 const workNames = Object.keys(workTitles) as Work[];

@@ -49,7 +49,7 @@ describe('what it refuses', () => {
     [['--systems', 'evenkeel,torhc'], 'Did you mean "torch"?'],
     [['--budget', '0'], '--budget'],
     [['--quik'], 'Did you mean --quick?'],
-    [['compare', 'a.json'], "missing required argument 'after.json'"],
+    [['compare', 'a.json'], "missing required argument 'after'"],
     [['compare', 'a.json', 'b.json', 'c.json'], 'too many arguments'],
   ])('%j is wrong usage', async (args, message) => {
     expect(await runCli(['bench', ...args], folder.path)).toEqual({ status: 2, stdout: '', stderr: expect.stringContaining(message) });

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readBench } from '../../lib/bench/compare';
-import { formatMarkdown } from '../../lib/bench/markdown';
+import { formatFloorTable, formatMarkdown } from '../../lib/bench/markdown';
+import type { BenchResults } from '../../lib/bench/results';
 import { formatBench } from '../../lib/bench/terminal';
 import { root } from './documents';
 
@@ -19,12 +20,13 @@ test('every committed run is still readable, complete, and has its table beside 
   expect(files).toHaveLength(2 * runs.length);
 });
 
-test("README.md's table of times is made from the newest committed run", () => {
-  const [, named, shown] =
-    /<!-- benchmark ?(.*?) -->\n([\s\S]*?)<!-- \/benchmark -->/.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? [];
-  expect(shown).toMatch(/\| trial \| evenkeel \| best rival \|/);
-  const newest = runs.toSorted().at(-1);
-  if (newest === undefined) return expect(named).toBe('');
+test.each([
+  ['README.md', 'benchmark', (results: BenchResults) => formatMarkdown(results, ['train'])],
+  ['docs/performance.md', 'floor', (results: BenchResults) => formatFloorTable(results, ['rnn'])],
+] as const)('the table of times in %s is made from the newest committed run', (document, mark, format) => {
+  const text = readFileSync(join(root, document), 'utf8');
+  const [, named, shown] = new RegExp(`<!-- ${mark} ?(.*?) -->\\n([\\s\\S]*?)<!-- /${mark} -->`).exec(text) ?? [];
+  const newest = runs.toSorted().at(-1) as string;
   expect(named).toBe(`bench/results/${newest}`);
-  expect(shown?.trim()).toBe(formatMarkdown(readBench(join(folder, newest)), ['train']).trim());
+  expect(shown?.trim()).toBe(format(readBench(join(folder, newest))).trim());
 });
