@@ -28,7 +28,7 @@ import {
   type Verdict,
   verdict,
 } from './results';
-import { enoughRounds, ratioOverRounds } from './statistics';
+import { enoughRounds } from './statistics';
 import {
   countingCases,
   describeAbsent,
@@ -186,7 +186,7 @@ function caseTable(result: TrialResult): string {
     return [
       caseLabel(one),
       `${formatDuration(median)}${slow ? '*' : ''}<small>${formatDuration(p10)} – ${formatDuration(p90)}</small>`,
-      one === own ? '–' : againstEvenkeel(one, own),
+      one === own ? '–' : againstEvenkeel(one, result),
       part === undefined ? '–' : formatPercent(part),
       formatBytes(memory(one)),
       formatDuration(firstCallMs),
@@ -211,9 +211,12 @@ function caseLabel(one: CaseResult): string {
   return one.system === evenkeel.id ? `<strong>${name}</strong>` : name;
 }
 
-function againstEvenkeel({ timing }: CaseResult, own: CaseResult | undefined): string {
-  if (timing === undefined || own?.timing === undefined) return '–';
-  return `×${formatFactor(ratioOverRounds(timing.rounds, own.timing.rounds).ratio)}`;
+/** Of the best rival as it is compared, round by round; the others have no rounds in common with evenkeel's that count. */
+function againstEvenkeel(one: CaseResult, result: TrialResult): string {
+  const own = ownCase(result)?.timing;
+  if (one.timing === undefined || own === undefined) return '–';
+  const isCompared = one === rivalCase(result) && result.comparison !== undefined;
+  return `×${formatFactor(isCompared ? 1 / (result.comparison?.ratio ?? 1) : one.timing.median / own.median)}`;
 }
 
 /** What starting costs, and memory: evenkeel beside the least and the most that others need. */
@@ -350,9 +353,13 @@ function methodSection({ date, seconds, options }: BenchResults, files: readonly
     ],
     [
       'In turns',
-      'Every case is a process of its own. All of a trial take turns, round after round, so that a slow minute of the machine hits all; the warm-up is dropped.',
+      'Every case is a process of its own. All of a trial take turns, round after round, so that a slow minute of the machine hits all; the warm-up is dropped. After three rounds of all, of which the slow take part in one, come rounds of the fastest alone: those of evenkeel and those of the others.',
     ],
-    ['Compared', `The median over the rounds of the ratio of both times. ${verdictRule}`],
+    [
+      'Calm rounds',
+      'Of the rounds of the fastest the third counts in which all of them together took least, and at least three. Other work on a machine only ever adds to a time, and what uses all threads suffers most. All times together choose the rounds, so that luck of one does not.',
+    ],
+    ['Compared', `The median over the rounds that count of the ratio of both times. ${verdictRule}`],
     ['Run', `${date}, ${formatDuration(1000 * seconds)}, ${selection}; systems: ${options.systems.join(', ')}`],
   ];
   return `<section>

@@ -98,8 +98,10 @@ export interface CaseResult {
 /** Times in milliseconds. */
 export interface Timing extends Spread {
   calls: number;
-  /** the median of each round; the rounds of all cases of a trial took place together, one after another */
+  /** the median of each round that counts; the rounds of all cases of a trial took place together, one after another */
   rounds: number[];
+  /** how many rounds it took part in; the calm ones of these count. Runs from before this was told counted all */
+  of?: number;
   /** calls so long that there were too few rounds to know their spread */
   slow: boolean;
   firstCallMs: number;
@@ -108,6 +110,8 @@ export interface Timing extends Spread {
 }
 
 export interface Comparison extends Ratio {
+  /** how many rounds both took part in; the calm ones of these are compared */
+  of?: number;
   /** the fastest of the others; the ratio is evenkeel's time divided by the rival's: below 1 evenkeel is faster */
   rival: { system: string; title: string; tier?: string; threads: number };
 }

@@ -192,7 +192,8 @@ export function compareWithBest(cases: readonly CaseResult[]): Comparison | unde
   const rival = fastest(cases.filter(({ system }) => system !== evenkeel.id));
   if (ours?.timing === undefined || rival?.timing === undefined) return undefined;
   const { system, title, tier, threads } = rival;
-  return { rival: { system, title, tier, threads }, ...ratioOverRounds(ours.timing.rounds, rival.timing.rounds) };
+  const of = Math.min(ours.timing.of ?? ours.timing.rounds.length, rival.timing.of ?? rival.timing.rounds.length);
+  return { rival: { system, title, tier, threads }, of, ...ratioOverRounds(ours.timing.rounds, rival.timing.rounds) };
 }
 
 function fastest(cases: readonly CaseResult[]): CaseResult | undefined {

@@ -63,6 +63,28 @@ export function ratioOverRounds(ours: readonly number[], theirs: readonly number
   return { ratio: median(ratios), ...centralRange(ratios) };
 }
 
+/** Of more rounds than three times {@link enoughRounds} this part counts. */
+const calmPart = 1 / 3;
+
+/**
+ * The calm rounds, by their indices: the third in which all systems together took least, and at least {@link enoughRounds}. Other work on the
+ * machine only ever adds to a time, it comes and goes within seconds, and it slows what uses many threads more than what uses one: a median
+ * over all rounds would say how busy the machine was. All systems' times choose together, by the sum of their logarithms, so that a round
+ * does not count for being lucky for one of them.
+ * @param times of each system the times of all rounds
+ */
+export function calmRounds(times: readonly (readonly number[])[]): number[] {
+  const rounds = Math.min(...times.map(({ length }) => length));
+  if (!Number.isFinite(rounds)) return [];
+  const sums = Array.from({ length: rounds }, (_, round) => times.reduce((sum, one) => sum + Math.log(one[round] as number), 0));
+  const counting = Math.min(rounds, Math.max(enoughRounds, Math.ceil(calmPart * rounds)));
+  const order = sums.map((sum, round) => ({ sum, round })).toSorted((a, b) => a.sum - b.sum);
+  return order
+    .slice(0, counting)
+    .map(({ round }) => round)
+    .toSorted((a, b) => a - b);
+}
+
 /** Whether two runs differ by more than the spread over the rounds of either: their ranges do not meet. Undefined: too few rounds to tell. */
 export function differs(before: Range, after: Range): boolean | undefined {
   if (Math.min(before.rounds, after.rounds) < enoughRounds) return undefined;

@@ -169,10 +169,10 @@ function fromTo(comparisons: readonly Comparison[]): string {
 
 /** Between which factors the rounds lie, and of how many rounds this is known. */
 export function describeRounds(comparison: Comparison): string {
-  const { low, high, rounds } = comparison;
+  const { low, high, rounds, of = rounds } = comparison;
   if (rounds < enoughRounds) return `${plural(rounds, 'round')} only: its noise is not known`;
   const [least, most] = verdict(comparison) === 'faster' ? [1 / high, 1 / low] : [low, high];
-  return `${formatFactor(least)} to ${formatFactor(most)} times over ${rounds} rounds`;
+  return `${formatFactor(least)} to ${formatFactor(most)} times over ${of > rounds ? `the calm ${rounds} of ${of}` : rounds} rounds`;
 }
 
 /** More digits near one, where they tell who is ahead. */

@@ -4,7 +4,7 @@ import { DriverFailure, type DriverProcess } from './driver-process';
 import type { DriversAtWork } from './drivers-at-work';
 import type { ReadyMessage, RunMessage, TimesMessage } from './protocol';
 import type { Timing } from './results';
-import { enoughRounds, median, spread } from './statistics';
+import { calmRounds, enoughRounds, median, spread } from './statistics';
 
 /** A driver that has made its first call and agrees. */
 export interface Contender {
@@ -18,34 +18,41 @@ export interface Contender {
 /** What came of it: times, or why there are none. */
 export type Measured = { timing: Timing } | { reason: string };
 
+interface Round {
+  timesMs: number[];
+  /** the median of these */
+  median: number;
+}
+
 interface State extends Contender {
-  times: number[];
-  /** the median of each round */
-  rounds: number[];
+  rounds: Round[];
   peakBytes: number;
   /** measuring time it has used, the round that does not count included */
   spentMs: number;
   failure?: string;
 }
 
-/** Rounds that the budget is meant for, and the most there are when calls are short. */
-const wantedRounds = 8;
-const maxRounds = 30;
-/** Long enough for the clock, and short enough that a slow moment of the machine is not one system's alone. */
-const turnRangeMs = { min: 5, max: 500 };
+/** Everyone takes part in so many rounds. They choose who goes on to the final, whose rounds last until the budget is used. */
+const fieldRounds = enoughRounds;
+/** The field's part of the way, as progress counts it. */
+const fieldPart = 0.4;
+/** The most rounds there are when calls are short. */
+const maxRounds = 60;
+/** Threads that another system's turn has put to sleep are awake after a few milliseconds; a slow moment of the machine lasts longer than this. */
+const turnMs = 50;
 /** Between turns, for the threads of the last one to go to sleep. */
 const settleMs = 10;
 /** The part of the budget that a case may use whose calls are longer than its turns. */
 const largestShare = 0.1;
-/**
- * A case that is slower by no more than this factor than the fastest of its side, evenkeel's or the others', takes part in enough rounds to know
- * the spread, whatever they cost: it may be the one that is compared.
- */
-const closeToFastest = 2;
+/** The final is of those that are slower by no more than this factor than the fastest of their side, evenkeel's or the others'. */
+const closeToFastest = 1.4;
 
 /**
- * Times all contenders: first a round that does not count, then rounds until the budget is used. One whose calls are long takes part in
- * the first rounds only, and at least in one.
+ * Times all contenders. First comes a round that does not count, then the field: rounds of all, of which those with long calls take part in one.
+ * Then comes the final, rounds of evenkeel's fastest and of the fastest of the others until the budget is used: what is compared stands close
+ * together in time and has most of the rounds, of which the calm ones count ({@link calmRounds}). Every other round goes backwards, so that
+ * nobody always follows the same one.
+ * @param budgetMs for the final
  * @param limitMs for one turn, beside what it is asked to last
  * @param advance is told the part that is done, from 0 to 1
  */
@@ -55,49 +62,60 @@ export async function measureInTurns(
   drivers: DriversAtWork,
   { limitMs, signal, advance }: { limitMs: number; signal?: AbortSignal; advance(part: number): void },
 ): Promise<Measured[]> {
-  const states = contenders.map((one): State => ({ ...one, times: [], rounds: [], peakBytes: 0, spentMs: 0 }));
-  const runMs = Math.min(turnRangeMs.max, Math.max(turnRangeMs.min, budgetMs / (states.length * (wantedRounds + 1))));
-  const begin = performance.now();
-  for (let round = 0; round <= maxRounds; round++) {
-    const spentMs = performance.now() - begin;
-    if (round > wantedRounds && spentMs > budgetMs) break;
-    for (const state of states) {
-      const fastestMs = fastestOf(states.filter(({ own }) => own === state.own));
-      if (!takesPart(state, round, { runMs, shareMs: budgetMs * largestShare, fastestMs })) continue;
+  const states = contenders.map((one): State => ({ ...one, rounds: [], peakBytes: 0, spentMs: 0 }));
+  const playRound = async (round: number, takers: readonly State[]) => {
+    for (const state of round % 2 === 0 ? takers : takers.toReversed()) {
       await sleep(settleMs, undefined, { signal });
-      await takeTurn(state, runMs, round > 0, (message) => drivers.ask(state.driver, message, runMs + limitMs));
+      await takeTurn(state, round > 0, (message) => drivers.ask(state.driver, message, turnMs + limitMs));
     }
-    advance(Math.min(1, Math.max(spentMs / budgetMs, round / wantedRounds)));
+  };
+  for (let round = 0; round <= fieldRounds; round++) {
+    await playRound(
+      round,
+      states.filter((state) => takesPart(state, round, states, budgetMs * largestShare)),
+    );
+    advance((fieldPart * round) / fieldRounds);
   }
-  return states.map(measured);
+  const finalists = states.filter((state) => state.rounds.length === fieldRounds && isClose(state, states));
+  const left = (end: number) => end - performance.now() - finalists.reduce((sum, state) => sum + fastestRound(state), 0);
+  const end = performance.now() + budgetMs;
+  for (let round = fieldRounds + 1; round <= maxRounds && left(end) > 0; round++) {
+    await playRound(
+      round,
+      finalists.filter(({ failure }) => failure === undefined),
+    );
+    advance(fieldPart + (1 - fieldPart) * Math.min(1, Math.max(round / maxRounds, 1 - left(end) / budgetMs)));
+  }
+  const whole = finalists.filter(({ failure }) => failure === undefined);
+  const calm = calmRounds(whole.map(({ rounds }) => rounds.map(({ median: time }) => time)));
+  return states.map((state) => measured(state, whole.includes(state) ? calm : undefined));
 }
 
-function fastestOf(states: readonly State[]): number {
-  return Math.min(...states.map(({ times }) => (times.length === 0 ? Infinity : median(times))));
-}
-
-function takesPart(
-  { firstCallMs, times, rounds, spentMs, failure }: State,
-  round: number,
-  { runMs, shareMs, fastestMs }: { runMs: number; shareMs: number; fastestMs: number },
-): boolean {
+function takesPart(state: State, round: number, states: readonly State[], shareMs: number): boolean {
+  const { firstCallMs, rounds, spentMs, failure } = state;
   if (failure !== undefined) return false;
   // One with long calls has had its warm-up by its first call.
   if (round === 0) return firstCallMs < shareMs;
   if (round === 1) return true;
-  const call = median(times);
-  const isAffordable = call < runMs || spentMs + call < shareMs || (round <= enoughRounds && call <= closeToFastest * fastestMs);
-  return rounds.length === round - 1 && isAffordable;
+  const call = fastestRound(state);
+  return rounds.length === round - 1 && (call < turnMs || spentMs + call < shareMs || isClose(state, states));
 }
 
-async function takeTurn(state: State, runMs: number, counts: boolean, ask: (message: RunMessage) => Promise<object>): Promise<void> {
+function isClose(state: State, states: readonly State[]): boolean {
+  return fastestRound(state) <= closeToFastest * Math.min(...states.filter(({ own }) => own === state.own).map(fastestRound));
+}
+
+/** A slow moment of the machine should keep nobody out of the final. */
+function fastestRound({ rounds, failure }: State): number {
+  return failure === undefined ? Math.min(...rounds.map(({ median: time }) => time)) : Infinity;
+}
+
+async function takeTurn(state: State, counts: boolean, ask: (message: RunMessage) => Promise<object>): Promise<void> {
   const begin = performance.now();
   try {
-    const { timesMs, peakBytes } = checkTimes(await ask({ runMs }));
+    const { timesMs, peakBytes } = checkTimes(await ask({ runMs: turnMs }));
     state.peakBytes = peakBytes;
-    if (!counts) return;
-    for (const time of timesMs) state.times.push(time);
-    state.rounds.push(median(timesMs));
+    if (counts) state.rounds.push({ timesMs, median: median(timesMs) });
   } catch (error) {
     if (!(error instanceof DriverFailure)) throw error;
     state.failure = error.message;
@@ -106,10 +124,16 @@ async function takeTurn(state: State, runMs: number, counts: boolean, ask: (mess
   }
 }
 
-function measured({ times, rounds, firstCallMs, baseBytes, peakBytes, failure }: State): Measured {
+/** @param calm which rounds count; all unless given */
+function measured({ rounds, firstCallMs, baseBytes, peakBytes, failure }: State, calm?: readonly number[]): Measured {
   if (failure !== undefined) return { reason: failure };
-  const slow = rounds.length < enoughRounds;
-  return { timing: { ...spread(times), calls: times.length, rounds, slow, firstCallMs, baseBytes, peakBytes } };
+  const counting = rounds.filter((_, round) => calm?.includes(round) ?? true);
+  const times = counting.flatMap(({ timesMs }) => timesMs);
+  const slow = counting.length < enoughRounds;
+  const medians = counting.map(({ median: time }) => time);
+  return {
+    timing: { ...spread(times), calls: times.length, rounds: medians, of: rounds.length, slow, firstCallMs, baseBytes, peakBytes },
+  };
 }
 
 /** Checks the times of a driver's turn. */

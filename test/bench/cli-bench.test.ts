@@ -21,7 +21,8 @@ test('the table, the files and their figures', async () => {
   expect(reference).toMatchObject({ loss: expect.any(Number), nextNorm: expect.any(Number) });
   for (const { outcome, timing } of cases) {
     expect(outcome).toBe('timed');
-    expect(timing?.rounds.length).toBeGreaterThanOrEqual(8);
+    expect(timing?.of).toBeGreaterThanOrEqual(8);
+    expect(timing?.rounds.length).toBeGreaterThanOrEqual(3);
     expect(timing?.min).toBeLessThanOrEqual(timing?.median ?? 0);
     expect(timing?.peakBytes).toBeGreaterThan(timing?.baseBytes ?? Infinity);
   }

@@ -1,13 +1,14 @@
 // A driver that computes nothing: what it answers stands in the JSON of its argument.
-//   { name, log?, numbers, calls?: times in ms, first?: ms, behaviour?: 'crash' | 'hang' | 'garbage' | 'missing' | 'die-later' | 'spawn' | 'slow' }
+//   { name, log?, numbers, calls?: times in ms, turns?: such of each turn, first?: ms, behaviour?: 'crash' | 'hang' | 'garbage' | 'missing' | 'die-later' | 'spawn' | 'slow' }
 import { spawn } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
-const { name, log, numbers, calls = [1], first = 1, behaviour } = JSON.parse(process.argv[2]);
+const { name, log, numbers, calls = [1], turns = [calls], first = 1, behaviour } = JSON.parse(process.argv[2]);
 const answer = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 const note = (text) => log !== undefined && appendFileSync(log, `${text}\n`);
 
+let turn = 0;
 let started = false;
 for await (const line of createInterface({ input: process.stdin })) {
   const message = JSON.parse(line);
@@ -17,7 +18,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   else if (behaviour === 'die-later') throw new RangeError('Maximum call stack size exceeded');
   else {
     note(name);
-    answer({ timesMs: calls, peakBytes: 3e6 });
+    answer({ timesMs: turns[turn++ % turns.length], peakBytes: 3e6 });
   }
   started = true;
 }

@@ -14,6 +14,8 @@ interface Fake {
   name: string;
   numbers?: Partial<Numbers>;
   calls?: number[];
+  /** calls of each turn, again and again */
+  turns?: number[][];
   first?: number;
   behaviour?: 'crash' | 'hang' | 'garbage' | 'missing' | 'die-later' | 'spawn' | 'slow';
 }
@@ -180,12 +182,34 @@ describe('what a rival may do', () => {
 });
 
 describe('turns', () => {
-  test('systems take turns in rounds, and the first round does not count', async () => {
+  test('systems take turns in rounds, there and back, and the first round does not count', async () => {
     const { cases } = await run([fake({ name: 'a' }), fake({ name: 'b' }), fake({ name: 'c' })]);
-    const turns = logged();
-    expect(turns.length % 3).toBe(0);
-    expect(turns).toEqual(turns.map((_, index) => 'abc'[index % 3]));
-    expect(cases.map(({ timing }) => timing?.rounds.length)).toEqual(cases.map(() => turns.length / 3 - 1));
+    const turns = logged().join('');
+    expect(turns).toMatch(/^(abccba)+(abc)?$/);
+    expect(cases.map(({ timing }) => timing?.of)).toEqual(cases.map(() => turns.length / 3 - 1));
+  });
+
+  test('the fastest of both sides go on until the budget is used, the others do not', async () => {
+    const { cases } = await run([
+      evenkeel,
+      fake({ name: 'fast', calls: [10] }),
+      fake({ name: 'close', calls: [13] }),
+      fake({ name: 'slow', calls: [15] }),
+    ]);
+    const rounds = Object.fromEntries(cases.map(({ system, timing }) => [system, timing?.of]));
+    expect(rounds.slow).toBe(3);
+    expect(rounds.fast).toBeGreaterThan(3);
+    expect(rounds).toMatchObject({ close: rounds.fast, evenkeel: rounds.fast });
+  });
+
+  test('of many rounds the calm ones count, the same for all', async () => {
+    const cycle = (name: string, ...medians: number[]) => fake({ name, turns: medians.map((ms) => [ms]) });
+    const { cases } = await run([cycle('a', 2, 1), cycle('b', 2.2, 1.1)], { budgetSeconds: 1 });
+    const [a, b] = cases.map(({ timing }) => timing);
+    expect(a?.of).toBeGreaterThan(11);
+    expect(new Set(a?.rounds)).toEqual(new Set([1]));
+    expect(new Set(b?.rounds)).toEqual(new Set([1.1]));
+    expect(a?.rounds).toHaveLength(Math.ceil((a?.of ?? 0) / 3));
   });
 
   test('one whose calls are long beside the budget and the others is measured once and marked', async () => {
@@ -196,7 +220,7 @@ describe('turns', () => {
 
   test('of calls that all are long, the fastest have rounds enough to be compared', async () => {
     const slow = (name: string, ms: number) => fake({ name, first: ms, calls: [ms] });
-    const { cases } = await run([slow('a', 5000), slow('b', 9000), slow('c', 11_000)]);
+    const { cases } = await run([slow('a', 5000), slow('b', 6900), slow('c', 11_000)]);
     expect(cases.map(({ timing }) => timing?.rounds.length)).toEqual([3, 3, 1]);
     // evenkeel is far ahead: the best of the others is measured as well all the same.
     const { comparison } = await run([evenkeel, slow('a', 5000), slow('c', 11_000)]);
@@ -222,6 +246,7 @@ describe('the comparison', () => {
     const cases = [timed('evenkeel', 1, [4]), timed('evenkeel', 2, [3]), timed('a', 1, [9]), timed('b', 1, [7]), timed('b', 2, [6])];
     expect(compareWithBest(cases)).toEqual({
       rival: { system: 'b', title: 'b', tier: undefined, threads: 2 },
+      of: 1,
       ratio: 0.5,
       low: 0.5,
       high: 0.5,

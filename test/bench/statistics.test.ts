@@ -1,4 +1,4 @@
-import { differs, quantile, ratioOverRounds, spread } from '../../lib/bench/statistics';
+import { calmRounds, differs, quantile, ratioOverRounds, spread } from '../../lib/bench/statistics';
 
 test('quantiles lie between the order statistics, in whatever order the values come', () => {
   const values = [30, 10, 50, 20, 40];
@@ -25,6 +25,51 @@ test('one slow call moves neither the median nor the minimum', () => {
 test('the ratio is taken round by round, so that a slow round of both changes nothing', () => {
   expect(ratioOverRounds([1, 10, 1], [2, 20, 2])).toEqual({ ratio: 0.5, low: 0.5, high: 0.5, rounds: 3 });
   expect(ratioOverRounds([1, 2, 3, 4], [2, 2, 2])).toEqual({ ratio: 1, low: 0.5, high: 1.5, rounds: 3 });
+});
+
+describe('of many rounds the calm third counts, and at least three', () => {
+  const steady = (length: number) => Array.from({ length }, () => 1);
+
+  test.each([
+    [0, 0],
+    [2, 2],
+    [3, 3],
+    [5, 3],
+    [9, 3],
+    [10, 4],
+    [30, 10],
+  ])('of %d rounds %d', (rounds, counting) => {
+    expect(calmRounds([steady(rounds), steady(rounds)])).toHaveLength(counting);
+  });
+
+  test('those in which all together took least, in their order', () => {
+    expect(calmRounds([[9, 1, 9, 1, 9, 1, 9, 9, 9], [...steady(9)]])).toEqual([1, 3, 5]);
+    // Where one was lucky and the other was not, the round is no calmer than others.
+    expect(
+      calmRounds([
+        [1, 0.5, 0.5, 2, 0.8, 1, 0.8, 0.8, 1],
+        [1, 3, 3, 0.6, 1, 1, 1, 1, 1],
+      ]),
+    ).toEqual([4, 6, 7]);
+  });
+
+  test('a machine that is busy most of the time changes nothing', () => {
+    const [ours, theirs] = [
+      Array.from({ length: 12 }, (_, i) => (i % 3 === 0 ? 1 : 1.6)),
+      Array.from({ length: 12 }, (_, i) => (i % 3 === 0 ? 4 : 4.2)),
+    ];
+    const calm = calmRounds([ours, theirs]);
+    expect(
+      ratioOverRounds(
+        calm.map((i) => ours[i] as number),
+        calm.map((i) => theirs[i] as number),
+      ).ratio,
+    ).toBe(0.25);
+  });
+
+  test('nobody, no rounds', () => {
+    expect(calmRounds([])).toEqual([]);
+  });
 });
 
 test.each([
