@@ -30,7 +30,22 @@ struct PanelOperand {
   size_t k;
 };
 
-// The same for a group of sequences in lanes: a [k, lanes], b = weights [k, cols] with leading dimension.
+// What an Elman cell makes of a product (ScanKernels), while that is at hand.
+template <typename T>
+struct ElmanForwardProduct {
+  Nonlinearity nonlinearity;
+  const T* bias;  // [cols]
+  T* output;      // a second place for the states [rows, cols]
+  size_t ld_output;
+};
+template <typename T>
+struct ElmanBackwardProduct {
+  Nonlinearity nonlinearity;
+  const T* state;  // [rows, cols]
+  size_t ld_state;
+};
+
+// PanelOperand for a group of sequences in lanes: a [k, lanes], b = weights [k, cols] with leading dimension.
 template <typename T>
 struct LanesOperand {
   const T* a;
@@ -72,6 +87,12 @@ struct ScanKernels {  // scan.cc
   // are grouped: a row's result does not depend on the rows that are computed with it.
   void (*multiply_panels)(size_t rows, size_t cols, const PanelOperand<T>& first, const PanelOperand<T>& second, const T* start,
                           size_t ld_start, T* c, size_t ldc);
+  // state = φ(start + Σ a b + bias), there and in elman.output
+  void (*multiply_panels_elman_forward)(size_t rows, size_t cols, const PanelOperand<T>& first, const PanelOperand<T>& second,
+                                        const T* start, size_t ld_start, const ElmanForwardProduct<T>& elman, T* state, size_t ld_state);
+  // dpreactivation = (start + a b) ⊙ φ'(elman.state)
+  void (*multiply_panels_elman_backward)(size_t rows, size_t cols, const PanelOperand<T>& operand, const T* start, size_t ld_start,
+                                         const ElmanBackwardProduct<T>& elman, T* dpreactivation, size_t ld);
   // c += aᵀ b   a: [rows, m]   b: [rows, n]   c: [m, n]. The order of each element's sum depends on `rows` alone
   void (*add_outer_products)(size_t rows, size_t m, size_t n, const T* a, size_t lda, const T* b, size_t ldb, T* c, size_t ldc);
   // The same in rows [begin, end) of c, which stands in panels: its tiles follow each other in memory

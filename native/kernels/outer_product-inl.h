@@ -32,13 +32,15 @@ HWY_NOINLINE void add_outer_tile(const OuterPanel<T>& panel, size_t row, Last la
   const hn::ScalableTag<T> d;
   Tile<R, V, T> tile;
   tile.clear();
+  T* c = panel.c + row * panel.ldc;
+  tile.prefetch(c, panel.ldc);
   const T* a = panel.a + row;
   const T* b = panel.b;
   for (size_t k = 0; k < panel.rows; ++k, a += panel.lda, b += V * hn::Lanes(d)) {
     tile.multiply_add([=](size_t r) HWY_ATTR { return hn::Set(d, a[r]); },
                       [=](size_t v) HWY_ATTR { return hn::Load(d, b + v * hn::Lanes(d)); });
   }
-  tile.add_to(panel.c + row * panel.ldc, panel.ldc, last);
+  tile.add_to(c, panel.ldc, last);
 }
 
 template <size_t V, class Last, typename T>

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "kernels/activation-inl.h"
 #include "kernels/kernels.h"
 #include "kernels/tile-inl.h"
 
@@ -112,49 +113,124 @@ struct Pass {
   size_t ldc;
 };
 
+// Where a tile of sums stands in c.
+struct TilePlace {
+  size_t row, rows, col, vectors;
+};
+
 // A tile of so few rows has too few sums in one panel, and takes this many panels at once.
 constexpr size_t kFewRows = 2, kPanelsAtOnce = 3;
 
-// All rows of P panels of V vectors.
+// All rows of P panels of V vectors, then finish(place, last) for each tile of them.
 // More than one panel only for at most kFewRows rows.
-template <size_t P, size_t V, class Last, typename T>
-void multiply_columns(const Pass<T>& pass, size_t col, Last last) {
+template <size_t P, size_t V, class Last, typename T, class Finish>
+HWY_INLINE void multiply_columns(const Pass<T>& pass, size_t col, Last last, const Finish& finish) {
   const size_t width = V * hn::Lanes(hn::ScalableTag<T>());
   for_each_tile<P == 1 ? tile_rows(V) : kFewRows>(pass.rows, [&](size_t row, auto rows) HWY_ATTR {
     const T* start = pass.start == nullptr ? nullptr : pass.start + row * pass.ld_start + col;
     multiply_tile<rows(), P, V>(pass.first.tile(row, col, width), pass.second.tile(row, col, width), start, pass.ld_start,
                                 pass.c + row * pass.ldc + col, pass.ldc, last);
+    finish(TilePlace{row, rows(), col, P * V}, last);
   });
 }
 
-template <typename T>
-void multiply_pass(const Pass<T>& pass, size_t cols) {
+template <typename T, class Finish>
+void multiply_pass(const Pass<T>& pass, size_t cols, const Finish& finish) {
   size_t col = 0;
   if (pass.rows <= kFewRows) {
     const size_t columns_at_once = kPanelsAtOnce * panel_columns<T>();
     // A panel of one vector more, at the end, stays whole.
     for (; col + columns_at_once + panel_columns<T>() <= cols; col += columns_at_once) {
-      multiply_columns<kPanelsAtOnce, kTileVectors>(pass, col, WholeVector());
+      multiply_columns<kPanelsAtOnce, kTileVectors>(pass, col, WholeVector(), finish);
     }
   }
-  for_each_panel<T>(col, cols, [&](size_t first, auto vectors, auto last) HWY_ATTR { multiply_columns<1, vectors()>(pass, first, last); });
+  for_each_panel<T>(col, cols,
+                    [&](size_t first, auto vectors, auto last) HWY_ATTR { multiply_columns<1, vectors()>(pass, first, last, finish); });
 }
 
-template <typename T>
-void multiply_panels(size_t rows, size_t cols, const PanelOperand<T>& first, const PanelOperand<T>& second, const T* start, size_t ld_start,
-                     T* c, size_t ldc) {
+struct AsItIs {
+  template <class Last>
+  void operator()(const TilePlace& /*place*/, Last /*last*/) const {}
+};
+
+// As multiply_panels, then finish(place, last) for each tile whose sums are complete, while it is in L1.
+template <typename T, class Finish>
+void multiply_panels_then(size_t rows, size_t cols, const PanelOperand<T>& first, const PanelOperand<T>& second, const T* start,
+                          size_t ld_start, T* c, size_t ldc, const Finish& finish) {
   if (first.k + second.k <= kLongestPass) {
-    multiply_pass<T>({rows, {first, 0, first.k}, {second, 0, second.k}, start, ld_start, c, ldc}, cols);
+    multiply_pass<T>({rows, {first, 0, first.k}, {second, 0, second.k}, start, ld_start, c, ldc}, cols, finish);
     return;
   }
   for (const PanelOperand<T>* operand : {&first, &second}) {
     for (size_t begin = 0; begin < operand->k; begin += kLongestPass) {
       const size_t k = std::min(kLongestPass, operand->k - begin);
-      multiply_pass<T>({rows, {*operand, begin, k}, {*operand, 0, 0}, start, ld_start, c, ldc}, cols);
+      const bool is_last = begin + k == operand->k && (operand == &second || second.k == 0);
+      const Pass<T> pass = {rows, {*operand, begin, k}, {*operand, 0, 0}, start, ld_start, c, ldc};
+      if (is_last) {
+        multiply_pass(pass, cols, finish);
+      } else {
+        multiply_pass(pass, cols, AsItIs());
+      }
       start = c;
       ld_start = ldc;
     }
   }
+}
+
+template <typename T>
+void multiply_panels(size_t rows, size_t cols, const PanelOperand<T>& first, const PanelOperand<T>& second, const T* start, size_t ld_start,
+                     T* c, size_t ldc) {
+  multiply_panels_then(rows, cols, first, second, start, ld_start, c, ldc, AsItIs());
+}
+
+// each(row, col, memory) for the vectors of a tile.
+template <typename T, class Last, class Each>
+HWY_INLINE void for_each_of_tile(const TilePlace& place, Last last, Each&& each) {
+  const size_t lanes = hn::Lanes(hn::ScalableTag<T>());
+  for (size_t row = place.row; row < place.row + place.rows; ++row) {
+    for (size_t v = 0; v + 1 < place.vectors; ++v) each(row, place.col + v * lanes, WholeVector());
+    each(row, place.col + (place.vectors - 1) * lanes, last);
+  }
+}
+
+template <class Phi, typename T>
+void multiply_and_elman_forward(size_t rows, size_t cols, const PanelOperand<T>& first, const PanelOperand<T>& second, const T* start,
+                                size_t ld_start, const ElmanForwardProduct<T>& elman, T* c, size_t ldc) {
+  const hn::ScalableTag<T> d;
+  multiply_panels_then(rows, cols, first, second, start, ld_start, c, ldc, [&](const TilePlace& place, auto last) HWY_ATTR {
+    for_each_of_tile<T>(place, last, [&](size_t row, size_t col, auto memory) HWY_ATTR {
+      const auto h = Phi::apply(d, hn::Add(memory.load(d, c + row * ldc + col), memory.load(d, elman.bias + col)));
+      memory.store(d, h, c + row * ldc + col);
+      memory.store(d, h, elman.output + row * elman.ld_output + col);
+    });
+  });
+}
+
+template <class Phi, typename T>
+void multiply_and_elman_backward(size_t rows, size_t cols, const PanelOperand<T>& operand, const T* start, size_t ld_start,
+                                 const ElmanBackwardProduct<T>& elman, T* c, size_t ldc) {
+  const hn::ScalableTag<T> d;
+  const PanelOperand<T> nothing = {nullptr, 0, nullptr, 0};
+  multiply_panels_then(rows, cols, operand, nothing, start, ld_start, c, ldc, [&](const TilePlace& place, auto last) HWY_ATTR {
+    for_each_of_tile<T>(place, last, [&](size_t row, size_t col, auto memory) HWY_ATTR {
+      const auto h = memory.load(d, elman.state + row * elman.ld_state + col);
+      memory.store(d, Phi::times_derivative(d, memory.load(d, c + row * ldc + col), h), c + row * ldc + col);
+    });
+  });
+}
+
+template <typename T>
+void multiply_panels_elman_forward(size_t rows, size_t cols, const PanelOperand<T>& first, const PanelOperand<T>& second, const T* start,
+                                   size_t ld_start, const ElmanForwardProduct<T>& elman, T* c, size_t ldc) {
+  const auto run = elman.nonlinearity == Nonlinearity::kTanh ? multiply_and_elman_forward<Tanh, T> : multiply_and_elman_forward<Relu, T>;
+  run(rows, cols, first, second, start, ld_start, elman, c, ldc);
+}
+
+template <typename T>
+void multiply_panels_elman_backward(size_t rows, size_t cols, const PanelOperand<T>& operand, const T* start, size_t ld_start,
+                                    const ElmanBackwardProduct<T>& elman, T* c, size_t ldc) {
+  const auto run = elman.nonlinearity == Nonlinearity::kTanh ? multiply_and_elman_backward<Tanh, T> : multiply_and_elman_backward<Relu, T>;
+  run(rows, cols, operand, start, ld_start, elman, c, ldc);
 }
 
 }  // namespace HWY_NAMESPACE

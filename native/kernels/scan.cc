@@ -22,6 +22,8 @@ constexpr ScanKernels<T> kScanKernels = {
     .pack_panels = pack_panels<T>,
     .unpack_panels = unpack_panels<T>,
     .multiply_panels = multiply_panels<T>,
+    .multiply_panels_elman_forward = multiply_panels_elman_forward<T>,
+    .multiply_panels_elman_backward = multiply_panels_elman_backward<T>,
     .add_outer_products = add_outer_products<T>,
     .add_outer_products_in_panels = add_outer_products_in_panels<T>,
 };

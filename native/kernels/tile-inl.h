@@ -63,6 +63,11 @@ struct Tile {
     });
   }
 
+  // For what is loaded only once the sums are done: memory beyond the caches has until then to deliver it.
+  HWY_INLINE void prefetch(const T* from, size_t ld) const {
+    unrolled<R * V>([&](size_t i) HWY_ATTR { hwy::Prefetch(from + i / V * ld + i % V * hn::Lanes(D())); });
+  }
+
   // One step of all sums: a(r) is row r's factor in every lane, b(v) the columns of vector v. The shorter side stays in registers.
   template <class A, class B>
   HWY_INLINE void multiply_add(A&& a, B&& b) {

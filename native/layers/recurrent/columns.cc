@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 
 #include "core/aligned_buffer.h"
 #include "core/thread_pool.h"
@@ -21,17 +22,24 @@ void parallel_rows(size_t rows, Body&& body) noexcept {
   parallel_for(parts, [&](size_t part) { body(rows * part / parts, rows * (part + 1) / parts); });
 }
 
-// c = start + a b, the columns of b cut for the threads, so that each reads a part of the weights. Every element is the same sum however
-// they are cut (multiply_panels).
-template <typename T>
-void multiply_in_columns(size_t rows, size_t cols, const PanelOperand<T>& product, const Rows<T>& start, T* c) noexcept {
+// body(begin, end, the product with these columns) for columns cut for the threads, so that each reads a part of the weights. Every element
+// is the same sum however they are cut (multiply_panels).
+template <typename T, typename Body>
+void parallel_columns(size_t cols, const PanelOperand<T>& product, Body&& body) noexcept {
   const size_t panel = kernels<T>().panel_columns();
   const size_t panels = std::max<size_t>(1, cols / panel);  // the last one may be wider
   const size_t parts = std::min(panels, static_cast<size_t>(thread_pool::num_threads()));
   parallel_for(parts, [&](size_t part) {
     const size_t begin = panels * part / parts * panel;
     const size_t end = part + 1 == parts ? cols : panels * (part + 1) / parts * panel;
-    const PanelOperand<T> columns = {product.a, product.lda, product.panels + begin * product.k, product.k};
+    body(begin, end, PanelOperand<T>{product.a, product.lda, product.panels + begin * product.k, product.k});
+  });
+}
+
+// c = start + a b
+template <typename T>
+void multiply_in_columns(size_t rows, size_t cols, const PanelOperand<T>& product, const Rows<T>& start, T* c) noexcept {
+  parallel_columns(cols, product, [&](size_t begin, size_t end, const PanelOperand<T>& columns) {
     const T* from = start.data == nullptr ? nullptr : start.data + begin;
     kernels<T>().multiply_panels(rows, end - begin, columns, PackedWeights<T>::none(), from, start.stride, c + begin, cols);
   });
@@ -42,11 +50,11 @@ struct Weights {
   PackedWeights<T> ih, hh;
 };
 
-// Steps [begin, begin + steps), forward. chunk.states begins with the state before them.
+// Steps [begin, begin + steps), forward, from their x_t W_ihᵀ and the state before them, with which chunk.states begins.
 template <typename T>
-void chunk_forward(const RecurrentShape& shape, const Cell<T>& cell, const Weights<T>& weights, const T* input, size_t begin, size_t steps,
+void steps_forward(const RecurrentShape& shape, const Cell<T>& cell, const PackedWeights<T>& weight_hh, size_t begin, size_t steps,
                    const Chunk<T>& chunk, T* output) noexcept {
-  const size_t n = shape.n, t = shape.t, i = shape.i, h = shape.h;
+  const size_t n = shape.n, t = shape.t, h = shape.h;
   const size_t width = cell.gates() * h;
   const auto operand = [&](size_t s, size_t first, size_t end) {
     if (!cell.transforms_operand()) return;
@@ -54,15 +62,11 @@ void chunk_forward(const RecurrentShape& shape, const Cell<T>& cell, const Weigh
     cell.operand({.first = first, .rows = end - first, .position = begin * n + row}, chunk.states.get() + row * h,
                  chunk.operands.get() + row * h);
   };
-  parallel_rows(n, [&](size_t first, size_t end) {
-    gather(shape, first, end, begin, steps, i, input, chunk.inputs.get());
-    operand(0, first, end);
-  });
-  multiply_in_columns(steps * n, width, weights.ih.times(chunk.inputs.get(), i), {nullptr, 0}, chunk.projected.get());
+  parallel_rows(n, [&](size_t first, size_t end) { operand(0, first, end); });
   for (size_t s = 0; s < steps; ++s) {
     T* recurrent = chunk.recurrent + s * n * width;
     const Rows<T> start = {cell.products_apart() ? nullptr : recurrent, width};
-    multiply_in_columns(n, width, weights.hh.times(chunk.recurrent_operands + s * n * h, h), start, recurrent);
+    multiply_in_columns(n, width, weight_hh.times(chunk.recurrent_operands + s * n * h, h), start, recurrent);
     parallel_rows(n, [&](size_t first, size_t end) {
       const size_t row = s * n + first;
       T* state = chunk.states.get() + (row + n) * h;
@@ -77,6 +81,36 @@ void chunk_forward(const RecurrentShape& shape, const Cell<T>& cell, const Weigh
   }
 }
 
+// The same for a cell whose step is plain: each thread takes the step in its own columns.
+template <typename T>
+void plain_steps_forward(const RecurrentShape& shape, const PlainStep<T>& plain, const PackedWeights<T>& weight_hh, size_t begin,
+                         size_t steps, const Chunk<T>& chunk, T* output) noexcept {
+  const size_t n = shape.n, t = shape.t, h = shape.h;
+  for (size_t s = 0; s < steps; ++s) {
+    const T* previous = chunk.states.get() + s * n * h;
+    parallel_columns(h, weight_hh.times(previous, h), [&](size_t first, size_t end, const PanelOperand<T>& columns) {
+      kernels<T>().multiply_panels_elman_forward(n, end - first, columns, PackedWeights<T>::none(),
+                                                 chunk.projected.get() + s * n * h + first, h,
+                                                 {plain.nonlinearity, plain.bias + first, output + (begin + s) * h + first, t * h},
+                                                 chunk.states.get() + (s + 1) * n * h + first, h);
+    });
+  }
+}
+
+// Steps [begin, begin + steps), forward. chunk.states begins with the state before them.
+template <typename T>
+void chunk_forward(const RecurrentShape& shape, const Cell<T>& cell, const Weights<T>& weights, const T* input, size_t begin, size_t steps,
+                   const Chunk<T>& chunk, T* output) noexcept {
+  const size_t n = shape.n, i = shape.i;
+  parallel_rows(n, [&](size_t first, size_t end) { gather(shape, first, end, begin, steps, i, input, chunk.inputs.get()); });
+  multiply_in_columns(steps * n, cell.gates() * shape.h, weights.ih.times(chunk.inputs.get(), i), {nullptr, 0}, chunk.projected.get());
+  if (const std::optional<PlainStep<T>> plain = cell.plain_step()) {
+    plain_steps_forward(shape, *plain, weights.hh, begin, steps, chunk, output);
+  } else {
+    steps_forward(shape, cell, weights.hh, begin, steps, chunk, output);
+  }
+}
+
 // What a backward pass carries from step to step.
 template <typename T>
 struct Carried {
@@ -86,7 +120,7 @@ struct Carried {
 
 // Steps [begin, begin + steps), backward, as far as they follow each other: all but the products outside the recurrence.
 template <typename T>
-void chunk_backward(const RecurrentShape& shape, const Cell<T>& cell, const PackedWeights<T>& weight_hh, const T* doutput,
+void steps_backward(const RecurrentShape& shape, const Cell<T>& cell, const PackedWeights<T>& weight_hh, const T* doutput,
                     const StateGradient<T>& state_gradient, size_t begin, size_t steps, const Chunk<T>& chunk,
                     const Carried<T>& carried) noexcept {
   const size_t n = shape.n, t = shape.t, h = shape.h;
@@ -133,6 +167,27 @@ void chunk_backward(const RecurrentShape& shape, const Cell<T>& cell, const Pack
   }
 }
 
+// The same for a cell whose step is plain, where nothing is asked of the state's gradient: each thread takes the step in its own columns.
+template <typename T>
+void plain_steps_backward(const RecurrentShape& shape, const PlainStep<T>& plain, const PackedWeights<T>& weight_hh, const T* doutput,
+                          size_t begin, size_t steps, const Chunk<T>& chunk, T* dstate) noexcept {
+  const size_t n = shape.n, t = shape.t, h = shape.h;
+  const auto row = [&](const AlignedBuffer<T>& array, size_t s) { return array.get() + s * n * h; };
+  parallel_rows(n, [&](size_t first, size_t end) {
+    add_rows(end - first, h, {doutput + (first * t + begin + steps - 1) * h, t * h}, dstate + first * h);
+    kernels<T>().elman_backward(plain.nonlinearity, (end - first) * h, row(chunk.states, steps) + first * h, dstate + first * h,
+                                row(chunk.projected, steps - 1) + first * h);
+  });
+  for (size_t s = steps - 1; s > 0; --s) {
+    parallel_columns(h, weight_hh.times(row(chunk.projected, s), h), [&](size_t first, size_t end, const PanelOperand<T>& columns) {
+      kernels<T>().multiply_panels_elman_backward(n, end - first, columns, doutput + (begin + s - 1) * h + first, t * h,
+                                                  {plain.nonlinearity, row(chunk.states, s) + first, h},
+                                                  row(chunk.projected, s - 1) + first, h);
+    });
+  }
+  multiply_in_columns(n, h, weight_hh.times(row(chunk.projected, 0), h), {nullptr, 0}, dstate);
+}
+
 template <typename T>
 void forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, T* output) {
   const size_t n = shape.n, t = shape.t, i = shape.i, h = shape.h;
@@ -158,6 +213,7 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
   const Weights<T> weights{PackedWeights<T>::plain(width, i, inputs.weight_ih), PackedWeights<T>::plain(width, h, inputs.weight_hh)};
   const Chunk<T> chunk(shape, cell, most_steps);
   const AlignedBuffer<T> doperand(cell.transforms_operand() ? n * h : 0);
+  const std::optional<PlainStep<T>> plain = cell.plain_step();
   const PackedGradient<T> dweight_ih(1, width, i, gradients.dweight_ih);
   const PackedGradient<T> dweight_hh(1, width, h, gradients.dweight_hh);
   for (size_t end = t; end > 0;) {
@@ -168,7 +224,11 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
       gather_states(shape, first, last, begin, steps, inputs, output, chunk.states.get());
       gather(shape, first, last, begin, steps, i, inputs.input, chunk.inputs.get());
     });
-    chunk_backward(shape, cell, weights.hh, doutput, state_gradient, begin, steps, chunk, {gradients.dstate, doperand.get()});
+    if (plain && state_gradient.idle()) {
+      plain_steps_backward(shape, *plain, weights.hh, doutput, begin, steps, chunk, gradients.dstate);
+    } else {
+      steps_backward(shape, cell, weights.hh, doutput, state_gradient, begin, steps, chunk, {gradients.dstate, doperand.get()});
+    }
     parallel_rows(width, [&](size_t first, size_t last) {
       dweight_hh.add(0, rows, first, last, chunk.recurrent, chunk.recurrent_operands);
       dweight_ih.add(0, rows, first, last, chunk.projected.get(), chunk.inputs.get());

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 
 #include "core/aligned_buffer.h"
 #include "core/thread_pool.h"
@@ -99,6 +100,7 @@ void scan_forward(const RecurrentShape& shape, const Cell<T>& cell, const Weight
   const size_t rows = end - first;
   const auto multiply = kernels<T>().multiply_panels;
   const PanelOperand<T> nothing = PackedWeights<T>::none();
+  const std::optional<PlainStep<T>> plain = cell.plain_step();
   const size_t ahead = scratch.steps_ahead;
   T* recurrent = cell.products_apart() ? scratch.apart.get() + first * width : nullptr;
   for (size_t step = 0; step < t; ++step) {
@@ -111,17 +113,26 @@ void scan_forward(const RecurrentShape& shape, const Cell<T>& cell, const Weight
       cell.operand(where, previous, scratch.operands.get() + first * h);
     }
     T* projected = scratch.projected.get() + (ahead * first + step % ahead * rows) * width;
-    const PanelOperand<T> input_product = weights.ih.times(input + (first * t + step) * i, t * i);
-    const PanelOperand<T> recurrent_product = weights.hh.times(operand, h);
-    if (ahead == 1) {
-      multiply(rows, width, input_product, recurrent == nullptr ? recurrent_product : nothing, nullptr, 0, projected, width);
-    } else {
-      if (step % ahead == 0) project(shape, weights.ih, width, input, step, std::min(ahead, t - step), first, end, projected);
-      if (recurrent == nullptr) multiply(rows, width, recurrent_product, nothing, projected, width, projected, width);
+    if (ahead > 1 && step % ahead == 0) {
+      project(shape, weights.ih, width, input, step, std::min(ahead, t - step), first, end, projected);
     }
-    if (recurrent != nullptr) multiply(rows, width, recurrent_product, nothing, nullptr, 0, recurrent, width);
+    const T* start = ahead > 1 ? projected : nullptr;
+    const PanelOperand<T> input_product = ahead > 1 ? nothing : weights.ih.times(input + (first * t + step) * i, t * i);
+    const PanelOperand<T> recurrent_product = weights.hh.times(operand, h);
+    T* to = output + (first * t + step) * h;
+    if (plain) {
+      kernels<T>().multiply_panels_elman_forward(rows, h, input_product, recurrent_product, start, h,
+                                                 {plain->nonlinearity, plain->bias, to, t * h}, state, h);
+      continue;
+    }
+    if (recurrent == nullptr) {
+      multiply(rows, width, input_product, recurrent_product, start, width, projected, width);
+    } else {
+      if (start == nullptr) multiply(rows, width, input_product, nothing, nullptr, 0, projected, width);
+      multiply(rows, width, recurrent_product, nothing, nullptr, 0, recurrent, width);
+    }
     cell.forward({where, projected, recurrent, previous, state});
-    kernels<T>().copy_rows(rows, h, state, h, output + (first * t + step) * h, t * h);
+    kernels<T>().copy_rows(rows, h, state, h, to, t * h);
   }
 }
 
@@ -181,19 +192,17 @@ struct Block {
   }
 };
 
-// Steps [begin, begin + steps) of a part's sequences [first, end), backward.
+// Steps [begin, begin + steps) of a part's sequences [first, end), backward. The states of the block are there.
 template <typename T>
-void scan_backward(const Part<T>& part, const Cell<T>& cell, const Weights<T>& weights, const StateGradient<T>& state_gradient,
-                   size_t begin, size_t steps, size_t first, size_t end, const Block<T>& block) noexcept {
-  const auto [n, t, i, h] = part.shape;
+void steps_backward(const Part<T>& part, const Cell<T>& cell, const PackedWeights<T>& weight_hh, const StateGradient<T>& state_gradient,
+                    size_t begin, size_t steps, size_t first, size_t end, const Block<T>& block) noexcept {
+  const size_t n = part.shape.n, t = part.shape.t, h = part.shape.h;
   const size_t width = cell.gates() * h;
   const size_t rows = end - first;
   const auto multiply = kernels<T>().multiply_panels;
   const PanelOperand<T> nothing = PackedWeights<T>::none();
   const size_t sequence = part.origin + first;
   T* dstate = part.dstate + first * h;
-  gather_states(part.shape, first, end, begin, steps, part.inputs, part.output, block.states);
-  gather(part.shape, first, end, begin, steps, i, part.inputs.input, block.inputs);
   for (size_t s = steps; s-- > 0;) {
     const size_t step = begin + s;
     const size_t row = s * n + first;
@@ -201,6 +210,7 @@ void scan_backward(const Part<T>& part, const Cell<T>& cell, const Weights<T>& w
         .first = sequence, .rows = rows, .position = step * part.sequences + sequence, .exponents = state_gradient.exponents(sequence)};
     const T* previous = block.states + row * h;
     const T* doutput = part.doutput + (first * t + step) * h;
+    if (step > 1) prefetch_rows(rows, h, doutput - 2 * h, t * h);  // the product of the next step starts from these
     T* dprojected = block.projected + row * width;
     T* drecurrent = block.recurrent + row * width;
     T* dapart = cell.products_apart() ? drecurrent : nullptr;
@@ -213,23 +223,42 @@ void scan_backward(const Part<T>& part, const Cell<T>& cell, const Weights<T>& w
     if (cell.transforms_operand()) {
       T* doperand = part.doperand + first * h;
       cell.operand(where, previous, block.operands + row * h);
-      multiply(rows, h, weights.hh.times(drecurrent, width), nothing, nullptr, 0, doperand, h);
+      multiply(rows, h, weight_hh.times(drecurrent, width), nothing, nullptr, 0, doperand, h);
       std::fill_n(dstate, rows * h, T{0});
       cell.operand_backward(where, previous, doperand, dstate);
       if (start.data != nullptr) add_rows(rows, h, start, dstate);
     } else {
-      multiply(rows, h, weights.hh.times(drecurrent, width), nothing, start.data, start.stride, dstate, h);
+      multiply(rows, h, weight_hh.times(drecurrent, width), nothing, start.data, start.stride, dstate, h);
     }
     state_gradient.unscale(where, width, dprojected);
     if (dapart != nullptr) state_gradient.unscale(where, width, dapart);
-    if (!are_few(rows)) {
-      multiply(rows, i, weights.ih.times(dprojected, width), nothing, nullptr, 0, part.dinput + (first * t + step) * i, t * i);
-    }
   }
-  for (size_t each = first; each < end && are_few(rows); ++each) {
-    multiply(steps, i, weights.ih.times(block.projected + each * width, n * width), nothing, nullptr, 0,
-             part.dinput + (each * t + begin) * i, i);
+}
+
+// ∂L/∂x of the steps: in products of a step's sequences or, where those are few, of a sequence's steps.
+template <typename T>
+void inputs_backward(const Part<T>& part, const PackedWeights<T>& weight_ih, size_t width, size_t begin, size_t steps, size_t first,
+                     size_t end, const Block<T>& block) noexcept {
+  const size_t n = part.shape.n, t = part.shape.t, i = part.shape.i;
+  const auto multiply = [&](size_t rows, size_t s, size_t sequence, size_t ld_from, size_t ld_to) {
+    kernels<T>().multiply_panels(rows, i, weight_ih.times(block.projected + (s * n + sequence) * width, ld_from), PackedWeights<T>::none(),
+                                 nullptr, 0, part.dinput + (sequence * t + begin + s) * i, ld_to);
+  };
+  if (are_few(end - first)) {
+    for (size_t sequence = first; sequence < end; ++sequence) multiply(steps, 0, sequence, n * width, i);
+  } else {
+    for (size_t s = 0; s < steps; ++s) multiply(end - first, s, first, width, t * i);
   }
+}
+
+// A block of a part's sequences [first, end): steps [begin, begin + steps), backward, and the arrays that the weights' gradients need.
+template <typename T>
+void scan_backward(const Part<T>& part, const Cell<T>& cell, const Weights<T>& weights, const StateGradient<T>& state_gradient,
+                   size_t begin, size_t steps, size_t first, size_t end, const Block<T>& block) noexcept {
+  gather_states(part.shape, first, end, begin, steps, part.inputs, part.output, block.states);
+  gather(part.shape, first, end, begin, steps, part.shape.i, part.inputs.input, block.inputs);
+  steps_backward(part, cell, weights.hh, state_gradient, begin, steps, first, end, block);
+  inputs_backward(part, weights.ih, cell.gates() * part.shape.h, begin, steps, first, end, block);
 }
 
 // What a backward pass sums over all rows, for each group.
