@@ -6,10 +6,11 @@ import { availableMemory, checkMemory, fitsInMemory, inGigabytes } from '../memo
  * How a recurrent layer trades time for memory: between forward and backward it keeps the states at the starts of segments of time, and
  * backward computes a segment's other states again (Chen et al. 2016, arXiv:1604.06174). Gradients are the same bits in every case; the
  * second forward pass costs about a third of a training step.
- * - `'auto'`: keeps everything where that takes at most half of the memory available to the process, else segments of about √T steps
+ * - `'auto'`: keeps everything where that takes at most half of the memory available to the process, else segments of about √T steps, or
+ *   longer ones while they are small
  * - `'none'`: keeps everything
  * - `{ every: k }`: segments of k steps, rounded up to whole chunks of the native scan
- * - `{ budget: bytes }`: keeps everything where that fits the budget, else segments of about √T steps, which must fit it
+ * - `{ budget: bytes }`: keeps everything where that fits the budget, else segments as with `'auto'`, which must fit it
  */
 export type Checkpointing = 'auto' | 'none' | { every: number } | { budget: number };
 
@@ -22,7 +23,7 @@ export interface KeptMemory {
   stateBytes: number;
   /** what each step would keep for backward */
   bytesPerStep: number;
-  /** what each step takes while its segment is computed again */
+  /** what each step takes beside that while its segment, or the one after it, is computed again */
   scratchPerStep: number;
 }
 
@@ -42,6 +43,9 @@ export function checkCheckpointing(argument: string, value: unknown): Checkpoint
 /** The share of the available memory that `'auto'` takes. */
 const AUTO_SHARE = 0.5;
 
+/** The bytes of a segment below which a shorter one would spare next to nothing, and take longer: threads share its chunks. */
+const SMALL_SEGMENT = 4 * 1024 * 1024;
+
 /**
  * The steps of each segment, the last of which may be shorter; T where everything is kept.
  * @throws EvenkeelError ERR_MEMORY when it cannot fit, before anything is allocated
@@ -60,7 +64,10 @@ export function segmentSteps(checkpointing: Checkpointing, kept: KeptMemory): nu
   }
   if (checkpointing === 'auto' ? fitsInMemory(everything, AUTO_SHARE) : everything <= checkpointing.budget) return steps;
   const budget = checkpointing === 'auto' ? AUTO_SHARE * availableMemory() : checkpointing.budget;
-  const segment = wholeChunks(Math.sqrt((steps * kept.stateBytes) / (kept.bytesPerStep + kept.scratchPerStep)), chunkSteps);
+  const perStep = kept.bytesPerStep + kept.scratchPerStep;
+  const least = wholeChunks(Math.sqrt((steps * kept.stateBytes) / perStep), chunkSteps);
+  const small = Math.max(least, wholeChunks(SMALL_SEGMENT / perStep, chunkSteps));
+  const segment = bytesOf(kept, small) <= budget ? small : least;
   const bytes = bytesOf(kept, segment);
   if (bytes > budget) {
     throw new EvenkeelError(

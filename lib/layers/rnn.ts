@@ -1,6 +1,7 @@
 import { checkBoolean, checkDType, checkNumber, checkOneOf, checkRowCount, checkSize, readOptions } from '../check';
 import { EvenkeelError } from '../errors';
 import { checkInitializer, fillUniform, type Initializer, type InitializerOptions, initializeRecurrent } from '../initializers';
+import type { BesideArguments } from '../native/addon';
 import { native } from '../native/load';
 import { Parameter } from '../parameter';
 import { checkGenerator, type Generator } from '../random';
@@ -229,11 +230,14 @@ export class RNN extends BaseLayer {
       gradOutput: this.returnSequences ? new SequenceArray(gradOutput.data, n, t, this.hiddenSize) : undefined,
       gradInput: new SequenceArray(gradInput.data, n, t, this.inputSize),
       stateGradients: new StateGradientPass(n, t, this.#stateGradientLimit, this.recordStateGradients),
-      memory: new PieceMemory(),
+      memories: [new PieceMemory(), new PieceMemory()],
       zeros: new PieceMemory(),
     };
-    for (let index = pass.pieces.length - 1; index >= 0; index--) {
-      this.#pieceBackward(pass, index, arrays, dstate);
+    const last = pass.pieces.length - 1;
+    let current: ForwardPiece | undefined = this.#pieceAt(pass, arrays, last);
+    if (!current.isKept) this.#nativeForward(n, current.steps, current.input, current.before, current.normCache, current.states);
+    for (let index = last; current !== undefined; index--) {
+      current = this.#pieceBackward(pass, index, current, arrays, dstate);
       // A window's gradient stays within it.
       if (index > 0 && (pass.pieces[index] as Piece).begin % this.#truncateAfter === 0) {
         dstate.fill(0);
@@ -320,7 +324,7 @@ export class RNN extends BaseLayer {
       chunkSteps: native().rnnChunkSteps(n, this.inputSize, this.hiddenSize, this.#normalization.placementNumber),
       stateBytes,
       bytesPerStep: (this.returnSequences ? 0 : stateBytes) + normBytes,
-      scratchPerStep: 2 * stateBytes + normBytes + 2 * n * this.inputSize * bytes,
+      scratchPerStep: 3 * stateBytes + 2 * normBytes + 2 * n * this.inputSize * bytes,
     });
   }
 
@@ -354,29 +358,49 @@ export class RNN extends BaseLayer {
     return { output: copyOf(finalState), finalState, states: undefined, sequence: undefined, normCache: undefined, starts };
   }
 
-  /** What forward had within a piece: as it was kept, or computed again. */
-  #pieceStates(pass: RNNPass, { input, memory }: BackwardArrays, piece: Piece, before: TensorData | null): [TensorData, NormCache] {
-    const { n } = input;
-    if (pass.states !== undefined && pass.normCache !== undefined) {
-      return [pass.states.take(piece, this.dtype), this.#normalization.takeCache(pass.normCache, n, piece)];
-    }
-    const steps = piece.end - piece.begin;
-    memory.restart();
-    const normCache = this.#normalization.makeCache(n, steps, memory.take);
-    const data = memory.take(this.dtype, n * steps * this.hiddenSize);
-    return [this.#nativeForward(n, steps, input.take(piece, this.dtype), before, normCache, data).data, normCache];
+  /** The state before a piece. */
+  #stateBefore(pass: RNNPass, index: number): TensorData | null {
+    if (index === 0) return pass.initialState?.data ?? null;
+    return pass.states?.step((pass.pieces[index] as Piece).begin - 1, this.dtype) ?? (pass.starts[index - 1] as TensorData);
   }
 
-  /** @param dstate ∂L/∂h after the piece from beyond it [N, H]; that before it when this returns */
-  #pieceBackward(pass: RNNPass, index: number, arrays: BackwardArrays, dstate: TensorData): void {
-    const { n } = arrays.input;
+  /** A piece as forward had it, where that was kept, and else with memory for what is to be computed again. */
+  #pieceAt(pass: RNNPass, { input, memories }: BackwardArrays, index: number): ForwardPiece {
+    const { n } = input;
     const piece = pass.pieces[index] as Piece;
     const steps = piece.end - piece.begin;
-    const before =
-      index === 0
-        ? (pass.initialState?.data ?? null)
-        : (pass.states?.step(piece.begin - 1, this.dtype) ?? (pass.starts[index - 1] as TensorData));
-    const [states, normCache] = this.#pieceStates(pass, arrays, piece, before);
+    const common = { steps, input: input.take(piece, this.dtype), before: this.#stateBefore(pass, index) };
+    if (pass.states !== undefined && pass.normCache !== undefined) {
+      const normCache = this.#normalization.takeCache(pass.normCache, n, piece);
+      return { ...common, isKept: true, states: pass.states.take(piece, this.dtype), normCache };
+    }
+    // Two pieces are at work at a time.
+    const memory = memories[index % 2] as PieceMemory;
+    memory.restart();
+    const normCache = this.#normalization.makeCache(n, steps, memory.take);
+    return { ...common, isKept: false, states: memory.take(this.dtype, n * steps * this.hiddenSize), normCache };
+  }
+
+  /**
+   * @param current the piece, with all that forward had
+   * @param dstate ∂L/∂h after the piece from beyond it [N, H]; that before it when this returns
+   * @returns the piece before it likewise, which is computed again beside this one, on threads that would be idle
+   */
+  #pieceBackward(
+    pass: RNNPass,
+    index: number,
+    current: ForwardPiece,
+    arrays: BackwardArrays,
+    dstate: TensorData,
+  ): ForwardPiece | undefined {
+    const { n } = arrays.input;
+    const piece = pass.pieces[index] as Piece;
+    const { steps, before, states, normCache } = current;
+    const next = index > 0 ? this.#pieceAt(pass, arrays, index - 1) : undefined;
+    const beside: BesideArguments | [] =
+      next === undefined || next.isKept
+        ? []
+        : [next.steps, next.input, next.before, next.states, ...this.#normalization.arguments(next.normCache)];
     const gradOutput = arrays.gradOutput?.take(piece, this.dtype) ?? this.#zeros(pass, arrays.zeros, n, steps);
     const gradInput = arrays.gradInput.take(piece, this.dtype);
     arrays.stateGradients.pass(piece, (...last) =>
@@ -386,7 +410,7 @@ export class RNN extends BaseLayer {
         this.inputSize,
         this.hiddenSize,
         NONLINEARITIES[this.nonlinearity],
-        arrays.input.take(piece, this.dtype),
+        current.input,
         before,
         this.#weightIh.value.data,
         this.#weightHh.value.data,
@@ -403,9 +427,11 @@ export class RNN extends BaseLayer {
         ...this.#normalization.arguments(normCache),
         ...this.#normalization.gradients(),
         ...last,
+        ...beside,
       ),
     );
     arrays.gradInput.put(piece, gradInput);
+    return next;
   }
 
   /** ∂L/∂h [N, steps, H] of a piece whose outputs nobody sees, which the addon reads alone. */
@@ -452,8 +478,20 @@ interface BackwardArrays {
   readonly gradInput: SequenceArray;
   readonly stateGradients: StateGradientPass;
   /** for what is computed again, and for what stays zero */
-  readonly memory: PieceMemory;
+  readonly memories: readonly PieceMemory[];
   readonly zeros: PieceMemory;
+}
+
+/** A piece of time with what the forward pass had of it. */
+interface ForwardPiece {
+  readonly steps: number;
+  readonly input: TensorData;
+  /** the state before it [N, H]; null for zeros */
+  readonly before: TensorData | null;
+  /** whether the two that follow hold it already */
+  readonly isKept: boolean;
+  readonly states: TensorData;
+  readonly normCache: NormCache;
 }
 
 function checkKept({ sequence, initialState }: RNNPass): void {

@@ -59,6 +59,9 @@ export type StateGradientArguments = [
   exponents: Int32Array | null,
 ];
 
+/** output: [N, T, H] */
+export type BesideArguments = [t: number, input: TensorData, initialState: Optional, output: TensorData, ...norm: NormArguments];
+
 export interface NativeAddon {
   /** output: [N, T, H] */
   rnnForward(
@@ -76,7 +79,10 @@ export interface NativeAddon {
     output: TensorData,
     ...norm: NormArguments
   ): void;
-  /** gradState: ∂L/∂h_T from beyond the last step [N, H], which becomes ∂L/∂h_0. Returns how many gradients were limited. */
+  /**
+   * gradState: ∂L/∂h_T from beyond the last step [N, H], which becomes ∂L/∂h_0. beside: a forward pass over another part of the time, which
+   * threads that are idle else may take. Returns how many gradients were limited.
+   */
   rnnBackward(
     n: number,
     t: number,
@@ -97,7 +103,7 @@ export interface NativeAddon {
     gradWeightHh: TensorData,
     gradBiasIh: TensorData,
     gradBiasHh: TensorData,
-    ...last: [...NormArguments, ...NormGradients, ...StateGradientArguments]
+    ...last: [...NormArguments, ...NormGradients, ...StateGradientArguments, ...beside: BesideArguments | []]
   ): number;
   /**
    * In float64: forward, keeping all states and what the normalisations keep, and for each sequence and step J_t Q = Q' R with J_t = ∂h_t/∂h_{t−1}.

@@ -32,6 +32,7 @@ class Arguments {
   bool boolean(size_t index, const char* name) const;
   std::string string(size_t index, const char* name) const;
 
+  size_t count() const { return info_.Length(); }
   bool is_null(size_t index) const { return info_[index].IsNull(); }
 
   // Whether the typed array at `index` holds doubles; fails unless it is a Float32Array or Float64Array.

@@ -48,10 +48,18 @@ describe.each<DType>(['float32', 'float64'])('%s gradients are the same bits wha
     expect(run({ budget: least })).toEqual(whole);
   });
 
-  test.each(['preactivation', 'split-preactivation', 'recurrent-input', 'hidden'] as const)(
-    'with a normalisation in the recurrence (%s), of the last state and of all, with a window and without',
-    (normalization) => {
-      const n = 2;
+  test.each([96, 97])('of one sequence with %i units, whose columns threads share', (hiddenSize) => {
+    const chunk = native().rnnChunkSteps(1, I, hiddenSize, 0);
+    const [x, gradOutput] = [randn([1, 5 * chunk + 3, I], dtype), randn([1, hiddenSize], dtype)];
+    const run = (checkpointing: Checkpointing) =>
+      bits(step(makeRnn({ dtype, hiddenSize, returnSequences: false, checkpointing }), x, gradOutput));
+    expect(run({ every: 2 * chunk })).toEqual(run('none'));
+  });
+
+  const placements = ['preactivation', 'split-preactivation', 'recurrent-input', 'hidden'] as const;
+  test.each(placements.flatMap((placement) => [1, 2].map((n) => [placement, n] as const)))(
+    'with a normalisation in the recurrence (%s) of %i sequences, of the last state and of all, with a window and without',
+    (normalization, n) => {
       const chunk = native().rnnChunkSteps(n, I, H, 1);
       const t = 2 * chunk + 7;
       const x = randn([n, t, I], dtype);
@@ -83,7 +91,7 @@ describe.each<DType>(['float32', 'float64'])('%s gradients are the same bits wha
 /** What segments of one chunk take, as the layer counts it. */
 function segmentBytes(n: number, t: number, chunk: number, dtype: DType): number {
   const state = n * H * (dtype === 'float64' ? 8 : 4);
-  return Math.ceil(t / chunk) * state + chunk * (3 * state + 2 * n * I * (dtype === 'float64' ? 8 : 4));
+  return Math.ceil(t / chunk) * state + chunk * (4 * state + 2 * n * I * (dtype === 'float64' ? 8 : 4));
 }
 
 test('returnSequences: false is a LastStep after the layer', () => {
@@ -188,13 +196,15 @@ describe('segments', () => {
     [{ every: 513 }, 1024],
     [{ every: 2_000_000 }, 1_000_000],
     [{ budget: 256_000_000 }, 1_000_000],
-    [{ budget: 255_999_999 }, 512],
+    [{ budget: 255_999_999 }, 4096],
+    [{ budget: 2e6 }, 512],
   ])('%j gives segments of %i steps', (checkpointing, steps) => {
     expect(segmentSteps(checkpointing, kept)).toBe(steps);
   });
 
   test('grow as √T, and so does what is kept', () => {
-    const steps = [1e6, 4e6, 16e6].map((t) => segmentSteps({ budget: 1e8 }, { ...kept, steps: t, chunkSteps: 1 }));
+    const large = { chunkSteps: 1, stateBytes: 25_600, bytesPerStep: 25_600, scratchPerStep: 76_800 };
+    const steps = [1e6, 4e6, 16e6].map((t) => segmentSteps({ budget: 1e10 }, { ...large, steps: t }));
     expect(steps).toEqual([500, 1000, 2000]);
   });
 

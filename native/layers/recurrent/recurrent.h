@@ -28,6 +28,15 @@ size_t recurrent_chunk_steps(const RecurrentShape& shape, bool has_lanes) noexce
 template <typename T>
 void recurrent_forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, T* output);
 
+// A forward pass over another part of the time, all that recurrent_forward takes.
+template <typename T>
+struct ForwardPass {
+  RecurrentShape shape;
+  const Cell<T>* cell;
+  RecurrentInputs<T> inputs;
+  T* output;
+};
+
 // The gradients that a backward pass writes (dinput), carries back (dstate), and adds to (the rest; the cell adds to its own parameters').
 template <typename T>
 struct RecurrentGradients {
@@ -37,9 +46,11 @@ struct RecurrentGradients {
   T* dweight_hh;  // [gates · H, H]
 };
 
-// Backward through time. output: as forward left it   doutput: ∂L/∂output [N, T, H]   Throws std::bad_alloc.
+// Backward through time. output: as forward left it   doutput: ∂L/∂output [N, T, H]
+// beside: null, or a forward pass to be made as well, at which threads work that this one leaves idle   Throws std::bad_alloc.
 template <typename T>
 void recurrent_backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output,
-                        const T* doutput, const StateGradient<T>& state_gradient, const RecurrentGradients<T>& gradients);
+                        const T* doutput, const StateGradient<T>& state_gradient, const RecurrentGradients<T>& gradients,
+                        const ForwardPass<T>* beside = nullptr);
 
 }  // namespace evenkeel

@@ -19,9 +19,10 @@ namespace {
 // orders the sums.
 size_t block_count(size_t h) noexcept { return h < 96 ? 1 : h < 256 ? 2 : h < 1024 ? 4 : kMostBlocks; }
 
-// What a piece leaves for the weights' gradients should stay in L2, its own and the one before.
+// What a piece leaves for the weights' gradients should stay in L2, its own and the one before. Short pieces, so that a sequence of a
+// thousand steps has several: what stands outside the recurrence waits for the first to end and goes on after the last.
 size_t chunk_steps(const RecurrentShape& shape) noexcept {
-  constexpr size_t kElements = size_t{128} << 10;
+  constexpr size_t kElements = size_t{32} << 10;
   constexpr size_t kFewest = 128, kMost = 1024;
   return std::clamp(kElements / (shape.i + 2 * shape.h), kFewest, kMost);
 }
@@ -196,12 +197,21 @@ struct Forward {
     hh.blocks() > 1 ? scan_together(piece) : scan_alone(piece);
   }
 
-  void run() const noexcept {
-    const bool together = plain && hh.blocks() > 1;
-    parallel_for(projection_tasks(0), [&](size_t task) { project(0, task); });
-    for (size_t piece = 0; piece < pieces.count(); ++piece) {
-      if (together) scan(piece);
-      const size_t scans = together ? 0 : 1;
+  // Whether threads share the columns of each step.
+  bool together() const noexcept { return plain && hh.blocks() > 1; }
+
+  // One piece on this thread alone, after those before it.
+  void run_alone(size_t piece) const noexcept {
+    for (size_t task = 0; task < projection_tasks(piece); ++task) project(piece, task);
+    scan(piece);
+  }
+
+  // The piece `first` and those after it.
+  void run(size_t first = 0) const noexcept {
+    parallel_for(projection_tasks(first), [&](size_t task) { project(first, task); });
+    for (size_t piece = first; piece < pieces.count(); ++piece) {
+      if (together()) scan(piece);
+      const size_t scans = together() ? 0 : 1;
       parallel_for(scans + projection_tasks(piece + 1), [&](size_t task) {
         if (task >= scans) return project(piece + 1, task - scans);
         scan(piece);
@@ -347,7 +357,7 @@ struct Backward {
 
   // The products of a piece that stand outside the recurrence, in tasks that threads may do at the same time: the weights' gradients in
   // rows, the input's in steps, and the cell's own parameters.
-  static constexpr size_t kWeightRowsPerTask = 64, kStepsPerTask = 128;
+  static constexpr size_t kWeightRowsPerTask = 32, kStepsPerTask = 128;
   size_t weight_tasks() const noexcept { return (width() + kWeightRowsPerTask - 1) / kWeightRowsPerTask; }
   size_t product_tasks(size_t piece) const noexcept {
     return weight_tasks() + (pieces[piece].steps + kStepsPerTask - 1) / kStepsPerTask + 1;
@@ -413,19 +423,32 @@ struct Backward {
     hh.blocks() > 1 ? scan_together(piece) : scan_alone(piece);
   }
 
-  void run() const {
+  // beside: null, or a forward pass whose pieces are computed one by one while this goes back through its own.
+  void run(const Forward<T>* beside = nullptr) const {
     // One thread goes back through a piece while others multiply what the piece before left, unless a step needs them, or the cell has
     // sums of its own, which accumulate() takes.
-    const bool ahead = cell.plain_step() && !(plain && hh.blocks() > 1);
-    const size_t scans = ahead ? 1 : 0;
+    const bool together = plain && hh.blocks() > 1;
+    const bool ahead = cell.plain_step() && !together;
+    size_t others = 0;  // pieces of the other pass that are done
     for (size_t piece = pieces.count(); piece-- > 0;) {
-      if (!ahead) scan(piece);
-      const size_t left = piece + scans;  // the piece whose products are to be done
+      const size_t passes = together ? 0 : beside != nullptr && others < beside->pieces.count() ? 2 : 1;
+      const size_t left = ahead ? piece + 1 : pieces.count();  // the piece whose products are to be done
       const size_t products = left < pieces.count() ? product_tasks(left) : 0;
-      parallel_for(scans + products, [&](size_t task) { task < scans ? scan(piece) : multiply_outside(left, task - scans); });
+      if (together) scan(piece);
+      parallel_for(passes + products, [&](size_t task) {
+        if (task >= passes) return multiply_outside(left, task - passes);
+        task == 0 ? scan(piece) : beside->run_alone(others);
+      });
+      if (passes == 2) ++others;
+      if (!ahead) multiply_all_outside(piece);
     }
-    if (ahead) parallel_for(product_tasks(0), [&](size_t task) { multiply_outside(0, task); });
+    if (ahead) multiply_all_outside(0);
+    if (beside != nullptr) beside->run(others);
     if (out_of_memory.load(std::memory_order_relaxed)) throw std::bad_alloc();
+  }
+
+  void multiply_all_outside(size_t piece) const noexcept {
+    parallel_for(product_tasks(piece), [&](size_t task) { multiply_outside(piece, task); });
   }
 };
 
@@ -440,11 +463,19 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
   Backward<T>(shape, cell, inputs, output, doutput, state_gradient, gradients).run();
 }
 
+template <typename T>
+void backward_beside(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output,
+                     const T* doutput, const StateGradient<T>& state_gradient, const RecurrentGradients<T>& gradients,
+                     const ForwardPass<T>& beside) {
+  const Forward<T> other(beside.shape, *beside.cell, beside.inputs, beside.output);
+  Backward<T>(shape, cell, inputs, output, doutput, state_gradient, gradients).run(&other);
+}
+
 }  // namespace
 
 template <typename T>
 ScanStrategy<T> single_strategy() noexcept {
-  return {"single", chunk_steps, forward<T>, backward<T>};
+  return {"single", chunk_steps, forward<T>, backward<T>, backward_beside<T>};
 }
 
 template ScanStrategy<float> single_strategy() noexcept;

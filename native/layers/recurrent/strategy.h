@@ -16,6 +16,10 @@ struct ScanStrategy {
   void (*forward)(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, T* output);
   void (*backward)(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output, const T* doutput,
                    const StateGradient<T>& state_gradient, const RecurrentGradients<T>& gradients);
+  // The same with a forward pass beside it, for a way whose backward pass leaves threads idle; else null.
+  void (*backward_beside)(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output,
+                          const T* doutput, const StateGradient<T>& state_gradient, const RecurrentGradients<T>& gradients,
+                          const ForwardPass<T>& beside) = nullptr;
 };
 
 // "blas": a call of OpenBLAS for each step. It packs the weights anew each time; best where there is but a step or two.
