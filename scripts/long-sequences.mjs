@@ -62,7 +62,7 @@ async function main() {
     budget,
     results,
   };
-  console.log(table(results));
+  console.log([table(results), ...ratios(results), ...growth(results)].join('\n'));
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, undefined, 2)}\n`);
 }
 
@@ -134,6 +134,24 @@ function table(results) {
     return `| ${size} | ${seconds.toPrecision(3)} s | ${each} ns | ${mebibytes(peakBytes)}, ${mebibytes(peakBytes - baseBytes)} of it for the step |`;
   });
   return ['| system | T, N | training step | per step and sequence | peak memory |', '| --- | --- | --- | --- | --- |', ...rows].join('\n');
+}
+
+/** How much longer a step with checkpointing takes. */
+function* ratios(results) {
+  for (const { steps, sequences } of large) {
+    const [some, all] = Object.keys(ways).map((way) =>
+      results.find((r) => r.system === 'evenkeel' && r.way === way && r.steps === steps && r.sequences === sequences),
+    );
+    if (some?.seconds === undefined || all?.seconds === undefined) continue;
+    yield `T ${steps}, N ${sequences}: checkpointing takes ${(some.seconds / all.seconds).toFixed(2)} times as long`;
+  }
+}
+
+/** How far the time per step and sequence is from being the same for every length. */
+function* growth(results) {
+  const each = results.filter(({ way, seconds }) => way === 'growth' && seconds !== undefined).map((r) => r.seconds / r.steps);
+  if (each.length < 2) return;
+  yield `time per step from T ${growing[0].steps} to ${growing.at(-1).steps}: the longest is ${(Math.max(...each) / Math.min(...each)).toFixed(2)} times the shortest`;
 }
 
 await runScript(main);

@@ -57,6 +57,9 @@ type Norm = [NormArguments, NormGradients];
 const NOTHING_NORMALISED: Norm = [NO_NORM, [null, null, null, null]];
 const NOT_RECORDED: StateGradientArguments = [Number.POSITIVE_INFINITY, null, null];
 
+/** Those of rnnBackward without a forward pass beside it. */
+type BackwardArguments = Extract<Parameters<NativeAddon['rnnBackward']>, { length: 37 }>;
+
 /** The arguments of rnnBackward, for a tanh RNN. */
 export function backwardArguments(
   n: number,
@@ -66,7 +69,7 @@ export function backwardArguments(
   a: RnnArrays,
   [norm, normGradients] = NOTHING_NORMALISED,
   stateGradient = NOT_RECORDED,
-): Parameters<NativeAddon['rnnBackward']> {
+): BackwardArguments {
   return [
     n,
     t,

@@ -464,9 +464,8 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
 }
 
 template <typename T>
-void backward_beside(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output,
-                     const T* doutput, const StateGradient<T>& state_gradient, const RecurrentGradients<T>& gradients,
-                     const ForwardPass<T>& beside) {
+void backward_beside(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output, const T* doutput,
+                     const StateGradient<T>& state_gradient, const RecurrentGradients<T>& gradients, const ForwardPass<T>& beside) {
   const Forward<T> other(beside.shape, *beside.cell, beside.inputs, beside.output);
   Backward<T>(shape, cell, inputs, output, doutput, state_gradient, gradients).run(&other);
 }
