@@ -29,5 +29,7 @@ export function checkMemory(what: string, bytes: number, mend: string): void {
 
 /** Such as `1.53 GB (1,530,000,000 bytes)`. */
 export function inGigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toPrecision(3)} GB (${Math.ceil(bytes).toLocaleString('en-US')} bytes)`;
+  const gigabytes = bytes / 1e9;
+  const text = gigabytes < 1000 ? gigabytes.toPrecision(3) : Math.round(gigabytes).toLocaleString('en-US');
+  return `${text} GB (${Math.ceil(bytes).toLocaleString('en-US')} bytes)`;
 }

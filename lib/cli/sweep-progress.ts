@@ -1,5 +1,5 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
-import { formatDuration, formatNumber, plural, printable } from '../report/text';
+import { formatDuration, plural, printable, threeDigits } from '../report/text';
 import { workOf } from '../sweep/cost';
 import type { TrialJob } from '../sweep/executors/executor';
 import type { SweepWatcher } from '../sweep/sweep';
@@ -92,7 +92,7 @@ export class SweepProgress implements SweepWatcher {
     const seconds = (performance.now() - this.#begin) / 1000;
     const parts = [`${this.#done} of ${this.#trials} done`, `${this.#running.size} running`];
     if (this.#failed > 0) parts.push(`${this.#failed} failed`);
-    if (this.#finishedHere > 0) parts.push(`${formatNumber(this.#finishedHere / seconds, 2)} a second`);
+    if (this.#finishedHere > 0) parts.push(`${threeDigits(this.#finishedHere / seconds)} a second`);
     // By the work in them: a long sequence takes as long as many short ones.
     if (this.#workDone > 0) parts.push(`${formatTime((seconds * (this.#totalWork - this.#workDone)) / this.#workDone)} left`);
     return parts.join(', ');

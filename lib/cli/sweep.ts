@@ -107,12 +107,13 @@ async function finish({ records, failed }: SweepResult, { out, json }: SweepArgu
   process.exitCode = exitStatus.failure;
 }
 
-function formatEstimate({ trials, workers, seconds, totalSeconds, wallSeconds, bytes, totalBytes }: SweepEstimate): string {
+function formatEstimate({ trials, workers, seconds, totalSeconds, wallSeconds, bytes, totalBytes, tooLarge }: SweepEstimate): string {
+  const warning = tooLarge === 0 ? '' : `${plural(tooLarge, 'trial')} will fail here: memory does not hold even the data and weights.\n`;
   return `${formatTable([
     [plural(trials, 'trial'), 'least', 'most', 'in all'],
     ['time, about', formatTime(seconds.least), formatTime(seconds.most), formatTime(totalSeconds)],
     ['memory, about', formatBytes(bytes.least), formatBytes(bytes.most), formatBytes(totalBytes)],
   ])}
 With ${workers} at once on this machine: about ${formatTime(wallSeconds)}. Memory in all is that of the ${workers} largest.
-`;
+${warning}`;
 }

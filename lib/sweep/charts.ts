@@ -1,7 +1,7 @@
 /** The charts of a sweep: measures against the length of the sequences. */
 import type { Chart, ChartLayout, ChartLine } from '../report/chart';
 import type { HeatCell, HeatLayout, HeatMap } from '../report/heat-map';
-import { escapeHtml, formatNumber } from '../report/text';
+import { escapeHtml, formatNumber, shorten } from '../report/text';
 import { type LookName, placementLooks } from '../report/theme';
 import type { Measures } from './measures';
 import type { TrialRecord } from './store';
@@ -34,16 +34,25 @@ interface Plan {
   value(record: Done): number | null;
   /** Lines of different colours, and panels. */
   line(trial: Trial): { name: string; look: LookName };
-  panel(trial: Trial): string;
+  panel(trial: Trial): PanelName;
 }
+
+/** A panel is of one task, in one form: a size or a start. */
+interface PanelName {
+  task: string;
+  form: string;
+}
+
+/** Characters of a panel's title for which there is room. */
+const titleLength = 46;
+const titleOf = ({ task, form }: PanelName) => `${shorten(task, Math.max(12, titleLength - form.length - 2))}, ${form}`;
 
 const byPlacement = ({ placement }: Trial) => ({ name: placement, look: placementLooks[placement] });
 /** What has panels and rows of its own beside what most sweeps have. */
 const variantOf = ({ kind, nonlinearity }: Trial) => `${kind === 'rms' ? ', rms' : ''}${nonlinearity === 'relu' ? ', relu' : ''}`;
-const sizeOf = ({ task, batchSize, inputSize, hiddenSize }: Trial) =>
-  `${describeTask(task)}, N ${batchSize}, I ${inputSize}, H ${hiddenSize}`;
-const byStart = (trial: Trial) => `${describeTask(trial.task)}, ${describeStart(trial)}${variantOf(trial)}`;
-const bySize = (trial: Trial) => `${sizeOf(trial)}${variantOf(trial)}`;
+const formOf = ({ batchSize, inputSize, hiddenSize }: Trial) => `N ${batchSize}, I ${inputSize}, H ${hiddenSize}`;
+const byStart = (trial: Trial) => ({ task: describeTask(trial.task), form: `${describeStart(trial)}${variantOf(trial)}` });
+const bySize = (trial: Trial) => ({ task: describeTask(trial.task), form: `${formOf(trial)}${variantOf(trial)}` });
 
 type NumberName = { [Name in keyof Measures]: Measures[Name] extends number | null ? Name : never }[keyof Measures];
 const measure = (name: NumberName) => (record: Done) => record.measures[name] ?? null;
@@ -114,8 +123,10 @@ const maxPanels = 12;
 export function sweepCharts(records: readonly TrialRecord[]): SweepChart[] {
   const done = records.filter((record): record is Done => record.status === 'done');
   return plans.flatMap((plan) => {
-    const panels = groupBy(done, ({ trial }) => plan.panel(trial));
-    const shown = [...panels].slice(0, maxPanels).map(([title, members]) => ({ title, lines: linesOf(plan, members) }));
+    const panels = groupBy(done, ({ trial }) => JSON.stringify(plan.panel(trial)));
+    const shown = [...panels.values()]
+      .slice(0, maxPanels)
+      .map((members) => ({ title: titleOf(plan.panel((members as [Done])[0].trial)), lines: linesOf(plan, members) }));
     if (!shown.some(({ lines }) => lines.length > 0)) return [];
     const columns = shown.length > 1 ? 2 : 1;
     const chart: Chart = {
@@ -158,7 +169,7 @@ const fullRate = 0.1;
 /** Growth rates of every placement and start over the lengths: one map per task and size, none where there is no rate. */
 export function growthMaps(records: readonly TrialRecord[]): SweepHeatMap[] {
   const measured = records.filter((record): record is Done => record.status === 'done' && typeof record.measures.verdict === 'string');
-  const groups = [...groupBy(measured, ({ trial }) => sizeOf(trial))];
+  const groups = [...groupBy(measured, ({ trial }) => `${describeTask(trial.task)}, ${formOf(trial)}`)];
   return groups.slice(0, mostOfMaps.maps).map(([title, members]) => growthMap(title, members));
 }
 
@@ -199,7 +210,7 @@ function growthCell(records: readonly Done[]): HeatCell {
   const isAll = (verdict: string) => records.every(({ measures }) => measures.verdict === verdict);
   return {
     value: isAll('exploding') || isAll('vanishing') ? rate : 0,
-    lines: [formatNumber(rate, 3).replace('-Infinity', '−∞').replace(/^-/, '−'), Number.isFinite(horizon) ? formatNumber(horizon, 1) : ''],
+    lines: [(Number.isFinite(rate) ? rate.toFixed(3) : '−∞').replace(/^-/, '−'), Number.isFinite(horizon) ? formatNumber(horizon, 1) : ''],
     strong: isAll('exploding'),
   };
 }

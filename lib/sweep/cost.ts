@@ -44,6 +44,16 @@ function lyapunovBytes(trial: Trial): number {
   return bytesOf(dtype) * kept + 2 * 8 * weightsOf(trial) + bytesPerPieceElement * rows * width;
 }
 
+/**
+ * What a trial cannot do without, however little the RNN keeps: its input, with a loss over all steps states and targets, and the weights with
+ * their gradients and Adam's two moments.
+ */
+export function leastBytes(trial: Trial): number {
+  const { task, length, batchSize, inputSize, hiddenSize, dtype } = trial;
+  const states = task.name === 'reference' ? 2 : task.name === 'copy' ? 1 : 0;
+  return bytesOf(dtype) * (batchSize * length * (inputSize + states * hiddenSize) + 4 * weightsOf(trial));
+}
+
 /** Elements of W_ih and W_hh. */
 function weightsOf({ inputSize, hiddenSize }: Trial): number {
   return hiddenSize * (hiddenSize + inputSize);

@@ -1,7 +1,8 @@
 /** What a sweep will cost, from a short measurement of shortened trials on this machine. */
 import { availableParallelism } from 'node:os';
+import { fitsInMemory } from '../memory';
 import { getNumThreads, setNumThreads } from '../runtime';
-import { estimateBytes, rowOperations } from './cost';
+import { estimateBytes, leastBytes, rowOperations } from './cost';
 import type { CheckedDefinition } from './definition';
 import { trialsOf } from './grid';
 import { runTrial } from './measures';
@@ -21,6 +22,8 @@ export interface SweepEstimate {
   bytes: { least: number; most: number };
   /** of the largest trials, as many as run at once */
   totalBytes: number;
+  /** how many trials cannot run here, since memory does not hold even their data and weights */
+  tooLarge: number;
 }
 
 /** Kinds of trials that are measured; the others count as the one next to them in size. */
@@ -39,9 +42,11 @@ export async function estimateSweep({ grid, files }: CheckedDefinition, workers 
   const rates = await measureRates([...kinds.values()], files);
   const seconds: number[] = [];
   const bytes: number[] = [];
+  let tooLarge = 0;
   for (const trial of trialsOf(grid)) {
     seconds.push(secondsOf(trial, rates));
     bytes.push(estimateBytes(trial));
+    if (!fitsInMemory(leastBytes(trial))) tooLarge++;
   }
   seconds.sort((a, b) => a - b);
   bytes.sort((a, b) => a - b);
@@ -55,6 +60,7 @@ export async function estimateSweep({ grid, files }: CheckedDefinition, workers 
     wallSeconds: Math.max(seconds.at(-1) ?? 0, totalSeconds / atOnce),
     bytes: { least: bytes[0] ?? 0, most: bytes.at(-1) ?? 0 },
     totalBytes: sum(bytes.slice(-atOnce)),
+    tooLarge,
   };
 }
 

@@ -8,6 +8,7 @@ import { LayerNorm } from '../layers/layer-norm';
 import { RMSNorm } from '../layers/rms-norm';
 import { RNN } from '../layers/rnn';
 import { Sequential } from '../layers/sequential';
+import { checkMemory } from '../memory';
 import { Adam } from '../optimizers/adam';
 import { Generator } from '../random';
 import { runtimeInfo } from '../runtime';
@@ -17,6 +18,7 @@ import { lyapunovExponents } from '../stability/lyapunov';
 import type { Clip } from '../training/clip-rule';
 import { fit } from '../training/fit';
 import type { Batch } from '../training/run';
+import { leastBytes } from './cost';
 import { collectGarbage, peakMemory, resetPeakMemory } from './peak-memory';
 import { setUpTask, type TaskSetUp } from './tasks';
 import type { Trial, TrialClip } from './trial';
@@ -104,6 +106,8 @@ export interface TrialResult {
  * @throws EvenkeelError what the layers and the task throw; a loss or gradient that is not finite is a result, not an error
  */
 export async function runTrial(trial: Trial, file?: string): Promise<TrialResult> {
+  // At once, and not when its data fill the memory.
+  checkMemory('the trial', leastBytes(trial), 'Make its length or its sizes smaller.');
   resetPeakMemory();
   const begin = performance.now();
   // Streams of their own: the weights do not depend on how much data the task draws.

@@ -30,6 +30,13 @@ test('a dry run says how many trials there are and what they cost, and writes no
   });
 });
 
+test('--dry-run warns of trials that no memory can hold', async () => {
+  folder.write('grid.json', JSON.stringify({ lengths: [5, 10_000_000], sizes: [{ batchSize: 200, inputSize: 1000, hiddenSize: 10 }] }));
+  const { status, stdout } = await runCli(['sweep', 'grid.json', '--dry-run'], folder.path);
+  expect(status).toBe(0);
+  expect(stdout).toContain('\n1 trial will fail here: memory does not hold even the data and weights.\n');
+});
+
 test('runs, writes the page and the tables, and has nothing to do the second time', async () => {
   folder.write('grid.json', JSON.stringify({ lengths: [5, 20], placements: ['none', 'output'], sizes: [{ hiddenSize: 4 }], steps: 3 }));
   const first = await runCli(['sweep', 'grid.json', '--out', 'out', '--json'], folder.path);

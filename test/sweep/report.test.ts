@@ -105,6 +105,22 @@ test('series, sizes and nonlinearities of one sweep have maps and lines of their
   }
 });
 
+test('the name of a series leaves room for the rest of a title', async () => {
+  const [first] = trials as [Trial];
+  const file = `measurements/${'of a very long name '.repeat(5)}2026.csv`;
+  const trial: Trial = { ...first, task: { name: 'csv', file, sha256: '' } };
+  const shapes = [first, trial].map(({ task, batchSize, inputSize, hiddenSize }) => ({ task, batchSize, inputSize, hiddenSize }));
+  const sweep = { ...stored([]), grid: { ...grid, shapes } };
+  for (const each of [first, trial]) sweep.records.set(trialHash(each, '1'), done(each, { growthRate: 0.004 }));
+  const page = await renderSweep(sweep);
+  const titles = [...page.matchAll(/>([^<]*…[^<]*)</g)].map(([, title = '']) => title);
+  expect(titles).toContain('measurements/of a…ng name 2026.csv, uniform ×1');
+  expect(Math.max(...titles.map((title) => title.length))).toBeLessThanOrEqual(46);
+  expect(page).toContain(`<h2>Growth rates: ${file}, N 32, I 10, H 20</h2>`);
+  // Of one form with its neighbours, however small it is.
+  expect(page).toContain('>0.004<');
+});
+
 test('kinds of CPU are named, and a mixture is warned of', async () => {
   const [first, second] = trials.map((trial) => done(trial)) as [TrialRecord, TrialRecord];
   expect(await renderSweep(stored([first, second]))).toContain('All trials ran on one kind of CPU: a processor, AVX2, a BLAS.');

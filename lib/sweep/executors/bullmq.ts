@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Queue, QueueEvents, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { readOptions } from '../../check';
+import { plural } from '../../report/text';
 import { runtimeInfo } from '../../runtime';
 import type { Executor, SweepWork, TrialJob } from './executor';
 import { dataKey, jobId, outcomeQueue, prefix, type QueuedOutcome, trialQueue } from './queue';
@@ -113,7 +114,9 @@ class Dispatch {
         })),
       );
     }
-    this.#work.notice(`${jobs.length} trials are in the queue, ${await this.#trials.getWorkersCount()} workers connected`);
+    const workers = await this.#trials.getWorkersCount();
+    const help = workers === 0 ? ': start some with evenkeel worker' : '';
+    this.#work.notice(`${plural(jobs.length, 'trial')} in the queue, ${plural(workers, 'worker')} connected${help}`);
   }
 
   #collect({ hash, outcome }: QueuedOutcome): void {
