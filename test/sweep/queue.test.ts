@@ -105,6 +105,12 @@ describeQueue(`a queue on a real redis-server${missing === undefined ? '' : ` ($
       child.kill('SIGTERM');
       expect((await outcome).status).toBe(143);
     }
+    // The server does not keep them for ever.
+    const ask = (...command: string[]) => execFileSync('redis-cli', ['-p', String(redis.port), ...command], { encoding: 'utf8' }).trim();
+    const data = ask('keys', '*data*');
+    expect(data).toMatch(/^\S+$/);
+    expect(Number(ask('ttl', data))).toBeGreaterThan(24 * 3600);
+    expect(ask('keys', '*outcomes*')).toBe('');
   });
 
   test('SIGKILL of a worker, of Redis and of the sweep, and a cut connection, lose no trial and count none twice', async () => {

@@ -5,7 +5,7 @@ import { readOptions } from '../../check';
 import { plural } from '../../report/text';
 import { runtimeInfo } from '../../runtime';
 import type { Executor, SweepWork, TrialJob } from './executor';
-import { dataKey, jobId, outcomeQueue, prefix, type QueuedOutcome, trialQueue } from './queue';
+import { dataKey, dataLifetime, jobId, outcomeQueue, prefix, type QueuedOutcome, trialQueue } from './queue';
 import {
   checkReachable,
   closingMs,
@@ -103,7 +103,7 @@ class Dispatch {
   /** Puts in every trial without an outcome; one that is there already stays as it is. */
   async #enqueue(): Promise<void> {
     const { files, limits, sweepId } = this.#work;
-    for (const [sha256, path] of files) await this.#client.set(dataKey(sha256), await readFile(path));
+    for (const [sha256, path] of files) await this.#client.set(dataKey(sha256), await readFile(path), 'EX', dataLifetime);
     const jobs = [...this.#outstanding.values()];
     for (let start = 0; start < jobs.length; start += chunk) {
       await this.#trials.addBulk(

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Job, Queue, Worker } from 'bullmq';
@@ -103,10 +103,11 @@ class QueueServer {
     this.#options.finished(trial, outcome);
   }
 
-  /** Where the data of a CSV task lie, fetched by their hash; no path comes from the queue. */
+  /** Where the data of a CSV task lie, fetched once by their hash; no path comes from the queue. */
   async #fileOf({ task }: Trial): Promise<string | undefined> {
     if (task.name !== 'csv') return undefined;
     const path = join(this.#folder, `${task.sha256}.csv`);
+    if (existsSync(path)) return path;
     const data = await this.#client.getBuffer(dataKey(task.sha256));
     if (data !== null) writeFileAtomic(path, [data]);
     return path;

@@ -25,6 +25,8 @@ export const prefix = '{evenkeel}';
 /** Workers of another version compute another trial: they have another queue. */
 export const trialQueue = (version: string) => `trials-${version}`;
 export const outcomeQueue = (sweepId: string) => `outcomes-${sweepId}`;
+/** How long the server keeps a file's contents, in seconds: sweeps may share them, so that none of these can take them back. */
+export const dataLifetime = 90 * 24 * 3600;
 export const dataKey = (sha256: string) => `${prefix}:data:${sha256}`;
 export const jobId = (sweepId: string, hash: string) => `${sweepId}-${hash}`;
 
