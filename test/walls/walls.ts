@@ -35,7 +35,7 @@ export const rooms: Record<string, readonly string[]> = {
   report: base,
   study,
   // A file's lock is the kernel's, reached through the addon.
-  sweep: [...study, 'initializers', 'native'],
+  sweep: [...study, 'initializers', 'memory', 'native'],
   // evenkeel's own driver sees what its users see: the index.
   bench: [...study, 'native', 'initializers', 'index'],
   cli: [...study, 'study', 'sweep', 'bench'],
