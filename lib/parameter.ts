@@ -46,7 +46,8 @@ export function checkParameters(argument: string, value: unknown): Parameter[] {
   if (list === undefined) fail('ERR_OPTION', argument, 'an array of Parameters', value, 'Give it model.parameters().');
   if (list.length === 0) fail('ERR_OPTION', argument, 'at least one Parameter', value);
   const seen = new Set<object>();
-  for (const [index, parameter] of list.entries()) {
+  for (let index = 0; index < list.length; index++) {
+    const parameter = list[index];
     if (!Parameter.isParameter(parameter))
       fail('ERR_OPTION', `${argument}[${index}]`, 'a Parameter', parameter, 'Give it model.parameters().');
     if (seen.has(parameter.value.data) || seen.has(parameter.grad.data)) {

@@ -38,6 +38,10 @@ const PLACEMENTS: Record<Placement, { number: number; sites: readonly string[]; 
 /** The numbers by which the addon knows the kinds, and how many statistics it keeps of each row. */
 const KINDS = { layer: { number: 0, statistics: 3 }, rms: { number: 1, statistics: 1 } } as const;
 
+/** What the addon is told where there is no normalisation. */
+const NO_SITES: NormArguments = [0, 0, 1, null, null, null, null, null, null, null, null];
+const NO_GRADIENTS: NormGradients = [null, null, null, null];
+
 /** What the sites keep of a forward call for its backward call. */
 export type NormCache = readonly { inputs: TensorData | null; statistics: TensorData }[];
 
@@ -99,6 +103,7 @@ export class RecurrentNormalization {
 
   /** @param cache left out in a forward call that keeps nothing */
   arguments(cache: NormCache = []): NormArguments {
+    if (this.#sites.length === 0) return NO_SITES;
     const site = (index: number): NormSiteArguments => {
       const { weight, bias } = this.#sites[index] ?? {};
       return [weight?.value.data ?? null, bias?.value.data ?? null, cache[index]?.inputs ?? null, cache[index]?.statistics ?? null];
@@ -107,6 +112,7 @@ export class RecurrentNormalization {
   }
 
   gradients(): NormGradients {
+    if (this.#sites.length === 0) return NO_GRADIENTS;
     const [first, second] = this.#sites;
     return [first, second].flatMap((site) => [site?.weight.grad.data ?? null, site?.bias?.grad.data ?? null]) as NormGradients;
   }

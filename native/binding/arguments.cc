@@ -59,11 +59,8 @@ std::string Arguments::string(size_t index, const char* name) const {
 
 Arguments::View Arguments::view(size_t index, const char* name) const {
   View view{};
-  const napi_value value = info_[index];
-  bool is_typed_array = false;
   // The array buffer is not asked for: a SharedArrayBuffer is none to N-API, but its elements are as good.
-  if (napi_is_typedarray(env(), value, &is_typed_array) != napi_ok || !is_typed_array ||
-      napi_get_typedarray_info(env(), value, &view.kind, &view.length, &view.data, nullptr, nullptr) != napi_ok) {
+  if (napi_get_typedarray_info(env(), info_[index], &view.kind, &view.length, &view.data, nullptr, nullptr) != napi_ok) {
     fail(env(), "ERR_DTYPE", std::string(name) + ": expected a typed array.");
   }
   return view;

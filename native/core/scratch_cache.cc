@@ -8,8 +8,8 @@ namespace evenkeel::scratch_cache {
 namespace {
 
 constexpr std::align_val_t kAlignment{64};
-// The allocator is quick with small blocks.
-constexpr size_t kSmallest = size_t{32} << 10;
+// The unit of all blocks: small ones of several sizes serve for each other.
+constexpr size_t kUnit = 256;
 constexpr size_t kMostBytes = size_t{64} << 20;  // of one thread
 
 void release(Block block) noexcept { ::operator delete(block.data, kAlignment); }
@@ -56,7 +56,7 @@ class Cache {
     return block;
   }
 
-  std::array<Block, 32> blocks_{};  // [0, count_), in the order in which they were kept
+  std::array<Block, 64> blocks_{};  // [0, count_), in the order in which they were kept
   size_t count_ = 0;
   size_t bytes_ = 0;
 };
@@ -66,7 +66,8 @@ thread_local Cache cache;
 }  // namespace
 
 Block take(size_t bytes) {
-  if (kKeeps && bytes >= kSmallest) {
+  if (kKeeps) {
+    bytes = (bytes / kUnit + 1) * kUnit;
     const Block kept = cache.find(bytes);
     if (kept.data != nullptr) return kept;
   }
@@ -74,7 +75,7 @@ Block take(size_t bytes) {
 }
 
 void give_back(Block block) noexcept {
-  if (kKeeps && block.bytes >= kSmallest && block.bytes <= kMostBytes) {
+  if (kKeeps && block.bytes <= kMostBytes) {
     cache.keep(block);
   } else {
     release(block);

@@ -3,8 +3,9 @@
 
 namespace evenkeel::scratch_cache {
 
-// Memory for the scratch of native calls, 64-byte aligned. Large blocks are kept for the next call of the same thread, a bounded number of
-// bytes of them: the allocator would give each back to the system, and the system clear every page of it at the next call.
+// Memory for the scratch of native calls, 64-byte aligned. Blocks are kept for the next call of the same thread, a bounded number of bytes
+// of them: the allocator would give each large one back to the system, and the system clear every page of it at the next call; and it is
+// slow with small ones that must be aligned.
 
 struct Block {
   void* data;

@@ -5,7 +5,10 @@
 #define EVENKEEL_KERNELS_NORMALIZATION_INL_H_
 #endif
 
+#include <type_traits>
+
 #include "kernels/kernels.h"
+#include "kernels/tile-inl.h"
 #include "kernels/vector_loop-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -14,15 +17,98 @@ namespace HWY_NAMESPACE {
 
 // Rows go through each stage in groups: what a stage computes of a row (a sum over lanes, a root) takes long to come, and the other rows'
 // work fills that time; and a group that lies in the first cache is read from memory once. A row's result does not depend on its group.
-constexpr size_t kGroupRows = 16;
-constexpr size_t kForwardGroup = 1024;  // elements
-constexpr size_t kBackwardGroup = 2048;
+constexpr size_t kGroupRows = 64;
+constexpr size_t kGroupElements = 2048;
 
-inline size_t group_rows(size_t elements, size_t size) { return HWY_MAX(size_t{1}, HWY_MIN(kGroupRows, elements / size)); }
+inline size_t group_rows(size_t size) { return HWY_MAX(size_t{1}, HWY_MIN(kGroupRows, kGroupElements / size)); }
 
-// first, second = Σ over a row of what body(i, memory, first, second) adds to two vectors. Four of each hide the latency of additions.
-template <class D, class Body, typename T = hn::TFromD<D>>
-HWY_INLINE void sum_row(D d, size_t size, T& first, T& second, Body&& body) {
+// Rows of many vectors ...
+struct LongRows {
+  static constexpr bool kShort = false;
+  size_t size;
+  bool streams;
+
+  // body(i, memory) over the columns of rows that `output` points into, whose stores go past the caches or not
+  template <class D, class Body, typename T = hn::TFromD<D>>
+  HWY_INLINE void for_each_column(D d, const T* output, Body&& body) const {
+    if (streams && size % hn::Lanes(d) == 0) {
+      for_each_vector_streamed(d, size, output, body);
+    } else {
+      for_each_vector(d, size, body);
+    }
+  }
+};
+
+// ... and of kWhole vectors and what is left: the loops over them are unrolled, which would otherwise cost as much as the work in them.
+template <size_t kWhole>
+struct ShortRows {
+  static constexpr bool kShort = true;
+  size_t size;
+
+  template <class D, class Body, typename T = hn::TFromD<D>>
+  HWY_INLINE void for_each_column(D d, const T* /*output*/, Body&& body) const {
+    const size_t whole = kWhole * hn::Lanes(d);
+    unrolled<kWhole>([&](size_t v) HWY_ATTR { body(v * hn::Lanes(d), WholeVector()); });
+    if (whole < size) body(whole, PartOfVector{size - whole});
+  }
+};
+
+// body(rows) with the one or the other.
+template <typename T, class Body>
+HWY_INLINE void with_rows(size_t size, bool streams, Body&& body) {
+  constexpr size_t kMostWhole = 4;
+  const size_t lanes = hn::Lanes(hn::ScalableTag<T>());
+  if (size / lanes > kMostWhole || (streams && size % lanes == 0)) return body(LongRows{size, streams});
+  with_constant<kMostWhole + 1>(size / lanes + 1, [&](auto n) HWY_ATTR { body(ShortRows<decltype(n)::value - 1>{size}); });
+}
+
+// Sums over each row of a group. Of short rows, a vector of each row's sums lane by lane is kept, and those of all rows are added across
+// lanes together, with a third of the shuffles that it takes row by row.
+template <typename T, bool kTogether>
+class RowSums {
+  static constexpr hn::ScalableTag<T> d{};
+  static constexpr size_t kLanes = hn::MaxLanes(d);
+
+ public:
+  HWY_INLINE void set(size_t r, hn::Vec<decltype(d)> lanes) {
+    if constexpr (kTogether) {
+      hn::Store(lanes, d, sums_ + r * kLanes);
+    } else {
+      sums_[r] = lane_sum(d, lanes);
+    }
+  }
+
+  // sums: [kGroupRows], of each row. The order of a sum does not depend on `rows`, nor on r
+  HWY_INLINE void add_up(size_t rows, T* sums) const {
+    for (size_t r = 0; r < rows; r += kLanes) {
+      hn::Store(kTogether ? across<kLanes>(rows - r, sums_ + r * kLanes) : hn::Load(d, sums_ + r), d, sums + r);
+    }
+  }
+
+ private:
+  // The sums of up to kRows rows, each lane of a vector a part of its row's: of a row 0, 1, 2, 3, … become 0 + 1, 2 + 3, …
+  template <size_t kRows>
+  static HWY_INLINE hn::Vec<decltype(d)> across(size_t rows, const T* lanes) {
+    if constexpr (kRows == 1) {
+      return hn::Load(d, lanes);
+#if HWY_TARGET != HWY_SCALAR  // which has one lane
+    } else {
+      constexpr size_t kHalf = kRows / 2;
+      const auto low = across<kHalf>(rows, lanes);
+      const auto high = rows > kHalf ? across<kHalf>(rows - kHalf, lanes + kHalf * kLanes) : low;
+      return hn::Add(hn::ConcatEven(d, high, low), hn::ConcatOdd(d, high, low));
+#endif
+    }
+  }
+
+  static_assert(kGroupRows % kLanes == 0);
+  HWY_ALIGN T sums_[kTogether ? kGroupRows * kLanes : kGroupRows];
+};
+
+// Of row r: first, second = Σ of what body(i, memory, first, second) adds to two vectors. Four of each hide the latency of additions.
+template <class D, class Sums, class Body>
+HWY_INLINE void sum_row(D d, LongRows rows, size_t r, Sums& first, Sums& second, Body&& body) {
+  const size_t size = rows.size;
   const size_t lanes = hn::Lanes(d);
   auto a0 = hn::Zero(d), b0 = a0;
   size_t i = 0;
@@ -39,43 +125,54 @@ HWY_INLINE void sum_row(D d, size_t size, T& first, T& second, Body&& body) {
   }
   for (; i + lanes <= size; i += lanes) body(i, WholeVector(), a0, b0);
   if (i < size) body(i, PartOfVector{size - i}, a0, b0);
-  first = lane_sum(d, a0);
-  second = lane_sum(d, b0);
+  first.set(r, a0);
+  second.set(r, b0);
+}
+template <class D, size_t kWhole, class Sums, class Body, typename T = hn::TFromD<D>>
+HWY_INLINE void sum_row(D d, ShortRows<kWhole> rows, size_t r, Sums& first, Sums& second, Body&& body) {
+  auto a = hn::Zero(d), b = a;
+  rows.for_each_column(d, static_cast<const T*>(nullptr), [&](size_t i, auto memory) HWY_ATTR { body(i, memory, a, b); });
+  first.set(r, a);
+  second.set(r, b);
 }
 
 // μ = mean(a), r = 1/√(var(a) + ε): a first pass for a rounded mean m, a second for the moments of a − m, which are exact where a is near
 // m: residual = mean(a − m), var = mean((a − m)²) − residual² (the corrected two-pass algorithm of Chan, Golub, LeVeque 1983).
 // Not centred, for RMSNorm: r = 1/√(mean(a²) + ε).
-template <bool kCentred, typename T>
-HWY_INLINE void group_statistics(size_t begin, size_t end, size_t size, T eps, const T* input, const RowStatistics<T>& all) {
+template <bool kCentred, class Rows, typename T>
+HWY_INLINE void group_statistics(Rows rows, size_t begin, size_t end, T eps, const T* input, const RowStatistics<T>& all) {
   const hn::ScalableTag<T> d;
+  const size_t size = rows.size;
   const auto count = hn::Set(d, static_cast<T>(size));
-  T first[kGroupRows];
-  T second[kGroupRows];
+  RowSums<T, Rows::kShort> first, second;
+  HWY_ALIGN T sums[kGroupRows];
+  HWY_ALIGN T squares[kGroupRows];
   if constexpr (kCentred) {
     for (size_t r = begin; r < end; ++r) {
-      sum_row(d, size, first[r - begin], second[r - begin],
+      sum_row(d, rows, r - begin, first, second,
               [&](size_t i, auto memory, auto& sum, auto&) HWY_ATTR { sum = hn::Add(sum, memory.load(d, input + r * size + i)); });
     }
-    for_each_vector(d, end - begin, [&](size_t r, auto memory) HWY_ATTR {
-      memory.store(d, hn::Div(memory.load(d, first + r), count), all.mean + begin + r);
-    });
+    first.add_up(end - begin, sums);
+    for_each_vector(d, end - begin,
+                    [&](size_t r, auto memory) HWY_ATTR { memory.store(d, hn::Div(hn::Load(d, sums + r), count), all.mean + begin + r); });
   }
   for (size_t r = begin; r < end; ++r) {
     const auto mean = kCentred ? hn::Set(d, all.mean[r]) : hn::Zero(d);
-    sum_row(d, size, first[r - begin], second[r - begin], [&](size_t i, auto memory, auto& sum, auto& squares) HWY_ATTR {
+    sum_row(d, rows, r - begin, first, second, [&](size_t i, auto memory, auto& sum, auto& sum_of_squares) HWY_ATTR {
       auto a = memory.load(d, input + r * size + i);
       if constexpr (kCentred) {
         a = zero_missing(d, memory, hn::Sub(a, mean));
         sum = hn::Add(sum, a);
       }
-      squares = hn::MulAdd(a, a, squares);
+      sum_of_squares = hn::MulAdd(a, a, sum_of_squares);
     });
   }
+  if constexpr (kCentred) first.add_up(end - begin, sums);
+  second.add_up(end - begin, squares);
   for_each_vector(d, end - begin, [&](size_t r, auto memory) HWY_ATTR {
-    auto variance = hn::Div(memory.load(d, second + r), count);
+    auto variance = hn::Div(hn::Load(d, squares + r), count);
     if constexpr (kCentred) {
-      const auto residual = hn::Div(memory.load(d, first + r), count);
+      const auto residual = hn::Div(hn::Load(d, sums + r), count);
       memory.store(d, residual, all.residual + begin + r);
       // Rounding may take a constant row below zero; NaN must pass.
       variance = hn::NegMulAdd(residual, residual, variance);
@@ -91,12 +188,6 @@ struct NormalizedRow {
   const T* input;
   T mean, rstd, offset;
 
-  NormalizedRow(const T* row_input, const RowStatistics<T>& statistics, size_t r)
-      : input(row_input),
-        mean(kCentred ? statistics.mean[r] : 0),
-        rstd(statistics.rstd[r]),
-        offset(kCentred ? -statistics.residual[r] * statistics.rstd[r] : 0) {}
-
   template <class D, class Memory>
   HWY_INLINE hn::Vec<D> at(D d, Memory memory, size_t i) const {
     const auto a = memory.load(d, input + i);
@@ -105,29 +196,47 @@ struct NormalizedRow {
   }
 };
 
-// for_each_vector over the columns of rows that `output` points into, whose stores go past the caches or not
-template <class D, class Body, typename T = hn::TFromD<D>>
-HWY_INLINE void for_each_column(D d, size_t size, bool streams, const T* output, Body&& body) {
-  if (streams && size % hn::Lanes(d) == 0) {
-    for_each_vector_streamed(d, size, output, body);
-  } else {
-    for_each_vector(d, size, body);
+// The same of a group of rows.
+template <bool kCentred, typename T>
+class NormalizedRows {
+ public:
+  NormalizedRows(size_t begin, size_t end, size_t size, const T* input, const RowStatistics<T>& all)
+      : begin_(begin), size_(size), input_(input), all_(all) {
+    if constexpr (kCentred) {
+      const hn::ScalableTag<T> d;
+      for_each_vector(d, end - begin, [&](size_t r, auto memory) HWY_ATTR {
+        const auto residual = memory.load(d, all.residual + begin + r);
+        hn::Store(hn::Neg(hn::Mul(residual, memory.load(d, all.rstd + begin + r))), d, offsets_ + r);
+      });
+    }
   }
-}
+
+  HWY_INLINE NormalizedRow<kCentred, T> operator[](size_t r) const {
+    return {input_ + r * size_, kCentred ? all_.mean[r] : 0, all_.rstd[r], kCentred ? offsets_[r - begin_] : 0};
+  }
+
+ private:
+  size_t begin_, size_;
+  const T* input_;
+  const RowStatistics<T>& all_;
+  HWY_ALIGN T offsets_[kGroupRows];
+};
 
 // y = γ ⊙ â + β
-template <bool kCentred, typename T>
-void norm_forward(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output, const RowStatistics<T>& all,
-                  bool streams) {
+template <bool kCentred, class Rows, typename T>
+void norm_forward_of(Rows rows, size_t count, T eps, const T* input, const T* weight, const T* bias, T* output,
+                     const RowStatistics<T>& all) {
   const hn::ScalableTag<T> d;
-  const size_t step = group_rows(kForwardGroup, size);
-  for (size_t begin = 0; begin < rows; begin += step) {
-    const size_t end = HWY_MIN(rows, begin + step);
-    group_statistics<kCentred>(begin, end, size, eps, input, all);
+  const size_t size = rows.size;
+  const size_t step = group_rows(size);
+  for (size_t begin = 0; begin < count; begin += step) {
+    const size_t end = HWY_MIN(count, begin + step);
+    group_statistics<kCentred>(rows, begin, end, eps, input, all);
+    const NormalizedRows<kCentred, T> normalized(begin, end, size, input, all);
     for (size_t r = begin; r < end; ++r) {
-      const NormalizedRow<kCentred, T> row(input + r * size, all, r);
+      const auto row = normalized[r];
       T* row_output = output + r * size;
-      for_each_column(d, size, streams, row_output, [&](size_t i, auto memory) HWY_ATTR {
+      rows.for_each_column(d, row_output, [&](size_t i, auto memory) HWY_ATTR {
         auto y = row.at(d, memory, i);
         if (weight != nullptr) y = hn::Mul(y, memory.load(d, weight + i));
         if (bias != nullptr) y = hn::Add(y, memory.load(d, bias + i));
@@ -135,41 +244,62 @@ void norm_forward(size_t rows, size_t size, T eps, const T* input, const T* weig
       });
     }
   }
+}
+
+template <bool kCentred, typename T>
+void norm_forward(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output, const RowStatistics<T>& all,
+                  bool streams) {
+  with_rows<T>(size, streams,
+               [&](auto columns) HWY_ATTR { norm_forward_of<kCentred>(columns, rows, eps, input, weight, bias, output, all); });
   if (streams) hwy::FlushStream();
 }
 
 // g = dy ⊙ γ; da = r (g − mean(g) − â mean(g ⊙ â)), without mean(g) when not centred; dγ += Σ dy ⊙ â; dβ += Σ dy.
-template <bool kCentred, typename T>
-void norm_backward(size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& all, const T* doutput, T* dinput,
-                   T* dweight, T* dbias, bool streams) {
+template <bool kCentred, class Rows, typename T>
+void norm_backward_of(Rows rows, size_t count, const T* input, const T* weight, const RowStatistics<T>& all, const T* doutput, T* dinput,
+                      T* dweight, T* dbias) {
   const hn::ScalableTag<T> d;
-  T shift[kGroupRows];
-  T slope[kGroupRows];
-  const size_t step = group_rows(kBackwardGroup, size);
-  for (size_t begin = 0; begin < rows; begin += step) {
-    const size_t end = HWY_MIN(rows, begin + step);
+  const size_t size = rows.size;
+  const auto minus_count = hn::Set(d, -static_cast<T>(size));
+  RowSums<T, Rows::kShort> sums_g, sums_ga;
+  HWY_ALIGN T shift[kGroupRows];  // −r mean(g)
+  HWY_ALIGN T slope[kGroupRows];  // −r mean(g ⊙ â)
+  const size_t step = group_rows(size);
+  for (size_t begin = 0; begin < count; begin += step) {
+    const size_t end = HWY_MIN(count, begin + step);
+    const NormalizedRows<kCentred, T> normalized(begin, end, size, input, all);
     for (size_t r = begin; r < end; ++r) {
-      const NormalizedRow<kCentred, T> row(input + r * size, all, r);
+      const auto row = normalized[r];
       const T* row_doutput = doutput + r * size;
-      T sum_g, sum_ga;
-      sum_row(d, size, sum_g, sum_ga, [&](size_t i, auto memory, auto& sum, auto& product) HWY_ATTR {
+      sum_row(d, rows, r - begin, sums_g, sums_ga, [&](size_t i, auto memory, auto& sum, auto& product) HWY_ATTR {
         auto g = memory.load(d, row_doutput + i);
         if (weight != nullptr) g = hn::Mul(g, memory.load(d, weight + i));
         if constexpr (kCentred) sum = hn::Add(sum, g);
         product = hn::MulAdd(g, zero_missing(d, memory, row.at(d, memory, i)), product);
       });
-      shift[r - begin] = -row.rstd * (sum_g / static_cast<T>(size));
-      slope[r - begin] = -row.rstd * (sum_ga / static_cast<T>(size));
     }
+    sums_g.add_up(end - begin, shift);
+    sums_ga.add_up(end - begin, slope);
+    for_each_vector(d, end - begin, [&](size_t r, auto memory) HWY_ATTR {
+      const auto rstd = memory.load(d, all.rstd + begin + r);
+      hn::Store(hn::Mul(rstd, hn::Div(hn::Load(d, shift + r), minus_count)), d, shift + r);
+      hn::Store(hn::Mul(rstd, hn::Div(hn::Load(d, slope + r), minus_count)), d, slope + r);
+    });
     // Column by column, so that each element of dγ and dβ is in a register while all rows of the group add to it.
-    for_each_column(d, size, streams, dinput, [&](size_t i, auto memory) HWY_ATTR {
+    rows.for_each_column(d, dinput, [&](size_t i, auto memory) HWY_ATTR {
       const auto gamma = weight == nullptr ? hn::Set(d, 1) : memory.load(d, weight + i);
       auto sum_dweight = dweight == nullptr ? hn::Zero(d) : memory.load(d, dweight + i);
       auto sum_dbias = dbias == nullptr ? hn::Zero(d) : memory.load(d, dbias + i);
       for (size_t r = begin; r < end; ++r) {
-        const NormalizedRow<kCentred, T> row(input + r * size, all, r);
+        const auto row = normalized[r];
         const auto a = row.at(d, memory, i);
         const auto dy = memory.load(d, doutput + r * size + i);
+        // Where neither array is in the caches, the next group's rows come while this one's are computed on: else each group waits for its
+        // own.
+        if constexpr (std::is_same_v<decltype(memory), StreamedVector>) {
+          hwy::Prefetch(input + (r + step) * size + i);
+          hwy::Prefetch(doutput + (r + step) * size + i);
+        }
         const auto g = hn::MulAdd(hn::Mul(dy, gamma), hn::Set(d, row.rstd), hn::Set(d, shift[r - begin]));
         memory.store(d, hn::MulAdd(a, hn::Set(d, slope[r - begin]), g), dinput + r * size + i);
         sum_dweight = hn::MulAdd(dy, a, sum_dweight);
@@ -179,6 +309,14 @@ void norm_backward(size_t rows, size_t size, const T* input, const T* weight, co
       if (dbias != nullptr) cached(memory).store(d, sum_dbias, dbias + i);
     });
   }
+}
+
+template <bool kCentred, typename T>
+void norm_backward(size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& all, const T* doutput, T* dinput,
+                   T* dweight, T* dbias, bool streams) {
+  with_rows<T>(size, streams, [&](auto columns) HWY_ATTR {
+    norm_backward_of<kCentred>(columns, rows, input, weight, all, doutput, dinput, dweight, dbias);
+  });
   if (streams) hwy::FlushStream();
 }
 
