@@ -4,7 +4,18 @@ import { formatDuration, trimZeros } from '../report/text';
 import type { LookName } from '../report/theme';
 import type { Work } from './protocol';
 import { type BenchResults, type CaseResult, caseName, type TrialResult, type Verdict, verdict } from './results';
-import { comparedTrials, countingCases, formatFactor, ownCase, rivalCase, sizes, systemName, trialTitle, workTitles } from './summary';
+import {
+  comparedTrials,
+  countingCases,
+  formatFactor,
+  oneStepCases,
+  ownCase,
+  rivalCase,
+  sizes,
+  systemName,
+  trialTitle,
+  workTitles,
+} from './summary';
 import { evenkeel } from './systems';
 
 export interface BenchChart {
@@ -37,7 +48,7 @@ export function trialChart(result: TrialResult): BenchChart | undefined {
       }. ${timed.map((one) => `${systemName(one)} ${formatDuration(one.timing?.median ?? Number.NaN)}`).join('; ')}.`,
       // Named here too, for the file that stands alone.
       xLabel: `${workTitles[result.trial.work]} ${sizes(result.trial)}: time, log scale`,
-      groups: [{ rows: [...timed.map(timedRow), ...untimedRows(result.cases, timed)] }],
+      groups: [{ rows: [...timed.map(timedRow), ...oneStepCases(result.cases).map(oneStepRow), ...untimedRows(result.cases, timed)] }],
       levels: milliseconds === undefined ? [] : [{ x: milliseconds, label: `floor ${formatDuration(milliseconds)}` }],
       formatTick: (x) => trimZeros(formatDuration(x)),
     },
@@ -51,12 +62,25 @@ function timedRow(one: CaseResult): RangeRow {
   return { label: caseName(one), strong, text: formatDuration(value), marks: [mark] };
 }
 
+function oneStepRow(one: ReturnType<typeof oneStepCases>[number]): RangeRow {
+  const { milliseconds: value } = one.step;
+  return {
+    label: caseName(one),
+    text: `${formatDuration(value)}, once`,
+    marks: [{ name: 'one step, not repeated', look: 'amber', value }],
+  };
+}
+
 /** What took part but could not be timed with any number of threads. */
 function untimedRows(cases: readonly CaseResult[], timed: readonly CaseResult[]): RangeRow[] {
-  const names = new Set(timed.map(systemName));
+  const names = new Set([...timed, ...oneStepCases(cases)].map(systemName));
   return cases
     .filter((one) => one.outcome !== 'missing' && !names.has(systemName(one)) && names.add(systemName(one)))
-    .map((one) => ({ label: systemName(one), text: one.outcome, marks: [] }));
+    .map((one) => ({
+      label: systemName(one),
+      text: one.moreThanMs === undefined ? one.outcome : `over ${trimZeros(formatDuration(one.moreThanMs))}`,
+      marks: [],
+    }));
 }
 
 const verdictMarks: Record<Verdict, { name: string; look: LookName }> = {

@@ -1,24 +1,44 @@
 /** The benchmark's table in Markdown, for a README or an issue: made by the run that measured it, never by hand. */
-import { formatDuration, plural, printable } from '../report/text';
+import { capitalize, formatDuration, plural, printable } from '../report/text';
 import type { Work } from './protocol';
 import { type BenchResults, type CaseResult, caseName, type TrialResult, verdict } from './results';
 import {
   againstRival,
+  describeAbsent,
+  describeInterruption,
+  describeOneSteps,
   describeRounds,
+  describeUncompared,
+  headline,
   ownCase,
   rivalCase,
   sizes,
   type ThreadsAtWork,
   threadsAtWork,
+  trialTitle,
   verdictWords,
   whyNotCompared,
   workTitles,
 } from './summary';
 
-/** Evenkeel against the best of its rivals. @param works the kinds of work to show; all unless given */
+/**
+ * Evenkeel against the best of its rivals; below the table of a whole run stands what is missing in it, and below any that it was interrupted.
+ * @param works the kinds of work to show; all unless given
+ */
 export function formatMarkdown(results: BenchResults, works?: readonly Work[]): string {
   const rows = trialsOf(results, works).map(trialRow);
-  return `${table(['trial', 'evenkeel', 'best rival', 'evenkeel against it'], rows)}\n\n${machine(results)}\n`;
+  const notes = [
+    ...(works === undefined ? [`${headline(results)}.`, ...oneSteps(results), describeUncompared(results), describeAbsent(results)] : []),
+    results.interrupted ? describeInterruption(results) : undefined,
+    machine(results),
+  ].filter((note) => note !== undefined);
+  return `${table(['trial', 'evenkeel', 'best rival', 'evenkeel against it'], rows)}\n\n${notes.map(printable).join('\n\n')}\n`;
+}
+
+/** Of those over the limit, in one sentence per trial. */
+function oneSteps({ trials }: BenchResults): string[] {
+  const trialsWithSome = trials.filter(({ cases }) => cases.some(({ step }) => step !== undefined));
+  return trialsWithSome.map((result) => `${capitalize(trialTitle(result.trial))}, over the limit: ${describeOneSteps(result).join('; ')}.`);
 }
 
 /** Evenkeel alone, with each number of threads, in percent of what so many threads of the machine can do. */

@@ -34,11 +34,14 @@ import {
   describeAbsent,
   describeFactor,
   describeInterruption,
+  describeOneSteps,
   describeRounds,
   describeThreads,
   describeUncompared,
+  describeUnexpressed,
   formatFactor,
   headline,
+  oneStepCases,
   ownCase,
   rivalCase,
   sizes,
@@ -75,7 +78,7 @@ export async function renderBench(results: BenchResults): Promise<{ page: string
     await overviewSection(results),
     await trialSections(results.trials),
     costSection(results.trials),
-    untimedSection(results.trials),
+    untimedSection(results),
     machineSection(results),
     methodSection(results, [...charts.keys()]),
   ];
@@ -164,7 +167,7 @@ async function trialPart(result: TrialResult): Promise<string> {
   const { trial, floor } = result;
   const bound = floor.milliseconds === undefined ? 'nothing bounds it' : formatDuration(floor.milliseconds);
   return `<h3 id="${slug(trial.id)}">${escapeHtml(workTitles[trial.work])} ${sizes(trial)}</h3>
-<p>${escapeHtml(sentence(result))} ${escapeHtml(describeThreads(result) ?? '')} <span class="note">${escapeHtml(capitalize(trial.why))}. The machine's floor: ${bound} (${amount(floor.flop, 'FLOP')}, ${amount(floor.bytes, 'B')}).</span></p>
+<p>${escapeHtml([sentence(result), describeThreads(result) ?? '', ...describeOneSteps(result).map((text) => `${text}.`)].join(' '))} <span class="note">${escapeHtml(capitalize(trial.why))}. The machine's floor: ${bound} (${amount(floor.flop, 'FLOP')}, ${amount(floor.bytes, 'B')}).</span></p>
 ${await figure(trialChart(result), 'Median of each system, with the 10th and 90th percentiles.')}
 ${caseTable(result)}`;
 }
@@ -193,6 +196,7 @@ function caseTable(result: TrialResult): string {
     ];
   });
   if (rows.length === 0) return '';
+  rows.push(...oneStepCases(result.cases).map((one) => oneStepRow(one, own)), ...boundRows(result));
   const heads = ['median <small>p10 – p90</small>', 'time against evenkeel', 'of the floor', 'memory', 'first call'];
   const columns: Column[] = [{ head: 'System' }, ...heads.map((head) => ({ head, numeric: true }))];
   const slow = countingCases(result.cases).some(({ timing }) => timing?.slow);
@@ -202,6 +206,26 @@ function caseTable(result: TrialResult): string {
 ${renderTable(`All systems, ${trialTitle(result.trial)}`, columns, rows)}
 ${slow ? note : ''}
 </details>`;
+}
+
+function oneStepRow(one: ReturnType<typeof oneStepCases>[number], own: CaseResult | undefined): string[] {
+  const { milliseconds, baseBytes, peakBytes } = one.step;
+  const ratio = own?.timing === undefined ? '–' : `×${formatFactor(milliseconds / own.timing.median)}`;
+  const memory = formatBytes(Math.max(0, peakBytes - baseBytes));
+  return [caseLabel(one), `${formatDuration(milliseconds)}<small>one step, not repeated</small>`, ratio, '–', memory, '–'];
+}
+
+/** Of those that no number of threads brought below the limit: the least that they take. */
+function boundRows(result: TrialResult): string[][] {
+  const own = ownCase(result)?.timing?.median;
+  const told = new Set(result.cases.filter(({ timing, step }) => (timing ?? step) !== undefined).map(systemName));
+  return result.cases
+    .filter((one) => one.moreThanMs !== undefined && !told.has(systemName(one)) && told.add(systemName(one)))
+    .map((one) => {
+      const least = one.moreThanMs as number;
+      const ratio = own === undefined ? '–' : `over ×${formatFactor(least / own)}`;
+      return [caseLabel(one), `over ${formatDuration(least)}<small>over the limit</small>`, ratio, '–', '–', '–'];
+    });
 }
 
 /** With the look of its range in the charts. */
@@ -262,17 +286,20 @@ const outcomeTexts: Record<Exclude<Outcome, 'timed'>, string> = {
   failed: 'Failed',
   missing: 'Not installed',
   'over the limit': 'Over the limit',
+  'one step': 'Over the limit, but for one step',
 };
 
 /** Whoever was not timed, the same reason said once. */
-function untimedSection(results: readonly TrialResult[]): string {
+function untimedSection(run: BenchResults): string {
+  const results = run.trials;
   const groups = new Map<string, { row: string[]; trials: Set<Trial> }>();
   for (const { trial, cases } of results) {
     for (const one of cases) {
       if (one.outcome === 'timed') continue;
       const who = one.outcome === 'missing' ? one.title : caseName(one);
       const install = one.install === undefined ? '' : `<br>To install it: <code>${escapeHtml(one.install)}</code>`;
-      const row = [escapeHtml(who), `<strong>${outcomeTexts[one.outcome]}.</strong> ${escapeHtml(one.reason ?? '')}${install}`];
+      const why = one.step === undefined ? (one.reason ?? '') : `It took ${formatDuration(one.step.milliseconds)}, not repeated`;
+      const row = [escapeHtml(who), `<strong>${outcomeTexts[one.outcome]}.</strong> ${escapeHtml(why)}${install}`];
       const group = groups.get(row.join()) ?? { row, trials: new Set<Trial>() };
       groups.set(row.join(), group);
       group.trials.add(trial);
@@ -282,6 +309,7 @@ function untimedSection(results: readonly TrialResult[]): string {
     ...row,
     where.size === results.length && where.size > 1 ? `all ${where.size}` : trialList([...where]),
   ]);
+  const unexpressed = describeUnexpressed(run);
   const text =
     rows.length === 0
       ? '<p>Every case of this run computed the same as the reference and was timed.</p>'
@@ -289,6 +317,7 @@ function untimedSection(results: readonly TrialResult[]): string {
   return `<section>
 <h2 id="untimed">What was not timed</h2>
 ${text}
+${unexpressed.length === 0 ? '' : `<p>What a system does not express, or not apart from other work, is no case of this run: ${escapeHtml(unexpressed.join('; '))}.</p>`}
 </section>`;
 }
 
@@ -345,6 +374,7 @@ function methodSection({ date, seconds, options }: BenchResults, files: readonly
     ...(options.filter ? [`whose id contains “${options.filter}”`] : []),
     `${options.budgetSeconds} s of measuring per trial`,
     `first calls of up to ${options.limitSeconds} s`,
+    ...(options.oneStepSeconds ? [`one step of up to ${options.oneStepSeconds} s`] : []),
   ].join(', ');
   const rows: [string, string][] = [
     [
@@ -353,13 +383,21 @@ function methodSection({ date, seconds, options }: BenchResults, files: readonly
     ],
     [
       'In turns',
-      'Every case is a process of its own. All of a trial take turns, round after round, so that a slow minute of the machine hits all; the warm-up is dropped. After three rounds of all, of which the slow take part in one, come rounds of the fastest alone: those of evenkeel and those of the others.',
+      'Every case is a process of its own. All of a trial take turns, round after round, so that a slow minute of the machine hits all; the warm-up is dropped. After three rounds of all, of which the slow take part in one, come rounds of the fastest alone: those of evenkeel and those of the others; where they take less than a millisecond, with three processes of each, one after another.',
     ],
     [
       'Calm rounds',
-      'Of the rounds of the fastest the third counts in which all of them together took least, and at least three. Other work on a machine only ever adds to a time, and what uses all threads suffers most. All times together choose the rounds, so that luck of one does not.',
+      'Of the rounds of the fastest the fifth counts in which all of them together took least, and at least three. Other work on a machine only ever adds to a time, and what uses all threads suffers most. All times together choose the rounds, so that luck of one does not.',
     ],
     ['Compared', `The median over the rounds that count of the ratio of both times. ${verdictRule}`],
+    [
+      'The limit',
+      `A case whose first call takes more than ${options.limitSeconds} s is not timed. What compiles in it has four times as long, and every case at least four times as long as evenkeel's own first call, so that large trials allow for long steps.${
+        options.oneStepSeconds
+          ? ` A system that is over the limit in all its ways takes one training step all the same, of up to ${options.oneStepSeconds} s where a smaller trial does not tell that it takes longer, and all of a run together up to four times as long. It is shown as one step, not repeated, is checked by its loss and norm, and stands in no comparison.`
+          : ''
+      }`,
+    ],
     ['Run', `${date}, ${formatDuration(1000 * seconds)}, ${selection}; systems: ${options.systems.join(', ')}`],
   ];
   return `<section>

@@ -92,6 +92,8 @@ export interface TimesMessage {
 /** Asked once, right after the first call, before anything else is timed. */
 export interface MeasureMessage {
   measure: true;
+  /** only those that need no further step, of a case whose steps take too long */
+  first?: boolean;
 }
 
 /**

@@ -30,8 +30,10 @@ export interface BenchOptions {
   systems: string[];
   /** measuring time per trial */
   budgetSeconds: number;
-  /** how long the first call of a case may take */
+  /** how long the first call of a case may take, where evenkeel's own does not take a fourth of it */
   limitSeconds: number;
+  /** how long the one step of a system may take that is over the limit; runs from before there was one had none */
+  oneStepSeconds?: number;
 }
 
 export interface BenchEnvironment {
@@ -71,9 +73,9 @@ export interface TrialResult {
 
 /**
  * `disagrees`: other numbers than the reference's, therefore not timed; `missing`: not installed; `over the limit`: its first call takes longer
- * than the run waits for.
+ * than the run waits for; `one step`: so does it, and of all ways of its system this one took its first step all the same, which agrees.
  */
-export type Outcome = 'timed' | 'disagrees' | 'missing' | 'over the limit' | 'failed';
+export type Outcome = 'timed' | 'disagrees' | 'missing' | 'over the limit' | 'one step' | 'failed';
 
 /** One system at one trial, in one way of expressing the work, with one number of threads. */
 export interface CaseResult {
@@ -91,6 +93,10 @@ export interface CaseResult {
   install?: string;
   numbers?: Numbers;
   timing?: Timing;
+  /** of the outcome `one step`: the first one, with whatever was set up in it */
+  step?: { milliseconds: number; baseBytes: number; peakBytes: number };
+  /** of the outcome `over the limit`: its first call takes longer than this, where it was waited for, or a smaller trial tells */
+  moreThanMs?: number;
   /** of the thread counts of one system and tier, the one with the better median */
   counts: boolean;
 }

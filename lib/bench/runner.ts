@@ -11,12 +11,12 @@ import { environment } from './environment';
 import { floorMilliseconds, type MachineFloor, trialFloor } from './floor';
 import type { Numbers, StartMessage, Trial } from './protocol';
 import { type BenchOptions, type BenchResults, type CaseResult, type Comparison, schemaVersion, type TrialResult } from './results';
-import { askNumbers, type Experience, patienceMs, type StartedCase, startCase } from './start-case';
+import { askNumbers, type Experience, mayFit, patienceMs, type StartedCase, startCase, takeOneStep } from './start-case';
 import { ratioOverRounds } from './statistics';
 import { type Case, casesOf, evenkeel, type System, type SystemPaths } from './systems';
 import { checkReady, checkTimes, measureInTurns } from './turns';
 
-export interface RunOptions extends Pick<BenchOptions, 'filter' | 'quick' | 'budgetSeconds' | 'limitSeconds'> {
+export interface RunOptions extends Pick<BenchOptions, 'filter' | 'quick' | 'budgetSeconds' | 'limitSeconds' | 'oneStepSeconds'> {
   trials: readonly Trial[];
   systems: readonly System[];
   paths: SystemPaths;
@@ -40,6 +40,9 @@ const ownLimitSeconds = 60;
 /** And so many times as long as the limit, where it compiles. */
 const timesLimitToCompile = 4;
 
+/** All steps over the limit of a run may take so many times as long as one: the trials that tell most come first. */
+const oneStepsOfRun = 4;
+
 /** What the trials of one run share. */
 interface Run extends RunOptions, RunHooks, Experience {
   allThreads: number;
@@ -52,7 +55,7 @@ interface Run extends RunOptions, RunHooks, Experience {
  * Runs all trials. An aborted signal does not throw: the results then hold the trials that had finished, and say that they were interrupted.
  */
 export async function runBench(options: RunOptions, hooks: RunHooks): Promise<BenchResults> {
-  const { filter, quick, budgetSeconds, limitSeconds, systems, trials, floor } = options;
+  const { filter, quick, budgetSeconds, limitSeconds, oneStepSeconds = 0, systems, trials, floor } = options;
   const begin = performance.now();
   const results: BenchResults = {
     schema: 'evenkeel/bench',
@@ -60,14 +63,14 @@ export async function runBench(options: RunOptions, hooks: RunHooks): Promise<Be
     interrupted: true,
     date: new Date().toISOString(),
     seconds: 0,
-    options: { filter, quick, systems: systems.map(({ id }) => id), budgetSeconds, limitSeconds },
+    options: { filter, quick, systems: systems.map(({ id }) => id), budgetSeconds, limitSeconds, oneStepSeconds },
     environment: environment(),
     floor,
     trials: [],
   };
   const allThreads = results.environment.threads;
   const total = trials.reduce((sum, trial) => sum + 2 * casesIn(trial, systems, allThreads).length, 0);
-  const run: Run = { ...options, ...hooks, allThreads, missing: new Map(), overLimit: [], steps: { done: 0, total }, begin };
+  const run: Run = { ...options, ...hooks, allThreads, missing: new Map(), overLimit: [], oneSteps: [], steps: { done: 0, total }, begin };
   try {
     for (const trial of trials) {
       results.trials.push(await runTrial(trial, run));
@@ -93,17 +96,19 @@ async function runTrial(trial: Trial, run: Run): Promise<TrialResult> {
     const reference = await computeReference(trial, dataFile, drivers, run);
     if (reference instanceof DriverFailure) return withoutReference(trial, reference, run);
 
-    const started: StartedCase[] = [];
+    const started: (StartedCase & { one: Case })[] = [];
     for (const [index, one] of cases.entries()) {
       if (!run.missing.has(one.system) || !started.some(({ result }) => result.system === one.system.id))
-        started.push(
-          await startCase(one, { trial, threads: one.threads, tier: one.tier, dataFile }, reference, drivers, {
+        started.push({
+          one,
+          ...(await startCase(one, { trial, threads: one.threads, tier: one.tier, dataFile }, reference, drivers, {
             ...run,
             limitSeconds: limitBeside(started, run, one.system),
-          }),
-        );
+          })),
+        });
       advance(run, index + 1);
     }
+    await takeOneSteps(started, { trial, dataFile }, reference, drivers, run);
     await timeCases(started, drivers, run, (part) => advance(run, Math.round((1 + part) * cases.length)));
     const results = started.map(({ result }) => result);
     return ended(summarizeTrial(trial, reference, results, run.floor), run);
@@ -111,6 +116,31 @@ async function runTrial(trial: Trial, run: Run): Promise<TrialResult> {
     run.steps.done += 2 * cases.length;
     await drivers.endAll();
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Of each system that is over the limit in whatever way it tried a training step, one case takes its first step all the same: with the way that
+ * stands last, nearest to the metal, and all threads.
+ */
+async function takeOneSteps(
+  started: readonly (StartedCase & { one: Case })[],
+  { trial, dataFile }: Pick<StartMessage, 'trial' | 'dataFile'>,
+  reference: Numbers,
+  drivers: DriversAtWork,
+  run: Run,
+): Promise<void> {
+  if (trial.work !== 'train') return;
+  const { oneStepSeconds = 0 } = run;
+  for (const system of run.systems) {
+    const cases = started.filter(({ one }) => one.system === system);
+    const last = cases.findLast(({ result }) => result.outcome === 'over the limit');
+    if (last === undefined || system === evenkeel || cases.some(({ contender }) => contender !== undefined)) continue;
+    const left = oneStepsOfRun * oneStepSeconds - run.oneSteps.reduce((sum, { spentSeconds }) => sum + spentSeconds, 0);
+    const seconds = Math.floor(Math.min(oneStepSeconds, left));
+    if (seconds <= run.limitSeconds || !mayFit(last.one, trial, seconds, run)) continue;
+    const { threads, tier } = last.one;
+    await takeOneStep(last, { trial, threads, tier, dataFile }, reference, drivers, { ...run, seconds });
   }
 }
 

@@ -20,6 +20,8 @@ export interface Experience {
   /** what was found missing once is not looked for again */
   missing: Map<System, DriverFailure>;
   overLimit: { trial: Trial; one: Case; limitSeconds: number }[];
+  /** `seconds`: what the step took, at least; `spentSeconds`: with starting and checking it */
+  oneSteps: { trial: Trial; one: Case; seconds: number; spentSeconds: number }[];
 }
 
 export interface StartedCase {
@@ -39,23 +41,27 @@ export async function startCase(
   const result: CaseResult = { system: system.id, title: system.title, tier, threads, outcome: 'failed', counts: false };
   const knownMissing = experience.missing.get(system);
   if (knownMissing !== undefined) return { result: asMissing(result, knownMissing) };
-  const reason = expectOverLimit(one, message.trial, experience);
-  if (reason !== undefined) return { result: { ...result, outcome: 'over the limit', reason } };
+  const expected = expectOverLimit(one, message.trial, experience);
+  if (expected !== undefined) return { result: { ...result, outcome: 'over the limit', ...expected } };
   const driver = drivers.start(system.command(experience.paths));
   try {
     const { system: version, baseBytes } = checkReady(await drivers.ask(driver, message, patienceMs));
     result.version = version;
-    const firstCallMs = await makeFirstCall(driver, drivers, experience.limitSeconds);
+    const { milliseconds: firstCallMs } = await makeFirstCall(driver, drivers, experience.limitSeconds);
     const numbers = await askNumbers(driver, drivers);
     const reason = disagreement(numbers, reference);
     Object.assign(result, { numbers, reason });
-    if (reason === undefined) return { result, contender: { driver, own: system === evenkeel, firstCallMs, baseBytes } };
+    const restart = async (old: DriverProcess) => {
+      await drivers.end(old);
+      return startAgain(drivers.start(system.command(experience.paths)), message, drivers, experience.limitSeconds);
+    };
+    if (reason === undefined) return { result, contender: { driver, restart, own: system === evenkeel, firstCallMs, baseBytes } };
     result.outcome = 'disagrees';
   } catch (error) {
     if (!(error instanceof DriverFailure)) throw error;
     result.reason = error.message;
     if (error instanceof OverLimit) {
-      result.outcome = 'over the limit';
+      Object.assign(result, { outcome: 'over the limit', moreThanMs: 1000 * experience.limitSeconds });
       experience.overLimit.push({ trial: message.trial, one, limitSeconds: experience.limitSeconds });
     }
     const install = error.install ?? (error.code === 'ENOENT' ? system.install : undefined);
@@ -69,13 +75,62 @@ export async function startCase(
   return { result };
 }
 
+async function startAgain(driver: DriverProcess, message: StartMessage, drivers: DriversAtWork, limitSeconds: number) {
+  checkReady(await drivers.ask(driver, message, patienceMs));
+  // It may compile beside others that wait for their turn.
+  await makeFirstCall(driver, drivers, Math.max(limitSeconds, patienceMs / 1000));
+  return driver;
+}
+
+/**
+ * The first step of a case that is over the limit, since how hopeless it is tells a user most: never repeated, and checked by its loss and norm.
+ * Its result becomes that of the step, or says how long it was waited for in vain.
+ * @param seconds at most
+ */
+export async function takeOneStep(
+  { result, one }: { result: CaseResult; one: Case },
+  message: StartMessage,
+  reference: Numbers,
+  drivers: DriversAtWork,
+  { paths, oneSteps, seconds }: Pick<Experience, 'paths' | 'oneSteps'> & { seconds: number },
+): Promise<void> {
+  const begin = performance.now();
+  const driver = drivers.start(one.system.command(paths));
+  let atLeast = 0;
+  try {
+    const { system: version, baseBytes } = checkReady(await drivers.ask(driver, message, patienceMs));
+    const { milliseconds, peakBytes } = await makeFirstCall(driver, drivers, seconds);
+    atLeast = milliseconds / 1000;
+    const numbers = await askNumbers(driver, drivers, { first: true });
+    const reason = disagreement(numbers, { loss: reference.loss, norm: reference.norm });
+    const outcome = reason === undefined ? 'one step' : 'disagrees';
+    Object.assign(result, { version, numbers, outcome, reason, moreThanMs: undefined });
+    if (reason === undefined) result.step = { milliseconds, baseBytes, peakBytes };
+  } catch (error) {
+    if (!(error instanceof DriverFailure)) throw error;
+    if (error instanceof OverLimit) {
+      atLeast = seconds;
+      Object.assign(result, { reason: error.message, moreThanMs: 1000 * seconds });
+    } else Object.assign(result, { outcome: 'failed', reason: error.message, moreThanMs: undefined });
+  } finally {
+    await drivers.end(driver);
+  }
+  oneSteps.push({ trial: message.trial, one, seconds: atLeast, spentSeconds: (performance.now() - begin) / 1000 });
+}
+
+/** Whether a step of a case fits into so many seconds, by what a smaller trial took. */
+export function mayFit({ system }: Case, trial: Trial, seconds: number, { oneSteps }: Pick<Experience, 'oneSteps'>): boolean {
+  const known = oneSteps.filter((step) => step.one.system === system && asksNoMore(step.trial, trial));
+  return known.every((step) => step.seconds * growth(step.trial, trial) < seconds);
+}
+
 class OverLimit extends DriverFailure {}
 
 /** @throws OverLimit when it takes longer than the limit; else as the driver does */
-async function makeFirstCall(driver: DriverProcess, drivers: DriversAtWork, limitSeconds: number): Promise<number> {
+async function makeFirstCall(driver: DriverProcess, drivers: DriversAtWork, limitSeconds: number) {
   try {
-    const { timesMs } = checkTimes(await drivers.ask(driver, { runMs: 0 }, limitSeconds * 1000));
-    return timesMs[0] as number;
+    const { timesMs, peakBytes } = checkTimes(await drivers.ask(driver, { runMs: 0 }, limitSeconds * 1000));
+    return { milliseconds: timesMs[0] as number, peakBytes };
   } catch (error) {
     if (!(error instanceof DriverTimeout)) throw error;
     throw new OverLimit(`its first call takes more than ${limitSeconds} s`);
@@ -83,8 +138,8 @@ async function makeFirstCall(driver: DriverProcess, drivers: DriversAtWork, limi
 }
 
 /** The numbers of a driver that has made its first call. */
-export async function askNumbers(driver: DriverProcess, drivers: DriversAtWork): Promise<Numbers> {
-  const { loss, norm, clippedNorm, nextLoss, nextNorm } = (await drivers.ask(driver, { measure: true }, patienceMs)) as Numbers;
+export async function askNumbers(driver: DriverProcess, drivers: DriversAtWork, { first = false } = {}): Promise<Numbers> {
+  const { loss, norm, clippedNorm, nextLoss, nextNorm } = (await drivers.ask(driver, { measure: true, first }, patienceMs)) as Numbers;
   return { loss, norm, clippedNorm, nextLoss, nextNorm };
 }
 
@@ -92,7 +147,11 @@ export async function askNumbers(driver: DriverProcess, drivers: DriversAtWork):
  * Why a case need not be tried: it was over the limit in a trial of the same work that asks for no more operations and steps, with as many
  * threads, or in this trial with another number of them.
  */
-function expectOverLimit({ system, tier, threads }: Case, trial: Trial, { overLimit, limitSeconds }: Experience): string | undefined {
+function expectOverLimit(
+  { system, tier, threads }: Case,
+  trial: Trial,
+  { overLimit, limitSeconds }: Experience,
+): Pick<CaseResult, 'reason' | 'moreThanMs'> | undefined {
   const known = overLimit.find(
     ({ trial: earlier, one, limitSeconds: earlierLimit }) =>
       one.system === system &&
@@ -104,8 +163,11 @@ function expectOverLimit({ system, tier, threads }: Case, trial: Trial, { overLi
           earlierLimit * growth(earlier, trial) >= limitSeconds)),
   );
   if (known === undefined) return undefined;
-  const where = known.trial === trial ? `with ${plural(known.one.threads, 'thread')}` : `at the smaller ${known.trial.id}`;
-  return `not tried, since its first call takes more than ${known.limitSeconds} s ${where}`;
+  const sameTrial = known.trial === trial;
+  const where = sameTrial ? `with ${plural(known.one.threads, 'thread')}` : `at the smaller ${known.trial.id}`;
+  const reason = `not tried, since its first call takes more than ${known.limitSeconds} s ${where}`;
+  // With another number of threads it might take a little less.
+  return { reason, moreThanMs: sameTrial ? undefined : 1000 * known.limitSeconds };
 }
 
 function asksNoMore(one: Trial, other: Trial): boolean {

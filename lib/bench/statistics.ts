@@ -63,11 +63,11 @@ export function ratioOverRounds(ours: readonly number[], theirs: readonly number
   return { ratio: median(ratios), ...centralRange(ratios) };
 }
 
-/** Of more rounds than three times {@link enoughRounds} this part counts. */
-const calmPart = 1 / 3;
+/** Of more rounds than five times {@link enoughRounds} this part counts. */
+const calmPart = 1 / 5;
 
 /**
- * The calm rounds, by their indices: the third in which all systems together took least, and at least {@link enoughRounds}. Other work on the
+ * The calm rounds, by their indices: the fifth in which all systems together took least, and at least {@link enoughRounds}. Other work on the
  * machine only ever adds to a time, it comes and goes within seconds, and it slows what uses many threads more than what uses one: a median
  * over all rounds would say how busy the machine was. All systems' times choose together, by the sum of their logarithms, so that a round
  * does not count for being lucky for one of them.

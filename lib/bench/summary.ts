@@ -5,6 +5,7 @@ import {
   type BenchResults,
   type CaseResult,
   type Comparison,
+  caseName,
   drawMargin,
   type Outcome,
   type Timing,
@@ -13,7 +14,7 @@ import {
   verdict,
 } from './results';
 import { enoughRounds } from './statistics';
-import { evenkeel } from './systems';
+import { evenkeel, systems } from './systems';
 
 export const workTitles: Record<Work, string> = {
   train: 'Training step',
@@ -84,6 +85,30 @@ export function describeThreads(result: TrialResult): string | undefined {
       `with ${plural(threads, 'thread')} ${formatDuration(timing.median)}, ${formatNumber(100 * part, 1)} % of what ${threads === 1 ? 'it' : 'they'} can do`,
   );
   return parts.length === 0 ? undefined : `Evenkeel ${parts.join('; ')}.`;
+}
+
+/** The cases that took one step, which was not repeated. */
+export function oneStepCases(cases: readonly CaseResult[]): OneStepCase[] {
+  return cases.filter((one): one is OneStepCase => one.step !== undefined);
+}
+
+type OneStepCase = CaseResult & Required<Pick<CaseResult, 'step'>>;
+
+/** Such as `PyTorch, 2 threads: 64.1 s in one step, not repeated, 4,350 times as long as evenkeel`. */
+export function describeOneSteps(result: TrialResult): string[] {
+  const own = ownCase(result)?.timing?.median;
+  return oneStepCases(result.cases).map((one) => {
+    const times = own === undefined ? '' : `, ${formatFactor(one.step.milliseconds / own)} times as long as evenkeel`;
+    return `${caseName(one)}: ${formatDuration(one.step.milliseconds)} in one step, not repeated${times}`;
+  });
+}
+
+/** Such as `more than 1.00 s, 68 times as long as evenkeel`, of a case over the limit; undefined where it was not waited for. */
+export function describeBound({ moreThanMs }: CaseResult, result: TrialResult): string | undefined {
+  if (moreThanMs === undefined) return undefined;
+  const own = ownCase(result)?.timing?.median;
+  const times = own === undefined ? '' : `, ${formatFactor(moreThanMs / own)} times as long as evenkeel`;
+  return `more than ${formatDuration(moreThanMs)}${times}`;
 }
 
 /** The timed cases with the better number of threads, the fastest first. */
@@ -196,13 +221,31 @@ export function describeAbsent({ trials }: BenchResults): string | undefined {
   const untimed = trials.flatMap(({ cases }) => cases.filter(({ outcome }) => outcome !== 'timed'));
   const of = (...outcomes: Outcome[]) => untimed.filter(({ outcome }) => outcomes.includes(outcome));
   const missing = [...new Set(of('missing').map(({ title }) => title))];
-  const [overLimit, wrong] = [of('over the limit').length, of('failed', 'disagrees').length];
+  const [overLimit, oneStep] = [of('over the limit').length, of('one step').length];
+  const [failed, wrong] = [of('failed').length, of('disagrees').length];
   const parts = [
     ...(missing.length > 0 ? [`${joinWords(missing)} did not take part (not installed)`] : []),
     ...(overLimit > 0 ? [`${plural(overLimit, 'case')} took longer for the first call than the limit`] : []),
-    ...(wrong > 0 ? [`${plural(wrong, 'case')} failed or computed something else`] : []),
+    ...(oneStep > 0 ? [`${plural(oneStep, 'case')} took longer too, and one step tells how long`] : []),
+    ...(failed > 0 ? [`${plural(failed, 'case')} failed`] : []),
+    ...(wrong > 0 ? [`${plural(wrong, 'case')} computed something else`] : []),
   ];
   return parts.length === 0 ? undefined : `Not timed: ${parts.join('; ')}.`;
+}
+
+/** Which kinds of work of a run a system, or a way of it, does not express; one entry for all of which the same is said. */
+export function describeUnexpressed({ trials, options }: BenchResults): string[] {
+  const works = [...new Set(trials.map(({ trial }) => trial.work))];
+  const took = systems.filter(({ id }) => options.systems.includes(id));
+  const said = took.flatMap(({ title, ways }) =>
+    ways.flatMap(({ tier, works: expressed }) => {
+      const lacking = works.filter((work) => !expressed.includes(work)).map((work) => lowerFirst(workTitles[work]));
+      return lacking.length === 0 ? [] : [{ name: systemName({ title, tier }), lacking: joinWords(lacking) }];
+    }),
+  );
+  return [...new Set(said.map(({ lacking }) => lacking))].map((lacking) => {
+    return `${joinWords(said.filter((one) => one.lacking === lacking).map(({ name }) => name))}: ${lacking}`;
+  });
 }
 
 function joinWords(words: readonly string[]): string {

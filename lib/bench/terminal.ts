@@ -10,13 +10,17 @@ import {
   type Verdict,
   verdict,
 } from './results';
+import { enoughRounds } from './statistics';
 import {
   againstRival,
   countingCases,
   describeAbsent,
+  describeBound,
   describeInterruption,
+  describeOneSteps,
   describeRounds,
   describeThreads,
+  describeUncompared,
   headline,
   standings,
   whyNotCompared,
@@ -27,7 +31,7 @@ const width = 110;
 export function formatBench(results: BenchResults): string {
   const sections = [headline(results), formatEnvironment(results), ...results.trials.map(formatTrial)];
   const score = standings(results).map(({ label, text }) => wrap(`${label}: ${text}`, width));
-  const notes = [results.interrupted ? describeInterruption(results) : undefined, describeAbsent(results)];
+  const notes = [results.interrupted ? describeInterruption(results) : undefined, describeUncompared(results), describeAbsent(results)];
   return `${[...sections, ...score, ...notes].filter((section) => section !== undefined).join('\n\n')}\n`;
 }
 
@@ -52,8 +56,11 @@ function formatTrial(result: TrialResult): string {
   const header = [trial.id, 'ms', 'p10–p90', 'to the best', 'of the floor', 'memory MiB', 'first call ms'];
   return [
     shown.length === 0 ? printable(trial.id) : formatTable([header, ...shown.map((one) => caseRow(one, best, floor.milliseconds))]),
-    ...(shown.some(({ timing }) => timing?.slow) ? ['* measured once or twice only, because one call takes so long'] : []),
-    ...cases.filter(({ outcome }) => outcome !== 'timed').map(otherLine),
+    ...(shown.some(({ timing }) => timing?.slow)
+      ? [`* measured in fewer than ${enoughRounds} rounds, because one call takes so long`]
+      : []),
+    ...describeOneSteps(result).map((text) => printable(`${text}.`)),
+    ...cases.filter(({ outcome }) => outcome !== 'timed' && outcome !== 'one step').map((one) => otherLine(one, result)),
     ...[describeThreads(result)].filter((line) => line !== undefined),
     comparison === undefined ? `Not compared: ${printable(whyNotCompared(result))}.` : describe(comparison),
   ].join('\n');
@@ -88,12 +95,15 @@ const outcomeWords: Record<Outcome, string> = {
   disagrees: 'disagrees and was not timed',
   missing: 'is not installed',
   'over the limit': 'is over the limit',
+  'one step': '',
   failed: 'failed',
 };
 
-function otherLine(one: CaseResult): string {
+function otherLine(one: CaseResult, result: TrialResult): string {
   const who = one.outcome === 'missing' ? one.title : caseName(one);
   const how = outcomeWords[one.outcome];
   const install = one.install === undefined ? '' : ` To install it: ${one.install}`;
-  return printable(`${who} ${how}: ${one.reason?.replace(/\.$/, '')}.${install}`);
+  const bound = describeBound(one, result);
+  const least = bound === undefined ? '' : ` (${bound})`;
+  return printable(`${who} ${how}: ${one.reason?.replace(/\.$/, '')}${least}.${install}`);
 }

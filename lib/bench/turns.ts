@@ -9,6 +9,8 @@ import { calmRounds, enoughRounds, median, spread } from './statistics';
 /** A driver that has made its first call and agrees. */
 export interface Contender {
   driver: DriverProcess;
+  /** another process of the same, after its first call, in place of the one that it ends */
+  restart(old: DriverProcess): Promise<DriverProcess>;
   /** evenkeel's: the fastest of these is compared with the fastest of the others */
   own: boolean;
   firstCallMs: number;
@@ -36,8 +38,13 @@ interface State extends Contender {
 const fieldRounds = enoughRounds;
 /** The field's part of the way, as progress counts it. */
 const fieldPart = 0.4;
-/** The most rounds there are when calls are short. */
+/** The most rounds that one final has. */
 const maxRounds = 60;
+/**
+ * How fast calls this short are depends on where a process's memory and threads come to lie: of two processes of one program one may take half
+ * as long again for all its life. So a final of them is played by so many processes of each, one after another.
+ */
+const shortCall = { ms: 1, processes: 3 };
 /** Threads that another system's turn has put to sleep are awake after a few milliseconds; a slow moment of the machine lasts longer than this. */
 const turnMs = 50;
 /** Between turns, for the threads of the last one to go to sleep. */
@@ -50,9 +57,9 @@ const closeToFastest = 1.4;
 /**
  * Times all contenders. First comes a round that does not count, then the field: rounds of all, of which those with long calls take part in one.
  * Then comes the final, rounds of evenkeel's fastest and of the fastest of the others until the budget is used: what is compared stands close
- * together in time and has most of the rounds, of which the calm ones count ({@link calmRounds}). Every other round goes backwards, so that
- * nobody always follows the same one.
- * @param budgetMs for the final
+ * together in time and has most of the rounds, of which the calm ones count ({@link calmRounds}). What takes less than a millisecond has
+ * three finals, with new processes each. Every other round goes backwards, so that nobody always follows the same one.
+ * @param budgetMs for a final
  * @param limitMs for one turn, beside what it is asked to last
  * @param advance is told the part that is done, from 0 to 1
  */
@@ -63,32 +70,59 @@ export async function measureInTurns(
   { limitMs, signal, advance }: { limitMs: number; signal?: AbortSignal; advance(part: number): void },
 ): Promise<Measured[]> {
   const states = contenders.map((one): State => ({ ...one, rounds: [], peakBytes: 0, spentMs: 0 }));
-  const playRound = async (round: number, takers: readonly State[]) => {
+  const playRound = async (round: number, takers: readonly State[], counts = true) => {
     for (const state of round % 2 === 0 ? takers : takers.toReversed()) {
       await sleep(settleMs, undefined, { signal });
-      await takeTurn(state, round > 0, (message) => drivers.ask(state.driver, message, turnMs + limitMs));
+      await takeTurn(state, counts, (message) => drivers.ask(state.driver, message, turnMs + limitMs));
     }
   };
   for (let round = 0; round <= fieldRounds; round++) {
-    await playRound(
-      round,
-      states.filter((state) => takesPart(state, round, states, budgetMs * largestShare)),
-    );
+    const takers = states.filter((state) => takesPart(state, round, states, budgetMs * largestShare));
+    await playRound(round, takers, round > 0);
     advance((fieldPart * round) / fieldRounds);
   }
   const finalists = states.filter((state) => state.rounds.length === fieldRounds && isClose(state, states));
-  const left = (end: number) => end - performance.now() - finalists.reduce((sum, state) => sum + fastestRound(state), 0);
-  const end = performance.now() + budgetMs;
-  for (let round = fieldRounds + 1; round <= maxRounds && left(end) > 0; round++) {
-    await playRound(
-      round,
-      finalists.filter(({ failure }) => failure === undefined),
-    );
-    advance(fieldPart + (1 - fieldPart) * Math.min(1, Math.max(round / maxRounds, 1 - left(end) / budgetMs)));
+  const finals = Math.min(...finalists.map(fastestRound)) < shortCall.ms ? shortCall.processes : 1;
+  for (let final = 0; final < finals; final++) {
+    if (final > 0) {
+      for (const state of finalists) await restart(state);
+      await playRound(0, finalists.filter(isWhole), false);
+    }
+    const advanceFinal = (part: number) => advance(fieldPart + ((1 - fieldPart) * (final + part)) / finals);
+    await playFinal((round) => playRound(round, finalists.filter(isWhole)), finalists, budgetMs, advanceFinal);
   }
-  const whole = finalists.filter(({ failure }) => failure === undefined);
+  const whole = finalists.filter(isWhole);
   const calm = calmRounds(whole.map(({ rounds }) => rounds.map(({ median: time }) => time)));
   return states.map((state) => measured(state, whole.includes(state) ? calm : undefined));
+}
+
+/** Rounds for as long as another one fits into the budget. */
+async function playFinal(
+  playRound: (round: number) => Promise<void>,
+  finalists: readonly State[],
+  budgetMs: number,
+  advance: (part: number) => void,
+): Promise<void> {
+  const end = performance.now() + budgetMs;
+  const left = () => end - performance.now() - finalists.filter(isWhole).reduce((sum, state) => sum + fastestRound(state), 0);
+  for (let round = 1; round <= maxRounds && left() > 0; round++) {
+    await playRound(round);
+    advance(Math.min(1, Math.max(round / maxRounds, 1 - left() / budgetMs)));
+  }
+}
+
+async function restart(state: State): Promise<void> {
+  if (state.failure !== undefined) return;
+  try {
+    state.driver = await state.restart(state.driver);
+  } catch (error) {
+    if (!(error instanceof DriverFailure)) throw error;
+    state.failure = error.message;
+  }
+}
+
+function isWhole({ failure }: State): boolean {
+  return failure === undefined;
 }
 
 function takesPart(state: State, round: number, states: readonly State[], shareMs: number): boolean {

@@ -27,12 +27,16 @@ interface BenchArguments {
   rivals?: string;
   budget?: number;
   limit: number;
+  oneStep: number;
   json?: true;
   out: string;
 }
 
 /** Seconds of measuring per trial. Starting and checking the cases of a trial takes several times as long. */
 const budgets = { full: 5, quick: 3 };
+
+/** Enough for PyTorch at a hundred thousand steps through time. */
+const oneStepSeconds = 90;
 
 /** `evenkeel bench`: this library, its rivals and the machine's own limits, measured in one run. */
 export function addBenchCommand(program: Command): void {
@@ -62,6 +66,12 @@ export function addBenchCommand(program: Command): void {
       "a case whose first call takes longer than this, and than four times evenkeel's, is shown as such and not timed",
       integer(1, 86_400),
       5,
+    )
+    .option(
+      '--one-step <seconds>',
+      'how long one training step of a system may take that is over the limit in all its ways, to be shown as such; all of a run together four times as long; 0: none',
+      integer(0, 86_400),
+      oneStepSeconds,
     )
     .option('--out <dir>', 'folder for the files', nonEmpty, 'bench-results')
     .option('--json', 'print results.json on standard output, and nothing else there')
@@ -129,7 +139,16 @@ async function run({ out, json, ...options }: BenchArguments): Promise<void> {
   const budgetSeconds = options.budget ?? (quick ? budgets.quick : budgets.full);
   const results = await longRun((progress, signal) =>
     runBench(
-      { ...options, quick, trials: chosen, budgetSeconds, limitSeconds: options.limit, paths: options, floor: machineFloor() },
+      {
+        ...options,
+        quick,
+        trials: chosen,
+        budgetSeconds,
+        limitSeconds: options.limit,
+        oneStepSeconds: options.oneStep,
+        paths: options,
+        floor: machineFloor(),
+      },
       { progress, signal, onTrial: write },
     ),
   );

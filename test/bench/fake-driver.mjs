@@ -1,10 +1,10 @@
 // A driver that computes nothing: what it answers stands in the JSON of its argument.
-//   { name, log?, numbers, calls?: times in ms, turns?: such of each turn, first?: ms, behaviour?: 'crash' | 'hang' | 'garbage' | 'missing' | 'die-later' | 'spawn' | 'slow' }
+//   { name, log?, numbers, calls?: times in ms, turns?: such of each turn, first?: ms, behaviour?: 'crash' | 'hang' | 'garbage' | 'missing' | 'die-later' | 'spawn' | 'slow' | 'late', noteStart?: true }
 import { spawn } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
-const { name, log, numbers, calls = [1], turns = [calls], first = 1, behaviour } = JSON.parse(process.argv[2]);
+const { name, log, numbers, calls = [1], turns = [calls], first = 1, behaviour, noteStart } = JSON.parse(process.argv[2]);
 const answer = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 const note = (text) => log !== undefined && appendFileSync(log, `${text}\n`);
 
@@ -24,12 +24,13 @@ for await (const line of createInterface({ input: process.stdin })) {
 }
 
 function start({ threads, tier }) {
+  if (noteStart) note(`start ${name}`);
   process.stdout.write('Welcome to a library that greets.\n');
   if (behaviour === 'crash') process.kill(process.pid, 'SIGSEGV');
   else if (behaviour === 'missing') answer({ error: 'It is not there.', install: 'install it' });
   else if (behaviour === 'garbage') answer({ ready: true, system: 7 });
   else if (behaviour === 'spawn') note(spawn('sleep', ['1000'], { stdio: 'ignore' }).pid);
-  if (behaviour === undefined || behaviour === 'die-later' || behaviour === 'spawn') {
+  if (behaviour === undefined || behaviour === 'die-later' || behaviour === 'spawn' || behaviour === 'late') {
     answer({ ready: true, system: `${name} ${tier ?? ''}${threads}`, baseBytes: 1e6 });
   } else if (behaviour === 'slow') {
     note(`slow ${threads}`);
@@ -38,5 +39,7 @@ function start({ threads, tier }) {
 }
 
 function firstCall() {
-  if (behaviour !== 'slow') answer({ timesMs: [first], peakBytes: 2e6 });
+  const answerFirst = () => answer({ timesMs: [first], peakBytes: 2e6 });
+  if (behaviour === 'late') setTimeout(answerFirst, first);
+  else if (behaviour !== 'slow') answerFirst();
 }

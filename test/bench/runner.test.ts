@@ -17,7 +17,8 @@ interface Fake {
   /** calls of each turn, again and again */
   turns?: number[][];
   first?: number;
-  behaviour?: 'crash' | 'hang' | 'garbage' | 'missing' | 'die-later' | 'spawn' | 'slow';
+  noteStart?: true;
+  behaviour?: 'crash' | 'hang' | 'garbage' | 'missing' | 'die-later' | 'spawn' | 'slow' | 'late';
 }
 
 let folder: string;
@@ -173,6 +174,37 @@ describe('what a rival may do', () => {
     expect(logged().filter((line) => line.startsWith('slow'))).toHaveLength(2);
   });
 
+  test('be over the limit in all its ways: one training step tells how far, and is not repeated', async () => {
+    const late = {
+      ...fake({ name: 'late', behaviour: 'late', first: 1500 }),
+      ways: [
+        { tier: 'a', works: ['train'] },
+        { tier: 'b', works: ['train'] },
+      ],
+    };
+    const never = fake({ name: 'never', behaviour: 'slow' });
+    const wrong = fake({ name: 'wrong', behaviour: 'late', first: 1500, numbers: { loss: 1 } });
+    const { cases, comparison } = await run([evenkeel, late as System, never, wrong], { limitSeconds: 1, oneStepSeconds: 3 });
+    expect(cases.filter(({ system }) => system !== 'evenkeel')).toEqual([
+      expect.objectContaining({ system: 'late', tier: 'a', outcome: 'over the limit', moreThanMs: 1000 }),
+      expect.objectContaining({
+        system: 'late',
+        tier: 'b',
+        outcome: 'one step',
+        step: { milliseconds: 1500, baseBytes: 1e6, peakBytes: 2e6 },
+      }),
+      expect.objectContaining({ system: 'never', outcome: 'over the limit', moreThanMs: 3000 }),
+      expect.objectContaining({ system: 'wrong', outcome: 'disagrees', reason: expect.stringContaining('loss 1, but') }),
+    ]);
+    expect(comparison).toBeUndefined();
+  });
+
+  test('take no step where a smaller trial tells that it would not fit', async () => {
+    const never = fake({ name: 'never', behaviour: 'slow' });
+    const { trials } = await runAll([never], { trials: [trial, { ...trial, id: 'larger', h: 8 }], limitSeconds: 1, oneStepSeconds: 2 });
+    expect(trials.map(({ cases }) => cases[0]?.moreThanMs)).toEqual([2000, 1000]);
+  });
+
   test('start processes: all have ended with the run', async () => {
     await run([fake({ name: 'parent', behaviour: 'spawn' })]);
     const [pid] = logged().map(Number);
@@ -202,6 +234,18 @@ describe('turns', () => {
     expect(rounds).toMatchObject({ close: rounds.fast, evenkeel: rounds.fast });
   });
 
+  test('what takes less than a millisecond is measured in three processes, one after another', async () => {
+    await run([fake({ name: 'a', calls: [0.5], noteStart: true }), fake({ name: 'b', calls: [2], noteStart: true })]);
+    expect(logged().filter((line) => line.startsWith('start'))).toEqual(['start a', 'start b', 'start a', 'start b', 'start a', 'start b']);
+    const before = logged().length;
+    await run([fake({ name: 'a', calls: [1.5], noteStart: true })]);
+    expect(
+      logged()
+        .slice(before)
+        .filter((line) => line.startsWith('start')),
+    ).toEqual(['start a']);
+  });
+
   test('of many rounds the calm ones count, the same for all', async () => {
     const cycle = (name: string, ...medians: number[]) => fake({ name, turns: medians.map((ms) => [ms]) });
     const { cases } = await run([cycle('a', 2, 1), cycle('b', 2.2, 1.1)], { budgetSeconds: 1 });
@@ -209,7 +253,7 @@ describe('turns', () => {
     expect(a?.of).toBeGreaterThan(11);
     expect(new Set(a?.rounds)).toEqual(new Set([1]));
     expect(new Set(b?.rounds)).toEqual(new Set([1.1]));
-    expect(a?.rounds).toHaveLength(Math.ceil((a?.of ?? 0) / 3));
+    expect(a?.rounds).toHaveLength(Math.max(3, Math.ceil((a?.of ?? 0) / 5)));
   });
 
   test('one whose calls are long beside the budget and the others is measured once and marked', async () => {

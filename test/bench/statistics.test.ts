@@ -27,7 +27,7 @@ test('the ratio is taken round by round, so that a slow round of both changes no
   expect(ratioOverRounds([1, 2, 3, 4], [2, 2, 2])).toEqual({ ratio: 1, low: 0.5, high: 1.5, rounds: 3 });
 });
 
-describe('of many rounds the calm third counts, and at least three', () => {
+describe('of many rounds the calm fifth counts, and at least three', () => {
   const steady = (length: number) => Array.from({ length }, () => 1);
 
   test.each([
@@ -36,8 +36,9 @@ describe('of many rounds the calm third counts, and at least three', () => {
     [3, 3],
     [5, 3],
     [9, 3],
-    [10, 4],
-    [30, 10],
+    [15, 3],
+    [16, 4],
+    [30, 6],
   ])('of %d rounds %d', (rounds, counting) => {
     expect(calmRounds([steady(rounds), steady(rounds)])).toHaveLength(counting);
   });
@@ -55,8 +56,8 @@ describe('of many rounds the calm third counts, and at least three', () => {
 
   test('a machine that is busy most of the time changes nothing', () => {
     const [ours, theirs] = [
-      Array.from({ length: 12 }, (_, i) => (i % 3 === 0 ? 1 : 1.6)),
-      Array.from({ length: 12 }, (_, i) => (i % 3 === 0 ? 4 : 4.2)),
+      Array.from({ length: 20 }, (_, i) => (i % 5 === 0 ? 1 : 1.6)),
+      Array.from({ length: 20 }, (_, i) => (i % 5 === 0 ? 4 : 4.2)),
     ];
     const calm = calmRounds([ours, theirs]);
     expect(

@@ -113,16 +113,17 @@ function train(jax: Jax, trial: Trial, state: StateDict): Job {
   };
   return {
     runOnce,
-    async measure() {
+    async measure(first) {
       for (const array of Object.values(optimizer).flat()) array.dispose();
       optimizer = startOptimizer(jax, state);
       steps = 0;
-      const first = numbers();
+      const before = numbers();
+      if (first) return before;
       await runOnce();
       // After one step Adam's mean is 1 − β₁ times the gradient that it got.
       const clippedNorm = norm(refs(optimizer.means)) / (1 - BETA1);
       const next = numbers();
-      return { ...first, clippedNorm, nextLoss: next.loss, nextNorm: next.norm };
+      return { ...before, clippedNorm, nextLoss: next.loss, nextNorm: next.norm };
     },
   };
 }

@@ -8,8 +8,8 @@ import { MissingRivalError } from './rival-module';
 export interface Started extends Omit<ReadyMessage, 'ready'> {
   /** Does the work once. What it returns is the time in milliseconds of the part that counts; without that the whole call counts. */
   runOnce(): TimedWork;
-  /** The numbers that must agree; called once, after one call of the work. */
-  measure(): Numbers | Promise<Numbers>;
+  /** The numbers that must agree; called once, after one call of the work. `first`: loss and norm are enough, where others need another step. */
+  measure(first: boolean): Numbers | Promise<Numbers>;
 }
 
 // biome-ignore lint/suspicious/noConfusingVoidType: most work returns nothing
@@ -35,7 +35,7 @@ export async function converse(start: Start, input: Readable, output: Writable):
       if (started === undefined) {
         started = await start(message as StartMessage);
         send({ ready: true, system: started.system, baseBytes: started.baseBytes });
-      } else if ('measure' in message) send(await started.measure());
+      } else if ('measure' in message) send(await started.measure(message.first === true));
       else send({ timesMs: await repeat(started, (message as RunMessage).runMs), peakBytes: peakBytes() });
     }
   } catch (error) {

@@ -128,12 +128,12 @@ export async function startTfjs(backend: Backend, { trial, threads, tier, dataFi
     system,
     baseBytes,
     runOnce,
-    measure() {
+    measure(first) {
       // The first call may have moved the weights.
       works.restart();
       const numbers = measure(tf, model, trial.work);
       // Under Adam two equal biases move by two steps and one bias by one: after a step a model with one bias differs rightly.
-      if (numbers.clippedNorm === undefined || model.doubled !== undefined) return numbers;
+      if (first || numbers.clippedNorm === undefined || model.doubled !== undefined) return numbers;
       runOnce();
       const { loss, norm } = measure(tf, model, trial.work);
       return { ...numbers, nextLoss: loss, nextNorm: norm };
