@@ -105,7 +105,7 @@ async function playFinal(
 ): Promise<void> {
   const end = performance.now() + budgetMs;
   const left = () => end - performance.now() - finalists.filter(isWhole).reduce((sum, state) => sum + fastestRound(state), 0);
-  for (let round = 1; round <= maxRounds && left() > 0; round++) {
+  for (let round = 0; round < maxRounds && left() > 0; round++) {
     await playRound(round);
     advance(Math.min(1, Math.max(round / maxRounds, 1 - left() / budgetMs)));
   }
