@@ -298,8 +298,11 @@ function untimedSection(run: BenchResults): string {
       if (one.outcome === 'timed') continue;
       const who = one.outcome === 'missing' ? one.title : caseName(one);
       const install = one.install === undefined ? '' : `<br>To install it: <code>${escapeHtml(one.install)}</code>`;
-      const why = one.step === undefined ? (one.reason ?? '') : `It took ${formatDuration(one.step.milliseconds)}, not repeated`;
-      const row = [escapeHtml(who), `<strong>${outcomeTexts[one.outcome]}.</strong> ${escapeHtml(why)}${install}`];
+      const why =
+        one.step === undefined
+          ? (one.reason ?? '')
+          : `It took ${formatDuration(one.step.milliseconds)}, not repeated${one.numbers === undefined ? '; it had agreed in an earlier trial' : ''}`;
+      const row = [escapeHtml(who), `<strong>${outcomeTexts[one.outcome]}.</strong> ${escapeHtml(capitalize(why))}${install}`];
       const group = groups.get(row.join()) ?? { row, trials: new Set<Trial>() };
       groups.set(row.join(), group);
       group.trials.add(trial);
@@ -394,7 +397,7 @@ function methodSection({ date, seconds, options }: BenchResults, files: readonly
       'The limit',
       `A case whose first call takes more than ${options.limitSeconds} s is not timed. What compiles in it has four times as long, and every case at least four times as long as evenkeel's own first call, so that large trials allow for long steps.${
         options.oneStepSeconds
-          ? ` A system that is over the limit in all its ways takes one training step all the same, of up to ${options.oneStepSeconds} s where a smaller trial does not tell that it takes longer, and all of a run together up to four times as long. It is shown as one step, not repeated, is checked by its loss and norm, and stands in no comparison.`
+          ? ` A system that is over the limit in all its ways takes one training step all the same, of up to ${options.oneStepSeconds} s where a smaller trial does not tell that it takes longer, and all of a run together up to four times as long. It is shown as one step, not repeated, and stands in no comparison; its loss and norm are checked unless that system agreed in an earlier trial in the same way.`
           : ''
       }`,
     ],

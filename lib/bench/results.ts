@@ -93,7 +93,7 @@ export interface CaseResult {
   install?: string;
   numbers?: Numbers;
   timing?: Timing;
-  /** of the outcome `one step`: the first one, with whatever was set up in it */
+  /** of the outcome `one step`: the first one, with whatever was set up in it; without `numbers` its way had agreed in an earlier trial */
   step?: { milliseconds: number; baseBytes: number; peakBytes: number };
   /** of the outcome `over the limit`: its first call takes longer than this, where it was waited for, or a smaller trial tells */
   moreThanMs?: number;

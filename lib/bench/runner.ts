@@ -70,7 +70,17 @@ export async function runBench(options: RunOptions, hooks: RunHooks): Promise<Be
   };
   const allThreads = results.environment.threads;
   const total = trials.reduce((sum, trial) => sum + 2 * casesIn(trial, systems, allThreads).length, 0);
-  const run: Run = { ...options, ...hooks, allThreads, missing: new Map(), overLimit: [], oneSteps: [], steps: { done: 0, total }, begin };
+  const run: Run = {
+    ...options,
+    ...hooks,
+    allThreads,
+    missing: new Map(),
+    overLimit: [],
+    agreed: new Set(),
+    oneSteps: [],
+    steps: { done: 0, total },
+    begin,
+  };
   try {
     for (const trial of trials) {
       results.trials.push(await runTrial(trial, run));

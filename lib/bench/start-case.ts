@@ -20,6 +20,8 @@ export interface Experience {
   /** what was found missing once is not looked for again */
   missing: Map<System, DriverFailure>;
   overLimit: { trial: Trial; one: Case; limitSeconds: number }[];
+  /** the ways of systems that agreed in a kind of work, as {@link agreementKey} names them */
+  agreed: Set<string>;
   /** `seconds`: what the step took, at least; `spentSeconds`: with starting and checking it */
   oneSteps: { trial: Trial; one: Case; seconds: number; spentSeconds: number }[];
 }
@@ -55,6 +57,7 @@ export async function startCase(
       await drivers.end(old);
       return startAgain(drivers.start(system.command(experience.paths)), message, drivers, experience.limitSeconds);
     };
+    if (reason === undefined) experience.agreed.add(agreementKey(one, message.trial));
     if (reason === undefined) return { result, contender: { driver, restart, own: system === evenkeel, firstCallMs, baseBytes } };
     result.outcome = 'disagrees';
   } catch (error) {
@@ -83,7 +86,8 @@ async function startAgain(driver: DriverProcess, message: StartMessage, drivers:
 }
 
 /**
- * The first step of a case that is over the limit, since how hopeless it is tells a user most: never repeated, and checked by its loss and norm.
+ * The first step of a case that is over the limit, since how hopeless it is tells a user most: never repeated, and checked by its loss and norm
+ * unless its way has agreed before, since to some systems that is two steps more.
  * Its result becomes that of the step, or says how long it was waited for in vain.
  * @param seconds at most
  */
@@ -92,7 +96,7 @@ export async function takeOneStep(
   message: StartMessage,
   reference: Numbers,
   drivers: DriversAtWork,
-  { paths, oneSteps, seconds }: Pick<Experience, 'paths' | 'oneSteps'> & { seconds: number },
+  { paths, agreed, oneSteps, seconds }: Pick<Experience, 'paths' | 'agreed' | 'oneSteps'> & { seconds: number },
 ): Promise<void> {
   const begin = performance.now();
   const driver = drivers.start(one.system.command(paths));
@@ -101,8 +105,9 @@ export async function takeOneStep(
     const { system: version, baseBytes } = checkReady(await drivers.ask(driver, message, patienceMs));
     const { milliseconds, peakBytes } = await makeFirstCall(driver, drivers, seconds);
     atLeast = milliseconds / 1000;
-    const numbers = await askNumbers(driver, drivers, { first: true });
-    const reason = disagreement(numbers, { loss: reference.loss, norm: reference.norm });
+    const isKnown = agreed.has(agreementKey(one, message.trial));
+    const numbers = isKnown ? undefined : await askNumbers(driver, drivers, { first: true });
+    const reason = numbers === undefined ? undefined : disagreement(numbers, { loss: reference.loss, norm: reference.norm });
     const outcome = reason === undefined ? 'one step' : 'disagrees';
     Object.assign(result, { version, numbers, outcome, reason, moreThanMs: undefined });
     if (reason === undefined) result.step = { milliseconds, baseBytes, peakBytes };
@@ -116,6 +121,10 @@ export async function takeOneStep(
     await drivers.end(driver);
   }
   oneSteps.push({ trial: message.trial, one, seconds: atLeast, spentSeconds: (performance.now() - begin) / 1000 });
+}
+
+function agreementKey({ system, tier }: Case, { work }: Trial): string {
+  return [system.id, tier, work].join();
 }
 
 /** Whether a step of a case fits into so many seconds, by what a smaller trial took. */

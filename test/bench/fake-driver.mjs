@@ -1,5 +1,5 @@
 // A driver that computes nothing: what it answers stands in the JSON of its argument.
-//   { name, log?, numbers, calls?: times in ms, turns?: such of each turn, first?: ms, behaviour?: 'crash' | 'hang' | 'garbage' | 'missing' | 'die-later' | 'spawn' | 'slow' | 'late', noteStart?: true }
+//   { name, log?, numbers, calls?: times in ms, turns?: such of each turn, first?: ms, behaviour?: 'crash' | 'hang' | 'garbage' | 'missing' | 'die-later' | 'spawn' | 'slow' | 'late' | 'late-again', noteStart?: true }
 import { spawn } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -23,14 +23,18 @@ for await (const line of createInterface({ input: process.stdin })) {
   started = true;
 }
 
-function start({ threads, tier }) {
+let isLate = behaviour === 'late';
+
+function start({ trial, threads, tier }) {
+  // In any trial but the first of the tests.
+  isLate ||= behaviour === 'late-again' && trial.h !== 4;
   if (noteStart) note(`start ${name}`);
   process.stdout.write('Welcome to a library that greets.\n');
   if (behaviour === 'crash') process.kill(process.pid, 'SIGSEGV');
   else if (behaviour === 'missing') answer({ error: 'It is not there.', install: 'install it' });
   else if (behaviour === 'garbage') answer({ ready: true, system: 7 });
   else if (behaviour === 'spawn') note(spawn('sleep', ['1000'], { stdio: 'ignore' }).pid);
-  if (behaviour === undefined || behaviour === 'die-later' || behaviour === 'spawn' || behaviour === 'late') {
+  if (behaviour === undefined || behaviour === 'die-later' || behaviour === 'spawn' || behaviour?.startsWith('late')) {
     answer({ ready: true, system: `${name} ${tier ?? ''}${threads}`, baseBytes: 1e6 });
   } else if (behaviour === 'slow') {
     note(`slow ${threads}`);
@@ -40,6 +44,6 @@ function start({ threads, tier }) {
 
 function firstCall() {
   const answerFirst = () => answer({ timesMs: [first], peakBytes: 2e6 });
-  if (behaviour === 'late') setTimeout(answerFirst, first);
+  if (isLate) setTimeout(answerFirst, first);
   else if (behaviour !== 'slow') answerFirst();
 }

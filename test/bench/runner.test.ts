@@ -18,7 +18,7 @@ interface Fake {
   turns?: number[][];
   first?: number;
   noteStart?: true;
-  behaviour?: 'crash' | 'hang' | 'garbage' | 'missing' | 'die-later' | 'spawn' | 'slow' | 'late';
+  behaviour?: 'crash' | 'hang' | 'garbage' | 'missing' | 'die-later' | 'spawn' | 'slow' | 'late' | 'late-again';
 }
 
 let folder: string;
@@ -197,6 +197,15 @@ describe('what a rival may do', () => {
       expect.objectContaining({ system: 'wrong', outcome: 'disagrees', reason: expect.stringContaining('loss 1, but') }),
     ]);
     expect(comparison).toBeUndefined();
+  });
+
+  test('take one step where it was fast and agreed before: its numbers are not asked for again', async () => {
+    const late = fake({ name: 'late', behaviour: 'late-again', first: 1500 });
+    const { trials } = await runAll([late], { trials: [trial, { ...trial, id: 'larger', h: 8 }], limitSeconds: 1, oneStepSeconds: 3 });
+    expect(trials.map(({ cases }) => [cases[0]?.outcome, cases[0]?.numbers === undefined])).toEqual([
+      ['timed', false],
+      ['one step', true],
+    ]);
   });
 
   test('take no step where a smaller trial tells that it would not fit', async () => {
