@@ -42,7 +42,7 @@ export interface Trial extends TrialShape {
   work: Work;
   /** for the work `placement` */
   placement?: InnerPlacement;
-  /** products so large that all threads are never the slower number: one thread is not measured */
+  /** products so large that all threads are never the slower number, and steps so long that the numbers after another one are not compared */
   allThreadsOnly?: boolean;
   /** part of the short run */
   quick: boolean;

@@ -184,7 +184,7 @@ async function computeReference(trial: Trial, dataFile: string, drivers: Drivers
     const message: StartMessage = { trial, threads: run.allThreads, tier: 'float64', dataFile };
     checkReady(await drivers.ask(driver, message, patienceMs));
     checkTimes(await drivers.ask(driver, { runMs: 0 }, patienceMs));
-    return await askNumbers(driver, drivers);
+    return await askNumbers(driver, drivers, { first: trial.allThreadsOnly });
   } catch (error) {
     if (!(error instanceof DriverFailure)) throw error;
     return error;

@@ -50,8 +50,9 @@ export async function startCase(
     const { system: version, baseBytes } = checkReady(await drivers.ask(driver, message, patienceMs));
     result.version = version;
     const { milliseconds: firstCallMs } = await makeFirstCall(driver, drivers, experience.limitSeconds);
-    const numbers = await askNumbers(driver, drivers);
-    const reason = disagreement(numbers, reference);
+    const first = message.trial.allThreadsOnly === true;
+    const numbers = await askNumbers(driver, drivers, { first });
+    const reason = disagreement(numbers, first ? ofFirstStep(reference) : reference);
     Object.assign(result, { numbers, reason });
     const restart = async (old: DriverProcess) => {
       await drivers.end(old);
@@ -107,7 +108,7 @@ export async function takeOneStep(
     atLeast = milliseconds / 1000;
     const isKnown = agreed.has(agreementKey(one, message.trial));
     const numbers = isKnown ? undefined : await askNumbers(driver, drivers, { first: true });
-    const reason = numbers === undefined ? undefined : disagreement(numbers, { loss: reference.loss, norm: reference.norm });
+    const reason = numbers === undefined ? undefined : disagreement(numbers, ofFirstStep(reference));
     const outcome = reason === undefined ? 'one step' : 'disagrees';
     Object.assign(result, { version, numbers, outcome, reason, moreThanMs: undefined });
     if (reason === undefined) result.step = { milliseconds, baseBytes, peakBytes };
@@ -146,7 +147,11 @@ async function makeFirstCall(driver: DriverProcess, drivers: DriversAtWork, limi
   }
 }
 
-/** The numbers of a driver that has made its first call. */
+function ofFirstStep({ loss, norm }: Numbers): Numbers {
+  return { loss, norm };
+}
+
+/** The numbers of a driver that has made its first call. `first`: those that need no further step. */
 export async function askNumbers(driver: DriverProcess, drivers: DriversAtWork, { first = false } = {}): Promise<Numbers> {
   const { loss, norm, clippedNorm, nextLoss, nextNorm } = (await drivers.ask(driver, { measure: true, first }, patienceMs)) as Numbers;
   return { loss, norm, clippedNorm, nextLoss, nextNorm };
@@ -169,7 +174,7 @@ function expectOverLimit(
         (one.threads === threads &&
           earlier.work === trial.work &&
           asksNoMore(earlier, trial) &&
-          earlierLimit * growth(earlier, trial) >= limitSeconds)),
+          slackOfGrowth * earlierLimit * growth(earlier, trial) >= limitSeconds)),
   );
   if (known === undefined) return undefined;
   const sameTrial = known.trial === trial;
@@ -178,6 +183,9 @@ function expectOverLimit(
   // With another number of threads it might take a little less.
   return { reason, moreThanMs: sameTrial ? undefined : 1000 * known.limitSeconds };
 }
+
+/** A limit that follows evenkeel's first call may grow this much faster than the trial's operations, and a hopeless case is hopeless still. */
+const slackOfGrowth = 2;
 
 function asksNoMore(one: Trial, other: Trial): boolean {
   const [least, most] = [trialFloor(one), trialFloor(other)];

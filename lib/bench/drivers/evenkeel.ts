@@ -46,9 +46,9 @@ serve(async ({ trial, threads, tier, dataFile }) => {
     system: `evenkeel ${version}, ${simdTarget}, ${blas}`,
     baseBytes,
     runOnce,
-    measure() {
+    measure(first) {
       const numbers = job.numbers();
-      if (numbers.clippedNorm === undefined) return numbers;
+      if (first || numbers.clippedNorm === undefined) return numbers;
       runOnce();
       const { loss, norm } = job.numbers();
       return { ...numbers, nextLoss: loss, nextNorm: norm };
