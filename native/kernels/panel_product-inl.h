@@ -60,7 +60,10 @@ struct TileOperand {
   const T* b;  // in the first panel
   size_t ldb;  // from panel to panel
   size_t k;
+  size_t ahead;  // so far beyond what it reads of b, a tile asks L2 for what comes next
 };
+
+constexpr int kIntoL2 = 2;  // for __builtin_prefetch
 
 // tile += a b, in P panels of V vectors
 template <size_t P, size_t V, class Tile, typename T>
@@ -68,9 +71,11 @@ HWY_INLINE void multiply_add(const TileOperand<T>& operand, Tile& tile) {
   const typename Tile::D d;
   const size_t lda = operand.lda;
   const size_t ldb = operand.ldb;
+  const size_t ahead = operand.ahead;
   for (size_t k = 0; k < operand.k; ++k) {
     const T* a = operand.a + k;
     const T* b = operand.b + k * V * hn::Lanes(d);
+    unrolled<V>([=](size_t v) HWY_ATTR { __builtin_prefetch(b + ahead + v * hn::Lanes(d), 0, kIntoL2); });
     tile.multiply_add([=](size_t r) HWY_ATTR { return hn::Set(d, a[r * lda]); },
                       [=](size_t v) HWY_ATTR { return hn::Load(d, b + v / V * ldb + v % V * hn::Lanes(d)); });
   }
@@ -97,9 +102,11 @@ struct PartOfOperand {
   PanelOperand<T> whole;
   size_t begin, k;
 
-  TileOperand<T> tile(size_t row, size_t col, size_t panel_width) const {
-    return {whole.a + row * whole.lda + begin, whole.lda, whole.panels + col * whole.k + begin * panel_width, panel_columns<T>() * whole.k,
-            k};
+  // panels_ahead: how far beyond is what comes next. Where a pass takes all of k, memory is read in order, and needs not be asked.
+  TileOperand<T> tile(size_t row, size_t col, size_t panel_width, size_t panels_ahead) const {
+    const size_t panel = panel_columns<T>() * whole.k;
+    const T* b = whole.panels + col * whole.k + begin * panel_width;
+    return {whole.a + row * whole.lda + begin, whole.lda, b, panel, k, k < whole.k ? panels_ahead * panel : 0};
   }
 };
 
@@ -128,7 +135,9 @@ HWY_INLINE void multiply_columns(const Pass<T>& pass, size_t col, Last last, con
   const size_t width = V * hn::Lanes(hn::ScalableTag<T>());
   for_each_tile<P == 1 ? tile_rows(V) : kFewRows>(pass.rows, [&](size_t row, auto rows) HWY_ATTR {
     const T* start = pass.start == nullptr ? nullptr : pass.start + row * pass.ld_start + col;
-    multiply_tile<rows(), P, V>(pass.first.tile(row, col, width), pass.second.tile(row, col, width), start, pass.ld_start,
+    // While the last rows take a panel's part, that of the next one comes: large weights stand beyond L2.
+    const size_t ahead = row + rows() == pass.rows ? P : 0;
+    multiply_tile<rows(), P, V>(pass.first.tile(row, col, width, ahead), pass.second.tile(row, col, width, ahead), start, pass.ld_start,
                                 pass.c + row * pass.ldc + col, pass.ldc, last);
     finish(TilePlace{row, rows(), col, P * V}, last);
   });
