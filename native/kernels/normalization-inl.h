@@ -16,11 +16,15 @@ namespace evenkeel {
 namespace HWY_NAMESPACE {
 
 // Rows go through each stage in groups: what a stage computes of a row (a sum over lanes, a root) takes long to come, and the other rows'
-// work fills that time; and a group that lies in the first cache is read from memory once. A row's result does not depend on its group.
+// work fills that time; and a group that lies in the first cache is read from memory once. Where it comes from beyond the caches, it is a
+// small one, so that the next one's rows come meanwhile. A row's result does not depend on its group.
 constexpr size_t kGroupRows = 64;
+constexpr size_t kStreamedRows = 16;
 constexpr size_t kGroupElements = 2048;
 
-inline size_t group_rows(size_t size) { return HWY_MAX(size_t{1}, HWY_MIN(kGroupRows, kGroupElements / size)); }
+inline size_t group_rows(size_t size, bool streams) {
+  return HWY_MAX(size_t{1}, HWY_MIN(streams ? kStreamedRows : kGroupRows, kGroupElements / size));
+}
 
 // Rows of many vectors ...
 struct LongRows {
@@ -44,6 +48,7 @@ template <size_t kWhole>
 struct ShortRows {
   static constexpr bool kShort = true;
   size_t size;
+  bool streams;  // where its rows are no whole vectors, stores go into the caches even so
 
   template <class D, class Body, typename T = hn::TFromD<D>>
   HWY_INLINE void for_each_column(D d, const T* /*output*/, Body&& body) const {
@@ -59,7 +64,7 @@ HWY_INLINE void with_rows(size_t size, bool streams, Body&& body) {
   constexpr size_t kMostWhole = 4;
   const size_t lanes = hn::Lanes(hn::ScalableTag<T>());
   if (size / lanes > kMostWhole || (streams && size % lanes == 0)) return body(LongRows{size, streams});
-  with_constant<kMostWhole + 1>(size / lanes + 1, [&](auto n) HWY_ATTR { body(ShortRows<decltype(n)::value - 1>{size}); });
+  with_constant<kMostWhole + 1>(size / lanes + 1, [&](auto n) HWY_ATTR { body(ShortRows<decltype(n)::value - 1>{size, streams}); });
 }
 
 // Sums over each row of a group. Of short rows, a vector of each row's sums lane by lane is kept, and those of all rows are added across
@@ -88,7 +93,7 @@ class RowSums {
  private:
   // The sums of up to kRows rows, each lane of a vector a part of its row's: of a row 0, 1, 2, 3, … become 0 + 1, 2 + 3, …
   template <size_t kRows>
-  static HWY_INLINE hn::Vec<decltype(d)> across(size_t rows, const T* lanes) {
+  static HWY_INLINE hn::Vec<decltype(d)> across([[maybe_unused]] size_t rows, const T* lanes) {
     if constexpr (kRows == 1) {
       return hn::Load(d, lanes);
 #if HWY_TARGET != HWY_SCALAR  // which has one lane
@@ -228,7 +233,7 @@ void norm_forward_of(Rows rows, size_t count, T eps, const T* input, const T* we
                      const RowStatistics<T>& all) {
   const hn::ScalableTag<T> d;
   const size_t size = rows.size;
-  const size_t step = group_rows(size);
+  const size_t step = group_rows(size, rows.streams);
   for (size_t begin = 0; begin < count; begin += step) {
     const size_t end = HWY_MIN(count, begin + step);
     group_statistics<kCentred>(rows, begin, end, eps, input, all);
@@ -264,7 +269,7 @@ void norm_backward_of(Rows rows, size_t count, const T* input, const T* weight, 
   RowSums<T, Rows::kShort> sums_g, sums_ga;
   HWY_ALIGN T shift[kGroupRows];  // −r mean(g)
   HWY_ALIGN T slope[kGroupRows];  // −r mean(g ⊙ â)
-  const size_t step = group_rows(size);
+  const size_t step = group_rows(size, rows.streams);
   for (size_t begin = 0; begin < count; begin += step) {
     const size_t end = HWY_MIN(count, begin + step);
     const NormalizedRows<kCentred, T> normalized(begin, end, size, input, all);
