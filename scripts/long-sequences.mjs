@@ -109,8 +109,8 @@ function measure({ steps, sequences, inputSize, hiddenSize, way, rounds }) {
       return value;
     });
   step(Tensor.randn([sequences, 100, inputSize], { generator }));
-  // Short steps more often: their median must not hang on the first ones.
-  const count = Math.max(rounds, Math.min(1000, Math.ceil(4e6 / (steps * sequences))));
+  // Short steps more often: their median must not hang on the first ones, beside which a second core compiles JavaScript.
+  const count = Math.max(rounds, Math.min(4000, Math.ceil(4e6 / (steps * sequences))));
   const baseBytes = memory('VmRSS');
   writeFileSync('/proc/self/clear_refs', '5');
   const seconds = Array.from({ length: count }, () => {
