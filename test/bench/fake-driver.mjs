@@ -9,6 +9,7 @@ const answer = (message) => process.stdout.write(`${JSON.stringify(message)}\n`)
 const note = (text) => log !== undefined && appendFileSync(log, `${text}\n`);
 
 let turn = 0;
+let isLate = behaviour === 'late';
 let started = false;
 for await (const line of createInterface({ input: process.stdin })) {
   const message = JSON.parse(line);
@@ -22,8 +23,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
   started = true;
 }
-
-let isLate = behaviour === 'late';
 
 function start({ trial, threads, tier }) {
   // In any trial but the first of the tests.

@@ -152,7 +152,7 @@ describe('what was not timed', () => {
     const text = await untimed([trialResult([...cases, disagrees]), trialResult(cases, { trial: trials[1] as Trial })]);
     expect(text).toContain('JAX Not installed. No module named jax To install it: pip install jax all 2 ');
     expect(text).toContain(
-      'TF.js wasm (layers), 1 thread Disagrees: it computes something else, and was not timed. loss 2, but 1 in float64 Training step 32,50,10,20',
+      'TF.js wasm (layers), 1 thread Disagrees: it computes something else, and was not timed. Loss 2, but 1 in float64 Training step 32,50,10,20',
     );
     expect(text.match(/No module named jax/g)).toHaveLength(1);
   });
