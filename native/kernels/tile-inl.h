@@ -39,7 +39,7 @@ struct Tile {
   hn::Vec<D> sum[R][V];
 
   // Written out, because one that the compiler adds is not built for the target, and NEON's vectors have constructors of their own.
-  HWY_ATTR HWY_INLINE Tile() {}
+  HWY_ATTR HWY_INLINE Tile() {}  // NOLINT(modernize-use-equals-default)
 
   HWY_INLINE void clear() {
     unrolled<R * V>([&](size_t i) HWY_ATTR { sum[i / V][i % V] = hn::Zero(D()); });
