@@ -43,4 +43,4 @@ for target in $targets; do
   EVENKEEL_SIMD=$target sanitized node scripts/exercise.mjs
 done
 FUZZ_RUNS=20 sanitized "${jest_environment[@]}" node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js \
-  --runInBand --silent "${tests[@]}"
+  --silent "${tests[@]}"

@@ -39,7 +39,8 @@ const us = (milliseconds) => `${(1000 * milliseconds).toFixed(2)} µs`;
 /** Milliseconds of a whole step, of all its calls, and of each of them. */
 function measure(shape, milliseconds) {
   const step = makeStep(shape);
-  for (let i = 0; i < 20; i++) step();
+  // V8 goes on compiling for many calls.
+  for (const end = performance.now() + milliseconds / 2; performance.now() < end; ) step();
   const calls = callsOf(step);
   const all = () => {
     for (const { run } of calls) run();
