@@ -20,11 +20,12 @@ namespace {
 size_t block_count(size_t h) noexcept { return h < 96 ? 1 : h < 256 ? 2 : h < 1024 ? 4 : kMostBlocks; }
 
 // What a piece leaves for the weights' gradients should stay in L2, its own and the one before. Short pieces, so that a sequence of a
-// thousand steps has several: what stands outside the recurrence waits for the first to end and goes on after the last.
+// thousand steps has several: what stands outside the recurrence waits for the first to end and goes on after the last. Longer ones where
+// threads share the steps themselves, and nothing goes on beside them.
 size_t chunk_steps(const RecurrentShape& shape) noexcept {
-  constexpr size_t kElements = size_t{32} << 10;
+  const size_t elements = block_count(shape.h) == 1 ? size_t{32} << 10 : size_t{128} << 10;
   constexpr size_t kFewest = 128, kMost = 1024;
-  return std::clamp(kElements / (shape.i + 2 * shape.h), kFewest, kMost);
+  return std::clamp(elements / (shape.i + 2 * shape.h), kFewest, kMost);
 }
 
 // A chunk of one sequence: what is computed without a look at the rest. The sequences of a chunk follow each other, as do the chunks, so
