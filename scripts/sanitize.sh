@@ -16,7 +16,7 @@ case ${1:-} in
     # Node itself is not instrumented: only what the addon does is judged.
     export TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1
     jest_environment=()
-    tests=(test/native test/integrity)
+    tests=(test/native test/integrity test/unit/checkpointing)
     ;;
   *)
     echo "usage: $0 address|thread" >&2

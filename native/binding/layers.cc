@@ -75,26 +75,25 @@ StateGradientOptions state_gradient_options(const Arguments& arguments, const Re
 
 constexpr size_t kBeside = kStateGradient + 3;  // the position of the arguments of a forward pass beside the backward pass, if there is one
 
-// That forward pass, with the same weights over another part of the time.
-template <typename T>
-struct Beside {
-  RecurrentShape shape;
-  NormSites<T> sites;
-  ElmanCell<T> cell;
-  ForwardPass<T> pass;
-
-  Beside(const Arguments& arguments, const RecurrentShape& s, const RecurrentInputs<T>& inputs, const ElmanBiases<T>& biases)
-      : shape{s.n, arguments.size(kBeside, "beside.t"), s.i, s.h},
-        sites(norm_sites<T>(arguments, kBeside + 4, shape)),
-        cell(s.h, nonlinearity(arguments), biases, sites),
-        pass{.shape = shape,
-             .cell = &cell,
-             .inputs = {.input = arguments.array<T>(kBeside + 1, "beside.input", arguments.product({s.n, shape.t, s.i})),
-                        .initial_state = arguments.optional_array<T>(kBeside + 2, "beside.initialState", s.n * s.h),
-                        .weight_ih = inputs.weight_ih,
-                        .weight_hh = inputs.weight_hh},
-             .output = arguments.array<T>(kBeside + 3, "beside.output", arguments.product({s.n, shape.t, s.h}))} {}
-};
+// body(that forward pass), with the same weights over another part of the time; body(null) where there is none.
+template <typename T, typename Body>
+void with_forward_beside(const Arguments& arguments, const RecurrentShape& s, const RecurrentInputs<T>& inputs,
+                         const ElmanBiases<T>& biases, Body&& body) {
+  if (arguments.count() <= kBeside) return body(nullptr);
+  const RecurrentShape shape{s.n, arguments.size(kBeside, "beside.t"), s.i, s.h};
+  const NormSites<T> sites = norm_sites<T>(arguments, kBeside + 4, shape);
+  const ElmanCell<T> cell(s.h, nonlinearity(arguments), biases, sites);
+  const ForwardPass<T> pass = {
+      .shape = shape,
+      .cell = &cell,
+      .inputs = {.input = arguments.array<T>(kBeside + 1, "beside.input", arguments.product({s.n, shape.t, s.i})),
+                 .initial_state = arguments.optional_array<T>(kBeside + 2, "beside.initialState", s.n * s.h),
+                 .weight_ih = inputs.weight_ih,
+                 .weight_hh = inputs.weight_hh},
+      .output = arguments.array<T>(kBeside + 3, "beside.output", arguments.product({s.n, shape.t, s.h})),
+  };
+  body(&pass);
+}
 
 Napi::Value rnn_backward(const Arguments& arguments) {
   return with_element_type(arguments, kRnnInput, "input", [&](auto zero) -> Napi::Value {
@@ -115,12 +114,9 @@ Napi::Value rnn_backward(const Arguments& arguments) {
     const NormSites<T> sites = norm_sites<T>(arguments, 19, s, 30);
     const ElmanCell<T> cell(s.h, nonlinearity(arguments), biases, sites);
     const StateGradient<T> state_gradient(s.n, s.t, s.h, state_gradient_options(arguments, s));
-    if (arguments.count() <= kBeside) {
-      recurrent_backward(s, cell, inputs, output, doutput, state_gradient, gradients);
-    } else {
-      const Beside<T> beside(arguments, s, inputs, biases);
-      recurrent_backward(s, cell, inputs, output, doutput, state_gradient, gradients, &beside.pass);
-    }
+    with_forward_beside(arguments, s, inputs, biases, [&](const ForwardPass<T>* beside) {
+      recurrent_backward(s, cell, inputs, output, doutput, state_gradient, gradients, beside);
+    });
     return Napi::Number::New(arguments.env(), static_cast<double>(state_gradient.limited()));
   });
 }

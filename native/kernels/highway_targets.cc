@@ -27,7 +27,7 @@ constexpr Target kTargets[] = {
     {HWY_SSSE3, "ssse3"},
 #endif
     // Newer versions of Highway tell two kinds of NEON apart.
-    {HWY_STATIC_TARGET, HWY_ARCH_ARM&& HWY_STATIC_TARGET != HWY_SCALAR ? "neon" : "baseline"},
+    {HWY_STATIC_TARGET, HWY_ARCH_ARM != 0 && HWY_STATIC_TARGET != HWY_SCALAR ? "neon" : "baseline"},
 };
 
 bool cpu_has(int64_t target) {
