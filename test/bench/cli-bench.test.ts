@@ -21,11 +21,13 @@ test('the table, the files and their figures', async () => {
   expect(reference).toMatchObject({ loss: expect.any(Number), nextNorm: expect.any(Number) });
   for (const { outcome, timing } of cases) {
     expect(outcome).toBe('timed');
-    expect(timing?.of).toBeGreaterThanOrEqual(8);
     expect(timing?.rounds.length).toBeGreaterThanOrEqual(3);
+    expect(timing?.of).toBeGreaterThanOrEqual(timing?.rounds.length ?? Infinity);
     expect(timing?.min).toBeLessThanOrEqual(timing?.median ?? 0);
     expect(timing?.peakBytes).toBeGreaterThan(timing?.baseBytes ?? Infinity);
   }
+  // The field has three rounds; whoever is fastest on a busy machine, the final adds to them.
+  expect(Math.max(...cases.map(({ timing }) => timing?.of ?? 0))).toBeGreaterThan(3);
 });
 
 test('with --json, standard output is results.json; rivals that are not there are named with their command', async () => {
