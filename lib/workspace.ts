@@ -23,7 +23,7 @@ let active: Workspace | undefined;
  *   workspace.run(() => {
  *     optimizer.zeroGrad();
  *     const { grad } = mseLoss(model.forward(input), target);
- *     model.backward(grad);
+ *     model.backward(grad, { inputGradient: false });
  *     optimizer.step();
  *   });
  * }

@@ -39,6 +39,8 @@ function exerciseLayers(dtype) {
       rnn.forward(input, { initialState: randn([n, hiddenSize], dtype) });
       rnn.backward(randn([n, t, hiddenSize], dtype));
       assert.deepEqual(rnn.gradInitialState.shape, [n, hiddenSize]);
+      rnn.forward(input);
+      assert.equal(rnn.backward(randn([n, t, hiddenSize], dtype), { inputGradient: false }), undefined);
     }
     for (const affine of [true, false]) forwardAndBackward(new evenkeel.LayerNorm({ size: inputSize, affine, dtype }), input);
     forwardAndBackward(new evenkeel.RMSNorm({ size: inputSize, dtype }), input);

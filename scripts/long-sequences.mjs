@@ -103,7 +103,7 @@ function measure({ steps, sequences, inputSize, hiddenSize, way, rounds }) {
     workspace.run(() => {
       optimizer.zeroGrad();
       const { value, grad } = mseLoss(rnn.forward(x), target);
-      rnn.backward(grad);
+      rnn.backward(grad, { inputGradient: false });
       clipGradNorm(rnn.parameters(), { maxNorm: 1 });
       optimizer.step();
       return value;

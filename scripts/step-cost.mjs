@@ -65,7 +65,7 @@ function makeStep([n, t, i, h]) {
   const body = () => {
     optimizer.zeroGrad();
     const { grad } = mseLoss(model.forward(input), target);
-    model.backward(grad);
+    model.backward(grad, { inputGradient: false });
     clipGradNorm(model.parameters(), { maxNorm: 1 });
     optimizer.step();
   };

@@ -1,6 +1,6 @@
 import { checkTensor, type Tensor } from '../tensor';
 import { allocateOutput } from '../workspace';
-import { BaseLayer, type Pass } from './layer';
+import { type BackwardOptions, BaseLayer, type Pass, wantsInputGradient } from './layer';
 
 /** The last time step of a sequence: [N, T, H] -> [N, H]. It takes both dtypes and has no parameters. */
 export class LastStep extends BaseLayer {
@@ -30,13 +30,17 @@ export class LastStep extends BaseLayer {
    * @param gradOutput [N, H]
    * @returns [N, T, H], zero but for the last step
    */
-  backward(gradOutput: Tensor): Tensor {
+  backward(gradOutput: Tensor, options?: { inputGradient?: true }): Tensor;
+  backward(gradOutput: Tensor, options?: BackwardOptions): Tensor | undefined;
+  backward(gradOutput: Tensor, options: BackwardOptions = {}): Tensor | undefined {
+    const wanted = wantsInputGradient(options);
     const { shape, dtype } = this.checkBackward(this.#pass, gradOutput).input;
+    this.#pass = undefined;
+    if (!wanted) return undefined;
     const [n, t, h] = shape as [number, number, number];
     const gradInput = allocateOutput(dtype, shape);
     gradInput.data.fill(0);
     for (let row = 0; row < n; row++) gradInput.data.set(gradOutput.data.subarray(row * h, (row + 1) * h), (row * t + t - 1) * h);
-    this.#pass = undefined;
     return gradInput;
   }
 }

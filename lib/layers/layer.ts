@@ -1,8 +1,17 @@
-import { checkRowCount, fail, readSafely } from '../check';
+import { checkBoolean, checkRowCount, fail, readOptions, readSafely } from '../check';
 import { EvenkeelError, formatShape } from '../errors';
 import { checkParametersAttached, type Parameter } from '../parameter';
 import { copyState, matchState, type StateDict } from '../state-dict';
 import { checkTensor, type DType, type Tensor } from '../tensor';
+
+/** Options of {@link Layer.backward}. */
+export interface BackwardOptions {
+  /**
+   * Whether ∂L/∂input is wanted; true unless given. A first layer's input is data, whose gradient nobody needs: not to compute it saves a
+   * sixth of an RNN's work where I = H. {@link fit} leaves it out.
+   */
+  inputGradient?: boolean;
+}
 
 /**
  * What every layer does; anything that does this can stand in a Sequential and be trained by fit.
@@ -14,11 +23,13 @@ export interface Layer {
   /** The output, in a new tensor. Elements are not scanned: NaN and infinity go in and come out (fit stops at them). */
   forward(input: Tensor): Tensor;
   /**
-   * ∂L/∂input of the last forward call, in a new tensor; adds to the parameters' gradients. Once per forward call.
+   * ∂L/∂input of the last forward call, in a new tensor, or undefined where it is not wanted; adds to the parameters' gradients. Once per
+   * forward call. A layer of your own may ignore the options.
    * @param gradOutput ∂L/∂output, of the output's shape and dtype
    * @throws EvenkeelError ERR_STATE when there was no forward call since the last backward call
    */
-  backward(gradOutput: Tensor): Tensor;
+  backward(gradOutput: Tensor, options?: { inputGradient?: true }): Tensor;
+  backward(gradOutput: Tensor, options?: BackwardOptions): Tensor | undefined;
   /** What can be trained, in a new list. */
   parameters(): Parameter[];
   /** The live tensors by name, not copies. */
@@ -39,7 +50,8 @@ export abstract class BaseLayer implements Layer {
   }
 
   abstract forward(input: Tensor): Tensor;
-  abstract backward(gradOutput: Tensor): Tensor;
+  abstract backward(gradOutput: Tensor, options?: { inputGradient?: true }): Tensor;
+  abstract backward(gradOutput: Tensor, options?: BackwardOptions): Tensor | undefined;
 
   /** What can be trained, in a new list. */
   parameters(): Parameter[] {
@@ -88,6 +100,11 @@ export abstract class BaseLayer implements Layer {
 export interface Pass {
   readonly input: Tensor;
   readonly outputShape: readonly number[];
+}
+
+/** Reads the options of a backward call that has no others. */
+export function wantsInputGradient(options: BackwardOptions): boolean {
+  return checkBoolean('inputGradient', readOptions('backward options', options, ['inputGradient'], { inputGradient: true }).inputGradient);
 }
 
 export function failNoForward(): never {

@@ -5,7 +5,7 @@ import { Parameter } from '../parameter';
 import { checkGenerator, type Generator } from '../random';
 import { type DType, Tensor } from '../tensor';
 import { allocateOutput } from '../workspace';
-import { BaseLayer, checkRows, type Pass } from './layer';
+import { type BackwardOptions, BaseLayer, checkRows, type Pass, wantsInputGradient } from './layer';
 
 /** Options of {@link Linear}. */
 export interface LinearOptions {
@@ -85,9 +85,12 @@ export class Linear extends BaseLayer {
    * @param gradOutput [..., outputSize]
    * @returns ∂L/∂input [..., inputSize]
    */
-  backward(gradOutput: Tensor): Tensor {
+  backward(gradOutput: Tensor, options?: { inputGradient?: true }): Tensor;
+  backward(gradOutput: Tensor, options?: BackwardOptions): Tensor | undefined;
+  backward(gradOutput: Tensor, options: BackwardOptions = {}): Tensor | undefined {
+    const wanted = wantsInputGradient(options);
     const { input, rows } = this.checkBackward(this.#pass, gradOutput);
-    const gradInput = allocateOutput(this.dtype, input.shape);
+    const gradInput = wanted ? allocateOutput(this.dtype, input.shape) : undefined;
     this.#pass = undefined;
     native().linearBackward(
       rows,
@@ -96,7 +99,7 @@ export class Linear extends BaseLayer {
       input.data,
       this.#weight.value.data,
       gradOutput.data,
-      gradInput.data,
+      gradInput?.data ?? null,
       this.#weight.grad.data,
       this.#bias?.grad.data ?? null,
     );

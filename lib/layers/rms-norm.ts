@@ -3,7 +3,7 @@ import { native } from '../native/load';
 import { Parameter } from '../parameter';
 import { allocate, type DType, Tensor, type TensorData } from '../tensor';
 import { allocateOutput } from '../workspace';
-import { BaseLayer, checkRows, MIN_EPS, type Pass } from './layer';
+import { type BackwardOptions, BaseLayer, checkRows, MIN_EPS, type Pass, wantsInputGradient } from './layer';
 
 /** Options of {@link RMSNorm}. */
 export interface RMSNormOptions {
@@ -68,7 +68,10 @@ export class RMSNorm extends BaseLayer {
    * @param gradOutput of the input's shape
    * @returns ∂L/∂input
    */
-  backward(gradOutput: Tensor): Tensor {
+  backward(gradOutput: Tensor, options?: { inputGradient?: true }): Tensor;
+  backward(gradOutput: Tensor, options?: BackwardOptions): Tensor | undefined;
+  backward(gradOutput: Tensor, options: BackwardOptions = {}): Tensor | undefined {
+    const wanted = wantsInputGradient(options);
     const { input, rows } = this.checkBackward(this.#pass, gradOutput);
     const gradInput = allocateOutput(this.dtype, input.shape);
     this.#pass = undefined;
@@ -83,6 +86,6 @@ export class RMSNorm extends BaseLayer {
       this.#weight.grad.data,
       null,
     );
-    return gradInput;
+    return wanted ? gradInput : undefined;
   }
 }

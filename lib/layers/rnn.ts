@@ -8,7 +8,7 @@ import { checkGenerator, type Generator } from '../random';
 import { allocate, checkTensor, type DType, Tensor, type TensorData } from '../tensor';
 import { allocateOutput, allocateState, makeTensor } from '../workspace';
 import { type Checkpointing, checkCheckpointing, segmentSteps } from './checkpointing';
-import { BaseLayer, type Pass } from './layer';
+import { type BackwardOptions, BaseLayer, type Pass } from './layer';
 import { cutTime, type Piece, PieceMemory, SequenceArray } from './pieces';
 import { type NormalizationOptions, type NormCache, type Placement, RecurrentNormalization } from './placement';
 import { StateGradientPass } from './state-gradient';
@@ -47,6 +47,12 @@ export interface RNNOptions {
   dtype?: DType;
   /** where the initial weights come from; without one, from a random seed */
   generator?: Generator;
+}
+
+/** Options of {@link RNN.backward}. */
+export interface RNNBackwardOptions extends BackwardOptions {
+  /** ∂L/∂h_T [N, H] from beyond this call, such as the gradInitialState of a call on the steps after these */
+  gradFinalState?: Tensor;
 }
 
 /**
@@ -205,11 +211,13 @@ export class RNN extends BaseLayer {
 
   /**
    * @param gradOutput ∂L/∂output: of every step, without what flows back from later steps [N, T, H], or of the last state [N, H]
-   * @param options.gradFinalState ∂L/∂h_T [N, H] from beyond this call, such as the gradInitialState of a call on the steps after these
-   * @returns ∂L/∂x [N, T, I]
+   * @returns ∂L/∂x [N, T, I], or undefined with `inputGradient: false`
    */
-  backward(gradOutput: Tensor, options: { gradFinalState?: Tensor } = {}): Tensor {
-    const given = readOptions('RNN.backward options', options, ['gradFinalState']);
+  backward(gradOutput: Tensor, options?: RNNBackwardOptions & { inputGradient?: true }): Tensor;
+  backward(gradOutput: Tensor, options?: RNNBackwardOptions): Tensor | undefined;
+  backward(gradOutput: Tensor, options: RNNBackwardOptions = {}): Tensor | undefined {
+    const given = readOptions('RNN.backward options', options, ['gradFinalState', 'inputGradient'], { inputGradient: true });
+    const wanted = checkBoolean('inputGradient', given.inputGradient);
     const pass = this.checkBackward(this.#pass, gradOutput);
     const [n, t] = pass.input.shape as [number, number, number];
     const fromBeyond =
@@ -224,11 +232,11 @@ export class RNN extends BaseLayer {
     if (fromBeyond === undefined) dstate.fill(0);
     else dstate.set(fromBeyond.data);
     if (!this.returnSequences) add(gradOutput.data, dstate);
-    const gradInput = allocateOutput(this.dtype, pass.input.shape);
+    const gradInput = wanted ? allocateOutput(this.dtype, pass.input.shape) : undefined;
     const arrays = {
       input: new SequenceArray(pass.input.data, n, t, this.inputSize),
       gradOutput: this.returnSequences ? new SequenceArray(gradOutput.data, n, t, this.hiddenSize) : undefined,
-      gradInput: new SequenceArray(gradInput.data, n, t, this.inputSize),
+      gradInput: gradInput && new SequenceArray(gradInput.data, n, t, this.inputSize),
       stateGradients: new StateGradientPass(n, t, this.#stateGradientLimit, this.recordStateGradients),
       memories: [new PieceMemory(), new PieceMemory()],
       zeros: new PieceMemory(),
@@ -402,7 +410,7 @@ export class RNN extends BaseLayer {
         ? []
         : [next.steps, next.input, next.before, next.states, ...this.#normalization.arguments(next.normCache)];
     const gradOutput = arrays.gradOutput?.take(piece, this.dtype) ?? this.#zeros(pass, arrays.zeros, n, steps);
-    const gradInput = arrays.gradInput.take(piece, this.dtype);
+    const gradInput = arrays.gradInput?.take(piece, this.dtype) ?? null;
     arrays.stateGradients.pass(piece, (...last) =>
       native().rnnBackward(
         n,
@@ -430,7 +438,7 @@ export class RNN extends BaseLayer {
         ...beside,
       ),
     );
-    arrays.gradInput.put(piece, gradInput);
+    if (gradInput !== null) arrays.gradInput?.put(piece, gradInput);
     return next;
   }
 
@@ -471,11 +479,14 @@ export class RNN extends BaseLayer {
   }
 }
 
-/** What a backward pass goes through piece by piece; without gradOutput, nothing comes from the outputs on the way. */
+/**
+ * What a backward pass goes through piece by piece; without gradOutput, nothing comes from the outputs on the way, and without gradInput it is
+ * not wanted.
+ */
 interface BackwardArrays {
   readonly input: SequenceArray;
   readonly gradOutput: SequenceArray | undefined;
-  readonly gradInput: SequenceArray;
+  readonly gradInput: SequenceArray | undefined;
   readonly stateGradients: StateGradientPass;
   /** for what is computed again, and for what stays zero */
   readonly memories: readonly PieceMemory[];

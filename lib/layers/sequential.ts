@@ -2,7 +2,7 @@ import { fail, isPlainObject, readSafely } from '../check';
 import { Parameter } from '../parameter';
 import { copyState, matchState, type StateDict } from '../state-dict';
 import { checkTensor, type Tensor } from '../tensor';
-import { checkLayer, failNoForward, type Layer } from './layer';
+import { type BackwardOptions, checkLayer, failNoForward, type Layer, wantsInputGradient } from './layer';
 
 /**
  * Layers one after another. Names of parameters and of the state dict are prefixed with the layer's: `rnn.weight_ih_l0`.
@@ -45,14 +45,19 @@ export class Sequential implements Layer {
   }
 
   /** When a layer of yours throws half-way, the layers after it have already added to their gradients: call zeroGrad. */
-  backward(gradOutput: Tensor): Tensor {
+  backward(gradOutput: Tensor, options?: { inputGradient?: true }): Tensor;
+  backward(gradOutput: Tensor, options?: BackwardOptions): Tensor | undefined;
+  backward(gradOutput: Tensor, options: BackwardOptions = {}): Tensor | undefined {
+    const wanted = wantsInputGradient(options);
     if (this.#input === undefined) failNoForward();
     // Seen before any layer has added to its gradients; layers check what they alone know.
     this.#input.checkAttached('input of the last forward call');
+    const [first, ...others] = this.#layers.map(([, layer]) => layer) as [Layer, ...Layer[]];
     let gradient = gradOutput;
-    for (const [, layer] of this.#layers.toReversed()) gradient = layer.backward(gradient);
+    for (const layer of others.toReversed()) gradient = layer.backward(gradient);
+    const gradInput = wanted ? first.backward(gradient) : first.backward(gradient, { inputGradient: false });
     this.#input = undefined;
-    return gradient;
+    return wanted ? gradInput : undefined;
   }
 
   /** The parameters of all layers, under prefixed names. */

@@ -97,7 +97,7 @@ export interface NativeAddon {
     biasHh: TensorData,
     output: TensorData,
     gradOutput: TensorData,
-    gradInput: TensorData,
+    gradInput: Optional,
     gradState: TensorData,
     gradWeightIh: TensorData,
     gradWeightHh: TensorData,
@@ -156,7 +156,7 @@ export interface NativeAddon {
     input: TensorData,
     weight: TensorData,
     gradOutput: TensorData,
-    gradInput: TensorData,
+    gradInput: Optional,
     gradWeight: TensorData,
     gradBias: Optional,
   ): void;

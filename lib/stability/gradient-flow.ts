@@ -49,7 +49,8 @@ export function gradientFlow(model: Layer, input: Tensor, options: GradientFlowO
   checkLongEnough('input', checkTensor('input', input));
   const gradients = model.parameters().map(({ grad }) => ({ grad, before: grad.data.slice() }));
   try {
-    const { flow } = recordFlow(layers, () => model.backward(outputGradient(model.forward(input), loss, given.target)));
+    const pass = () => model.backward(outputGradient(model.forward(input), loss, given.target), { inputGradient: false });
+    const { flow } = recordFlow(layers, pass);
     return flow(perSequence);
   } finally {
     for (const { grad, before } of gradients) grad.data.set(before);

@@ -107,7 +107,7 @@ function trainStep(run: Run, { input, target }: Batch<unknown>, where: string): 
     const gradNorms = parameters.map(() => Number.NaN);
     return refuse(run, where, { loss: value, gradNorm: Number.NaN, gradNorms }, `the loss is ${value}`);
   }
-  model.backward(grad);
+  model.backward(grad, { inputGradient: false });
   const norms = gradNorms(parameters);
   const result = { loss: value, gradNorm: norms.total, gradNorms: norms.perParameter };
   if (!Number.isFinite(norms.total)) return refuse(run, where, result, describeNonFinite(parameters, norms));

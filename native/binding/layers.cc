@@ -104,7 +104,7 @@ Napi::Value rnn_backward(const Arguments& arguments) {
     const T* output = arguments.array<T>(11, "output", states);
     const T* doutput = arguments.array<T>(12, "gradOutput", states);
     const RecurrentGradients<T> gradients = {
-        .dinput = arguments.array<T>(13, "gradInput", arguments.product({s.n, s.t, s.i})),
+        .dinput = arguments.optional_array<T>(13, "gradInput", arguments.product({s.n, s.t, s.i})),
         .dstate = arguments.array<T>(14, "gradState", arguments.product({s.n, s.h})),
         .dweight_ih = arguments.array<T>(15, "gradWeightIh", arguments.product({s.h, s.i})),
         .dweight_hh = arguments.array<T>(16, "gradWeightHh", arguments.product({s.h, s.h})),
@@ -211,7 +211,7 @@ Napi::Value linear_backward_call(const Arguments& arguments) {
     linear_backward(rows, in, out, arguments.array<T>(3, "input", arguments.product({rows, in})),
                     arguments.array<T>(4, "weight", arguments.product({out, in})),
                     arguments.array<T>(5, "gradOutput", arguments.product({rows, out})),
-                    arguments.array<T>(6, "gradInput", arguments.product({rows, in})),
+                    arguments.optional_array<T>(6, "gradInput", arguments.product({rows, in})),
                     arguments.array<T>(7, "gradWeight", arguments.product({out, in})), arguments.optional_array<T>(8, "gradBias", out));
   });
   return arguments.env().Undefined();

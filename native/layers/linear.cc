@@ -18,7 +18,7 @@ void linear_backward(size_t rows, size_t in, size_t out, const T* input, const T
                      T* dbias) {
   accumulate_weight_gradient(rows, in, out, doutput, out, input, in, dweight);
   if (dbias != nullptr) accumulate_column_sums(rows, out, doutput, dbias);
-  project_backward(rows, in, out, doutput, weight, dinput);
+  if (dinput != nullptr) project_backward(rows, in, out, doutput, weight, dinput);
 }
 
 #define EVENKEEL_INSTANTIATE(T)                                                                    \

@@ -69,6 +69,7 @@ export function backwardArguments(
   a: RnnArrays,
   [norm, normGradients] = NOTHING_NORMALISED,
   stateGradient = NOT_RECORDED,
+  gradInput: TensorData | null = a.gradInput,
 ): BackwardArguments {
   return [
     n,
@@ -84,7 +85,7 @@ export function backwardArguments(
     a.biasHh,
     a.output,
     a.gradOutput,
-    a.gradInput,
+    gradInput,
     a.gradInitialState,
     a.gradWeightIh,
     a.gradWeightHh,

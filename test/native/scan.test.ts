@@ -1,7 +1,7 @@
 import { native } from '../../lib/native/load';
 import { Generator } from '../../lib/random';
 import type { DType, TensorData } from '../../lib/tensor';
-import { type RnnArrays, rnnArrays, runRnn } from './helpers';
+import { backwardArguments, type RnnArrays, rnnArrays, runRnn } from './helpers';
 
 const addon = native();
 const threadsBefore = addon.getNumThreads();
@@ -15,6 +15,8 @@ type Shape = [n: number, t: number, i: number, h: number];
 const OTHERS = ['panels', 'single', 'columns', 'lanes'];
 const NAMES = ['output', 'gradInput', 'gradInitialState', 'gradWeightIh', 'gradWeightHh', 'gradBiasIh', 'gradBiasHh'];
 const FIRST_PARAMETER = 3;
+
+const gradientsOf = (a: RnnArrays) => [a.gradInitialState, a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh];
 
 const arraysOf = ([n, t, i, h]: Shape, dtype: DType) => rnnArrays(n, t, i, h, dtype);
 
@@ -39,7 +41,11 @@ function largestDifference(actual: TensorData, expected: TensorData): number {
  * the one sum of a single unit may cancel almost wholly.
  */
 function unitsOf(expected: TensorData[]): number[] {
-  const largest = expected.map((array) => array.reduce((most: number, value: number) => Math.max(most, Math.abs(value)), 1e-300));
+  const largest = expected.map((array) => {
+    let most = 1e-300;
+    for (const value of array) most = Math.max(most, Math.abs(value));
+    return most;
+  });
   const ofParameters = Math.max(...largest.slice(FIRST_PARAMETER));
   return largest.map((own, index) => (index < FIRST_PARAMETER ? own : ofParameters));
 }
@@ -122,6 +128,22 @@ describe.each<DType>(['float32', 'float64'])('in %s the bits of every strategy a
       }
     }
   });
+});
+
+test.each<Shape>([
+  [1, 300, 5, 130],
+  [2, 40, 70, 33],
+  [5, 300, 10, 20],
+  [40, 9, 17, 50],
+])('without ∂L/∂x every strategy gives the other gradients bit for bit: N, T, I, H = %i, %i, %i, %i', (n, t, i, h) => {
+  for (const strategy of ['blas', ...OTHERS]) {
+    const arrays = arraysOf([n, t, i, h], 'float32');
+    const expected = results(strategy, [n, t, i, h], arrays).toSpliced(1, 1);
+    for (const gradient of [arrays.gradInput, ...gradientsOf(arrays)]) gradient.fill(0);
+    addon.rnnBackward(...backwardArguments(n, t, i, h, arrays, undefined, undefined, null));
+    expect([arrays.output, ...gradientsOf(arrays)]).toEqual(expected);
+    expect(arrays.gradInput.every((value) => value === 0)).toBe(true);
+  }
 });
 
 test('a strategy can be read and forced, by its name only', () => {

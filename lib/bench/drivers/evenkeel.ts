@@ -65,7 +65,7 @@ function train(data: Data, trial: Trial, dtype: DType): Job {
     runOnce() {
       optimizer.zeroGrad();
       const { value, grad } = mseLoss(model.forward(input), target);
-      model.backward(grad);
+      model.backward(grad, { inputGradient: false });
       loss = value;
       gradNorm = clipGradNorm(model.parameters(), { maxNorm: 1 });
       optimizer.step();
@@ -94,7 +94,7 @@ function backward(data: Data, trial: Trial, dtype: DType): Job {
       const output = model.forward(input);
       const start = performance.now();
       const { value, grad } = mseLoss(output, target);
-      model.backward(grad);
+      model.backward(grad, { inputGradient: false });
       const time = performance.now() - start;
       loss = value;
       return time;

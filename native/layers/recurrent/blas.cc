@@ -100,7 +100,7 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
   const size_t width = cell.gates() * h;
   const size_t most_steps = std::min(t, chunk_steps(shape));
   const Chunk<T> chunk(shape, cell, most_steps);
-  const AlignedBuffer<T> dinputs(most_steps * n * i);
+  const AlignedBuffer<T> dinputs(gradients.dinput == nullptr ? 0 : most_steps * n * i);
   const AlignedBuffer<T> doperand(cell.transforms_operand() ? n * h : 0);
   for (size_t end = t; end > 0;) {
     const size_t begin = (end - 1) / most_steps * most_steps;
@@ -114,11 +114,12 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
     accumulate_weight_gradient(steps * n, h, width, chunk.recurrent, width, chunk.recurrent_operands, h, gradients.dweight_hh);
     accumulate_weight_gradient(steps * n, i, width, chunk.projected.get(), width, chunk.inputs.get(), i, gradients.dweight_ih);
     cell.accumulate(steps * n, chunk.projected.get(), chunk.recurrent);
+    end = begin;
+    if (gradients.dinput == nullptr) continue;
     project_backward(steps * n, i, width, chunk.projected.get(), inputs.weight_ih, dinputs.get());
     parallel_ranges(n, kSequencesPerBlock, [&](size_t first, size_t last) {
       scatter(shape, first, last, begin, steps, shape.i, dinputs.get(), gradients.dinput);
     });
-    end = begin;
   }
 }
 

@@ -210,7 +210,8 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
   const size_t n = shape.n, t = shape.t, i = shape.i, h = shape.h;
   const size_t width = cell.gates() * h;
   const size_t most_steps = std::min(t, chunk_steps(shape));
-  const Weights<T> weights{PackedWeights<T>::plain(width, i, inputs.weight_ih), PackedWeights<T>::plain(width, h, inputs.weight_hh)};
+  const Weights<T> weights{PackedWeights<T>::plain_if(gradients.dinput != nullptr, width, i, inputs.weight_ih),
+                           PackedWeights<T>::plain(width, h, inputs.weight_hh)};
   const Chunk<T> chunk(shape, cell, most_steps);
   const AlignedBuffer<T> doperand(cell.transforms_operand() ? n * h : 0);
   const std::optional<PlainStep<T>> plain = cell.plain_step();
@@ -234,11 +235,12 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
       dweight_ih.add(0, rows, first, last, chunk.projected.get(), chunk.inputs.get());
     });
     cell.accumulate(rows, chunk.projected.get(), chunk.recurrent);
+    end = begin;
+    if (gradients.dinput == nullptr) continue;
     // x is not needed again: its gradient takes its place.
     multiply_in_columns(rows, i, weights.ih.times(chunk.projected.get(), width), {nullptr, 0}, chunk.inputs.get());
     parallel_rows(n,
                   [&](size_t first, size_t last) { scatter(shape, first, last, begin, steps, i, chunk.inputs.get(), gradients.dinput); });
-    end = begin;
   }
   dweight_ih.complete();
   dweight_hh.complete();

@@ -240,7 +240,16 @@ void scan_backward(const RecurrentShape& shape, const Cell<T>& cell, const Recur
     multiply(shape.h, {drecurrent, inputs.weight_hh, shape.h, width}, kNothing<T>, output_before, chunk.dstate);
     unscale_rows(state_gradient, where, width, chunk.rows, dprojected);
     if (sizes.apart) unscale_rows(state_gradient, where, width, chunk.rows, drecurrent);
-    multiply(shape.i, {dprojected, inputs.weight_ih, shape.i, width}, kNothing<T>, nullptr, chunk.dinputs + s * sizes.i);
+  }
+}
+
+// ∂L/∂x of a chunk's steps, once scan_backward is through.
+template <typename T>
+void inputs_backward(const RecurrentShape& shape, const RecurrentInputs<T>& inputs, const LaneScratch<T>& sizes, const LaneChunk<T>& chunk,
+                     size_t steps) noexcept {
+  for (size_t s = 0; s < steps; ++s) {
+    const LanesOperand<T> dprojected = {chunk.projected + s * sizes.width, inputs.weight_ih, shape.i, sizes.width / sizes.lanes};
+    kernels<T>().multiply_in_lanes(shape.i, dprojected, kNothing<T>, nullptr, chunk.dinputs + s * sizes.i);
   }
 }
 
@@ -306,7 +315,10 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
         }
         load(shape, group, begin, steps, shape.i, inputs.input, chunk.inputs);
         scan_backward(shape, cell, inputs, doutput, state_gradient, scratch, chunk, group, begin, steps);
-        store(shape, group, begin, steps, shape.i, chunk.dinputs, gradients.dinput);
+        if (gradients.dinput != nullptr) {
+          inputs_backward(shape, inputs, scratch, chunk, steps);
+          store(shape, group, begin, steps, shape.i, chunk.dinputs, gradients.dinput);
+        }
         sums.write(scratch, chunk, steps, turn, group.index);
       }
       kernels<T>().from_lanes(group.rows, shape.h, chunk.dstate, dstate, shape.h);

@@ -23,6 +23,8 @@ class PackedWeights {
   static PackedWeights transposed(size_t out, size_t in, const T* weight) { return PackedWeights(in, out, weight, 1, in); }
   // For a w with a [rows, out].   Throws std::bad_alloc.
   static PackedWeights plain(size_t out, size_t in, const T* weight) { return PackedWeights(out, in, weight, in, 1); }
+  // The same, or nothing where the product is not wanted.
+  static PackedWeights plain_if(bool wanted, size_t out, size_t in, const T* weight) { return plain(out, wanted ? in : 0, weight); }
 
   // The product of a [rows, k] with leading dimension with these weights.
   PanelOperand<T> times(const T* a, size_t lda) const noexcept { return {a, lda, panels_.get(), k_}; }

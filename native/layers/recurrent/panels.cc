@@ -159,16 +159,20 @@ struct Part {
   const T* doutput;
   T* dstate;    // ∂L/∂h [N, H] after the steps still to do, without what comes from the output at the last of them
   T* doperand;  // [N, H], for a cell that transforms its operand
-  T* dinput;
+  T* dinput;    // null where it is not wanted
 
   Part of(size_t first, size_t end) const noexcept {
     const auto [n, t, i, h] = shape;
     const T* initial_state = inputs.initial_state == nullptr ? nullptr : inputs.initial_state + first * h;
-    return {origin + first,         sequences,
-            {end - first, t, i, h}, {inputs.input + first * t * i, initial_state, inputs.weight_ih, inputs.weight_hh},
-            output + first * t * h, doutput + first * t * h,
-            dstate + first * h,     doperand + first * h,
-            dinput + first * t * i};
+    return {origin + first,
+            sequences,
+            {end - first, t, i, h},
+            {inputs.input + first * t * i, initial_state, inputs.weight_ih, inputs.weight_hh},
+            output + first * t * h,
+            doutput + first * t * h,
+            dstate + first * h,
+            doperand + first * h,
+            dinput == nullptr ? nullptr : dinput + first * t * i};
   }
 };
 
@@ -258,7 +262,7 @@ void scan_backward(const Part<T>& part, const Cell<T>& cell, const Weights<T>& w
   gather_states(part.shape, first, end, begin, steps, part.inputs, part.output, block.states);
   gather(part.shape, first, end, begin, steps, part.shape.i, part.inputs.input, block.inputs);
   steps_backward(part, cell, weights.hh, state_gradient, begin, steps, first, end, block);
-  inputs_backward(part, weights.ih, cell.gates() * part.shape.h, begin, steps, first, end, block);
+  if (part.dinput != nullptr) inputs_backward(part, weights.ih, cell.gates() * part.shape.h, begin, steps, first, end, block);
 }
 
 // What a backward pass sums over all rows, for each group.
@@ -353,7 +357,8 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
   const auto [n, t, i, h] = shape;
   const size_t width = cell.gates() * h;
   const Cut cut = cut_of(shape);
-  const Weights<T> weights{PackedWeights<T>::plain(width, i, inputs.weight_ih), PackedWeights<T>::plain(width, h, inputs.weight_hh)};
+  const Weights<T> weights{PackedWeights<T>::plain_if(gradients.dinput != nullptr, width, i, inputs.weight_ih),
+                           PackedWeights<T>::plain(width, h, inputs.weight_hh)};
   const Chunk<T> chunk(shape, cell, cut.block_steps);
   const AlignedBuffer<T> doperand(cell.transforms_operand() ? n * h : 0);
   const Sums<T> sums(cut.groups, shape, width, gradients);

@@ -40,7 +40,7 @@ struct ForwardPass {
 // The gradients that a backward pass writes (dinput), carries back (dstate), and adds to (the rest; the cell adds to its own parameters').
 template <typename T>
 struct RecurrentGradients {
-  T* dinput;      // [N, T, I]
+  T* dinput;      // [N, T, I]; null where it is not wanted
   T* dstate;      // ∂L/∂h_T from beyond the last step [N, H]; ∂L/∂h_0 at the end
   T* dweight_ih;  // [gates · H, I]
   T* dweight_hh;  // [gates · H, H]

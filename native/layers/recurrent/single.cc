@@ -252,7 +252,7 @@ struct Backward {
         state_gradient(gradient),
         gradients(all),
         pieces(s, inputs, out),
-        ih(PackedWeights<T>::plain(width(), s.i, inputs.weight_ih)),
+        ih(PackedWeights<T>::plain_if(all.dinput != nullptr, width(), s.i, inputs.weight_ih)),
         hh(block_count(s.h), width(), s.h, inputs.weight_hh, s.h, 1),
         projected(2 * pieces.most_steps() * width()),
         apart(c.products_apart() ? 2 * pieces.most_steps() * width() : 0),
@@ -360,16 +360,17 @@ struct Backward {
   // rows, the input's in steps, and the cell's own parameters.
   static constexpr size_t kWeightRowsPerTask = 32, kStepsPerTask = 128;
   size_t weight_tasks() const noexcept { return (width() + kWeightRowsPerTask - 1) / kWeightRowsPerTask; }
-  size_t product_tasks(size_t piece) const noexcept {
-    return weight_tasks() + (pieces[piece].steps + kStepsPerTask - 1) / kStepsPerTask + 1;
+  size_t input_tasks(size_t piece) const noexcept {
+    return gradients.dinput == nullptr ? 0 : (pieces[piece].steps + kStepsPerTask - 1) / kStepsPerTask;
   }
+  size_t product_tasks(size_t piece) const noexcept { return weight_tasks() + input_tasks(piece) + 1; }
 
   void multiply_outside(size_t index, size_t task) const noexcept {
     const Piece<T> piece = pieces[index];
     if (task < weight_tasks()) return add_weight_gradients(index, piece, task * kWeightRowsPerTask);
     task -= weight_tasks();
-    const size_t first = task * kStepsPerTask;
-    if (first < piece.steps) {
+    if (task < input_tasks(index)) {
+      const size_t first = task * kStepsPerTask;
       return kernels<T>().multiply_panels(std::min(kStepsPerTask, piece.steps - first), shape.i,
                                           ih.times(projected_of(index) + first * width(), width()), PackedWeights<T>::none(), nullptr, 0,
                                           gradients.dinput + row(piece, first) * shape.i, shape.i);
