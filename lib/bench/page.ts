@@ -382,7 +382,7 @@ function methodSection({ date, seconds, options }: BenchResults, files: readonly
   const rows: [string, string][] = [
     [
       'Same work',
-      'Every system gets the same weights and data; its loss and gradient norm must agree with a float64 reference to 1e-4 before anything is timed, in training also the norm after clipping, which acts in every trial, and both numbers after one step; of DeepBench, whose steps are long, loss and gradient norm alone.',
+      'Every system gets the same weights and data; its loss and gradient norm must agree with a float64 reference to 1e-4 before anything is timed, in training also the norm after clipping, which acts in every trial, and both numbers after one step; of DeepBench, whose steps are long, loss and gradient norm alone. The gradient of the data is computed only where an RNN or a LayerNorm is measured alone.',
     ],
     [
       'In turns',
