@@ -170,48 +170,34 @@ export interface NativeAddon {
 
   /** for each array Σ|x| (order 1), Σx² (order 2) or max|x| (order 0), in double; NaN if any element is NaN */
   normTerms(values: Arrays, order: 0 | 1 | 2): number[];
-  /** values ← 0 */
-  fillZero(values: Arrays): void;
   /** values ← factor · values */
   scale(values: Arrays, factor: number): void;
   /** values ← min(max(values, −limit), limit) */
   clamp(values: Arrays, limit: number): void;
 
-  sgdStep(
+  // What an optimiser does at each step: these take the lists once and give the function to call. It keeps the arrays alive, and sees at each
+  // call whether they still have their elements.
+
+  /** values ← 0 */
+  zeroPass(values: Arrays): () => void;
+  sgdPass(
     values: Arrays,
     grads: Arrays,
     momentumBuffers: Arrays | null,
-    learningRate: number,
-    momentum: number,
-    nesterov: boolean,
-    weightDecay: number,
-    firstStep: boolean,
-  ): void;
+  ): (learningRate: number, momentum: number, nesterov: boolean, weightDecay: number, firstStep: boolean) => void;
   /** decoupled: AdamW's weight decay instead of Adam's; step counts from 1 */
-  adamStep(
+  adamPass(
     values: Arrays,
     grads: Arrays,
     firstMoments: Arrays,
     secondMoments: Arrays,
-    learningRate: number,
-    beta1: number,
-    beta2: number,
-    eps: number,
-    weightDecay: number,
-    decoupled: boolean,
-    step: number,
-  ): void;
-  rmspropStep(
+  ): (learningRate: number, beta1: number, beta2: number, eps: number, weightDecay: number, decoupled: boolean, step: number) => void;
+  rmspropPass(
     values: Arrays,
     grads: Arrays,
     squareAverages: Arrays,
     momentumBuffers: Arrays | null,
-    learningRate: number,
-    alpha: number,
-    eps: number,
-    weightDecay: number,
-    momentum: number,
-  ): void;
+  ): (learningRate: number, alpha: number, eps: number, weightDecay: number, momentum: number) => void;
 
   setNumThreads(count: number): void;
   getNumThreads(): number;

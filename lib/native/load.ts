@@ -57,7 +57,8 @@ function wrap(addon: NativeAddon): NativeAddon {
 function translateErrors(name: string, call: NativeFunction): NativeFunction {
   return (...args) => {
     try {
-      return call(...args);
+      const result = call(...args);
+      return typeof result === 'function' ? translateErrors(name, result as NativeFunction) : result;
     } catch (cause) {
       throw translate(cause, name);
     }

@@ -1,4 +1,5 @@
 import { checkNumber, fail, readOptions, readSafely } from '../check';
+import type { NativeAddon } from '../native/addon';
 import { native } from '../native/load';
 import type { Parameter } from '../parameter';
 import type { TensorData } from '../tensor';
@@ -31,17 +32,17 @@ const STATE_NAMES = ['exp_avg', 'exp_avg_sq'];
  * w ← w − learningRate · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε). Weight decay is added to the gradient: g ← grad + weightDecay·w.
  */
 export class Adam extends Optimizer {
-  readonly #settings: AdamSettings;
+  readonly #step: AdamStep;
 
   /** @throws EvenkeelError ERR_OPTION for an option that is unknown or out of range, or a parameter that stands there twice */
   constructor(parameters: readonly Parameter[], options: AdamOptions = {}) {
     const settings = readSettings('Adam options', options, 0);
     super(parameters, settings.learningRate, STATE_NAMES);
-    this.#settings = settings;
+    this.#step = new AdamStep(settings, false);
   }
 
   protected override update(arrays: OptimizerArrays, learningRate: number, step: number): void {
-    adamStep(arrays, this.#settings, learningRate, step, false);
+    this.#step.run(arrays, learningRate, step);
   }
 }
 
@@ -50,17 +51,17 @@ export class Adam extends Optimizer {
  * first w ← w − learningRate·weightDecay·w, then Adam's step from the plain gradient.
  */
 export class AdamW extends Optimizer {
-  readonly #settings: AdamSettings;
+  readonly #step: AdamStep;
 
   /** @throws EvenkeelError ERR_OPTION for an option that is unknown or out of range, or a parameter that stands there twice */
   constructor(parameters: readonly Parameter[], options: AdamOptions = {}) {
     const settings = readSettings('AdamW options', options, 0.01);
     super(parameters, settings.learningRate, STATE_NAMES);
-    this.#settings = settings;
+    this.#step = new AdamStep(settings, true);
   }
 
   protected override update(arrays: OptimizerArrays, learningRate: number, step: number): void {
-    adamStep(arrays, this.#settings, learningRate, step, true);
+    this.#step.run(arrays, learningRate, step);
   }
 }
 
@@ -80,13 +81,21 @@ function readSettings(where: string, options: AdamOptions, weightDecay: number):
   };
 }
 
-function adamStep(
-  { values, grads, state }: OptimizerArrays,
-  { beta1, beta2, eps, weightDecay }: AdamSettings,
-  learningRate: number,
-  step: number,
-  decoupled: boolean,
-): void {
-  const [firstMoments, secondMoments] = state as [readonly TensorData[], readonly TensorData[]];
-  native().adamStep(values, grads, firstMoments, secondMoments, learningRate, beta1, beta2, eps, weightDecay, decoupled, step);
+/** The step of one optimiser. */
+class AdamStep {
+  readonly #settings: AdamSettings;
+  readonly #decoupled: boolean;
+  #pass: ReturnType<NativeAddon['adamPass']> | undefined;
+
+  constructor(settings: AdamSettings, decoupled: boolean) {
+    this.#settings = settings;
+    this.#decoupled = decoupled;
+  }
+
+  run({ values, grads, state }: OptimizerArrays, learningRate: number, step: number): void {
+    const [firstMoments, secondMoments] = state as [readonly TensorData[], readonly TensorData[]];
+    const { beta1, beta2, eps, weightDecay } = this.#settings;
+    this.#pass ??= native().adamPass(values, grads, firstMoments, secondMoments);
+    this.#pass(learningRate, beta1, beta2, eps, weightDecay, this.#decoupled, step);
+  }
 }

@@ -20,6 +20,7 @@ export abstract class Optimizer {
   readonly #state: readonly (readonly Tensor[])[];
   readonly #stateNames: readonly string[];
   readonly #arrays: OptimizerArrays;
+  #zeroPass: (() => void) | undefined;
   // Scalars, and tensors all the same: so everything that a resumed run needs can stand in a safetensors file.
   readonly #steps = Tensor.zeros([], { dtype: 'float64' });
   readonly #learningRate = Tensor.zeros([], { dtype: 'float64' });
@@ -45,7 +46,7 @@ export abstract class Optimizer {
     return typeof value === 'object' && value !== null && #parameters in value;
   }
 
-  /** Updates all parameters. `step` counts from 1. */
+  /** Updates all parameters. `arrays` are the same at every step, which counts from 1. */
   protected abstract update(arrays: OptimizerArrays, learningRate: number, step: number): void;
 
   /** What it trains, in a new list. */
@@ -65,7 +66,8 @@ export abstract class Optimizer {
   /** Sets all gradients to zero; backward passes add to them. */
   zeroGrad(): void {
     checkParametersAttached(this.#parameters);
-    native().fillZero(this.#arrays.grads);
+    this.#zeroPass ??= native().zeroPass(this.#arrays.grads);
+    this.#zeroPass();
   }
 
   /**

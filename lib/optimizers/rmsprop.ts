@@ -1,4 +1,5 @@
 import { checkNumber, readOptions } from '../check';
+import type { NativeAddon } from '../native/addon';
 import { native } from '../native/load';
 import type { Parameter } from '../parameter';
 import type { TensorData } from '../tensor';
@@ -27,6 +28,7 @@ export class RMSprop extends Optimizer {
   readonly #eps: number;
   readonly #weightDecay: number;
   readonly #momentum: number;
+  #pass: ReturnType<NativeAddon['rmspropPass']> | undefined;
 
   /** @throws EvenkeelError ERR_OPTION for an option that is unknown or out of range, or a parameter that stands there twice */
   constructor(parameters: readonly Parameter[], options: RMSpropOptions = {}) {
@@ -42,16 +44,7 @@ export class RMSprop extends Optimizer {
 
   protected override update({ values, grads, state }: OptimizerArrays, learningRate: number): void {
     const [squareAverages, buffers] = state as [readonly TensorData[], (readonly TensorData[])?];
-    native().rmspropStep(
-      values,
-      grads,
-      squareAverages,
-      buffers ?? null,
-      learningRate,
-      this.#alpha,
-      this.#eps,
-      this.#weightDecay,
-      this.#momentum,
-    );
+    this.#pass ??= native().rmspropPass(values, grads, squareAverages, buffers ?? null);
+    this.#pass(learningRate, this.#alpha, this.#eps, this.#weightDecay, this.#momentum);
   }
 }

@@ -1,4 +1,5 @@
 import { checkBoolean, checkNumber, fail, readOptions } from '../check';
+import type { NativeAddon } from '../native/addon';
 import { native } from '../native/load';
 import type { Parameter } from '../parameter';
 import { Optimizer, type OptimizerArrays } from './optimizer';
@@ -22,6 +23,7 @@ export class SGD extends Optimizer {
   readonly #momentum: number;
   readonly #nesterov: boolean;
   readonly #weightDecay: number;
+  #pass: ReturnType<NativeAddon['sgdPass']> | undefined;
 
   /** @throws EvenkeelError ERR_OPTION for an option that is missing, unknown or out of range, or a parameter that stands there twice */
   constructor(parameters: readonly Parameter[], options: SGDOptions) {
@@ -39,6 +41,7 @@ export class SGD extends Optimizer {
   }
 
   protected override update({ values, grads, state: [buffers] }: OptimizerArrays, learningRate: number, step: number): void {
-    native().sgdStep(values, grads, buffers ?? null, learningRate, this.#momentum, this.#nesterov, this.#weightDecay, step === 1);
+    this.#pass ??= native().sgdPass(values, grads, buffers ?? null);
+    this.#pass(learningRate, this.#momentum, this.#nesterov, this.#weightDecay, step === 1);
   }
 }

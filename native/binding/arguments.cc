@@ -58,9 +58,9 @@ std::string Arguments::string(size_t index, const char* name) const {
 }
 
 Arguments::View Arguments::view(size_t index, const char* name) const {
-  View view{};
+  View view{.array = info_[index]};
   // The array buffer is not asked for: a SharedArrayBuffer is none to N-API, but its elements are as good.
-  if (napi_get_typedarray_info(env(), info_[index], &view.kind, &view.length, &view.data, nullptr, nullptr) != napi_ok) {
+  if (napi_get_typedarray_info(env(), view.array, &view.kind, &view.length, &view.data, nullptr, nullptr) != napi_ok) {
     fail(env(), "ERR_DTYPE", std::string(name) + ": expected a typed array.");
   }
   return view;
@@ -97,10 +97,9 @@ std::vector<Arguments::View> Arguments::list(size_t index, const char* name) con
   }
   std::vector<View> views(length);
   for (uint32_t i = 0; i < length; ++i) {
-    napi_value element = nullptr;
     View& found = views[i];
-    if (napi_get_element(env(), array, i, &element) != napi_ok ||
-        napi_get_typedarray_info(env(), element, &found.kind, &found.length, &found.data, nullptr, nullptr) != napi_ok ||
+    if (napi_get_element(env(), array, i, &found.array) != napi_ok ||
+        napi_get_typedarray_info(env(), found.array, &found.kind, &found.length, &found.data, nullptr, nullptr) != napi_ok ||
         (found.kind != napi_float32_array && found.kind != napi_float64_array)) {
       fail(env(), "ERR_DTYPE", element_name(name, i) + ": expected a Float32Array or Float64Array.");
     }

@@ -33,6 +33,8 @@ class Arguments {
   std::string string(size_t index, const char* name) const;
 
   size_t count() const { return info_.Length(); }
+  // What the function was made with.
+  void* data() const { return info_.Data(); }
   bool is_null(size_t index) const { return info_[index].IsNull(); }
 
   // Whether the typed array at `index` holds doubles; fails unless it is a Float32Array or Float64Array.
@@ -56,6 +58,7 @@ class Arguments {
     napi_typedarray_type kind;
     size_t length;
     void* data;
+    napi_value array;  // good as long as the call
   };
   std::vector<View> list(size_t index, const char* name) const;
   // The same of an array as long as `like`, each of the kind and length of its fellow there.
@@ -110,7 +113,7 @@ Napi::Value entry(const Napi::CallbackInfo& info) {
 
 template <Napi::Value (*Function)(const Arguments&)>
 void add_function(Napi::Object exports, const char* name) {
-  exports.Set(name, Napi::Function::New(exports.Env(), entry<Function>, name));
+  exports.Set(name, Napi::Function::New<entry<Function>>(exports.Env(), name));
 }
 
 // One per file of this folder.

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "binding/arguments.h"
+#include "binding/kept_lists.h"
 #include "kernels/kernels.h"
 #include "layers/loss.h"
 #include "layers/optimizer.h"
@@ -54,16 +55,6 @@ T* elements(const Views& views, size_t index) {
   return static_cast<T*>(views[index].data);
 }
 
-// The same, null where there is no such list
-template <typename T>
-T* optional_elements(const Views& views, size_t index) {
-  return views.empty() ? nullptr : elements<T>(views, index);
-}
-
-Views optional_list_like(const Arguments& arguments, size_t index, const char* name, const Views& like) {
-  return arguments.is_null(index) ? Views() : arguments.list_like(index, name, like);
-}
-
 Napi::Value norm_terms_call(const Arguments& arguments) {
   const Views values = arguments.list(0, "values");
   const NormOrder order = static_cast<NormOrder>(arguments.integer(1, "order", 0, 2));
@@ -72,12 +63,6 @@ Napi::Value norm_terms_call(const Arguments& arguments) {
     terms.Set(static_cast<uint32_t>(i), norm_term(values[i].length, elements<decltype(zero)>(values, i), order));
   });
   return terms;
-}
-
-Napi::Value fill_zero_call(const Arguments& arguments) {
-  const Views values = arguments.list(0, "values");
-  for_each_array(values, [&](auto zero, size_t i) { fill_zero(values[i].length, elements<decltype(zero)>(values, i)); });
-  return arguments.env().Undefined();
 }
 
 Napi::Value scale_call(const Arguments& arguments) {
@@ -100,62 +85,71 @@ Napi::Value clamp_call(const Arguments& arguments) {
   return arguments.env().Undefined();
 }
 
-Napi::Value sgd_step_call(const Arguments& arguments) {
-  const Views values = arguments.list(0, "values");
-  const Views grads = arguments.list_like(1, "grads", values);
-  const Views buffers = optional_list_like(arguments, 2, "momentumBuffers", values);
-  const SgdStep step = {.learning_rate = arguments.number(3, "learningRate"),
-                        .momentum = arguments.number(4, "momentum"),
-                        .weight_decay = arguments.number(6, "weightDecay"),
-                        .nesterov = arguments.boolean(5, "nesterov"),
-                        .first_step = arguments.boolean(7, "firstStep")};
-  for_each_array(values, [&](auto zero, size_t i) {
+// --- What an optimiser does at each step: functions over lists that are given once ---------------------------------------------------
+
+Napi::Value fill_zero_over(const Arguments& arguments, const KeptLists& lists) {
+  lists.for_each([&](auto zero, size_t i) { fill_zero(lists.length(i), lists.elements<decltype(zero)>(0, i)); });
+  return arguments.env().Undefined();
+}
+
+Napi::Value sgd_step_over(const Arguments& arguments, const KeptLists& lists) {
+  const SgdStep step = {.learning_rate = arguments.number(0, "learningRate"),
+                        .momentum = arguments.number(1, "momentum"),
+                        .weight_decay = arguments.number(3, "weightDecay"),
+                        .nesterov = arguments.boolean(2, "nesterov"),
+                        .first_step = arguments.boolean(4, "firstStep")};
+  lists.for_each([&](auto zero, size_t i) {
     using T = decltype(zero);
-    sgd_step(values[i].length, step, elements<T>(values, i), elements<T>(grads, i), optional_elements<T>(buffers, i));
+    sgd_step(lists.length(i), step, lists.elements<T>(0, i), lists.elements<T>(1, i), lists.optional_elements<T>(2, i));
   });
   return arguments.env().Undefined();
 }
 
-Napi::Value adam_step_call(const Arguments& arguments) {
-  const Views values = arguments.list(0, "values");
-  const Views grads = arguments.list_like(1, "grads", values);
-  const Views first_moments = arguments.list_like(2, "firstMoments", values);
-  const Views second_moments = arguments.list_like(3, "secondMoments", values);
-  const double beta1 = arguments.number(5, "beta1");
-  const double beta2 = arguments.number(6, "beta2");
-  const double t = arguments.number(10, "step");
-  const AdamStep step = {.learning_rate = arguments.number(4, "learningRate"),
+Napi::Value adam_step_over(const Arguments& arguments, const KeptLists& lists) {
+  const double beta1 = arguments.number(1, "beta1");
+  const double beta2 = arguments.number(2, "beta2");
+  const double t = arguments.number(6, "step");
+  const AdamStep step = {.learning_rate = arguments.number(0, "learningRate"),
                          .beta1 = beta1,
                          .beta2 = beta2,
-                         .eps = arguments.number(7, "eps"),
-                         .weight_decay = arguments.number(8, "weightDecay"),
+                         .eps = arguments.number(3, "eps"),
+                         .weight_decay = arguments.number(4, "weightDecay"),
                          .bias_correction1 = 1 - std::pow(beta1, t),
                          .bias_correction2 = 1 - std::pow(beta2, t),
-                         .decoupled = arguments.boolean(9, "decoupled")};
-  for_each_array(values, [&](auto zero, size_t i) {
+                         .decoupled = arguments.boolean(5, "decoupled")};
+  lists.for_each([&](auto zero, size_t i) {
     using T = decltype(zero);
-    adam_step(values[i].length, step, elements<T>(values, i), elements<T>(grads, i), elements<T>(first_moments, i),
-              elements<T>(second_moments, i));
+    adam_step(lists.length(i), step, lists.elements<T>(0, i), lists.elements<T>(1, i), lists.elements<T>(2, i), lists.elements<T>(3, i));
   });
   return arguments.env().Undefined();
 }
 
-Napi::Value rmsprop_step_call(const Arguments& arguments) {
-  const Views values = arguments.list(0, "values");
-  const Views grads = arguments.list_like(1, "grads", values);
-  const Views averages = arguments.list_like(2, "squareAverages", values);
-  const Views buffers = optional_list_like(arguments, 3, "momentumBuffers", values);
-  const RmspropStep step = {.learning_rate = arguments.number(4, "learningRate"),
-                            .alpha = arguments.number(5, "alpha"),
-                            .eps = arguments.number(6, "eps"),
-                            .weight_decay = arguments.number(7, "weightDecay"),
-                            .momentum = arguments.number(8, "momentum")};
-  for_each_array(values, [&](auto zero, size_t i) {
+Napi::Value rmsprop_step_over(const Arguments& arguments, const KeptLists& lists) {
+  const RmspropStep step = {.learning_rate = arguments.number(0, "learningRate"),
+                            .alpha = arguments.number(1, "alpha"),
+                            .eps = arguments.number(2, "eps"),
+                            .weight_decay = arguments.number(3, "weightDecay"),
+                            .momentum = arguments.number(4, "momentum")};
+  lists.for_each([&](auto zero, size_t i) {
     using T = decltype(zero);
-    rmsprop_step(values[i].length, step, elements<T>(values, i), elements<T>(grads, i), elements<T>(averages, i),
-                 optional_elements<T>(buffers, i));
+    rmsprop_step(lists.length(i), step, lists.elements<T>(0, i), lists.elements<T>(1, i), lists.elements<T>(2, i),
+                 lists.optional_elements<T>(3, i));
   });
   return arguments.env().Undefined();
+}
+
+Napi::Value make_zero_pass(const Arguments& arguments) { return function_over<fill_zero_over>(arguments, {{"values"}}); }
+
+Napi::Value make_sgd_pass(const Arguments& arguments) {
+  return function_over<sgd_step_over>(arguments, {{"values"}, {"grads"}, {"momentumBuffers", true}});
+}
+
+Napi::Value make_adam_pass(const Arguments& arguments) {
+  return function_over<adam_step_over>(arguments, {{"values"}, {"grads"}, {"firstMoments"}, {"secondMoments"}});
+}
+
+Napi::Value make_rmsprop_pass(const Arguments& arguments) {
+  return function_over<rmsprop_step_over>(arguments, {{"values"}, {"grads"}, {"squareAverages"}, {"momentumBuffers", true}});
 }
 
 }  // namespace
@@ -164,12 +158,12 @@ void register_training(Napi::Object exports) {
   add_function<mean_squared_error_call>(exports, "meanSquaredError");
   add_function<cross_entropy_call>(exports, "crossEntropy");
   add_function<norm_terms_call>(exports, "normTerms");
-  add_function<fill_zero_call>(exports, "fillZero");
+  add_function<make_zero_pass>(exports, "zeroPass");
   add_function<scale_call>(exports, "scale");
   add_function<clamp_call>(exports, "clamp");
-  add_function<sgd_step_call>(exports, "sgdStep");
-  add_function<adam_step_call>(exports, "adamStep");
-  add_function<rmsprop_step_call>(exports, "rmspropStep");
+  add_function<make_sgd_pass>(exports, "sgdPass");
+  add_function<make_adam_pass>(exports, "adamPass");
+  add_function<make_rmsprop_pass>(exports, "rmspropPass");
 }
 
 }  // namespace evenkeel::binding

@@ -30,11 +30,14 @@ class Cache {
   Cache(const Cache&) = delete;
   Cache& operator=(const Cache&) = delete;
 
-  // The smallest kept block of at least `bytes`, unless it is of more than twice as many; else one without data.
+  // The smallest kept block of at least `bytes`, unless it is of more than twice as many; else one without data. Of blocks of one size the
+  // one that was kept last: a call gives back in the reverse of the order in which it takes, and so the next one like it finds at once what
+  // it looks for.
   Block find(size_t bytes) noexcept {
     size_t best = count_;
-    for (size_t i = 0; i < count_; ++i) {
+    for (size_t i = count_; i-- > 0;) {
       const size_t size = blocks_[i].bytes;
+      if (size == bytes) return remove(i);
       if (size >= bytes && size / 2 <= bytes && (best == count_ || size < blocks_[best].bytes)) best = i;
     }
     return best == count_ ? Block{} : remove(best);
@@ -63,9 +66,13 @@ class Cache {
 
 thread_local Cache cache;
 
+// Where a block of no bytes stands: an address to count from, as any other.
+alignas(64) char nothing;
+
 }  // namespace
 
 Block take(size_t bytes) {
+  if (bytes == 0) return {&nothing, 0};
   if (kKeeps) {
     bytes = (bytes / kUnit + 1) * kUnit;
     const Block kept = cache.find(bytes);
@@ -75,6 +82,7 @@ Block take(size_t bytes) {
 }
 
 void give_back(Block block) noexcept {
+  if (block.bytes == 0) return;
   if (kKeeps && block.bytes <= kMostBytes) {
     cache.keep(block);
   } else {

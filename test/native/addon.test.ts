@@ -198,22 +198,25 @@ test('labels outside the classes are refused before anything is read with them',
 });
 
 describe('passes over all parameters', () => {
+  // ES2024, which Node has and the types of ES2023 have not
+  const resizable = (length: number, maxByteLength: number) =>
+    new (ArrayBuffer as unknown as new (...args: unknown[]) => ArrayBuffer & { resize(length: number): void })(length, { maxByteLength });
   const lists = () => Array.from({ length: 4 }, () => [new Float32Array(5).fill(0.5), new Float64Array(3).fill(0.5)]);
   const settings = [1e-3, 0.9, 0.999, 1e-8, 0, false, 1] as const;
-  const call = (...args: unknown[]) => (addon.adamStep as unknown as Call)(...args, ...settings);
+  const make = addon.adamPass as unknown as Call;
 
   test('float32 and float64 may stand beside each other, and each is updated', () => {
     const [values, grads, first, second] = lists() as [TensorData[], TensorData[], TensorData[], TensorData[]];
-    addon.adamStep(values, grads, first, second, ...settings);
+    addon.adamPass(values, grads, first, second)(...settings);
     for (const [index, value] of values.entries()) {
       const alone = lists().map((list) => [list[index] as TensorData]) as [TensorData[], TensorData[], TensorData[], TensorData[]];
-      addon.adamStep(...alone, ...settings);
+      addon.adamPass(...alone)(...settings);
       expect(value).toEqual(alone[0][0]);
       expect(value[0]).not.toBe(0.5);
     }
   });
 
-  test.each([0, 1, 2, 3])('list %i of wrong kinds, lengths or buffers that are gone is refused, and nothing is updated', (at) => {
+  test.each([0, 1, 2, 3])('list %i of wrong kinds, lengths or buffers that are gone is refused', (at) => {
     const gone = new Float64Array(3);
     structuredClone(gone.buffer, { transfer: [gone.buffer] });
     const float32 = new Float32Array(5);
@@ -232,13 +235,52 @@ describe('passes over all parameters', () => {
       [new Float64Array(5), new Float64Array(3)],
     ]) {
       const given: unknown[] = lists();
-      const [values] = given;
       given[at] = wrong;
-      expect(() => call(...given)).toThrow(
+      expect(() => make(...given)).toThrow(
         expect.objectContaining({ name: 'EvenkeelError', code: expect.stringMatching(/^ERR_(SHAPE|DTYPE)$/) }),
       );
-      expect(values).toEqual(lists()[0]);
     }
+  });
+
+  test.each([0, 1, 2, 3])(
+    'an array of list %i that is gone since the first step is refused at the next one, and nothing is updated',
+    (at) => {
+      const given = lists() as [TensorData[], TensorData[], TensorData[], TensorData[]];
+      const step = addon.adamPass(...given);
+      step(...settings);
+      const before = structuredClone(given);
+      const [, { buffer }] = given[at] as [TensorData, TensorData];
+      structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
+      const name = ['values', 'grads', 'firstMoments', 'secondMoments'][at];
+      const message = `adamPass: ${name}[1]: expected 3 elements, got 0. Was its buffer transferred to another thread?`;
+      expect(() => step(...settings)).toThrow(expect.objectContaining({ name: 'EvenkeelError', code: 'ERR_STATE', message }));
+      for (const [list, arrays] of given.entries()) expect(arrays[0]).toEqual(before[list]?.[0]);
+    },
+  );
+
+  test('an array that shrank with its buffer is refused, and one that may be longer by now is not read beyond what it was', () => {
+    const buffer = resizable(12, 24);
+    const fill = addon.zeroPass([new Float32Array(buffer, 0, 3), new Float32Array(buffer)]);
+    fill();
+    buffer.resize(8);
+    expect(fill).toThrow(expect.objectContaining({ name: 'EvenkeelError', code: 'ERR_STATE' }));
+    buffer.resize(24);
+    expect(fill).toThrow(expect.objectContaining({ name: 'EvenkeelError', code: 'ERR_SHAPE' }));
+  });
+
+  test('the arrays live as long as the function', () => {
+    const size = 1 << 20;
+    const fill = addon.zeroPass(Array.from({ length: 4 }, () => new Float64Array(size).fill(1)));
+    for (let i = 0; i < 100; i++) new Float64Array(size).fill(2);
+    expect(fill).not.toThrow();
+  });
+
+  test('what an optimiser does without momentum', () => {
+    const [values, grads] = lists() as [TensorData[], TensorData[]];
+    addon.sgdPass(values, grads, null)(0.5, 0, false, 0, true);
+    expect([...(values[0] as TensorData)]).toEqual([0.25, 0.25, 0.25, 0.25, 0.25]);
+    expect(() => addon.sgdPass(null as never, grads, null)).toThrow(expect.objectContaining({ code: 'ERR_DTYPE' }));
+    expect(() => addon.rmspropPass(values, grads, null as never, null)).toThrow(expect.objectContaining({ code: 'ERR_DTYPE' }));
   });
 
   test('one term for each array', () => {
