@@ -27,8 +27,8 @@ struct OuterPanel {
   size_t ldc;
 };
 
-template <size_t R, size_t V, class Last, typename T>
-HWY_NOINLINE void add_outer_tile(const OuterPanel<T>& panel, size_t row, Last last) {
+template <size_t R, size_t V, typename T>
+HWY_NOINLINE void add_outer_tile(const OuterPanel<T>& panel, size_t row, size_t in_last) {
   const hn::ScalableTag<T> d;
   Tile<R, V, T> tile;
   tile.clear();
@@ -40,45 +40,48 @@ HWY_NOINLINE void add_outer_tile(const OuterPanel<T>& panel, size_t row, Last la
     tile.multiply_add([=](size_t r) HWY_ATTR { return hn::Set(d, a[r]); },
                       [=](size_t v) HWY_ATTR { return hn::Load(d, b + v * hn::Lanes(d)); });
   }
-  tile.add_to(c, panel.ldc, last);
+  tile.add_to(c, panel.ldc, in_last);
 }
 
-template <size_t V, class Last, typename T>
-void add_outer_panel(size_t m, const OuterPanel<T>& panel, Last last) {
-  for_each_tile<tile_rows(V)>(m, [&](size_t row, auto rows) HWY_ATTR { add_outer_tile<rows(), V>(panel, row, last); });
+template <size_t V, typename T>
+void add_outer_panel(size_t m, const OuterPanel<T>& panel, size_t in_last) {
+  for_each_tile<tile_rows(V)>(m, [&](size_t row, auto rows) HWY_ATTR { add_outer_tile<rows(), V>(panel, row, in_last); });
 }
 
-// body(panel, vectors, last) for every panel of b's columns in as many rows as a sum runs over; `last` reaches the last of its vectors in
-// memory; the body sets the panel's c.
+// body(panel, col, vectors, in_last) for every panel of b's columns in as many rows as a sum runs over; memory has in_last elements of the
+// last of its vectors; the body sets the panel's c.
 template <typename T, class Body>
 HWY_INLINE void for_each_outer_panel(size_t rows, size_t n, const T* a, size_t lda, const T* b, size_t ldb, Body&& body) {
   const hn::ScalableTag<T> d;
   HWY_ALIGN T columns[kRowsPerSum * kMostTileVectors * hn::MaxLanes(d)];
   for (size_t row = 0; row < rows; row += kRowsPerSum) {
     const size_t count = std::min(kRowsPerSum, rows - row);
-    for_each_panel<T>(0, n, [&](size_t col, auto vectors, auto last) HWY_ATTR {
-      copy_columns<vectors()>(count, b + row * ldb + col, ldb, last, columns, vectors() * hn::Lanes(d), WholeVector());
-      body(OuterPanel<T>{count, a + row * lda, lda, columns, nullptr, 0}, col, vectors, last);
+    for_each_panel<T>(0, n, [&](size_t col, auto vectors, size_t in_last) HWY_ATTR {
+      with_last<T>(in_last, [&](auto last) HWY_ATTR {
+        copy_columns<vectors()>(count, b + row * ldb + col, ldb, last, columns, vectors() * hn::Lanes(d), WholeVector());
+      });
+      body(OuterPanel<T>{count, a + row * lda, lda, columns, nullptr, 0}, col, vectors, in_last);
     });
   }
 }
 
 template <typename T>
 void add_outer_products(size_t rows, size_t m, size_t n, const T* a, size_t lda, const T* b, size_t ldb, T* c, size_t ldc) {
-  for_each_outer_panel(rows, n, a, lda, b, ldb, [&](OuterPanel<T> panel, size_t col, auto vectors, auto last) HWY_ATTR {
+  for_each_outer_panel(rows, n, a, lda, b, ldb, [&](OuterPanel<T> panel, size_t col, auto vectors, size_t in_last) HWY_ATTR {
     panel.c = c + col;
     panel.ldc = ldc;
-    add_outer_panel<vectors()>(m, panel, last);
+    add_outer_panel<vectors()>(m, panel, in_last);
   });
 }
 
 template <typename T>
 void add_outer_products_in_panels(size_t rows, size_t begin, size_t end, size_t m, size_t n, const T* a, size_t lda, const T* b, size_t ldb,
                                   T* panels) {
-  for_each_outer_panel(rows, n, a + begin, lda, b, ldb, [&](OuterPanel<T> panel, size_t col, auto vectors, auto /*last*/) HWY_ATTR {
-    panel.ldc = vectors() * hn::Lanes(hn::ScalableTag<T>());
+  for_each_outer_panel(rows, n, a + begin, lda, b, ldb, [&](OuterPanel<T> panel, size_t col, auto vectors, size_t /*in_last*/) HWY_ATTR {
+    const size_t lanes = hn::Lanes(hn::ScalableTag<T>());
+    panel.ldc = vectors() * lanes;
     panel.c = panels + col * m + begin * panel.ldc;
-    add_outer_panel<vectors()>(end - begin, panel, WholeVector());
+    add_outer_panel<vectors()>(end - begin, panel, lanes);
   });
 }
 

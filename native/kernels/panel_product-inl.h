@@ -25,10 +25,14 @@ template <typename T>
 void pack_panels(size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride, T* panels) {
   constexpr size_t kTogether = 16;  // of k: a column that lies along a cache line is read while the line is there
   const size_t lanes = hn::Lanes(hn::ScalableTag<T>());
-  for_each_panel<T>(0, cols, [&](size_t first, auto vectors, auto last) HWY_ATTR {
+  for_each_panel<T>(0, cols, [&](size_t first, auto vectors, size_t in_last) HWY_ATTR {
     const size_t width = vectors() * lanes;
-    const size_t count = HWY_MIN(width, cols - first);
-    if (col_stride == 1) return copy_columns<vectors()>(k, b + first, k_stride, last, panels + first * k, width, WholeVector());
+    const size_t count = width - lanes + in_last;
+    if (col_stride == 1) {
+      return with_last<T>(in_last, [&](auto last) HWY_ATTR {
+        copy_columns<vectors()>(k, b + first, k_stride, last, panels + first * k, width, WholeVector());
+      });
+    }
     for (size_t begin = 0; begin < k; begin += kTogether) {
       T* to = panels + first * k + begin * width;
       const T* from = b + first * col_stride + begin * k_stride;
@@ -43,9 +47,10 @@ void pack_panels(size_t k, size_t cols, const T* b, size_t k_stride, size_t col_
 
 template <typename T>
 void unpack_panels(size_t k, size_t cols, const T* panels, T* b) {
-  for_each_panel<T>(0, cols, [&](size_t first, auto vectors, auto last) HWY_ATTR {
+  for_each_panel<T>(0, cols, [&](size_t first, auto vectors, size_t in_last) HWY_ATTR {
     const size_t width = vectors() * hn::Lanes(hn::ScalableTag<T>());
-    copy_columns<vectors()>(k, panels + first * k, width, WholeVector(), b + first, cols, last);
+    with_last<T>(in_last,
+                 [&](auto last) HWY_ATTR { copy_columns<vectors()>(k, panels + first * k, width, WholeVector(), b + first, cols, last); });
   });
 }
 
@@ -82,18 +87,18 @@ HWY_INLINE void multiply_add(const TileOperand<T>& operand, Tile& tile) {
 }
 
 // c = start + the products of one or two operands (the second one's k may be 0), in R rows and P panels of V vectors.
-template <size_t R, size_t P, size_t V, class Last, typename T>
+template <size_t R, size_t P, size_t V, typename T>
 HWY_NOINLINE void multiply_tile(const TileOperand<T>& first, const TileOperand<T>& second, const T* start, size_t ld_start, T* c,
-                                size_t ldc, Last last) {
+                                size_t ldc, size_t in_last) {
   Tile<R, P * V, T> tile;
   if (start == nullptr) {
     tile.clear();
   } else {
-    tile.load(start, ld_start, last);
+    tile.load(start, ld_start, in_last);
   }
   multiply_add<P, V>(first, tile);
   multiply_add<P, V>(second, tile);
-  tile.store(c, ldc, last);
+  tile.store(c, ldc, in_last);
 }
 
 // The part [begin, begin + k) of an operand's k.
@@ -110,6 +115,23 @@ struct PartOfOperand {
   }
 };
 
+// Where a tile of sums stands in c.
+struct TilePlace {
+  size_t row, rows, col, cols;
+};
+
+// What becomes of a tile whose sums are complete, while it is in L1. Called through a pointer, because a pass has it for every size of
+// tile: compiled into each of them, tanh alone took half a minute to compile.
+struct Epilogue {
+  const void* what;
+  void (*run)(const void* what, const TilePlace& place);  // null for nothing
+
+  template <class F>
+  static Epilogue of(const F& f) {
+    return {&f, [](const void* what, const TilePlace& place) HWY_ATTR { (*static_cast<const F*>(what))(place); }};
+  }
+};
+
 template <typename T>
 struct Pass {
   size_t rows;
@@ -118,68 +140,54 @@ struct Pass {
   size_t ld_start;
   T* c;
   size_t ldc;
-};
-
-// Where a tile of sums stands in c.
-struct TilePlace {
-  size_t row, rows, col, vectors;
+  Epilogue epilogue;
 };
 
 // A tile of so few rows has too few sums in one panel, and takes this many panels at once.
 constexpr size_t kFewRows = 2, kPanelsAtOnce = 3;
 
-// All rows of P panels of V vectors, then finish(place, last) for each tile of them.
-// More than one panel only for at most kFewRows rows.
-template <size_t P, size_t V, class Last, typename T, class Finish>
-HWY_INLINE void multiply_columns(const Pass<T>& pass, size_t col, Last last, const Finish& finish) {
-  const size_t width = V * hn::Lanes(hn::ScalableTag<T>());
+// All rows of P panels of V vectors; more than one panel only for at most kFewRows rows.
+template <size_t P, size_t V, typename T>
+HWY_INLINE void multiply_columns(const Pass<T>& pass, size_t col, size_t in_last) {
+  const size_t lanes = hn::Lanes(hn::ScalableTag<T>());
   for_each_tile<P == 1 ? tile_rows(V) : kFewRows>(pass.rows, [&](size_t row, auto rows) HWY_ATTR {
     const T* start = pass.start == nullptr ? nullptr : pass.start + row * pass.ld_start + col;
     // While the last rows take a panel's part, that of the next one comes: large weights stand beyond L2.
     const size_t ahead = row + rows() == pass.rows ? P : 0;
-    multiply_tile<rows(), P, V>(pass.first.tile(row, col, width, ahead), pass.second.tile(row, col, width, ahead), start, pass.ld_start,
-                                pass.c + row * pass.ldc + col, pass.ldc, last);
-    finish(TilePlace{row, rows(), col, P * V}, last);
+    multiply_tile<rows(), P, V>(pass.first.tile(row, col, V * lanes, ahead), pass.second.tile(row, col, V * lanes, ahead), start,
+                                pass.ld_start, pass.c + row * pass.ldc + col, pass.ldc, in_last);
+    if (pass.epilogue.run != nullptr) pass.epilogue.run(pass.epilogue.what, {row, rows(), col, (P * V - 1) * lanes + in_last});
   });
 }
 
-template <typename T, class Finish>
-void multiply_pass(const Pass<T>& pass, size_t cols, const Finish& finish) {
+template <typename T>
+void multiply_pass(const Pass<T>& pass, size_t cols) {
   size_t col = 0;
   if (pass.rows <= kFewRows) {
     const size_t columns_at_once = kPanelsAtOnce * panel_columns<T>();
     // A panel of one vector more, at the end, stays whole.
     for (; col + columns_at_once + panel_columns<T>() <= cols; col += columns_at_once) {
-      multiply_columns<kPanelsAtOnce, kTileVectors>(pass, col, WholeVector(), finish);
+      multiply_columns<kPanelsAtOnce, kTileVectors>(pass, col, hn::Lanes(hn::ScalableTag<T>()));
     }
   }
   for_each_panel<T>(col, cols,
-                    [&](size_t first, auto vectors, auto last) HWY_ATTR { multiply_columns<1, vectors()>(pass, first, last, finish); });
+                    [&](size_t first, auto vectors, size_t in_last) HWY_ATTR { multiply_columns<1, vectors()>(pass, first, in_last); });
 }
 
-struct AsItIs {
-  template <class Last>
-  void operator()(const TilePlace& /*place*/, Last /*last*/) const {}
-};
-
-// As multiply_panels, then finish(place, last) for each tile whose sums are complete, while it is in L1.
-template <typename T, class Finish>
+// As multiply_panels, then the epilogue.
+template <typename T>
 void multiply_panels_then(size_t rows, size_t cols, const PanelOperand<T>& first, const PanelOperand<T>& second, const T* start,
-                          size_t ld_start, T* c, size_t ldc, const Finish& finish) {
+                          size_t ld_start, T* c, size_t ldc, const Epilogue& epilogue) {
   if (first.k + second.k <= kLongestPass) {
-    multiply_pass<T>({rows, {first, 0, first.k}, {second, 0, second.k}, start, ld_start, c, ldc}, cols, finish);
+    multiply_pass<T>({rows, {first, 0, first.k}, {second, 0, second.k}, start, ld_start, c, ldc, epilogue}, cols);
     return;
   }
+  const Epilogue nothing = {nullptr, nullptr};
   for (const PanelOperand<T>* operand : {&first, &second}) {
     for (size_t begin = 0; begin < operand->k; begin += kLongestPass) {
       const size_t k = std::min(kLongestPass, operand->k - begin);
       const bool is_last = begin + k == operand->k && (operand == &second || second.k == 0);
-      const Pass<T> pass = {rows, {*operand, begin, k}, {*operand, 0, 0}, start, ld_start, c, ldc};
-      if (is_last) {
-        multiply_pass(pass, cols, finish);
-      } else {
-        multiply_pass(pass, cols, AsItIs());
-      }
+      multiply_pass<T>({rows, {*operand, begin, k}, {*operand, 0, 0}, start, ld_start, c, ldc, is_last ? epilogue : nothing}, cols);
       start = c;
       ld_start = ldc;
     }
@@ -189,16 +197,14 @@ void multiply_panels_then(size_t rows, size_t cols, const PanelOperand<T>& first
 template <typename T>
 void multiply_panels(size_t rows, size_t cols, const PanelOperand<T>& first, const PanelOperand<T>& second, const T* start, size_t ld_start,
                      T* c, size_t ldc) {
-  multiply_panels_then(rows, cols, first, second, start, ld_start, c, ldc, AsItIs());
+  multiply_panels_then(rows, cols, first, second, start, ld_start, c, ldc, {nullptr, nullptr});
 }
 
 // each(row, col, memory) for the vectors of a tile.
-template <typename T, class Last, class Each>
-HWY_INLINE void for_each_of_tile(const TilePlace& place, Last last, Each&& each) {
-  const size_t lanes = hn::Lanes(hn::ScalableTag<T>());
+template <typename T, class Each>
+HWY_INLINE void for_each_of_tile(const TilePlace& place, Each&& each) {
   for (size_t row = place.row; row < place.row + place.rows; ++row) {
-    for (size_t v = 0; v + 1 < place.vectors; ++v) each(row, place.col + v * lanes, WholeVector());
-    each(row, place.col + (place.vectors - 1) * lanes, last);
+    for_each_vector(hn::ScalableTag<T>(), place.cols, [&](size_t i, auto memory) HWY_ATTR { each(row, place.col + i, memory); });
   }
 }
 
@@ -206,26 +212,28 @@ template <class Phi, typename T>
 void multiply_and_elman_forward(size_t rows, size_t cols, const PanelOperand<T>& first, const PanelOperand<T>& second, const T* start,
                                 size_t ld_start, const ElmanForwardProduct<T>& elman, T* c, size_t ldc) {
   const hn::ScalableTag<T> d;
-  multiply_panels_then(rows, cols, first, second, start, ld_start, c, ldc, [&](const TilePlace& place, auto last) HWY_ATTR {
-    for_each_of_tile<T>(place, last, [&](size_t row, size_t col, auto memory) HWY_ATTR {
+  const auto forward = [&](const TilePlace& place) HWY_ATTR {
+    for_each_of_tile<T>(place, [&](size_t row, size_t col, auto memory) HWY_ATTR {
       const auto h = Phi::apply(d, hn::Add(memory.load(d, c + row * ldc + col), memory.load(d, elman.bias + col)));
       memory.store(d, h, c + row * ldc + col);
       memory.store(d, h, elman.output + row * elman.ld_output + col);
     });
-  });
+  };
+  multiply_panels_then(rows, cols, first, second, start, ld_start, c, ldc, Epilogue::of(forward));
 }
 
 template <class Phi, typename T>
 void multiply_and_elman_backward(size_t rows, size_t cols, const PanelOperand<T>& operand, const T* start, size_t ld_start,
                                  const ElmanBackwardProduct<T>& elman, T* c, size_t ldc) {
   const hn::ScalableTag<T> d;
-  const PanelOperand<T> nothing = {nullptr, 0, nullptr, 0};
-  multiply_panels_then(rows, cols, operand, nothing, start, ld_start, c, ldc, [&](const TilePlace& place, auto last) HWY_ATTR {
-    for_each_of_tile<T>(place, last, [&](size_t row, size_t col, auto memory) HWY_ATTR {
+  const auto backward = [&](const TilePlace& place) HWY_ATTR {
+    for_each_of_tile<T>(place, [&](size_t row, size_t col, auto memory) HWY_ATTR {
       const auto h = memory.load(d, elman.state + row * elman.ld_state + col);
       memory.store(d, Phi::times_derivative(d, memory.load(d, c + row * ldc + col), h), c + row * ldc + col);
     });
-  });
+  };
+  const PanelOperand<T> nothing = {nullptr, 0, nullptr, 0};
+  multiply_panels_then(rows, cols, operand, nothing, start, ld_start, c, ldc, Epilogue::of(backward));
 }
 
 template <typename T>

@@ -32,7 +32,18 @@ HWY_INLINE void unrolled(F&& f) {
   for (size_t i = 0; i < N; ++i) f(i);
 }
 
-// R rows of V vectors. Where it meets memory, `last` reaches the last vector of a row, which may be a part of one.
+// body(last) with what reaches the last vector of a row, of which memory has `in_last` elements. Only what stands in the body is compiled
+// for both kinds.
+template <typename T, class Body>
+HWY_INLINE void with_last(size_t in_last, Body&& body) {
+  if (in_last == hn::Lanes(hn::ScalableTag<T>())) {
+    body(WholeVector());
+  } else {
+    body(PartOfVector{in_last});
+  }
+}
+
+// R rows of V vectors. Memory has `in_last` elements of the last vector of a row.
 template <size_t R, size_t V, typename T>
 struct Tile {
   using D = hn::ScalableTag<T>;
@@ -45,19 +56,16 @@ struct Tile {
     unrolled<R * V>([&](size_t i) HWY_ATTR { sum[i / V][i % V] = hn::Zero(D()); });
   }
 
-  template <class Last>
-  HWY_INLINE void load(const T* from, size_t ld, Last last) {
-    each(last, [&](size_t r, size_t v, auto memory) HWY_ATTR { sum[r][v] = memory.load(D(), from + r * ld + v * hn::Lanes(D())); });
+  HWY_INLINE void load(const T* from, size_t ld, size_t in_last) {
+    each(in_last, [&](size_t r, size_t v, auto memory) HWY_ATTR { sum[r][v] = memory.load(D(), from + r * ld + v * hn::Lanes(D())); });
   }
 
-  template <class Last>
-  HWY_INLINE void store(T* to, size_t ld, Last last) const {
-    each(last, [&](size_t r, size_t v, auto memory) HWY_ATTR { memory.store(D(), sum[r][v], to + r * ld + v * hn::Lanes(D())); });
+  HWY_INLINE void store(T* to, size_t ld, size_t in_last) const {
+    each(in_last, [&](size_t r, size_t v, auto memory) HWY_ATTR { memory.store(D(), sum[r][v], to + r * ld + v * hn::Lanes(D())); });
   }
 
-  template <class Last>
-  HWY_INLINE void add_to(T* to, size_t ld, Last last) const {
-    each(last, [&](size_t r, size_t v, auto memory) HWY_ATTR {
+  HWY_INLINE void add_to(T* to, size_t ld, size_t in_last) const {
+    each(in_last, [&](size_t r, size_t v, auto memory) HWY_ATTR {
       T* at = to + r * ld + v * hn::Lanes(D());
       memory.store(D(), hn::Add(memory.load(D(), at), sum[r][v]), at);
     });
@@ -79,11 +87,13 @@ struct Tile {
   }
 
  private:
-  template <class Last, class F>
-  static HWY_INLINE void each(Last last, F&& f) {
-    unrolled<R>([&](size_t r) HWY_ATTR {
-      unrolled<V - 1>([&](size_t v) HWY_ATTR { f(r, v, WholeVector()); });
-      f(r, V - 1, last);
+  template <class F>
+  static HWY_INLINE void each(size_t in_last, F&& f) {
+    with_last<T>(in_last, [&](auto last) HWY_ATTR {
+      unrolled<R>([&](size_t r) HWY_ATTR {
+        unrolled<V - 1>([&](size_t v) HWY_ATTR { f(r, v, WholeVector()); });
+        f(r, V - 1, last);
+      });
     });
   }
 };
@@ -107,20 +117,15 @@ HWY_INLINE void for_each_tile(size_t rows, Body&& body) {
   }
 }
 
-// body(col, v, last) for panels of v vectors of the columns [begin, cols), v a constant of at most kMostTileVectors; `last` reaches the
-// last vector of each in memory.
+// body(col, v, in_last) for panels of v vectors of the columns [begin, cols), v a constant of at most kMostTileVectors; memory has in_last
+// elements of the last vector.
 template <typename T, class Body>
 HWY_INLINE void for_each_panel(size_t begin, size_t cols, Body&& body) {
   const size_t lanes = hn::Lanes(hn::ScalableTag<T>());
   for (size_t col = begin; col < cols;) {
     const size_t left = hwy::DivCeil(cols - col, lanes);
     with_constant<kMostTileVectors>(left == kMostTileVectors ? left : HWY_MIN(left, kTileVectors), [&](auto vectors) HWY_ATTR {
-      const size_t in_last = cols - col - (vectors() - 1) * lanes;
-      if (in_last >= lanes) {
-        body(col, vectors, WholeVector());
-      } else {
-        body(col, vectors, PartOfVector{in_last});
-      }
+      body(col, vectors, HWY_MIN(lanes, cols - col - (vectors() - 1) * lanes));
       col += vectors() * lanes;
     });
   }
