@@ -1,7 +1,5 @@
 #include "binding/arguments.h"
 
-#include <cmath>
-
 namespace evenkeel::binding {
 namespace {
 
@@ -32,7 +30,8 @@ void fail(Napi::Env env, const char* code, const std::string& message) {
 
 int64_t Arguments::integer(size_t index, const char* name, int64_t min, int64_t max) const {
   const double value = number(index, name);
-  if (!(value >= static_cast<double>(min) && value <= static_cast<double>(max)) || value != std::floor(value)) {
+  const bool in_range = value >= static_cast<double>(min) && value <= static_cast<double>(max);
+  if (!in_range || value != static_cast<double>(static_cast<int64_t>(value))) {
     fail(env(), "ERR_SHAPE",
          std::string(name) + ": expected an integer from " + std::to_string(min) + " to " + std::to_string(max) + ", got " +
              std::to_string(value) + ".");
@@ -43,13 +42,19 @@ int64_t Arguments::integer(size_t index, const char* name, int64_t min, int64_t 
 size_t Arguments::size(size_t index, const char* name) const { return static_cast<size_t>(integer(index, name, 1, kMaxSize)); }
 
 double Arguments::number(size_t index, const char* name) const {
-  if (!info_[index].IsNumber()) fail(env(), "ERR_OPTION", std::string(name) + ": expected a number.");
-  return info_[index].As<Napi::Number>().DoubleValue();
+  double value = 0;
+  if (napi_get_value_double(env(), info_[index], &value) != napi_ok) {
+    fail(env(), "ERR_OPTION", std::string(name) + ": expected a number.");
+  }
+  return value;
 }
 
 bool Arguments::boolean(size_t index, const char* name) const {
-  if (!info_[index].IsBoolean()) fail(env(), "ERR_OPTION", std::string(name) + ": expected true or false.");
-  return info_[index].As<Napi::Boolean>().Value();
+  bool value = false;
+  if (napi_get_value_bool(env(), info_[index], &value) != napi_ok) {
+    fail(env(), "ERR_OPTION", std::string(name) + ": expected true or false.");
+  }
+  return value;
 }
 
 std::string Arguments::string(size_t index, const char* name) const {
