@@ -377,16 +377,18 @@ export class RNN extends BaseLayer {
     const { n } = input;
     const piece = pass.pieces[index] as Piece;
     const steps = piece.end - piece.begin;
-    const common = { steps, input: input.take(piece, this.dtype), before: this.#stateBefore(pass, index) };
-    if (pass.states !== undefined && pass.normCache !== undefined) {
-      const normCache = this.#normalization.takeCache(pass.normCache, n, piece);
-      return { ...common, isKept: true, states: pass.states.take(piece, this.dtype), normCache };
-    }
+    const isKept = pass.states !== undefined && pass.normCache !== undefined;
     // Two pieces are at work at a time.
     const memory = memories[index % 2] as PieceMemory;
     memory.restart();
-    const normCache = this.#normalization.makeCache(n, steps, memory.take);
-    return { ...common, isKept: false, states: memory.take(this.dtype, n * steps * this.hiddenSize), normCache };
+    return {
+      steps,
+      input: input.take(piece, this.dtype),
+      before: this.#stateBefore(pass, index),
+      isKept,
+      states: isKept ? pass.states.take(piece, this.dtype) : memory.take(this.dtype, n * steps * this.hiddenSize),
+      normCache: isKept ? this.#normalization.takeCache(pass.normCache, n, piece) : this.#normalization.makeCache(n, steps, memory.take),
+    };
   }
 
   /**
