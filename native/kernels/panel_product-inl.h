@@ -65,10 +65,10 @@ struct TileOperand {
   const T* b;  // in the first panel
   size_t ldb;  // from panel to panel
   size_t k;
-  size_t ahead;  // so far beyond what it reads of b, a tile asks L2 for what comes next
+  // What the caches are asked for meanwhile, and how many bytes further with each vector of b.
+  const char* next;
+  size_t next_step;
 };
-
-constexpr int kIntoL2 = 2;  // for __builtin_prefetch
 
 // tile += a b, in P panels of V vectors
 template <size_t P, size_t V, class Tile, typename T>
@@ -76,11 +76,10 @@ HWY_INLINE void multiply_add(const TileOperand<T>& operand, Tile& tile) {
   const typename Tile::D d;
   const size_t lda = operand.lda;
   const size_t ldb = operand.ldb;
-  const size_t ahead = operand.ahead;
   for (size_t k = 0; k < operand.k; ++k) {
     const T* a = operand.a + k;
     const T* b = operand.b + k * V * hn::Lanes(d);
-    unrolled<V>([=](size_t v) HWY_ATTR { __builtin_prefetch(b + ahead + v * hn::Lanes(d), 0, kIntoL2); });
+    unrolled<V>([=](size_t v) HWY_ATTR { prefetch_line(operand.next + (k * V + v) * operand.next_step); });
     tile.multiply_add([=](size_t r) HWY_ATTR { return hn::Set(d, a[r * lda]); },
                       [=](size_t v) HWY_ATTR { return hn::Load(d, b + v / V * ldb + v % V * hn::Lanes(d)); });
   }
@@ -107,11 +106,14 @@ struct PartOfOperand {
   PanelOperand<T> whole;
   size_t begin, k;
 
-  // panels_ahead: how far beyond is what comes next. Where a pass takes all of k, memory is read in order, and needs not be asked.
-  TileOperand<T> tile(size_t row, size_t col, size_t panel_width, size_t panels_ahead) const {
+  // Tile `rows` of `all_rows`, in P panels of `width` columns. Each tile asks for its share of the panels after these. Where a pass takes
+  // all of k, memory is read in order, and needs not be asked.
+  TileOperand<T> tile(size_t row, size_t rows, size_t all_rows, size_t col, size_t width, size_t panels) const {
     const size_t panel = panel_columns<T>() * whole.k;
-    const T* b = whole.panels + col * whole.k + begin * panel_width;
-    return {whole.a + row * whole.lda + begin, whole.lda, b, panel, k, k < whole.k ? panels_ahead * panel : 0};
+    const T* b = whole.panels + col * whole.k + begin * width;
+    const T* next = k == whole.k ? b : b + panels * panel + k * width * row / all_rows;
+    const size_t next_step = k == whole.k ? 0 : hn::Lanes(hn::ScalableTag<T>()) * sizeof(T) * rows / all_rows;
+    return {whole.a + row * whole.lda + begin, whole.lda, b, panel, k, reinterpret_cast<const char*>(next), next_step};
   }
 };
 
@@ -152,10 +154,9 @@ HWY_INLINE void multiply_columns(const Pass<T>& pass, size_t col, size_t in_last
   const size_t lanes = hn::Lanes(hn::ScalableTag<T>());
   for_each_tile<P == 1 ? tile_rows(V) : kFewRows>(pass.rows, [&](size_t row, auto rows) HWY_ATTR {
     const T* start = pass.start == nullptr ? nullptr : pass.start + row * pass.ld_start + col;
-    // While the last rows take a panel's part, that of the next one comes: large weights stand beyond L2.
-    const size_t ahead = row + rows() == pass.rows ? P : 0;
-    multiply_tile<rows(), P, V>(pass.first.tile(row, col, V * lanes, ahead), pass.second.tile(row, col, V * lanes, ahead), start,
-                                pass.ld_start, pass.c + row * pass.ldc + col, pass.ldc, in_last);
+    const auto tile = [&](const PartOfOperand<T>& operand) { return operand.tile(row, rows(), pass.rows, col, V * lanes, P); };
+    multiply_tile<rows(), P, V>(tile(pass.first), tile(pass.second), start, pass.ld_start, pass.c + row * pass.ldc + col, pass.ldc,
+                                in_last);
     if (pass.epilogue.run != nullptr) pass.epilogue.run(pass.epilogue.what, {row, rows(), col, (P * V - 1) * lanes + in_last});
   });
 }
