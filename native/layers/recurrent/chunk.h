@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "core/aligned_buffer.h"
+#include "core/thread_pool.h"
 #include "kernels/kernels.h"
 #include "layers/recurrent/recurrent.h"
 
@@ -13,6 +14,13 @@ namespace evenkeel {
 
 // Steps for about so many rows; a row is one sequence at one step.
 inline size_t steps_for_rows(const RecurrentShape& shape, size_t rows) noexcept { return std::max<size_t>(1, rows / shape.n); }
+
+// body(begin, end) over rows, which no row's result depends on.
+template <typename Body>
+void parallel_rows(size_t rows, Body&& body) noexcept {
+  const size_t parts = std::min(rows, static_cast<size_t>(thread_pool::num_threads()));
+  parallel_for(parts, [&](size_t part) { body(rows * part / parts, rows * (part + 1) / parts); });
+}
 
 // to [rows, size] packed += from
 template <typename T>

@@ -15,13 +15,6 @@ namespace {
 // Enough rows that the weights' gradients, which do not fit the caches, are read and written seldom.
 size_t chunk_steps(const RecurrentShape& shape) noexcept { return steps_for_rows(shape, 512); }
 
-// body(begin, end) over rows, which no row's result depends on.
-template <typename Body>
-void parallel_rows(size_t rows, Body&& body) noexcept {
-  const size_t parts = std::min(rows, static_cast<size_t>(thread_pool::num_threads()));
-  parallel_for(parts, [&](size_t part) { body(rows * part / parts, rows * (part + 1) / parts); });
-}
-
 // body(begin, end, the product with these columns) for columns cut for the threads, so that each reads a part of the weights. Every element
 // is the same sum however they are cut (multiply_panels).
 template <typename T, typename Body>
@@ -215,8 +208,9 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
   const Chunk<T> chunk(shape, cell, most_steps);
   const AlignedBuffer<T> doperand(cell.transforms_operand() ? n * h : 0);
   const std::optional<PlainStep<T>> plain = cell.plain_step();
-  const PackedGradient<T> dweight_ih(1, width, i, gradients.dweight_ih);
-  const PackedGradient<T> dweight_hh(1, width, h, gradients.dweight_hh);
+  const SumsIn place = t == most_steps ? SumsIn::kGradient : SumsIn::kPanels;
+  const WeightGradient<T> dweight_ih(place, 1, width, i, gradients.dweight_ih);
+  const WeightGradient<T> dweight_hh(place, 1, width, h, gradients.dweight_hh);
   for (size_t end = t; end > 0;) {
     const size_t begin = (end - 1) / most_steps * most_steps;
     const size_t steps = end - begin;

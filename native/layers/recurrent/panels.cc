@@ -268,15 +268,23 @@ void scan_backward(const Part<T>& part, const Cell<T>& cell, const Weights<T>& w
 // What a backward pass sums over all rows, for each group.
 template <typename T>
 struct Sums {
-  PackedGradient<T> hh, ih;
+  SumsIn place;  // of the products
+  WeightGradient<T> hh, ih;
   GroupSums<T> dprojected, drecurrent, block;  // [gates · H]
 
-  Sums(size_t groups, const RecurrentShape& shape, size_t width, const RecurrentGradients<T>& gradients)
-      : hh(groups, width, shape.h, gradients.dweight_hh),
-        ih(groups, width, shape.i, gradients.dweight_ih),
-        dprojected(groups, width),
-        drecurrent(groups, width),
-        block(groups, width) {}
+  Sums(const Cut& cut, const RecurrentShape& shape, size_t width, const RecurrentGradients<T>& gradients)
+      : place(place_of(cut, shape)),
+        hh(place, cut.groups, width, shape.h, gradients.dweight_hh),
+        ih(place, cut.groups, width, shape.i, gradients.dweight_ih),
+        dprojected(cut.groups, width),
+        drecurrent(cut.groups, width),
+        block(cut.groups, width) {}
+
+  static SumsIn place_of(const Cut& cut, const RecurrentShape& shape) noexcept {
+    constexpr size_t kFewRows = 64;  // within one sum of the kernel
+    const bool added_once = cut.groups == 1 ? shape.t <= cut.chunk_steps : shape.t * (shape.n / cut.groups + 1) <= kFewRows;
+    return added_once ? SumsIn::kGradient : SumsIn::kPanels;
+  }
 
   // Rows [begin, end) of the weights' gradients.
   void add_products(size_t group, size_t rows, size_t begin, size_t end, const Block<T>& from) const noexcept {
@@ -306,7 +314,7 @@ void group_backward(const Part<T>& part, const Cell<T>& cell, const Weights<T>& 
       scan_backward(part, cell, weights, state_gradient, block_begin, block_end - block_begin, first,
                     std::min(n, first + kMaxSequencesTogether), block);
     }
-    sums.add_products(group, rows, 0, width, block);
+    if (sums.place == SumsIn::kPanels) sums.add_products(group, rows, 0, width, block);
     sums.add_rows(group, rows, width, block.projected, sums.dprojected);
     if (cell.products_apart()) sums.add_rows(group, rows, width, block.recurrent, sums.drecurrent);
     block_end = block_begin;
@@ -320,12 +328,19 @@ void chunk_backward_in_groups(const Cut& cut, const Part<T>& all, const Cell<T>&
                               const Sums<T>& sums) noexcept {
   const size_t n = all.shape.n;
   const size_t width = cell.gates() * all.shape.h;
+  const auto first_of = [&](size_t group) { return n * group / cut.groups; };
+  const auto block_of = [&](size_t group) { return Block<T>::of(chunk, all.shape, width, cut.block_steps, first_of(group)); };
   parallel_for(cut.groups, [&](size_t group) {
-    const size_t first = n * group / cut.groups;
-    const size_t last = n * (group + 1) / cut.groups;
-    group_backward(all.of(first, last), cell, weights, state_gradient, begin, end, cut.block_steps,
-                   Block<T>::of(chunk, all.shape, width, cut.block_steps, first), group, sums);
+    group_backward(all.of(first_of(group), first_of(group + 1)), cell, weights, state_gradient, begin, end, cut.block_steps,
+                   block_of(group), group, sums);
   });
+  if (sums.place == SumsIn::kGradient) {
+    parallel_rows(width, [&](size_t row, size_t row_end) {
+      for (size_t group = 0; group < cut.groups; ++group) {
+        sums.add_products(group, (end - begin) * (first_of(group + 1) - first_of(group)), row, row_end, block_of(group));
+      }
+    });
+  }
   sums.hh.add_up();
   sums.ih.add_up();
   sums.dprojected.add_up();
@@ -346,8 +361,7 @@ void chunk_backward(const Part<T>& all, const Cell<T>& cell, const Weights<T>& w
   parallel_sequences(all.shape.n, [&](size_t first, size_t last) {
     scan_backward(all, cell, weights, state_gradient, begin, end - begin, first, last, block);
   });
-  const size_t parts = static_cast<size_t>(thread_pool::num_threads());
-  parallel_for(parts, [&](size_t part) { sums.add_products(0, rows, width * part / parts, width * (part + 1) / parts, block); });
+  parallel_rows(width, [&](size_t row, size_t row_end) { sums.add_products(0, rows, row, row_end, block); });
   cell.accumulate(rows, block.projected, block.recurrent);
 }
 
@@ -361,7 +375,7 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
                            PackedWeights<T>::plain(width, h, inputs.weight_hh)};
   const Chunk<T> chunk(shape, cell, cut.block_steps);
   const AlignedBuffer<T> doperand(cell.transforms_operand() ? n * h : 0);
-  const Sums<T> sums(cut.groups, shape, width, gradients);
+  const Sums<T> sums(cut, shape, width, gradients);
   const Part<T> all = {0, n, shape, inputs, output, doutput, gradients.dstate, doperand.get(), gradients.dinput};
   for (size_t end = t; end > 0;) {
     const size_t begin = (end - 1) / cut.chunk_steps * cut.chunk_steps;
