@@ -78,7 +78,8 @@ struct ScanKernels {  // scan.cc
   // --- Products of the scan over time (layers/recurrent) -------------------------------------------------------------
   // A matrix b [k, cols] that is multiplied with again and again is packed once, in panels of this many columns; the last may be wider
   size_t (*panel_columns)();
-  // b[k, col] stands at b + k · k_stride + col · col_stride   panels: [k, cols rounded up to panel_columns], 64-byte aligned
+  // b[k, col] stands at b + k · k_stride + col · col_stride, one of which is 1   panels: [k, cols rounded up to panel_columns], 64-byte
+  // aligned
   void (*pack_panels)(size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride, T* panels);
   // b [k, cols] from its panels
   void (*unpack_panels)(size_t k, size_t cols, const T* panels, T* b);
@@ -132,7 +133,8 @@ struct SingleKernels {  // single.cc
   // Elements of a vector. Whoever computes a part of a row's columns starts at a multiple of it, and an operand [k] can be read, and is
   // zero, up to the next multiple
   size_t (*row_lanes)();
-  // b[k, col] stands at b + k · k_stride + col · col_stride   packed: [k, cols], both rounded up to row_lanes, 64-byte aligned
+  // b[k, col] stands at b + k · k_stride + col · col_stride, one of which is 1   packed: [k, cols], both rounded up to row_lanes, 64-byte
+  // aligned
   void (*pack_row_matrix)(size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride, T* packed);
   // c = start + a b   a: [k]   b: [k, cols]   start, c: [cols], may be one array; start null for zeros. The order of a sum depends on k
   // alone

@@ -10,6 +10,7 @@
 #include "kernels/activation-inl.h"
 #include "kernels/kernels.h"
 #include "kernels/tile-inl.h"
+#include "kernels/turn-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace evenkeel {
@@ -23,24 +24,16 @@ size_t panel_columns() {
 
 template <typename T>
 void pack_panels(size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride, T* panels) {
-  constexpr size_t kTogether = 16;  // of k: a column that lies along a cache line is read while the line is there
   const size_t lanes = hn::Lanes(hn::ScalableTag<T>());
   for_each_panel<T>(0, cols, [&](size_t first, auto vectors, size_t in_last) HWY_ATTR {
     const size_t width = vectors() * lanes;
-    const size_t count = width - lanes + in_last;
+    const T* from = b + first * col_stride;
+    T* to = panels + first * k;
     if (col_stride == 1) {
-      return with_last<T>(in_last, [&](auto last) HWY_ATTR {
-        copy_columns<vectors()>(k, b + first, k_stride, last, panels + first * k, width, WholeVector());
-      });
+      return with_last<T>(in_last, [&](auto last) HWY_ATTR { copy_columns<vectors()>(k, from, k_stride, last, to, width, WholeVector()); });
     }
-    for (size_t begin = 0; begin < k; begin += kTogether) {
-      T* to = panels + first * k + begin * width;
-      const T* from = b + first * col_stride + begin * k_stride;
-      const size_t together = HWY_MIN(kTogether, k - begin);
-      for (size_t col = 0; col < count; ++col) {
-        for (size_t row = 0; row < together; ++row) to[row * width + col] = from[row * k_stride + col * col_stride];
-      }
-      for (size_t row = 0; row < together; ++row) std::fill(to + row * width + count, to + (row + 1) * width, T{0});
+    for (size_t v = 0; v < vectors(); ++v) {
+      turn_to_lanes(v + 1 == vectors() ? in_last : lanes, k, from + v * lanes * col_stride, col_stride, to + v * lanes, width);
     }
   });
 }

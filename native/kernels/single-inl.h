@@ -8,6 +8,7 @@
 #include "kernels/activation-inl.h"
 #include "kernels/kernels.h"
 #include "kernels/tile-inl.h"
+#include "kernels/turn-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace evenkeel {
@@ -46,6 +47,34 @@ HWY_INLINE void for_each_row_tile(size_t cols, Body&& body) {
   }
 }
 
+// The elements of one group of rows and one vector of columns, of which all are there: to a vector for each column of a block.
+template <typename T>
+HWY_INLINE void pack_whole_group(const T* b, size_t k_stride, size_t col_stride, T* packed) {
+  const hn::ScalableTag<T> d;
+  const hn::CappedTag<T, kGroup<T>> block;
+  hn::Vec<decltype(d)> columns[kGroup<T>];
+  if (k_stride == 1) {
+    const auto column = [=](size_t col) HWY_ATTR { return hn::LoadU(block, b + col * col_stride); };
+    unrolled<kGroup<T>>([&](size_t i) HWY_ATTR { columns[i] = gather_blocks(d, i, column); });
+  } else {
+    unrolled<kGroup<T>>([&](size_t row) HWY_ATTR { columns[row] = hn::LoadU(d, b + row * k_stride); });
+    turn_blocks(d, columns);
+  }
+  unrolled<kGroup<T>>([&](size_t i) HWY_ATTR { hn::Store(columns[i], d, packed + i * hn::Lanes(d)); });
+}
+
+// The same, zeros where there is none. rows, cols: how many there are
+template <typename T>
+void pack_part_of_group(size_t rows, size_t cols, const T* b, size_t k_stride, size_t col_stride, T* packed) {
+  constexpr size_t kRows = kGroup<T>;
+  const size_t lanes = row_lanes<T>();
+  for (size_t i = 0; i < kRows * lanes; ++i) {
+    const size_t row = i % kRows;
+    const size_t col = i % lanes / kRows * kRows + i / lanes;
+    packed[i] = row < rows && col < cols ? b[row * k_stride + col * col_stride] : T{0};
+  }
+}
+
 // Packed: tile by tile, in each group by group of k, in each vector by vector of columns, and of these the i-th vector has the i-th column
 // of every block.
 template <typename T>
@@ -54,11 +83,12 @@ void pack_row_matrix(size_t k, size_t cols, const T* b, size_t k_stride, size_t 
   const size_t lanes = row_lanes<T>();
   for_each_row_tile<T>(cols, [&](size_t first, auto vectors, auto /*last*/) HWY_ATTR {
     for (size_t group = 0; group < k; group += kRows) {
-      for (size_t vector = 0; vector < vectors() * kRows; ++vector) {
-        for (size_t lane = 0; lane < lanes; ++lane) {
-          const size_t row = group + lane % kRows;
-          const size_t col = first + vector / kRows * lanes + lane / kRows * kRows + vector % kRows;
-          *packed++ = row < k && col < cols ? b[row * k_stride + col * col_stride] : T{0};
+      for (size_t col = first; col < first + vectors() * lanes; col += lanes, packed += kRows * lanes) {
+        const T* from = b + group * k_stride + col * col_stride;
+        if (group + kRows <= k && col + lanes <= cols) {
+          pack_whole_group(from, k_stride, col_stride, packed);
+        } else {
+          pack_part_of_group(k - group, cols - col, from, k_stride, col_stride, packed);
         }
       }
     }

@@ -56,6 +56,18 @@ describe.each<DType>(['float32', 'float64'])('%s gradients are the same bits wha
     expect(run({ every: 2 * chunk })).toEqual(run('none'));
   });
 
+  test.each([
+    [17, 242],
+    [20, 128],
+    [2, 450],
+  ])('of %i sequences with %i units, where the last piece is a single step', (n, hiddenSize) => {
+    const chunk = native().rnnChunkSteps(n, I, hiddenSize, 0);
+    const [x, gradOutput] = [randn([n, chunk + 1, I], dtype), randn([n, hiddenSize], dtype)];
+    const run = (checkpointing: Checkpointing) =>
+      bits(step(makeRnn({ dtype, hiddenSize, returnSequences: false, checkpointing }), x, gradOutput));
+    expect(run({ every: chunk })).toEqual(run('none'));
+  });
+
   const placements = ['preactivation', 'split-preactivation', 'recurrent-input', 'hidden'] as const;
   test.each(placements.flatMap((placement) => [1, 2].map((n) => [placement, n] as const)))(
     'with a normalisation in the recurrence (%s) of %i sequences, of the last state and of all, with a window and without',

@@ -21,6 +21,8 @@ constexpr size_t kMaxSequencesTogether = 48;
 // one group, and its sums are cut by their rows after each block, which is a chunk then.
 struct Cut {
   size_t groups, block_steps, chunk_steps;
+
+  bool in_groups() const noexcept { return block_steps < chunk_steps; }
 };
 
 Cut cut_of(const RecurrentShape& shape) noexcept {
@@ -282,7 +284,7 @@ struct Sums {
 
   static SumsIn place_of(const Cut& cut, const RecurrentShape& shape) noexcept {
     constexpr size_t kFewRows = 64;  // within one sum of the kernel
-    const bool added_once = cut.groups == 1 ? shape.t <= cut.chunk_steps : shape.t * (shape.n / cut.groups + 1) <= kFewRows;
+    const bool added_once = cut.in_groups() ? shape.t * (shape.n / cut.groups + 1) <= kFewRows : shape.t <= cut.chunk_steps;
     return added_once ? SumsIn::kGradient : SumsIn::kPanels;
   }
 
@@ -379,7 +381,7 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
   const Part<T> all = {0, n, shape, inputs, output, doutput, gradients.dstate, doperand.get(), gradients.dinput};
   for (size_t end = t; end > 0;) {
     const size_t begin = (end - 1) / cut.chunk_steps * cut.chunk_steps;
-    if (cut.block_steps < cut.chunk_steps) {
+    if (cut.in_groups()) {
       chunk_backward_in_groups(cut, all, cell, weights, state_gradient, begin, end, chunk, sums);
     } else {
       chunk_backward(all, cell, weights, state_gradient, begin, end, chunk, sums);
