@@ -10,7 +10,7 @@ namespace {
 constexpr std::align_val_t kAlignment{64};
 // The unit of all blocks: small ones of several sizes serve for each other.
 constexpr size_t kUnit = 256;
-constexpr size_t kMostBytes = size_t{64} << 20;  // of one thread
+constexpr size_t kMostBytes = size_t{128} << 20;  // of one thread: what a layer of 2560 inputs and units takes
 
 void release(Block block) noexcept { ::operator delete(block.data, kAlignment); }
 
