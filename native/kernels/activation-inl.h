@@ -38,12 +38,15 @@ struct Relu {
 };
 
 template <class Phi, typename T>
-void elman_forward_rows(size_t rows, size_t size, const T* preactivation, const T* bias, T* state) {
+void elman_forward_rows(size_t rows, size_t size, const T* preactivation, const T* bias, T* state, T* output, size_t ld_output) {
   const hn::ScalableTag<T> d;
   for (size_t row = 0; row < rows; ++row, preactivation += size, state += size) {
+    // The same place twice costs less than a decision at each vector.
+    T* second = output == nullptr ? state : output + row * ld_output;
     for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
-      const auto a = hn::Add(memory.load(d, preactivation + i), memory.load(d, bias + i));
-      memory.store(d, Phi::apply(d, a), state + i);
+      const auto h = Phi::apply(d, hn::Add(memory.load(d, preactivation + i), memory.load(d, bias + i)));
+      memory.store(d, h, state + i);
+      memory.store(d, h, second + i);
     });
   }
 }
@@ -57,9 +60,10 @@ void elman_backward_elements(size_t count, const T* state, const T* dstate, T* d
 }
 
 template <typename T>
-void elman_forward(Nonlinearity nonlinearity, size_t rows, size_t size, const T* preactivation, const T* bias, T* state) {
+void elman_forward(Nonlinearity nonlinearity, size_t rows, size_t size, const T* preactivation, const T* bias, T* state, T* output,
+                   size_t ld_output) {
   const auto run = nonlinearity == Nonlinearity::kTanh ? elman_forward_rows<Tanh, T> : elman_forward_rows<Relu, T>;
-  run(rows, size, preactivation, bias, state);
+  run(rows, size, preactivation, bias, state, output, ld_output);
 }
 
 template <typename T>

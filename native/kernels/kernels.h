@@ -70,8 +70,10 @@ struct RowStatistics {
 template <typename T>
 struct ScanKernels {  // scan.cc
   // --- Elman cell (cells/elman.cc): state = φ(preactivation + bias) --------------------------------------------------
-  // preactivation, state: [rows, size], may be one array   bias: [size]
-  void (*elman_forward)(Nonlinearity nonlinearity, size_t rows, size_t size, const T* preactivation, const T* bias, T* state);
+  // preactivation, state: [rows, size], may be one array   bias: [size]   output: a second place for the states, with leading dimension;
+  // null for none
+  void (*elman_forward)(Nonlinearity nonlinearity, size_t rows, size_t size, const T* preactivation, const T* bias, T* state, T* output,
+                        size_t ld_output);
   // dpreactivation = dstate ⊙ φ'(preactivation); tanh' = 1 − state², relu' = state > 0   all: [count]
   void (*elman_backward)(Nonlinearity nonlinearity, size_t count, const T* state, const T* dstate, T* dpreactivation);
 
@@ -166,17 +168,17 @@ struct LanesKernels {  // lanes.cc
 template <typename T>
 struct NormKernels {  // normalization.cc
   // --- Normalisation (layers/normalization.cc); all rows packed ------------------------------------------------------
-  // weight, bias: [size] or null for ones and zeros; RMSNorm has no bias. streams: output or dinput goes past the caches, for arrays that
-  // they cannot hold
-  void (*layer_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output,
+  // weight: [size] or null for ones   bias: null for zeros; [size] where ld_bias is 0, else one for each row with this leading dimension,
+  // may be output. streams: output or dinput goes past the caches, for arrays that they cannot hold
+  void (*layer_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, size_t ld_bias, T* output,
                              const RowStatistics<T>& statistics, bool streams);
-  // dweight, dbias: [size], added to, or null
+  // dweight, dbias: added to, or null; [size] where ld_sums is 0, else each row's own, with this leading dimension
   void (*layer_norm_backward)(size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& statistics,
-                              const T* doutput, T* dinput, T* dweight, T* dbias, bool streams);
-  void (*rms_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output,
+                              const T* doutput, T* dinput, T* dweight, T* dbias, size_t ld_sums, bool streams);
+  void (*rms_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, size_t ld_bias, T* output,
                            const RowStatistics<T>& statistics, bool streams);
   void (*rms_norm_backward)(size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& statistics, const T* doutput,
-                            T* dinput, T* dweight, T* dbias, bool streams);
+                            T* dinput, T* dweight, T* dbias, size_t ld_sums, bool streams);
 };
 
 template <typename T>

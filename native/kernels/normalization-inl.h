@@ -229,7 +229,7 @@ class NormalizedRows {
 
 // y = γ ⊙ â + β
 template <bool kCentred, class Rows, typename T>
-void norm_forward_of(Rows rows, size_t count, T eps, const T* input, const T* weight, const T* bias, T* output,
+void norm_forward_of(Rows rows, size_t count, T eps, const T* input, const T* weight, const T* bias, size_t ld_bias, T* output,
                      const RowStatistics<T>& all) {
   const hn::ScalableTag<T> d;
   const size_t size = rows.size;
@@ -241,10 +241,11 @@ void norm_forward_of(Rows rows, size_t count, T eps, const T* input, const T* we
     for (size_t r = begin; r < end; ++r) {
       const auto row = normalized[r];
       T* row_output = output + r * size;
+      const T* row_bias = bias == nullptr ? nullptr : bias + r * ld_bias;
       rows.for_each_column(d, row_output, [&](size_t i, auto memory) HWY_ATTR {
         auto y = row.at(d, memory, i);
         if (weight != nullptr) y = hn::Mul(y, memory.load(d, weight + i));
-        if (bias != nullptr) y = hn::Add(y, memory.load(d, bias + i));
+        if (row_bias != nullptr) y = hn::Add(y, memory.load(d, row_bias + i));
         memory.store(d, y, row_output + i);
       });
     }
@@ -252,17 +253,17 @@ void norm_forward_of(Rows rows, size_t count, T eps, const T* input, const T* we
 }
 
 template <bool kCentred, typename T>
-void norm_forward(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output, const RowStatistics<T>& all,
-                  bool streams) {
+void norm_forward(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, size_t ld_bias, T* output,
+                  const RowStatistics<T>& all, bool streams) {
   with_rows<T>(size, streams,
-               [&](auto columns) HWY_ATTR { norm_forward_of<kCentred>(columns, rows, eps, input, weight, bias, output, all); });
+               [&](auto columns) HWY_ATTR { norm_forward_of<kCentred>(columns, rows, eps, input, weight, bias, ld_bias, output, all); });
   if (streams) hwy::FlushStream();
 }
 
 // g = dy ⊙ γ; da = r (g − mean(g) − â mean(g ⊙ â)), without mean(g) when not centred; dγ += Σ dy ⊙ â; dβ += Σ dy.
 template <bool kCentred, class Rows, typename T>
 void norm_backward_of(Rows rows, size_t count, const T* input, const T* weight, const RowStatistics<T>& all, const T* doutput, T* dinput,
-                      T* dweight, T* dbias) {
+                      T* dweight, T* dbias, size_t ld_sums) {
   const hn::ScalableTag<T> d;
   const size_t size = rows.size;
   const auto minus_count = hn::Set(d, -static_cast<T>(size));
@@ -290,12 +291,12 @@ void norm_backward_of(Rows rows, size_t count, const T* input, const T* weight, 
       hn::Store(hn::Mul(rstd, hn::Div(hn::Load(d, shift + r), minus_count)), d, shift + r);
       hn::Store(hn::Mul(rstd, hn::Div(hn::Load(d, slope + r), minus_count)), d, slope + r);
     });
-    // Column by column, so that each element of dγ and dβ is in a register while all rows of the group add to it.
-    rows.for_each_column(d, dinput, [&](size_t i, auto memory) HWY_ATTR {
+    // Column i of rows [first, last), which add to the same sums: those are in registers meanwhile.
+    const auto column = [&](size_t first, size_t last, size_t i, auto memory, T* dweights, T* dbiases) HWY_ATTR {
       const auto gamma = weight == nullptr ? hn::Set(d, 1) : memory.load(d, weight + i);
-      auto sum_dweight = dweight == nullptr ? hn::Zero(d) : memory.load(d, dweight + i);
-      auto sum_dbias = dbias == nullptr ? hn::Zero(d) : memory.load(d, dbias + i);
-      for (size_t r = begin; r < end; ++r) {
+      auto sum_dweight = dweights == nullptr ? hn::Zero(d) : memory.load(d, dweights + i);
+      auto sum_dbias = dbiases == nullptr ? hn::Zero(d) : memory.load(d, dbiases + i);
+      for (size_t r = first; r < last; ++r) {
         const auto row = normalized[r];
         const auto a = row.at(d, memory, i);
         const auto dy = memory.load(d, doutput + r * size + i);
@@ -310,17 +311,26 @@ void norm_backward_of(Rows rows, size_t count, const T* input, const T* weight, 
         sum_dweight = hn::MulAdd(dy, a, sum_dweight);
         sum_dbias = hn::Add(dy, sum_dbias);
       }
-      if (dweight != nullptr) cached(memory).store(d, sum_dweight, dweight + i);
-      if (dbias != nullptr) cached(memory).store(d, sum_dbias, dbias + i);
-    });
+      if (dweights != nullptr) cached(memory).store(d, sum_dweight, dweights + i);
+      if (dbiases != nullptr) cached(memory).store(d, sum_dbias, dbiases + i);
+    };
+    if (ld_sums == 0) {
+      rows.for_each_column(d, dinput, [&](size_t i, auto memory) HWY_ATTR { column(begin, end, i, memory, dweight, dbias); });
+      continue;
+    }
+    for (size_t r = begin; r < end; ++r) {
+      T* row_dweight = dweight == nullptr ? nullptr : dweight + r * ld_sums;
+      T* row_dbias = dbias == nullptr ? nullptr : dbias + r * ld_sums;
+      for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR { column(r, r + 1, i, memory, row_dweight, row_dbias); });
+    }
   }
 }
 
 template <bool kCentred, typename T>
 void norm_backward(size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& all, const T* doutput, T* dinput,
-                   T* dweight, T* dbias, bool streams) {
+                   T* dweight, T* dbias, size_t ld_sums, bool streams) {
   with_rows<T>(size, streams, [&](auto columns) HWY_ATTR {
-    norm_backward_of<kCentred>(columns, rows, input, weight, all, doutput, dinput, dweight, dbias);
+    norm_backward_of<kCentred>(columns, rows, input, weight, all, doutput, dinput, dweight, dbias, ld_sums);
   });
   if (streams) hwy::FlushStream();
 }

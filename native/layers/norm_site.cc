@@ -27,9 +27,9 @@ std::span<const NormPoint> norm_points(Placement placement) noexcept {
 }
 
 template <typename T>
-NormSite<T>::NormSite(const NormShape& shape, const NormArrays<T>& arrays)
+NormSite<T>::NormSite(const NormShape& shape, const NormArrays<T>& arrays, bool sums_doutput)
     : shape_(shape), arrays_(arrays), scratch_(arrays.statistics == nullptr ? statistics_per_row(shape.kind) * shape.sequences : 0) {
-  if (arrays.dweight != nullptr) sums_.emplace(shape.sequences, shape.size);
+  if (arrays.dweight != nullptr) sums_.emplace(shape.sequences, shape.size, sums_doutput);
 }
 
 template <typename T>
@@ -40,11 +40,38 @@ RowStatistics<T> NormSite<T>::statistics(const StepRows& step) const noexcept {
   return {first, first + shape_.sequences, first + (per_row - 1) * shape_.sequences};
 }
 
+// What a step kept stands pages away from what the next one did, where a processor does not foresee it.
+template <typename T>
+void NormSite<T>::ask_for_step_before(const StepRows& step) const noexcept {
+  if (step.position < shape_.sequences) return;
+  StepRows before = step;
+  before.position -= shape_.sequences;
+  const auto ask = [](const T* from, size_t count) {
+    constexpr size_t kCacheLine = 64;
+    constexpr int kIntoL2 = 2;
+    for (size_t i = 0; i < count; i += kCacheLine / sizeof(T)) __builtin_prefetch(from + i, 0, kIntoL2);
+    __builtin_prefetch(from + count - 1, 0, kIntoL2);  // nothing says that an array begins with a line
+  };
+  if (arrays_.inputs != nullptr) ask(kept(before), step.rows * shape_.size);
+  const RowStatistics<T> rows = statistics(before);
+  for (const T* row : {rows.mean, rows.residual, rows.rstd}) ask(row, step.rows);
+}
+
 template <typename T>
 void NormSite<T>::forward(const StepRows& step, const T* input, T* output) const noexcept {
-  if (arrays_.inputs != nullptr) std::copy_n(input, step.rows * shape_.size, arrays_.inputs + step.position * shape_.size);
+  normalize(step, input, arrays_.bias, 0, output);
+}
+
+template <typename T>
+void NormSite<T>::forward_onto(const StepRows& step, const T* input, T* output) const noexcept {
+  normalize(step, input, output, shape_.size, output);
+}
+
+template <typename T>
+void NormSite<T>::normalize(const StepRows& step, const T* input, const T* bias, size_t ld_bias, T* output) const noexcept {
+  if (arrays_.inputs != nullptr && input != kept(step)) std::copy_n(input, step.rows * shape_.size, place(step));
   const auto run = shape_.kind == Norm::kLayer ? kernels<T>().layer_norm_forward : kernels<T>().rms_norm_forward;
-  run(step.rows, shape_.size, static_cast<T>(shape_.eps), input, arrays_.weight, arrays_.bias, output, statistics(step), false);
+  run(step.rows, shape_.size, static_cast<T>(shape_.eps), input, arrays_.weight, bias, ld_bias, output, statistics(step), false);
 }
 
 template <typename T>
@@ -52,18 +79,24 @@ void NormSite<T>::backward(const StepRows& step, const T* input, const T* doutpu
   const auto run = shape_.kind == Norm::kLayer ? kernels<T>().layer_norm_backward : kernels<T>().rms_norm_backward;
   const size_t size = shape_.size;
   const RowStatistics<T> rows = statistics(step);
+  ask_for_step_before(step);
+  T* dweight = sums_->dweight.row(step.first);
+  T* doutputs = sums_->doutput ? sums_->doutput->row(step.first) : nullptr;
+  if (step.exponents == nullptr) {
+    return run(step.rows, size, input, arrays_.weight, rows, doutput, dinput, dweight, doutputs, size, false);
+  }
   for (size_t r = 0; r < step.rows; ++r, input += size, doutput += size, dinput += size) {
     const RowStatistics<T> row = {rows.mean + r, rows.residual + r, rows.rstd + r};
-    T* dweight = sums_->dweight.row(step.first + r);
-    T* dbias = sums_->doutput.row(step.first + r);
+    T* row_dweight = dweight + r * size;
+    T* row_doutputs = doutputs == nullptr ? nullptr : doutputs + r * size;
     if (step.exponent(r) != 0) {
       T* truth = sums_->truth.get() + (step.first + r) * size;
       std::copy_n(doutput, size, truth);
       scale_by_power_of_two(size, step.exponent(r), truth);
-      run(1, size, input, arrays_.weight, row, truth, truth, dweight, dbias, false);
-      dweight = dbias = nullptr;
+      run(1, size, input, arrays_.weight, row, truth, truth, row_dweight, row_doutputs, 0, false);
+      row_dweight = row_doutputs = nullptr;
     }
-    run(1, size, input, arrays_.weight, row, doutput, dinput, dweight, dbias, false);
+    run(1, size, input, arrays_.weight, row, doutput, dinput, row_dweight, row_doutputs, 0, false);
   }
 }
 
@@ -73,29 +106,34 @@ void NormSite<T>::tangents(const StepRows& step, const T* input, size_t count, T
   const auto run = shape_.kind == Norm::kLayer ? kernels<T>().layer_norm_backward : kernels<T>().rms_norm_backward;
   const RowStatistics<T> row = statistics(step);
   for (T* tangent = tangents; tangent != tangents + count * shape_.size; tangent += shape_.size) {
-    run(1, shape_.size, input, nullptr, row, tangent, tangent, nullptr, nullptr, false);
+    run(1, shape_.size, input, nullptr, row, tangent, tangent, nullptr, nullptr, 0, false);
     for (size_t i = 0; i < shape_.size; ++i) tangent[i] *= arrays_.weight[i];
   }
 }
 
 template <typename T>
-void NormSite<T>::accumulate() const noexcept {
+void NormSite<T>::accumulate(const NormSite* twin) const noexcept {
   sums_->dweight.add_up();
-  sums_->doutput.add_up();
+  if (sums_->doutput) sums_->doutput->add_up();
   kernels<T>().add(shape_.size, sums_->dweight.total(), arrays_.dweight);
-  if (arrays_.dbias != nullptr) kernels<T>().add(shape_.size, sums_->doutput.total(), arrays_.dbias);
+  if (arrays_.dbias != nullptr) kernels<T>().add(shape_.size, (sums_->doutput ? this : twin)->output_gradient(), arrays_.dbias);
 }
 
 template <typename T>
 NormSites<T>::NormSites(Placement placement, const NormShape& shape, const std::array<NormArrays<T>, kMaxNormSites>& arrays) {
   const std::span<const NormPoint> points = norm_points(placement);
-  for (size_t i = 0; i < points.size(); ++i) sites_[static_cast<size_t>(points[i])].emplace(shape, arrays[i]);
+  for (size_t i = 0; i < points.size(); ++i) {
+    // Both products of a split step get the gradient of their sum, which is that of the cell's biases too: the first one's sums are for
+    // all.
+    const bool sums_doutput = points[i] == NormPoint::kProjected || (points[i] != NormPoint::kRecurrent && arrays[i].dbias != nullptr);
+    sites_[static_cast<size_t>(points[i])].emplace(shape, arrays[i], sums_doutput);
+  }
 }
 
 template <typename T>
 void NormSites<T>::accumulate() const noexcept {
   for (const auto& site : sites_) {
-    if (site) site->accumulate();
+    if (site) site->accumulate(at(NormPoint::kProjected));
   }
 }
 

@@ -56,11 +56,17 @@ struct NormArrays {
 template <typename T>
 class NormSite {
  public:
-  // Throws std::bad_alloc.
-  NormSite(const NormShape& shape, const NormArrays<T>& arrays);
+  // sums_doutput: whether a backward pass sums doutput, for β or for whatever else is added to the output   Throws std::bad_alloc.
+  NormSite(const NormShape& shape, const NormArrays<T>& arrays, bool sums_doutput);
 
-  // input, output: [rows, size], may be one array
+  // input, output: [rows, size], may be one array unless input is place(step)
   void forward(const StepRows& step, const T* input, T* output) const noexcept;
+  // output += the normalised input, without β
+  void forward_onto(const StepRows& step, const T* input, T* output) const noexcept;
+  // Where forward's input is best, since it need not be copied from there in order to be kept; null where it is not kept.
+  T* place(const StepRows& step) const noexcept {
+    return arrays_.inputs == nullptr ? nullptr : arrays_.inputs + step.position * shape_.size;
+  }
   // input: as forward had it   doutput, dinput: [rows, size], may be one array
   void backward(const StepRows& step, const T* input, const T* doutput, T* dinput) const noexcept;
 
@@ -69,22 +75,27 @@ class NormSite {
   void tangents(const StepRows& step, const T* input, size_t count, T* tangents) const noexcept;
 
   // The inputs of the step as forward had them, at a point that keeps_inputs.
-  const T* kept(const StepRows& step) const noexcept { return arrays_.inputs + step.position * shape_.size; }
+  const T* kept(const StepRows& step) const noexcept { return place(step); }
+  const T* bias() const noexcept { return arrays_.bias; }
 
-  // As of Cell.
-  void accumulate() const noexcept;
+  // As of Cell. twin: for a site that does not sum doutput, one that got the same and has accumulated
+  void accumulate(const NormSite* twin) const noexcept;
   // Σ doutput over the steps of the last accumulate() [size]: the gradient of whatever is added to the site's output.
-  const T* output_gradient() const noexcept { return sums_->doutput.total(); }
+  const T* output_gradient() const noexcept { return sums_->doutput->total(); }
 
  private:
   RowStatistics<T> statistics(const StepRows& step) const noexcept;
+  void ask_for_step_before(const StepRows& step) const noexcept;
+  void normalize(const StepRows& step, const T* input, const T* bias, size_t ld_bias, T* output) const noexcept;
 
   struct Sums {
     SequenceSums<T> dweight;
-    SequenceSums<T> doutput;
+    std::optional<SequenceSums<T>> doutput;
     AlignedBuffer<T> truth;  // [N, size]: true gradients by the output, where those of the recursion are scaled
 
-    Sums(size_t sequences, size_t size) : dweight(sequences, size), doutput(sequences, size), truth(sequences * size) {}
+    Sums(size_t sequences, size_t size, bool sums_doutput) : dweight(sequences, size), truth(sequences * size) {
+      if (sums_doutput) doutput.emplace(sequences, size);
+    }
   };
 
   NormShape shape_;

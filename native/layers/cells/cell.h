@@ -21,9 +21,11 @@ struct StepRows {
 template <typename T>
 struct ForwardStep : StepRows {
   T* projected;  // x_t W_ihᵀ [rows, gates · H], plus operand_t W_hhᵀ unless the cell has the two products apart; the cell may overwrite it
-  T* recurrent;       // operand_t W_hhᵀ [rows, gates · H] where it has them apart, else null; the cell may overwrite it
-  const T* previous;  // h_{t−1} [rows, H]
-  T* state;           // h_t [rows, H]: written
+  T* recurrent;         // operand_t W_hhᵀ [rows, gates · H] where it has them apart, else null; the cell may overwrite it
+  const T* previous;    // h_{t−1} [rows, H]
+  T* state;             // h_t [rows, H]: written
+  T* output = nullptr;  // where h_t is written once more [rows, H], with leading dimension; null for nowhere
+  size_t ld_output = 0;
 };
 
 template <typename T>
@@ -80,6 +82,11 @@ class Cell {
 
   // What forward() and backward() do, for a cell whose step is plain: the scan may do it itself.
   virtual std::optional<PlainStep<T>> plain_step() const noexcept { return {}; }
+
+  // Where a cell that keeps x_t W_ihᵀ or operand_t W_hhᵀ for backward keeps those of a step: from there forward() need not copy them. Null
+  // for a cell or a pass that does not. As of ForwardStep: the first is their sum unless the cell has them apart.
+  virtual T* projected_place(const StepRows& /*step*/) const noexcept { return nullptr; }
+  virtual T* recurrent_place(const StepRows& /*step*/) const noexcept { return nullptr; }
 
   virtual void forward(const ForwardStep<T>& step) const noexcept = 0;
   virtual void backward(const BackwardStep<T>& step) const noexcept = 0;

@@ -16,6 +16,8 @@ ElmanCell<T>::ElmanCell(size_t hidden, Nonlinearity nonlinearity, const ElmanBia
       bias_(hidden),
       zeros_(hidden) {
   for (size_t i = 0; i < hidden; ++i) bias_.get()[i] = biases.ih[i] + biases.hh[i];
+  const auto* recurrent = sites.at(NormPoint::kRecurrent);
+  if (recurrent != nullptr && recurrent->bias() != nullptr) kernels<T>().add(hidden, recurrent->bias(), bias_.get());
   std::fill_n(zeros_.get(), hidden, T{0});
 }
 
@@ -37,22 +39,44 @@ std::optional<PlainStep<T>> ElmanCell<T>::plain_step() const noexcept {
 }
 
 template <typename T>
+T* ElmanCell<T>::projected_place(const StepRows& step) const noexcept {
+  for (const NormPoint point : {NormPoint::kProjected, NormPoint::kPreactivation}) {
+    if (const auto* site = sites_.at(point)) return site->place(step);
+  }
+  return nullptr;
+}
+
+template <typename T>
+T* ElmanCell<T>::recurrent_place(const StepRows& step) const noexcept {
+  const auto* site = sites_.at(NormPoint::kRecurrent);
+  return site == nullptr ? nullptr : site->place(step);
+}
+
+// What the sites keep is not written over, since it may stand where they keep it.
+template <typename T>
 void ElmanCell<T>::forward(const ForwardStep<T>& step) const noexcept {
-  const size_t count = step.rows * hidden_;
-  T* a = step.projected;
+  const T* a = step.projected;
   const T* bias = bias_.get();
-  if (const auto* site = sites_.at(NormPoint::kProjected)) site->forward(step, a, a);
-  if (const auto* site = sites_.at(NormPoint::kRecurrent)) {
-    site->forward(step, step.recurrent, step.recurrent);
-    kernels<T>().add(count, step.recurrent, a);
+  if (const auto* site = sites_.at(NormPoint::kProjected)) {
+    site->forward(step, step.projected, step.state);
+    sites_.at(NormPoint::kRecurrent)->forward_onto(step, step.recurrent, step.state);
+    a = step.state;
   }
   if (const auto* site = sites_.at(NormPoint::kPreactivation)) {
-    for (size_t r = 0; r < step.rows; ++r) kernels<T>().add(hidden_, bias, a + r * hidden_);
-    site->forward(step, a, a);
+    for (size_t r = 0; r < step.rows; ++r) kernels<T>().add(hidden_, bias, step.projected + r * hidden_);
+    site->forward(step, step.projected, step.state);
+    a = step.state;
     bias = zeros_.get();
   }
-  kernels<T>().elman_forward(nonlinearity_, step.rows, hidden_, a, bias, step.state);
-  if (const auto* site = sites_.at(NormPoint::kState)) site->forward(step, step.state, step.state);
+  const auto* site = sites_.at(NormPoint::kState);
+  if (site == nullptr) {
+    return kernels<T>().elman_forward(nonlinearity_, step.rows, hidden_, a, bias, step.state, step.output, step.ld_output);
+  }
+  T* place = site->place(step);
+  T* phi = place == nullptr ? step.state : place;
+  kernels<T>().elman_forward(nonlinearity_, step.rows, hidden_, a, bias, phi, nullptr, 0);
+  site->forward(step, phi, step.state);
+  if (step.output != nullptr) kernels<T>().copy_rows(step.rows, hidden_, step.state, hidden_, step.output, step.ld_output);
 }
 
 template <typename T>

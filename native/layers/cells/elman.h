@@ -32,6 +32,8 @@ class ElmanCell final : public Cell<T> {
   void operand(const StepRows& step, const T* previous, T* operand) const noexcept override;
   void operand_backward(const StepRows& step, const T* previous, T* doperand, T* dprevious) const noexcept override;
   std::optional<PlainStep<T>> plain_step() const noexcept override;
+  T* projected_place(const StepRows& step) const noexcept override;
+  T* recurrent_place(const StepRows& step) const noexcept override;
   void forward(const ForwardStep<T>& step) const noexcept override;
   void backward(const BackwardStep<T>& step) const noexcept override;
   void operand_tangents(const StepRows& step, const T* previous, size_t count, T* tangents) const noexcept override;
@@ -48,7 +50,7 @@ class ElmanCell final : public Cell<T> {
   const NormSites<T>& sites_;
   T* dbias_ih_;
   T* dbias_hh_;
-  AlignedBuffer<T> bias_;   // b_ih + b_hh
+  AlignedBuffer<T> bias_;   // what is added to the products at a step: b_ih + b_hh, and the β of a normalised operand_t W_hhᵀ
   AlignedBuffer<T> zeros_;  // [H], where the bias has gone into a normalisation
 };
 

@@ -67,8 +67,9 @@ void steps_forward(const RecurrentShape& shape, const Cell<T>& cell, const Packe
                     chunk.projected.get() + row * width,
                     cell.products_apart() ? chunk.recurrent + row * width : nullptr,
                     state - n * h,
-                    state});
-      kernels<T>().copy_rows(end - first, h, state, h, output + (first * t + begin + s) * h, t * h);
+                    state,
+                    output + (first * t + begin + s) * h,
+                    t * h});
       if (s + 1 < steps) operand(s + 1, first, end);
     });
   }

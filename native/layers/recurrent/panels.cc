@@ -104,7 +104,6 @@ void scan_forward(const RecurrentShape& shape, const Cell<T>& cell, const Weight
   const PanelOperand<T> nothing = PackedWeights<T>::none();
   const std::optional<PlainStep<T>> plain = cell.plain_step();
   const size_t ahead = scratch.steps_ahead;
-  T* recurrent = cell.products_apart() ? scratch.apart.get() + first * width : nullptr;
   for (size_t step = 0; step < t; ++step) {
     const StepRows where{.first = first, .rows = rows, .position = step * n + first};
     const T* previous = scratch.states[step % 2].get() + first * h;
@@ -114,7 +113,8 @@ void scan_forward(const RecurrentShape& shape, const Cell<T>& cell, const Weight
       operand = scratch.operands.get() + first * h;
       cell.operand(where, previous, scratch.operands.get() + first * h);
     }
-    T* projected = scratch.projected.get() + (ahead * first + step % ahead * rows) * width;
+    T* projected = ahead > 1 ? nullptr : cell.projected_place(where);
+    if (projected == nullptr) projected = scratch.projected.get() + (ahead * first + step % ahead * rows) * width;
     if (ahead > 1 && step % ahead == 0) {
       project(shape, weights.ih, width, input, step, std::min(ahead, t - step), first, end, projected);
     }
@@ -127,14 +127,16 @@ void scan_forward(const RecurrentShape& shape, const Cell<T>& cell, const Weight
                                                  {plain->nonlinearity, plain->bias, to, t * h}, state, h);
       continue;
     }
-    if (recurrent == nullptr) {
+    T* recurrent = nullptr;
+    if (!cell.products_apart()) {
       multiply(rows, width, input_product, recurrent_product, start, width, projected, width);
     } else {
+      recurrent = cell.recurrent_place(where);
+      if (recurrent == nullptr) recurrent = scratch.apart.get() + first * width;
       if (start == nullptr) multiply(rows, width, input_product, nothing, nullptr, 0, projected, width);
       multiply(rows, width, recurrent_product, nothing, nullptr, 0, recurrent, width);
     }
-    cell.forward({where, projected, recurrent, previous, state});
-    kernels<T>().copy_rows(rows, h, state, h, to, t * h);
+    cell.forward({where, projected, recurrent, previous, state, to, t * h});
   }
 }
 
