@@ -58,7 +58,7 @@ struct TileOperand {
   const T* b;  // in the first panel
   size_t ldb;  // from panel to panel
   size_t k;
-  // What the caches are asked for meanwhile, and how many bytes further with each vector of b.
+  // What the caches are asked for meanwhile, and how many bytes further at each step of k.
   const char* next;
   size_t next_step;
 };
@@ -72,7 +72,7 @@ HWY_INLINE void multiply_add(const TileOperand<T>& operand, Tile& tile) {
   for (size_t k = 0; k < operand.k; ++k) {
     const T* a = operand.a + k;
     const T* b = operand.b + k * V * hn::Lanes(d);
-    unrolled<V>([=](size_t v) HWY_ATTR { prefetch_line(operand.next + (k * V + v) * operand.next_step); });
+    prefetch_line(operand.next + k * operand.next_step);
     tile.multiply_add([=](size_t r) HWY_ATTR { return hn::Set(d, a[r * lda]); },
                       [=](size_t v) HWY_ATTR { return hn::Load(d, b + v / V * ldb + v % V * hn::Lanes(d)); });
   }
@@ -105,7 +105,7 @@ struct PartOfOperand {
     const size_t panel = panel_columns<T>() * whole.k;
     const T* b = whole.panels + col * whole.k + begin * width;
     const T* next = k == whole.k ? b : b + panels * panel + k * width * row / all_rows;
-    const size_t next_step = k == whole.k ? 0 : hn::Lanes(hn::ScalableTag<T>()) * sizeof(T) * rows / all_rows;
+    const size_t next_step = k == whole.k ? 0 : width * sizeof(T) * rows / all_rows;
     return {whole.a + row * whole.lda + begin, whole.lda, b, panel, k, reinterpret_cast<const char*>(next), next_step};
   }
 };
