@@ -108,6 +108,7 @@ template <typename T>
 struct RowMatrix {
   const T* packed;
   size_t k;
+  bool from_last = false;  // whether the columns are gone through from the last on: where steps take turns, the first cache still has some
 };
 
 // A step of the Elman cell for one row, some or all of its units. The next step has this one's `next` for its operand, which is stored

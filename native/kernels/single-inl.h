@@ -29,11 +29,14 @@ size_t row_lanes() {
   return hn::Lanes(hn::ScalableTag<T>());
 }
 
-// body(column, v, last) for tiles of v vectors of a row's columns
+// body(column, v, last) for tiles of v vectors of a row's columns, from the first on or from the last
 template <typename T, class Body>
-HWY_INLINE void for_each_row_tile(size_t cols, Body&& body) {
+HWY_INLINE void for_each_row_tile(size_t cols, bool from_last, Body&& body) {
   const size_t lanes = row_lanes<T>();
-  for (size_t col = 0; col < cols;) {
+  const size_t tile = kRowVectors<T> * lanes;
+  const size_t tiles = hwy::DivCeil(cols, tile);
+  for (size_t i = 0; i < tiles; ++i) {
+    const size_t col = (from_last ? tiles - 1 - i : i) * tile;
     const size_t left = hwy::DivCeil(cols - col, lanes);
     with_constant<kRowVectors<T>>(HWY_MIN(left, kRowVectors<T>), [&](auto vectors) HWY_ATTR {
       const size_t in_last = cols - col - (vectors() - 1) * lanes;
@@ -42,7 +45,6 @@ HWY_INLINE void for_each_row_tile(size_t cols, Body&& body) {
       } else {
         body(col, vectors, PartOfVector{in_last});
       }
-      col += vectors() * lanes;
     });
   }
 }
@@ -81,7 +83,7 @@ template <typename T>
 void pack_row_matrix(size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride, T* packed) {
   constexpr size_t kRows = kGroup<T>;
   const size_t lanes = row_lanes<T>();
-  for_each_row_tile<T>(cols, [&](size_t first, auto vectors, auto /*last*/) HWY_ATTR {
+  for_each_row_tile<T>(cols, false, [&](size_t first, auto vectors, auto /*last*/) HWY_ATTR {
     for (size_t group = 0; group < k; group += kRows) {
       for (size_t col = first; col < first + vectors() * lanes; col += lanes, packed += kRows * lanes) {
         const T* from = b + group * k_stride + col * col_stride;
@@ -147,7 +149,7 @@ template <typename T>
 void multiply_row(size_t cols, const T* a, const RowMatrix<T>& b, const T* start, T* c) {
   const hn::ScalableTag<T> d;
   const size_t depth = hwy::RoundUpTo(b.k, kGroup<T>);
-  for_each_row_tile<T>(cols, [&](size_t col, auto vectors, auto last) HWY_ATTR {
+  for_each_row_tile<T>(cols, b.from_last, [&](size_t col, auto vectors, auto last) HWY_ATTR {
     multiply_row_tile<vectors()>(b.k, a, b.packed + col * depth, start == nullptr ? nullptr : start + col, last,
                                  [&](size_t i, auto sum, auto memory) HWY_ATTR { memory.store(d, sum, c + col + i); });
   });
@@ -180,8 +182,9 @@ template <class Phi, typename T>
 void elman_forward_rows_as(size_t steps, size_t cols, size_t stride, const RowMatrix<T>& b, ElmanForwardRow<T> row) {
   const size_t depth = hwy::RoundUpTo(b.k, kGroup<T>);
   for (size_t step = 0; step < steps; ++step) {
-    for_each_row_tile<T>(cols, [&](size_t col, auto vectors, auto last)
-                                   HWY_ATTR { elman_forward_tile<Phi, vectors()>(b.k, b.packed + col * depth, col, last, row); });
+    for_each_row_tile<T>(cols, b.from_last != (step % 2 == 1), [&](size_t col, auto vectors, auto last) HWY_ATTR {
+      elman_forward_tile<Phi, vectors()>(b.k, b.packed + col * depth, col, last, row);
+    });
     row = {row.next, row.start + stride, row.operand, row.state + stride};
   }
 }
@@ -190,8 +193,9 @@ template <class Phi, typename T>
 void elman_backward_rows_as(size_t steps, size_t cols, size_t stride, const RowMatrix<T>& b, ElmanBackwardRow<T> row) {
   const size_t depth = hwy::RoundUpTo(b.k, kGroup<T>);
   for (size_t step = 0; step < steps; ++step) {
-    for_each_row_tile<T>(cols, [&](size_t col, auto vectors, auto last)
-                                   HWY_ATTR { elman_backward_tile<Phi, vectors()>(b.k, b.packed + col * depth, col, last, row); });
+    for_each_row_tile<T>(cols, b.from_last != (step % 2 == 1), [&](size_t col, auto vectors, auto last) HWY_ATTR {
+      elman_backward_tile<Phi, vectors()>(b.k, b.packed + col * depth, col, last, row);
+    });
     row = {row.next, nullptr, row.doutput - stride, row.state - stride, row.operand, row.dpreactivation - stride};
   }
 }

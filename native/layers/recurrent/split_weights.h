@@ -67,19 +67,31 @@ class SplitWeights {
   // zeros   sums: [cols], in between
   template <typename Finish>
   void multiply(Range own, const T* a, const T* start, T* sums, const Progress* progress, size_t steps, Finish&& finish) const noexcept {
-    for (size_t turn = 0; turn < blocks_; ++turn) {
-      for (size_t block = own.begin; block < own.end; ++block) {
-        const size_t p = block ^ turn;
-        const bool other = p < own.begin || p >= own.end;
-        if (progress != nullptr && other) progress->wait(p, steps);
-        const Range c = columns(block);
-        const T* from = turn == 0 ? start : sums;
-        if (from != nullptr) from += c.begin;
-        if (turn + 1 < blocks_) {
-          kernels<T>().multiply_row(c.size(), a + part(p).begin, matrix(block, p), from, sums + c.begin);
-        } else {
-          finish(block, matrix(block, p), part(p).begin, from);
-        }
+    const bool back = steps % 2 == 1;
+    const auto product = [&](size_t block, size_t turn) {
+      const size_t p = block ^ turn;
+      const bool other = p < own.begin || p >= own.end;
+      if (progress != nullptr && other) progress->wait(p, steps);
+      const Range c = columns(block);
+      RowMatrix<T> weights = matrix(block, p);
+      weights.from_last = back;
+      const T* from = turn == 0 ? start : sums;
+      if (from != nullptr) from += c.begin;
+      if (turn + 1 < blocks_) {
+        kernels<T>().multiply_row(c.size(), a + part(p).begin, weights, from, sums + c.begin);
+      } else {
+        finish(block, weights, part(p).begin, from);
+      }
+    };
+    if (own.size() == blocks_) {
+      // Nobody to wait for: block by block, at every other step from the last on, since the first cache still has some of what the step
+      // before ended with.
+      for (size_t i = 0; i < blocks_; ++i) {
+        for (size_t turn = 0; turn < blocks_; ++turn) product(back ? blocks_ - 1 - i : i, turn);
+      }
+    } else {
+      for (size_t turn = 0; turn < blocks_; ++turn) {
+        for (size_t block = own.begin; block < own.end; ++block) product(block, turn);
       }
     }
   }
