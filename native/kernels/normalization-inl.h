@@ -61,7 +61,8 @@ struct ShortRows {
 // body(rows) with the one or the other.
 template <typename T, class Body>
 HWY_INLINE void with_rows(size_t size, bool streams, Body&& body) {
-  constexpr size_t kMostWhole = 4;
+  // Each of them is compiled apart, which for the targets of old processors is not worth its time.
+  constexpr size_t kMostWhole = HWY_ARCH_X86 && HWY_TARGET > HWY_AVX2 ? 1 : 4;
   const size_t lanes = hn::Lanes(hn::ScalableTag<T>());
   if (size / lanes > kMostWhole || (streams && size % lanes == 0)) return body(LongRows{size, streams});
   with_constant<kMostWhole + 1>(size / lanes + 1, [&](auto n) HWY_ATTR { body(ShortRows<decltype(n)::value - 1>{size, streams}); });
