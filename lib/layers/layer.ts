@@ -23,12 +23,16 @@ export interface Layer {
   /** The output, in a new tensor. Elements are not scanned: NaN and infinity go in and come out (fit stops at them). */
   forward(input: Tensor): Tensor;
   /**
-   * ∂L/∂input of the last forward call, in a new tensor, or undefined where it is not wanted; adds to the parameters' gradients. Once per
-   * forward call. A layer of your own may ignore the options.
+   * ∂L/∂input of the last forward call, in a new tensor; adds to the parameters' gradients. Once per forward call.
    * @param gradOutput ∂L/∂output, of the output's shape and dtype
    * @throws EvenkeelError ERR_STATE when there was no forward call since the last backward call
    */
   backward(gradOutput: Tensor, options?: { inputGradient?: true }): Tensor;
+  /**
+   * The same, but undefined where ∂L/∂input is not wanted. A layer of your own may ignore the options.
+   * @param gradOutput ∂L/∂output, of the output's shape and dtype
+   * @throws EvenkeelError ERR_STATE when there was no forward call since the last backward call
+   */
   backward(gradOutput: Tensor, options?: BackwardOptions): Tensor | undefined;
   /** What can be trained, in a new list. */
   parameters(): Parameter[];
