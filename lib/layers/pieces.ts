@@ -68,7 +68,7 @@ export class PieceMemory {
     this.#taken = 0;
   }
 
-  /** An array with whatever it held; zeros the first time. */
+  /** An array with whatever it held. */
   readonly take = (dtype: DType, length: number): TensorData => {
     const index = this.#taken++;
     const kept = this.#arrays[index];

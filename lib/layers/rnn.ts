@@ -239,7 +239,6 @@ export class RNN extends BaseLayer {
       gradInput: gradInput && new SequenceArray(gradInput.data, n, t, this.inputSize),
       stateGradients: new StateGradientPass(n, t, this.#stateGradientLimit, this.recordStateGradients),
       memories: [new PieceMemory(), new PieceMemory()],
-      zeros: new PieceMemory(),
     };
     const last = pass.pieces.length - 1;
     let current: ForwardPiece | undefined = this.#pieceAt(pass, arrays, last);
@@ -332,7 +331,7 @@ export class RNN extends BaseLayer {
       chunkSteps: native().rnnChunkSteps(n, this.inputSize, this.hiddenSize, this.#normalization.placementNumber),
       stateBytes,
       bytesPerStep: (this.returnSequences ? 0 : stateBytes) + normBytes,
-      scratchPerStep: 3 * stateBytes + 2 * normBytes + 2 * n * this.inputSize * bytes,
+      scratchPerStep: (this.returnSequences ? 3 : 2) * stateBytes + 2 * normBytes + 2 * n * this.inputSize * bytes,
     });
   }
 
@@ -411,7 +410,7 @@ export class RNN extends BaseLayer {
       next === undefined || next.isKept
         ? []
         : [next.steps, next.input, next.before, next.states, ...this.#normalization.arguments(next.normCache)];
-    const gradOutput = arrays.gradOutput?.take(piece, this.dtype) ?? this.#zeros(pass, arrays.zeros, n, steps);
+    const gradOutput = arrays.gradOutput?.take(piece, this.dtype) ?? null;
     const gradInput = arrays.gradInput?.take(piece, this.dtype) ?? null;
     arrays.stateGradients.pass(piece, (...last) =>
       native().rnnBackward(
@@ -442,14 +441,6 @@ export class RNN extends BaseLayer {
     );
     if (gradInput !== null) arrays.gradInput?.put(piece, gradInput);
     return next;
-  }
-
-  /** ∂L/∂h [N, steps, H] of a piece whose outputs nobody sees, which the addon reads alone. */
-  #zeros({ pieces }: RNNPass, zeros: PieceMemory, n: number, steps: number): TensorData {
-    const shape = [n, steps, this.hiddenSize] as const;
-    if (pieces.length === 1) return allocateOutput(this.dtype, shape).data.fill(0);
-    zeros.restart();
-    return zeros.take(this.dtype, n * steps * this.hiddenSize);
   }
 
   /** @returns all states, in `data`; what the normalisations keep goes to their cache, or nowhere */
@@ -490,9 +481,8 @@ interface BackwardArrays {
   readonly gradOutput: SequenceArray | undefined;
   readonly gradInput: SequenceArray | undefined;
   readonly stateGradients: StateGradientPass;
-  /** for what is computed again, and for what stays zero */
+  /** for what is computed again */
   readonly memories: readonly PieceMemory[];
-  readonly zeros: PieceMemory;
 }
 
 /** A piece of time with what the forward pass had of it. */

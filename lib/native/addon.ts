@@ -96,7 +96,7 @@ export interface NativeAddon {
     biasIh: TensorData,
     biasHh: TensorData,
     output: TensorData,
-    gradOutput: TensorData,
+    gradOutput: Optional,
     gradInput: Optional,
     gradState: TensorData,
     gradWeightIh: TensorData,

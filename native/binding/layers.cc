@@ -102,7 +102,7 @@ Napi::Value rnn_backward(const Arguments& arguments) {
     const RecurrentInputs<T> inputs = recurrent_inputs<T>(arguments, s);
     const size_t states = arguments.product({s.n, s.t, s.h});
     const T* output = arguments.array<T>(11, "output", states);
-    const T* doutput = arguments.array<T>(12, "gradOutput", states);
+    const T* doutput = arguments.optional_array<T>(12, "gradOutput", states);
     const RecurrentGradients<T> gradients = {
         .dinput = arguments.optional_array<T>(13, "gradInput", arguments.product({s.n, s.t, s.i})),
         .dstate = arguments.array<T>(14, "gradState", arguments.product({s.n, s.h})),

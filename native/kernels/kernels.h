@@ -124,7 +124,7 @@ template <typename T>
 struct ElmanBackwardRow {
   T* operand;         // ∂L/∂a_{t+1}, or the part of it that is not in start's products yet [k]
   const T* start;     // ∂L/∂h_t but for this operand's product and the output's share [cols]; null for zeros
-  const T* doutput;   // that share [cols]
+  const T* doutput;   // that share [cols]; null for zeros
   const T* state;     // h_t [cols]
   T* next;            // ∂L/∂a_t [cols], 64-byte aligned
   T* dpreactivation;  // ∂L/∂a_t [cols]

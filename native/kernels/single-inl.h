@@ -171,7 +171,7 @@ HWY_INLINE void elman_backward_tile(size_t k, const T* b, size_t col, Last last,
   const hn::ScalableTag<T> d;
   const T* start = row.start == nullptr ? nullptr : row.start + col;
   multiply_row_tile<V>(k, row.operand, b, start, last, [&](size_t i, auto sum, auto memory) HWY_ATTR {
-    const auto dstate = hn::Add(sum, memory.load(d, row.doutput + col + i));
+    const auto dstate = row.doutput == nullptr ? sum : hn::Add(sum, memory.load(d, row.doutput + col + i));
     const auto da = Phi::times_derivative(d, dstate, memory.load(d, row.state + col + i));
     hn::Store(da, d, row.next + col + i);
     memory.store(d, da, row.dpreactivation + col + i);
@@ -192,11 +192,12 @@ void elman_forward_rows_as(size_t steps, size_t cols, size_t stride, const RowMa
 template <class Phi, typename T>
 void elman_backward_rows_as(size_t steps, size_t cols, size_t stride, const RowMatrix<T>& b, ElmanBackwardRow<T> row) {
   const size_t depth = hwy::RoundUpTo(b.k, kGroup<T>);
+  const auto before = [&](const T* doutput) { return doutput == nullptr ? nullptr : doutput - stride; };
   for (size_t step = 0; step < steps; ++step) {
     for_each_row_tile<T>(cols, b.from_last != (step % 2 == 1), [&](size_t col, auto vectors, auto last) HWY_ATTR {
       elman_backward_tile<Phi, vectors()>(b.k, b.packed + col * depth, col, last, row);
     });
-    row = {row.next, nullptr, row.doutput - stride, row.state - stride, row.operand, row.dpreactivation - stride};
+    row = {row.next, nullptr, before(row.doutput), row.state - stride, row.operand, row.dpreactivation - stride};
   }
 }
 

@@ -69,7 +69,7 @@ export function backwardArguments(
   a: RnnArrays,
   [norm, normGradients] = NOTHING_NORMALISED,
   stateGradient = NOT_RECORDED,
-  gradInput: TensorData | null = a.gradInput,
+  { gradInput = a.gradInput, gradOutput = a.gradOutput }: { gradInput?: TensorData | null; gradOutput?: TensorData | null } = {},
 ): BackwardArguments {
   return [
     n,
@@ -84,7 +84,7 @@ export function backwardArguments(
     a.biasIh,
     a.biasHh,
     a.output,
-    a.gradOutput,
+    gradOutput,
     gradInput,
     a.gradInitialState,
     a.gradWeightIh,

@@ -1,7 +1,7 @@
 import { native } from '../../lib/native/load';
 import { Generator } from '../../lib/random';
 import type { DType, TensorData } from '../../lib/tensor';
-import { backwardArguments, type RnnArrays, rnnArrays, runRnn } from './helpers';
+import { backwardArguments, normArrays, type RnnArrays, rnnArrays, runRnn } from './helpers';
 
 const addon = native();
 const threadsBefore = addon.getNumThreads();
@@ -140,10 +140,43 @@ test.each<Shape>([
     const arrays = arraysOf([n, t, i, h], 'float32');
     const expected = results(strategy, [n, t, i, h], arrays).toSpliced(1, 1);
     for (const gradient of [arrays.gradInput, ...gradientsOf(arrays)]) gradient.fill(0);
-    addon.rnnBackward(...backwardArguments(n, t, i, h, arrays, undefined, undefined, null));
+    addon.rnnBackward(...backwardArguments(n, t, i, h, arrays, undefined, undefined, { gradInput: null }));
     expect([arrays.output, ...gradientsOf(arrays)]).toEqual(expected);
     expect(arrays.gradInput.every((value) => value === 0)).toBe(true);
   }
+});
+
+describe.each<Shape>([
+  [1, 300, 5, 20],
+  [1, 300, 5, 130],
+  [2, 40, 70, 33],
+  [5, 300, 10, 20],
+  [40, 9, 17, 50],
+])('without ∂L/∂output every strategy gives what zeros give, bit for bit: N, T, I, H = %i, %i, %i, %i', (n, t, i, h) => {
+  test.each([
+    ['plain', 0, false],
+    ['plain, recording', 0, true],
+    ['with a norm of the pre-activation', 1, false],
+    ['with a norm of the recurrent input, recording', 3, true],
+  ])('%s', (_, placement, records) => {
+    for (const strategy of ['blas', ...OTHERS]) {
+      const arrays = arraysOf([n, t, i, h], 'float32');
+      const norm = normArrays(placement, 0, n, t, h, 'float32');
+      addon.setScanStrategy(strategy);
+      runRnn(addon, n, t, i, h, arrays, norm);
+      const back = (gradOutput: TensorData | null): (TensorData | undefined)[] => {
+        const written = [arrays.gradInput, ...gradientsOf(arrays), ...norm[1]];
+        for (const array of written) array?.fill(0);
+        arrays.gradInitialState.fill(1); // all that comes in
+        const recorded = [Number.POSITIVE_INFINITY, records ? new Float64Array(n * t) : null, records ? new Int32Array(n) : null] as const;
+        addon.rnnBackward(...backwardArguments(n, t, i, h, arrays, norm, [...recorded], { gradOutput }));
+        return [...written, recorded[1]].map((array) => array?.map((value) => value + 0)); // what underflowed has either sign
+      };
+      const expected = back(new Float32Array(n * t * h));
+      expect(expected[2]?.some((value) => value !== 0)).toBe(true);
+      expect(back(null)).toEqual(expected);
+    }
+  });
 });
 
 test('a strategy can be read and forced, by its name only', () => {

@@ -56,8 +56,7 @@ void scan_backward(const RecurrentShape& shape, const Cell<T>& cell, const T* we
     const T* previous = chunk.states.get() + row * h;
     T* dprojected = chunk.projected.get() + row * width;
     T* drecurrent = chunk.recurrent + row * width;
-    add_rows(rows, h, state_gradient.output_share(step, {doutput + (first * shape.t + begin + s) * h, shape.t * h}, h, {dprevious}),
-             dprevious);
+    add_rows(rows, h, state_gradient.output_share(step, output_gradient(shape, doutput, first, begin + s), h, {dprevious}), dprevious);
     state_gradient.complete(step, begin + s, dprevious);
     cell.backward({step, previous, chunk.states.get() + (row + shape.n) * h, dprevious, dprojected, drecurrent});
     if (cell.transforms_operand()) {

@@ -22,18 +22,26 @@ void parallel_rows(size_t rows, Body&& body) noexcept {
   parallel_for(parts, [&](size_t part) { body(rows * part / parts, rows * (part + 1) / parts); });
 }
 
-// to [rows, size] packed += from
+// ∂L/∂output at a step, of sequences from `first` on; null where nothing comes from the outputs.
+template <typename T>
+Rows<T> output_gradient(const RecurrentShape& shape, const T* doutput, size_t first, size_t step) noexcept {
+  return {doutput == nullptr ? nullptr : doutput + (first * shape.t + step) * shape.h, shape.t * shape.h};
+}
+
+// to [rows, size] packed += from, unless that is null
 template <typename T>
 void add_rows(size_t rows, size_t size, const Rows<T>& from, T* to) noexcept {
+  if (from.data == nullptr) return;
   for (size_t r = 0; r < rows; ++r) kernels<T>().add(size, from.data + r * from.stride, to + r * size);
 }
 
 // Asks the caches for rows that are needed soon: those of one step stand far apart, where a processor does not foresee them.
 template <typename T>
-void prefetch_rows(size_t rows, size_t size, const T* from, size_t ld) noexcept {
+void prefetch_rows(size_t rows, size_t size, const Rows<T>& from) noexcept {
+  if (from.data == nullptr) return;
   constexpr size_t kCacheLine = 64;
   for (size_t r = 0; r < rows; ++r) {
-    for (size_t i = 0; i < size; i += kCacheLine / sizeof(T)) __builtin_prefetch(from + r * ld + i);
+    for (size_t i = 0; i < size; i += kCacheLine / sizeof(T)) __builtin_prefetch(from.data + r * from.stride + i);
   }
 }
 

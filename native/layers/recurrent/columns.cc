@@ -117,7 +117,7 @@ template <typename T>
 void steps_backward(const RecurrentShape& shape, const Cell<T>& cell, const PackedWeights<T>& weight_hh, const T* doutput,
                     const StateGradient<T>& state_gradient, size_t begin, size_t steps, const Chunk<T>& chunk,
                     const Carried<T>& carried) noexcept {
-  const size_t n = shape.n, t = shape.t, h = shape.h;
+  const size_t n = shape.n, h = shape.h;
   const size_t width = cell.gates() * h;
   for (size_t s = steps; s-- > 0;) {
     const size_t step = begin + s;
@@ -132,12 +132,12 @@ void steps_backward(const RecurrentShape& shape, const Cell<T>& cell, const Pack
       T* dstate = carried.dstate + first * h;
       T* dprojected = products(chunk.projected.get(), first);
       T* drecurrent = products(chunk.recurrent, first);
-      const T* from_output = doutput + (first * t + step) * h;
-      if (s + 1 == steps) add_rows(where.rows, h, state_gradient.output_share(where, {from_output, t * h}, h, {dstate}), dstate);
+      const auto from_output = [&](size_t of_step) { return output_gradient(shape, doutput, first, of_step); };
+      if (s + 1 == steps) add_rows(where.rows, h, state_gradient.output_share(where, from_output(step), h, {dstate}), dstate);
       state_gradient.complete(where, step, dstate);
       cell.backward({where, previous + first * h, previous + (n + first) * h, dstate, dprojected, drecurrent});
       // Within the chunk the product starts from what the output before gives; across chunks, and calls, it is added later.
-      const Rows<T> before = {s == 0 ? nullptr : from_output - h, t * h};
+      const Rows<T> before = s == 0 ? Rows<T>{nullptr, 0} : from_output(step - 1);
       const Rows<T> share = state_gradient.output_share(where, before, width, {dprojected, cell.products_apart() ? drecurrent : nullptr});
       if (first == 0) start = share;
       if (cell.transforms_operand()) cell.operand(where, previous + first * h, chunk.operands.get() + (s * n + first) * h);
@@ -165,17 +165,18 @@ void steps_backward(const RecurrentShape& shape, const Cell<T>& cell, const Pack
 template <typename T>
 void plain_steps_backward(const RecurrentShape& shape, const PlainStep<T>& plain, const PackedWeights<T>& weight_hh, const T* doutput,
                           size_t begin, size_t steps, const Chunk<T>& chunk, T* dstate) noexcept {
-  const size_t n = shape.n, t = shape.t, h = shape.h;
+  const size_t n = shape.n, h = shape.h;
   const auto row = [&](const AlignedBuffer<T>& array, size_t s) { return array.get() + s * n * h; };
   parallel_rows(n, [&](size_t first, size_t end) {
-    add_rows(end - first, h, {doutput + (first * t + begin + steps - 1) * h, t * h}, dstate + first * h);
+    add_rows(end - first, h, output_gradient(shape, doutput, first, begin + steps - 1), dstate + first * h);
     kernels<T>().elman_backward(plain.nonlinearity, (end - first) * h, row(chunk.states, steps) + first * h, dstate + first * h,
                                 row(chunk.projected, steps - 1) + first * h);
   });
   for (size_t s = steps - 1; s > 0; --s) {
+    const Rows<T> before = output_gradient(shape, doutput, 0, begin + s - 1);
     parallel_columns(h, weight_hh.times(row(chunk.projected, s), h), [&](size_t first, size_t end, const PanelOperand<T>& columns) {
-      kernels<T>().multiply_panels_elman_backward(n, end - first, columns, doutput + (begin + s - 1) * h + first, t * h,
-                                                  {plain.nonlinearity, row(chunk.states, s) + first, h},
+      kernels<T>().multiply_panels_elman_backward(n, end - first, columns, before.data == nullptr ? nullptr : before.data + first,
+                                                  before.stride, {plain.nonlinearity, row(chunk.states, s) + first, h},
                                                   row(chunk.projected, s - 1) + first, h);
     });
   }

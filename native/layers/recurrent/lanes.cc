@@ -4,6 +4,7 @@
 #include "core/aligned_buffer.h"
 #include "core/thread_pool.h"
 #include "kernels/kernels.h"
+#include "layers/recurrent/chunk.h"
 #include "layers/recurrent/strategy.h"
 
 namespace evenkeel {
@@ -200,8 +201,7 @@ void complete_rows(const RecurrentShape& shape, const StateGradient<T>& state_gr
   const size_t h = shape.h;
   T* rows = chunk.rows;
   kernels<T>().from_lanes(where.rows, h, chunk.dstate, rows, h);
-  const Rows<T> share = state_gradient.output_share(where, {doutput + (where.first * shape.t + step) * h, shape.t * h}, h, {rows});
-  for (size_t r = 0; r < where.rows; ++r) kernels<T>().add(h, share.data + r * share.stride, rows + r * h);
+  add_rows(where.rows, h, state_gradient.output_share(where, output_gradient(shape, doutput, where.first, step), h, {rows}), rows);
   state_gradient.complete(where, step, rows);
   kernels<T>().to_lanes(where.rows, h, rows, h, chunk.dstate);
 }
@@ -223,7 +223,8 @@ void scan_backward(const RecurrentShape& shape, const Cell<T>& cell, const Recur
   const size_t width = cell.gates() * shape.h;
   const auto multiply = kernels<T>().multiply_in_lanes;
   const bool whole = state_gradient.idle();  // nobody sees g_t: what comes from the output is added in lanes
-  if (whole) {
+  const bool in_lanes = whole && doutput != nullptr;
+  if (in_lanes) {
     load(shape, group, begin, steps, shape.h, doutput, chunk.doutput);
     kernels<T>().add(sizes.h, chunk.doutput + (steps - 1) * sizes.h, chunk.dstate);
   }
@@ -236,7 +237,7 @@ void scan_backward(const RecurrentShape& shape, const Cell<T>& cell, const Recur
     T* drecurrent = chunk.recurrent + s * sizes.width;
     if (!whole) complete_rows(shape, state_gradient, where, begin + s, doutput, chunk);
     cell.backward_in_lanes({where, chunk.states + s * sizes.h, chunk.states + (s + 1) * sizes.h, chunk.dstate, dprojected, drecurrent});
-    const T* output_before = whole && s > 0 ? chunk.doutput + (s - 1) * sizes.h : nullptr;
+    const T* output_before = in_lanes && s > 0 ? chunk.doutput + (s - 1) * sizes.h : nullptr;
     multiply(shape.h, {drecurrent, inputs.weight_hh, shape.h, width}, kNothing<T>, output_before, chunk.dstate);
     unscale_rows(state_gradient, where, width, chunk.rows, dprojected);
     if (sizes.apart) unscale_rows(state_gradient, where, width, chunk.rows, drecurrent);

@@ -173,7 +173,7 @@ struct Part {
             {end - first, t, i, h},
             {inputs.input + first * t * i, initial_state, inputs.weight_ih, inputs.weight_hh},
             output + first * t * h,
-            doutput + first * t * h,
+            doutput == nullptr ? nullptr : doutput + first * t * h,
             dstate + first * h,
             doperand + first * h,
             dinput == nullptr ? nullptr : dinput + first * t * i};
@@ -204,7 +204,7 @@ struct Block {
 template <typename T>
 void steps_backward(const Part<T>& part, const Cell<T>& cell, const PackedWeights<T>& weight_hh, const StateGradient<T>& state_gradient,
                     size_t begin, size_t steps, size_t first, size_t end, const Block<T>& block) noexcept {
-  const size_t n = part.shape.n, t = part.shape.t, h = part.shape.h;
+  const size_t n = part.shape.n, h = part.shape.h;
   const size_t width = cell.gates() * h;
   const size_t rows = end - first;
   const auto multiply = kernels<T>().multiply_panels;
@@ -217,16 +217,16 @@ void steps_backward(const Part<T>& part, const Cell<T>& cell, const PackedWeight
     const StepRows where{
         .first = sequence, .rows = rows, .position = step * part.sequences + sequence, .exponents = state_gradient.exponents(sequence)};
     const T* previous = block.states + row * h;
-    const T* doutput = part.doutput + (first * t + step) * h;
-    if (step > 1) prefetch_rows(rows, h, doutput - 2 * h, t * h);  // the product of the next step starts from these
+    const auto from_output = [&](size_t of_step) { return output_gradient(part.shape, part.doutput, first, of_step); };
+    if (step > 1) prefetch_rows(rows, h, from_output(step - 2));  // the product of the next step starts from these
     T* dprojected = block.projected + row * width;
     T* drecurrent = block.recurrent + row * width;
     T* dapart = cell.products_apart() ? drecurrent : nullptr;
-    if (s + 1 == steps) add_rows(rows, h, state_gradient.output_share(where, {doutput, t * h}, h, {dstate}), dstate);
+    if (s + 1 == steps) add_rows(rows, h, state_gradient.output_share(where, from_output(step), h, {dstate}), dstate);
     state_gradient.complete(where, step, dstate);
     cell.backward({where, previous, block.states + (row + n) * h, dstate, dprojected, drecurrent});
     // Within the block the product starts from what the output before gives; across blocks, and calls, it is added later.
-    const Rows<T> output_before = {s == 0 ? nullptr : doutput - h, t * h};
+    const Rows<T> output_before = s == 0 ? Rows<T>{nullptr, 0} : from_output(step - 1);
     const Rows<T> start = state_gradient.output_share(where, output_before, width, {dprojected, dapart});
     if (cell.transforms_operand()) {
       T* doperand = part.doperand + first * h;
@@ -234,7 +234,7 @@ void steps_backward(const Part<T>& part, const Cell<T>& cell, const PackedWeight
       multiply(rows, h, weight_hh.times(drecurrent, width), nothing, nullptr, 0, doperand, h);
       std::fill_n(dstate, rows * h, T{0});
       cell.operand_backward(where, previous, doperand, dstate);
-      if (start.data != nullptr) add_rows(rows, h, start, dstate);
+      add_rows(rows, h, start, dstate);
     } else {
       multiply(rows, h, weight_hh.times(drecurrent, width), nothing, start.data, start.stride, dstate, h);
     }

@@ -46,7 +46,7 @@ struct RecurrentGradients {
   T* dweight_hh;  // [gates · H, H]
 };
 
-// Backward through time. output: as forward left it   doutput: ∂L/∂output [N, T, H]
+// Backward through time. output: as forward left it   doutput: ∂L/∂output [N, T, H]; null for zeros
 // beside: null, or a forward pass to be made as well, at which threads work that this one leaves idle   Throws std::bad_alloc.
 template <typename T>
 void recurrent_backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output,

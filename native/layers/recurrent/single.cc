@@ -272,6 +272,7 @@ struct Backward {
   T* operands_of(size_t piece) const noexcept { return operands.get() + piece % 2 * pieces.most_steps() * shape.h; }
   T* dstate_of(const Piece<T>& piece) const noexcept { return gradients.dstate + piece.n * shape.h; }
   bool few_inputs() const noexcept { return shape.i < kernels<T>().row_lanes(); }
+  const T* doutput_at(size_t element) const noexcept { return doutput == nullptr ? nullptr : doutput + element; }
   // Row `step` of the piece in an array [N, T, size].
   size_t row(const Piece<T>& piece, size_t step) const noexcept { return piece.n * shape.t + piece.begin + step; }
 
@@ -282,11 +283,12 @@ struct Backward {
     const size_t h = shape.h;
     T* da = projected_of(index);
     const auto steps = kernels<T>().elman_backward_steps;
-    const T* dout = doutput + row(piece, last) * h;
+    const T* dout = doutput_at(row(piece, last) * h);
     const T* state = output + row(piece, last) * h;
     steps(plain->nonlinearity, 1, h, h, hh.nothing(), {das.at(1), dstate_of(piece), dout, state, das.at(0), da + last * h});
     if (last > 0) {
-      steps(plain->nonlinearity, last, h, h, hh.matrix(0, 0), {das.at(0), nullptr, dout - h, state - h, das.at(1), da + (last - 1) * h});
+      dout = doutput_at(row(piece, last - 1) * h);
+      steps(plain->nonlinearity, last, h, h, hh.matrix(0, 0), {das.at(0), nullptr, dout, state - h, das.at(1), da + (last - 1) * h});
     }
     hh.multiply(das.at(last), nullptr, dstate_of(piece));
   }
@@ -309,7 +311,7 @@ struct Backward {
           const Range c = hh.columns(block);
           const size_t here = row(piece, step) * shape.h + c.begin;
           kernels<T>().elman_backward_steps(plain->nonlinearity, 1, c.size(), 0, last,
-                                            {das.at(done) + part, start, doutput + here, output + here, das.at(done + 1) + c.begin,
+                                            {das.at(done) + part, start, doutput_at(here), output + here, das.at(done + 1) + c.begin,
                                              projected_of(index) + step * shape.h + c.begin});
         };
         if (done == 0) {
@@ -338,7 +340,7 @@ struct Backward {
       const T* previous = s == 0 ? piece.previous : output + row(piece, s - 1) * shape.h;
       T* dprojected = projected_of(index) + s * width();
       T* drecurrent = recurrent_of(index) + s * width();
-      const Rows<T> dout = {doutput + row(piece, s) * shape.h, shape.h};
+      const Rows<T> dout = {doutput_at(row(piece, s) * shape.h), shape.h};
       add_rows(1, shape.h, state_gradient.output_share(where, dout, shape.h, {dstate}), dstate);
       state_gradient.complete(where, piece.begin + s, dstate);
       cell.backward({where, previous, output + row(piece, s) * shape.h, dstate, dprojected, drecurrent});
