@@ -40,12 +40,16 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  void run(size_t count, void (*task)(void*, size_t), void* context) noexcept {
+  void run(size_t count, void (*task)(void*, size_t), void* context, Deal deal) noexcept {
     task_ = task;
     context_ = context;
+    size_t begin = 0;
     for (size_t rank = 0; rank < shares_.size(); ++rank) {
-      shares_[rank].next.store(count * rank / shares_.size(), std::memory_order_relaxed);
-      shares_[rank].end = count * (rank + 1) / shares_.size();
+      const bool is_last = rank + 1 == shares_.size();
+      const size_t end = deal == Deal::kEqualParts || is_last ? count * (rank + 1) / shares_.size() : std::min(rank + 1, count);
+      shares_[rank].next.store(begin, std::memory_order_relaxed);
+      shares_[rank].end = end;
+      begin = end;
     }
     gate_.store(kOpen, std::memory_order_release);
     wake_all();
@@ -59,8 +63,7 @@ class Pool {
   }
 
  private:
-  // The tasks [next, end) of a job that one thread begins with. It is the same part of each job, so that a thread finds in its own caches
-  // what it left there in the job before: the rows of its sequences, from one layer to the next.
+  // The tasks [next, end) of a job that one thread begins with.
   struct alignas(64) Share {
     std::atomic<size_t> next{0};
     size_t end = 0;
@@ -142,7 +145,7 @@ void set_num_threads(int count) {
   pool.reset();
 }
 
-void run(size_t count, void (*task)(void*, size_t), void* context) noexcept {
+void run(size_t count, void (*task)(void*, size_t), void* context, Deal deal) noexcept {
   if (count <= 1 || num_threads() == 1 || in_task) return run_alone(count, task, context);
   const std::unique_lock lock(job_mutex, std::try_to_lock);
   if (!lock.owns_lock()) return run_alone(count, task, context);
@@ -156,7 +159,7 @@ void run(size_t count, void (*task)(void*, size_t), void* context) noexcept {
       return run_alone(count, task, context);
     }
   }
-  pool->run(count, task, context);
+  pool->run(count, task, context, deal);
 }
 
 // A moment is enough for a worker that is awake. One that wakes later joins the next round.

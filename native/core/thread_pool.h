@@ -17,8 +17,13 @@ int num_threads() noexcept;
 // count: 1 to kMaxThreads. Waits for a job that is under way.
 void set_num_threads(int count);
 
+// Which tasks a thread begins with: those of an equal part, or a single one, after which it takes the next that nobody has taken. They are
+// the same in each job, so that it finds in its own caches what it left there in the job before: the rows of its sequences, from one layer
+// to the next.
+enum class Deal { kEqualParts, kOneEach };
+
 // Runs task(context, index) for every index in [0, count), in any order and on any thread, and returns when all have run.
-void run(size_t count, void (*task)(void* context, size_t index), void* context) noexcept;
+void run(size_t count, void (*task)(void* context, size_t index), void* context, Deal deal) noexcept;
 
 // Threads that work on one thing together, in rounds, and may wait for each other within a round: each of them is running, for nobody
 // counts on a thread before it has come. The first one leads, and begins alone where the system has not woken the others yet.
@@ -66,11 +71,17 @@ class Team {
 
 // Runs body(index) for every index in [0, count). The body must not throw.
 template <typename Body>
-void parallel_for(size_t count, Body&& body) noexcept {
+void parallel_for(size_t count, Body&& body, thread_pool::Deal deal = thread_pool::Deal::kEqualParts) noexcept {
   using Bare = std::remove_reference_t<Body>;
   thread_pool::run(
-      count, [](void* context, size_t index) { (*static_cast<Bare*>(context))(index); },
-      const_cast<void*>(static_cast<const void*>(&body)));
+      count, [](void* context, size_t index) { (*static_cast<Bare*>(context))(index); }, const_cast<void*>(static_cast<const void*>(&body)),
+      deal);
+}
+
+// The same where the first tasks take much longer than the others: no thread has two of them while another has none.
+template <typename Body>
+void parallel_longest_first(size_t count, Body&& body) noexcept {
+  parallel_for(count, body, thread_pool::Deal::kOneEach);
 }
 
 // Runs body(begin, end) over [0, count) in ranges of `grain`, the last one shorter. The cut depends on count and grain alone.

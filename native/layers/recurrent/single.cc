@@ -213,7 +213,7 @@ struct Forward {
     for (size_t piece = first; piece < pieces.count(); ++piece) {
       if (together()) scan(piece);
       const size_t scans = together() ? 0 : 1;
-      parallel_for(scans + projection_tasks(piece + 1), [&](size_t task) {
+      parallel_longest_first(scans + projection_tasks(piece + 1), [&](size_t task) {
         if (task >= scans) return project(piece + 1, task - scans);
         scan(piece);
       });
@@ -439,7 +439,7 @@ struct Backward {
       const size_t left = ahead ? piece + 1 : pieces.count();  // the piece whose products are to be done
       const size_t products = left < pieces.count() ? product_tasks(left) : 0;
       if (together) scan(piece);
-      parallel_for(passes + products, [&](size_t task) {
+      parallel_longest_first(passes + products, [&](size_t task) {
         if (task >= passes) return multiply_outside(left, task - passes);
         task == 0 ? scan(piece) : beside->run_alone(others);
       });
