@@ -23,7 +23,7 @@ thread_local bool in_task = false;
 
 class Pool {
  public:
-  explicit Pool(int threads) : shares_(static_cast<size_t>(threads)) {
+  explicit Pool(int threads) : shares_(static_cast<size_t>(threads)), calls_(shares_.size()) {
     try {
       for (size_t rank = 1; rank < shares_.size(); ++rank) workers_.emplace_back([this, rank] { work(rank); });
     } catch (const std::system_error&) {
@@ -33,7 +33,7 @@ class Pool {
 
   ~Pool() {
     stop_.store(true, std::memory_order_relaxed);
-    wake_all();
+    call(shares_.size());
     for (std::thread& worker : workers_) worker.join();
   }
 
@@ -43,16 +43,18 @@ class Pool {
   void run(size_t count, void (*task)(void*, size_t), void* context, Deal deal) noexcept {
     task_ = task;
     context_ = context;
+    // A job of few tasks is for the first threads alone: the others go on sleeping.
+    size_ = std::min(count, shares_.size());
     size_t begin = 0;
-    for (size_t rank = 0; rank < shares_.size(); ++rank) {
-      const bool is_last = rank + 1 == shares_.size();
-      const size_t end = deal == Deal::kEqualParts || is_last ? count * (rank + 1) / shares_.size() : std::min(rank + 1, count);
+    for (size_t rank = 0; rank < size_; ++rank) {
+      size_t end = count;
+      if (rank + 1 < size_) end = deal == Deal::kEqualParts ? count * (rank + 1) / size_ : rank + 1;
       shares_[rank].next.store(begin, std::memory_order_relaxed);
       shares_[rank].end = end;
       begin = end;
     }
     gate_.store(kOpen, std::memory_order_release);
-    wake_all();
+    call(size_);
     in_task = true;
     take_tasks(0);
     in_task = false;
@@ -74,9 +76,28 @@ class Pool {
   // The gate of a job: this bit while tasks may be left, and below it the number of workers inside.
   static constexpr unsigned kOpen = 1U << 31;
 
-  void wake_all() noexcept {
-    generation_.fetch_add(1, std::memory_order_release);
-    generation_.notify_all();
+  // Where a worker waits to be called.
+  struct alignas(64) Call {
+    std::atomic<unsigned> number{0};
+    std::atomic<bool> asleep{false};
+  };
+
+  // The workers of the first `size` threads. To wake one takes the system, and is left out for those that are awake: either the worker sees
+  // the new number before it sleeps, or this sees that it is asleep, since all four accesses are in one order.
+  void call(size_t size) noexcept {
+    for (size_t rank = 1; rank < size; ++rank) {
+      calls_[rank].number.fetch_add(1, std::memory_order_seq_cst);
+      if (calls_[rank].asleep.load(std::memory_order_seq_cst)) calls_[rank].number.notify_one();
+    }
+  }
+
+  // Returns the number of the next call after `seen`.
+  static unsigned wait_for_call(Call& mine, unsigned seen) noexcept {
+    for (int spin = 0; spin < kSpins && mine.number.load(std::memory_order_acquire) == seen; ++spin) pause();
+    mine.asleep.store(true, std::memory_order_seq_cst);
+    mine.number.wait(seen, std::memory_order_seq_cst);
+    mine.asleep.store(false, std::memory_order_relaxed);
+    return mine.number.load(std::memory_order_acquire);
   }
 
   bool join() noexcept {
@@ -89,8 +110,8 @@ class Pool {
 
   // Of its own share first, then of others', who may be late.
   void take_tasks(size_t rank) noexcept {
-    for (size_t i = 0; i < shares_.size(); ++i) {
-      Share& share = shares_[(rank + i) % shares_.size()];
+    for (size_t i = 0; i < size_; ++i) {
+      Share& share = shares_[(rank + i) % size_];
       for (size_t index = share.take(); index < share.end; index = share.take()) task_(context_, index);
     }
   }
@@ -99,9 +120,7 @@ class Pool {
     const FlushDenormals flush;
     in_task = true;
     for (unsigned seen = 0;;) {
-      for (int spin = 0; spin < kSpins && generation_.load(std::memory_order_acquire) == seen; ++spin) pause();
-      generation_.wait(seen, std::memory_order_acquire);
-      seen = generation_.load(std::memory_order_acquire);
+      seen = wait_for_call(calls_[rank], seen);
       if (stop_.load(std::memory_order_relaxed)) return;
       if (!join()) continue;
       take_tasks(rank);
@@ -110,11 +129,12 @@ class Pool {
   }
 
   std::vector<Share> shares_;  // of the caller and of each worker
+  std::vector<Call> calls_;    // likewise; nobody calls the caller
   std::vector<std::thread> workers_;
   void (*task_)(void*, size_t) = nullptr;
   void* context_ = nullptr;
+  size_t size_ = 0;  // of the job: how many threads have a share
   std::atomic<unsigned> gate_{0};
-  std::atomic<unsigned> generation_{0};
   std::atomic<bool> stop_{false};
 };
 
