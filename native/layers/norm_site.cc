@@ -1,6 +1,7 @@
 #include "layers/norm_site.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "kernels/kernels.h"
 #include "layers/power_of_two.h"
@@ -74,21 +75,30 @@ void NormSite<T>::normalize(const StepRows& step, const T* input, const T* bias,
   run(step.rows, shape_.size, static_cast<T>(shape_.eps), input, arrays_.weight, bias, ld_bias, output, statistics(step), false);
 }
 
+// Where a step's sums begin: a row for each sequence or, where all may go into one, the next of a few, so that a float sum has fewer terms.
+template <typename T>
+size_t NormSite<T>::row_of_sums(const StepRows& step) const noexcept {
+  if (!step.cut_by_shape) return step.first;
+  constexpr size_t kMostRows = 8;  // a divisor of a chunk's steps, as is every smaller power of two: where the first step is does not matter
+  return step.first + step.position / shape_.sequences % std::min(kMostRows, std::bit_floor(step.rows));
+}
+
 template <typename T>
 void NormSite<T>::backward(const StepRows& step, const T* input, const T* doutput, T* dinput) const noexcept {
   const auto run = shape_.kind == Norm::kLayer ? kernels<T>().layer_norm_backward : kernels<T>().rms_norm_backward;
   const size_t size = shape_.size;
   const RowStatistics<T> rows = statistics(step);
   ask_for_step_before(step);
-  T* dweight = sums_->dweight.row(step.first);
-  T* doutputs = sums_->doutput ? sums_->doutput->row(step.first) : nullptr;
+  T* dweight = sums_->dweight.row(row_of_sums(step));
+  T* doutputs = sums_->doutput ? sums_->doutput->row(row_of_sums(step)) : nullptr;
+  const size_t ld_sums = step.cut_by_shape ? 0 : size;
   if (step.exponents == nullptr) {
-    return run(step.rows, size, input, arrays_.weight, rows, doutput, dinput, dweight, doutputs, size, false);
+    return run(step.rows, size, input, arrays_.weight, rows, doutput, dinput, dweight, doutputs, ld_sums, false);
   }
   for (size_t r = 0; r < step.rows; ++r, input += size, doutput += size, dinput += size) {
     const RowStatistics<T> row = {rows.mean + r, rows.residual + r, rows.rstd + r};
-    T* row_dweight = dweight + r * size;
-    T* row_doutputs = doutputs == nullptr ? nullptr : doutputs + r * size;
+    T* row_dweight = dweight + r * ld_sums;
+    T* row_doutputs = doutputs == nullptr ? nullptr : doutputs + r * ld_sums;
     if (step.exponent(r) != 0) {
       T* truth = sums_->truth.get() + (step.first + r) * size;
       std::copy_n(doutput, size, truth);

@@ -14,6 +14,8 @@ struct StepRows {
   size_t position;  // where `first` stands in what the cell keeps from forward for backward, rows of [steps kept, N, ·]
   // In a backward pass [rows]: every gradient of a row is in truth 2^exponent times what stands in the arrays. Null for none.
   const std::int32_t* exponents = nullptr;
+  // Whether the shape alone says which sequences these are, so that a cell may sum over them.
+  bool cut_by_shape = false;
 
   std::int32_t exponent(size_t row) const noexcept { return exponents == nullptr ? 0 : exponents[row]; }
 };
@@ -57,8 +59,8 @@ struct TangentStep : StepRows {
 // by side. The scan owns time, the sequences and the products with the weights, and never asks which cell it drives.
 //
 // Steps of different sequences run on different threads at the same time, in any order; the steps of one sequence follow each other. What a
-// cell sums over all of them (its biases, the weights of its normalisations) it sums per sequence first, or over the rows that
-// accumulate() gets, so that no sum depends on the number of threads. Such sums are of true gradients: see StepRows.exponents, which matter
+// cell sums over all of them (its biases, the weights of its normalisations) it sums per sequence first, or over rows that are cut by shape
+// or come by accumulate(), so that no sum depends on the number of threads. Such sums are of true gradients: see StepRows.exponents, which matter
 // to nothing else, since a backward step is linear.
 template <typename T>
 class Cell {
@@ -100,6 +102,8 @@ class Cell {
   virtual void accumulate(size_t rows, const T* dprojected, const T* drecurrent) const = 0;
   // The same from the sums over those rows, each [gates · H].
   virtual void accumulate_sums(const T* dprojected, const T* drecurrent) const noexcept = 0;
+  // Whether it reads them.
+  virtual bool reads_sums() const noexcept { return true; }
 
   // Whether the cell also has its step in lanes: then each array of a step is [size, lanes] in place of [rows, size], with one row in each
   // lane; what the lanes beyond the rows hold does not matter, but for zeros staying zeros in a backward pass.

@@ -117,7 +117,7 @@ template <typename T>
 void ElmanCell<T>::accumulate(size_t rows, const T* dprojected, const T* drecurrent) const {
   const AlignedBuffer<T> sums(hidden_);
   std::fill_n(sums.get(), hidden_, T{0});
-  if (sites_.at(NormPoint::kProjected) == nullptr) accumulate_column_sums(rows, hidden_, dprojected, sums.get());
+  if (reads_sums()) accumulate_column_sums(rows, hidden_, dprojected, sums.get());
   accumulate_sums(sums.get(), drecurrent);
 }
 
@@ -125,8 +125,7 @@ template <typename T>
 void ElmanCell<T>::accumulate_sums(const T* dprojected, const T* /*drecurrent*/) const noexcept {
   sites_.accumulate();
   // The biases' gradient is that of what they are added to.
-  const auto* site = sites_.at(NormPoint::kProjected);
-  const T* dbias = site == nullptr ? dprojected : site->output_gradient();
+  const T* dbias = reads_sums() ? dprojected : sites_.at(NormPoint::kProjected)->output_gradient();
   kernels<T>().add(hidden_, dbias, dbias_ih_);
   kernels<T>().add(hidden_, dbias, dbias_hh_);
 }

@@ -43,6 +43,7 @@ class ElmanCell final : public Cell<T> {
   void forward_in_lanes(const ForwardStep<T>& step) const noexcept override;
   void backward_in_lanes(const BackwardStep<T>& step) const noexcept override;
   void accumulate_sums(const T* dprojected, const T* drecurrent) const noexcept override;
+  bool reads_sums() const noexcept override { return sites_.at(NormPoint::kProjected) == nullptr; }
 
  private:
   size_t hidden_;

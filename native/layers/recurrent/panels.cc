@@ -157,6 +157,7 @@ void forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentIn
 template <typename T>
 struct Part {
   size_t origin, sequences;
+  bool is_group;  // of Cut, and not cut any further by the number of threads
   RecurrentShape shape;
   RecurrentInputs<T> inputs;
   const T* output;
@@ -170,6 +171,7 @@ struct Part {
     const T* initial_state = inputs.initial_state == nullptr ? nullptr : inputs.initial_state + first * h;
     return {origin + first,
             sequences,
+            true,
             {end - first, t, i, h},
             {inputs.input + first * t * i, initial_state, inputs.weight_ih, inputs.weight_hh},
             output + first * t * h,
@@ -214,8 +216,11 @@ void steps_backward(const Part<T>& part, const Cell<T>& cell, const PackedWeight
   for (size_t s = steps; s-- > 0;) {
     const size_t step = begin + s;
     const size_t row = s * n + first;
-    const StepRows where{
-        .first = sequence, .rows = rows, .position = step * part.sequences + sequence, .exponents = state_gradient.exponents(sequence)};
+    const StepRows where{.first = sequence,
+                         .rows = rows,
+                         .position = step * part.sequences + sequence,
+                         .exponents = state_gradient.exponents(sequence),
+                         .cut_by_shape = part.is_group};
     const T* previous = block.states + row * h;
     const auto from_output = [&](size_t of_step) { return output_gradient(part.shape, part.doutput, first, of_step); };
     if (step > 1) prefetch_rows(rows, h, from_output(step - 2));  // the product of the next step starts from these
@@ -319,8 +324,10 @@ void group_backward(const Part<T>& part, const Cell<T>& cell, const Weights<T>& 
                     std::min(n, first + kMaxSequencesTogether), block);
     }
     if (sums.place == SumsIn::kPanels) sums.add_products(group, rows, 0, width, block);
-    sums.add_rows(group, rows, width, block.projected, sums.dprojected);
-    if (cell.products_apart()) sums.add_rows(group, rows, width, block.recurrent, sums.drecurrent);
+    if (cell.reads_sums()) {
+      sums.add_rows(group, rows, width, block.projected, sums.dprojected);
+      if (cell.products_apart()) sums.add_rows(group, rows, width, block.recurrent, sums.drecurrent);
+    }
     block_end = block_begin;
   }
 }
@@ -380,7 +387,7 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
   const Chunk<T> chunk(shape, cell, cut.block_steps);
   const AlignedBuffer<T> doperand(cell.transforms_operand() ? n * h : 0);
   const Sums<T> sums(cut, shape, width, gradients);
-  const Part<T> all = {0, n, shape, inputs, output, doutput, gradients.dstate, doperand.get(), gradients.dinput};
+  const Part<T> all = {0, n, false, shape, inputs, output, doutput, gradients.dstate, doperand.get(), gradients.dinput};
   for (size_t end = t; end > 0;) {
     const size_t begin = (end - 1) / cut.chunk_steps * cut.chunk_steps;
     if (cut.in_groups()) {
