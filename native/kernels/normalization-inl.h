@@ -264,7 +264,7 @@ void norm_forward(size_t rows, size_t size, T eps, const T* input, const T* weig
 // g = dy ⊙ γ; da = r (g − mean(g) − â mean(g ⊙ â)), without mean(g) when not centred; dγ += Σ dy ⊙ â; dβ += Σ dy.
 template <bool kCentred, class Rows, typename T>
 void norm_backward_of(Rows rows, size_t count, const T* input, const T* weight, const RowStatistics<T>& all, const T* doutput, T* dinput,
-                      T* dweight, T* dbias, size_t ld_sums) {
+                      T* dweight, T* dbias, size_t ld_sums, const T* next) {
   const hn::ScalableTag<T> d;
   const size_t size = rows.size;
   const auto minus_count = hn::Set(d, -static_cast<T>(size));
@@ -284,6 +284,9 @@ void norm_backward_of(Rows rows, size_t count, const T* input, const T* weight, 
         if constexpr (kCentred) sum = hn::Add(sum, g);
         product = hn::MulAdd(g, zero_missing(d, memory, row.at(d, memory, i)), product);
       });
+      if (next != nullptr) {  // a row at a time, since of many lines at once the last ones would wait for the first
+        for (size_t i = 0; i < size; i += hn::Lanes(d)) prefetch_line(next + r * size + i);
+      }
     }
     sums_g.add_up(end - begin, shift);
     sums_ga.add_up(end - begin, slope);
@@ -329,9 +332,9 @@ void norm_backward_of(Rows rows, size_t count, const T* input, const T* weight, 
 
 template <bool kCentred, typename T>
 void norm_backward(size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& all, const T* doutput, T* dinput,
-                   T* dweight, T* dbias, size_t ld_sums, bool streams) {
+                   T* dweight, T* dbias, size_t ld_sums, bool streams, const T* next) {
   with_rows<T>(size, streams, [&](auto columns) HWY_ATTR {
-    norm_backward_of<kCentred>(columns, rows, input, weight, all, doutput, dinput, dweight, dbias, ld_sums);
+    norm_backward_of<kCentred>(columns, rows, input, weight, all, doutput, dinput, dweight, dbias, ld_sums, next);
   });
   if (streams) hwy::FlushStream();
 }

@@ -41,21 +41,11 @@ RowStatistics<T> NormSite<T>::statistics(const StepRows& step) const noexcept {
   return {first, first + shape_.sequences, first + (per_row - 1) * shape_.sequences};
 }
 
-// What a step kept stands pages away from what the next one did, where a processor does not foresee it.
+// What the step before kept, which backward needs next: it stands pages away, where a processor does not foresee it. Null for nothing.
 template <typename T>
-void NormSite<T>::ask_for_step_before(const StepRows& step) const noexcept {
-  if (step.position < shape_.sequences) return;
-  StepRows before = step;
-  before.position -= shape_.sequences;
-  const auto ask = [](const T* from, size_t count) {
-    constexpr size_t kCacheLine = 64;
-    constexpr int kIntoL2 = 2;
-    for (size_t i = 0; i < count; i += kCacheLine / sizeof(T)) __builtin_prefetch(from + i, 0, kIntoL2);
-    __builtin_prefetch(from + count - 1, 0, kIntoL2);  // nothing says that an array begins with a line
-  };
-  if (arrays_.inputs != nullptr) ask(kept(before), step.rows * shape_.size);
-  const RowStatistics<T> rows = statistics(before);
-  for (const T* row : {rows.mean, rows.residual, rows.rstd}) ask(row, step.rows);
+const T* NormSite<T>::kept_before(const StepRows& step) const noexcept {
+  if (arrays_.inputs == nullptr || step.position < shape_.sequences) return nullptr;
+  return kept(step) - shape_.sequences * shape_.size;
 }
 
 template <typename T>
@@ -79,7 +69,8 @@ void NormSite<T>::normalize(const StepRows& step, const T* input, const T* bias,
 template <typename T>
 size_t NormSite<T>::row_of_sums(const StepRows& step) const noexcept {
   if (!step.cut_by_shape) return step.first;
-  constexpr size_t kMostRows = 8;  // a divisor of a chunk's steps, as is every smaller power of two: where the first step is does not matter
+  constexpr size_t kMostRows =
+      8;  // a divisor of a chunk's steps, as is every smaller power of two: where the first step is does not matter
   return step.first + step.position / shape_.sequences % std::min(kMostRows, std::bit_floor(step.rows));
 }
 
@@ -88,12 +79,11 @@ void NormSite<T>::backward(const StepRows& step, const T* input, const T* doutpu
   const auto run = shape_.kind == Norm::kLayer ? kernels<T>().layer_norm_backward : kernels<T>().rms_norm_backward;
   const size_t size = shape_.size;
   const RowStatistics<T> rows = statistics(step);
-  ask_for_step_before(step);
   T* dweight = sums_->dweight.row(row_of_sums(step));
   T* doutputs = sums_->doutput ? sums_->doutput->row(row_of_sums(step)) : nullptr;
   const size_t ld_sums = step.cut_by_shape ? 0 : size;
   if (step.exponents == nullptr) {
-    return run(step.rows, size, input, arrays_.weight, rows, doutput, dinput, dweight, doutputs, ld_sums, false);
+    return run(step.rows, size, input, arrays_.weight, rows, doutput, dinput, dweight, doutputs, ld_sums, false, kept_before(step));
   }
   for (size_t r = 0; r < step.rows; ++r, input += size, doutput += size, dinput += size) {
     const RowStatistics<T> row = {rows.mean + r, rows.residual + r, rows.rstd + r};
@@ -103,10 +93,10 @@ void NormSite<T>::backward(const StepRows& step, const T* input, const T* doutpu
       T* truth = sums_->truth.get() + (step.first + r) * size;
       std::copy_n(doutput, size, truth);
       scale_by_power_of_two(size, step.exponent(r), truth);
-      run(1, size, input, arrays_.weight, row, truth, truth, row_dweight, row_doutputs, 0, false);
+      run(1, size, input, arrays_.weight, row, truth, truth, row_dweight, row_doutputs, 0, false, nullptr);
       row_dweight = row_doutputs = nullptr;
     }
-    run(1, size, input, arrays_.weight, row, doutput, dinput, row_dweight, row_doutputs, 0, false);
+    run(1, size, input, arrays_.weight, row, doutput, dinput, row_dweight, row_doutputs, 0, false, nullptr);
   }
 }
 
@@ -116,7 +106,7 @@ void NormSite<T>::tangents(const StepRows& step, const T* input, size_t count, T
   const auto run = shape_.kind == Norm::kLayer ? kernels<T>().layer_norm_backward : kernels<T>().rms_norm_backward;
   const RowStatistics<T> row = statistics(step);
   for (T* tangent = tangents; tangent != tangents + count * shape_.size; tangent += shape_.size) {
-    run(1, shape_.size, input, nullptr, row, tangent, tangent, nullptr, nullptr, 0, false);
+    run(1, shape_.size, input, nullptr, row, tangent, tangent, nullptr, nullptr, 0, false, nullptr);
     for (size_t i = 0; i < shape_.size; ++i) tangent[i] *= arrays_.weight[i];
   }
 }

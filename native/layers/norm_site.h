@@ -86,7 +86,7 @@ class NormSite {
  private:
   RowStatistics<T> statistics(const StepRows& step) const noexcept;
   size_t row_of_sums(const StepRows& step) const noexcept;
-  void ask_for_step_before(const StepRows& step) const noexcept;
+  const T* kept_before(const StepRows& step) const noexcept;
   void normalize(const StepRows& step, const T* input, const T* bias, size_t ld_bias, T* output) const noexcept;
 
   struct Sums {

@@ -60,8 +60,8 @@ struct TangentStep : StepRows {
 //
 // Steps of different sequences run on different threads at the same time, in any order; the steps of one sequence follow each other. What a
 // cell sums over all of them (its biases, the weights of its normalisations) it sums per sequence first, or over rows that are cut by shape
-// or come by accumulate(), so that no sum depends on the number of threads. Such sums are of true gradients: see StepRows.exponents, which matter
-// to nothing else, since a backward step is linear.
+// or come by accumulate(), so that no sum depends on the number of threads. Such sums are of true gradients: see StepRows.exponents, which
+// matter to nothing else, since a backward step is linear.
 template <typename T>
 class Cell {
  public:
