@@ -86,8 +86,8 @@ struct ScanKernels {  // scan.cc
   // b [k, cols] from its panels
   void (*unpack_panels)(size_t k, size_t cols, const T* panels, T* b);
   // c = start + Σ a b over the two operands, the second with k = 0 where there is only one. start: [rows, cols] with leading dimension,
-  // may be c; null for zeros. Each element is one chain of multiply-adds in the order of the operands and of k, however rows and columns
-  // are grouped: a row's result does not depend on the rows that are computed with it.
+  // 0 for the same row each time; may be c; null for zeros. Each element is one chain of multiply-adds in the order of the operands and of
+  // k, however rows and columns are grouped: a row's result does not depend on the rows that are computed with it.
   void (*multiply_panels)(size_t rows, size_t cols, const PanelOperand<T>& first, const PanelOperand<T>& second, const T* start,
                           size_t ld_start, T* c, size_t ldc);
   // state = φ(start + Σ a b + bias), there and in elman.output

@@ -123,7 +123,7 @@ struct Forward {
   T* output_of(const Piece<T>& piece) const noexcept { return output + (piece.n * shape.t + piece.begin) * shape.h; }
 
   // Rows of time of one task, and how many tasks a piece's input projection has.
-  static constexpr size_t kRowsPerTask = 128;
+  static constexpr size_t kRowsPerTask = 64;
   size_t projection_tasks(size_t piece) const noexcept {
     return piece < pieces.count() ? (pieces[piece].steps + kRowsPerTask - 1) / kRowsPerTask : 0;
   }
@@ -133,9 +133,8 @@ struct Forward {
     const size_t row = task * kRowsPerTask;
     const size_t rows = std::min(kRowsPerTask, piece.steps - row);
     T* to = projected_of(index) + row * width();
-    if (plain) kernels<T>().fill_rows(rows, width(), plain->bias, to);
     kernels<T>().multiply_panels(rows, width(), ih.times(piece.input + row * shape.i, shape.i), PackedWeights<T>::none(),
-                                 plain ? to : nullptr, width(), to, width());
+                                 plain ? plain->bias : nullptr, 0, to, width());
   }
 
   // A plain cell's steps, all columns on one thread, which are one block.
@@ -358,9 +357,9 @@ struct Backward {
     }
   }
 
-  // The products of a piece that stand outside the recurrence, in tasks that threads may do at the same time: the weights' gradients in
-  // rows, the input's in steps, and the cell's own parameters.
-  static constexpr size_t kWeightRowsPerTask = 32, kStepsPerTask = 128;
+  // The products of a piece that stand outside the recurrence, in tasks that threads may do at the same time, the longest first: the
+  // weights' gradients in rows, the input's in steps, and the cell's own parameters.
+  static constexpr size_t kWeightRowsPerTask = 32, kStepsPerTask = 64;
   size_t weight_tasks() const noexcept { return (width() + kWeightRowsPerTask - 1) / kWeightRowsPerTask; }
   size_t input_tasks(size_t piece) const noexcept {
     return gradients.dinput == nullptr ? 0 : (pieces[piece].steps + kStepsPerTask - 1) / kStepsPerTask;
@@ -455,7 +454,7 @@ struct Backward {
     // Multiply-adds in less time than telling another thread of them takes.
     constexpr size_t kFew = 8192;
     const auto task_of = [&](size_t task) { multiply_outside(piece, task); };
-    if (pieces[piece].steps * width() * (shape.h + 2 * shape.i) > kFew) return parallel_for(product_tasks(piece), task_of);
+    if (pieces[piece].steps * width() * (shape.h + 2 * shape.i) > kFew) return parallel_longest_first(product_tasks(piece), task_of);
     for (size_t task = 0; task < product_tasks(piece); ++task) task_of(task);
   }
 };
