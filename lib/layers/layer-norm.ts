@@ -92,7 +92,7 @@ export class LayerNorm extends BaseLayer {
   backward(gradOutput: Tensor, options: BackwardOptions = {}): Tensor | undefined {
     const wanted = wantsInputGradient(options);
     const { input, rows } = this.checkBackward(this.#pass, gradOutput);
-    const gradInput = allocateOutput(this.dtype, input.shape);
+    const gradInput = wanted ? allocateOutput(this.dtype, input.shape) : undefined;
     this.#pass = undefined;
     native().layerNormBackward(
       rows,
@@ -101,10 +101,10 @@ export class LayerNorm extends BaseLayer {
       this.#weight?.value.data ?? null,
       this.#statistics,
       gradOutput.data,
-      gradInput.data,
+      gradInput?.data ?? null,
       this.#weight?.grad.data ?? null,
       this.#bias?.grad.data ?? null,
     );
-    return wanted ? gradInput : undefined;
+    return gradInput;
   }
 }

@@ -73,7 +73,7 @@ export class RMSNorm extends BaseLayer {
   backward(gradOutput: Tensor, options: BackwardOptions = {}): Tensor | undefined {
     const wanted = wantsInputGradient(options);
     const { input, rows } = this.checkBackward(this.#pass, gradOutput);
-    const gradInput = allocateOutput(this.dtype, input.shape);
+    const gradInput = wanted ? allocateOutput(this.dtype, input.shape) : undefined;
     this.#pass = undefined;
     native().rmsNormBackward(
       rows,
@@ -82,10 +82,10 @@ export class RMSNorm extends BaseLayer {
       this.#weight.value.data,
       this.#statistics,
       gradOutput.data,
-      gradInput.data,
+      gradInput?.data ?? null,
       this.#weight.grad.data,
       null,
     );
-    return wanted ? gradInput : undefined;
+    return gradInput;
   }
 }

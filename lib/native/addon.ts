@@ -44,7 +44,7 @@ type NormBackward = (
   weight: Optional,
   statistics: TensorData,
   gradOutput: TensorData,
-  gradInput: TensorData,
+  gradInput: Optional,
   gradWeight: Optional,
   gradBias: Optional,
 ) => void;

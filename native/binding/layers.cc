@@ -180,7 +180,7 @@ Napi::Value norm_backward_call(const Arguments& arguments) {
     if (dweight == nullptr && dbias != nullptr) fail(arguments.env(), "ERR_OPTION", "gradWeight: expected one where there is a gradBias.");
     norm_backward(norm, rows, size, arguments.array<T>(2, "input", count), arguments.optional_array<T>(3, "weight", size),
                   row_statistics<T>(arguments, 4, norm, rows), arguments.array<T>(5, "gradOutput", count),
-                  arguments.array<T>(6, "gradInput", count), dweight, dbias);
+                  arguments.optional_array<T>(6, "gradInput", count), dweight, dbias);
   });
   return arguments.env().Undefined();
 }

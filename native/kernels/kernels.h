@@ -173,7 +173,8 @@ struct NormKernels {  // normalization.cc
   // may be output. streams: output or dinput goes past the caches, for arrays that they cannot hold
   void (*layer_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, size_t ld_bias, T* output,
                              const RowStatistics<T>& statistics, bool streams);
-  // dweight, dbias: added to, or null; [size] where ld_sums is 0, else each row's own, with this leading dimension   next: rows that the
+  // dweight, dbias: added to, or null; [size] where ld_sums is 0, else each row's own, with this leading dimension   dinput: may be null,
+  // where ld_sums is 0 and dweight is not null   next: rows that the
   // caches are asked for meanwhile, as many as there are; null for none
   void (*layer_norm_backward)(size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& statistics,
                               const T* doutput, T* dinput, T* dweight, T* dbias, size_t ld_sums, bool streams, const T* next);

@@ -330,9 +330,33 @@ void norm_backward_of(Rows rows, size_t count, const T* input, const T* weight, 
   }
 }
 
+// dγ and dβ alone, the same bits.
+template <bool kCentred, typename T>
+void norm_backward_of_weights(size_t count, size_t size, const T* input, const RowStatistics<T>& all, const T* doutput, T* dweight,
+                              T* dbias) {
+  const hn::ScalableTag<T> d;
+  const size_t step = group_rows(size, false);
+  for (size_t begin = 0; begin < count; begin += step) {
+    const size_t end = HWY_MIN(count, begin + step);
+    const NormalizedRows<kCentred, T> normalized(begin, end, size, input, all);
+    for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
+      auto sum_dweight = memory.load(d, dweight + i);
+      auto sum_dbias = dbias == nullptr ? hn::Zero(d) : memory.load(d, dbias + i);
+      for (size_t r = begin; r < end; ++r) {
+        const auto dy = memory.load(d, doutput + r * size + i);
+        sum_dweight = hn::MulAdd(dy, normalized[r].at(d, memory, i), sum_dweight);
+        sum_dbias = hn::Add(dy, sum_dbias);
+      }
+      memory.store(d, sum_dweight, dweight + i);
+      if (dbias != nullptr) memory.store(d, sum_dbias, dbias + i);
+    });
+  }
+}
+
 template <bool kCentred, typename T>
 void norm_backward(size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& all, const T* doutput, T* dinput,
                    T* dweight, T* dbias, size_t ld_sums, bool streams, const T* next) {
+  if (dinput == nullptr) return norm_backward_of_weights<kCentred>(rows, size, input, all, doutput, dweight, dbias);
   with_rows<T>(size, streams, [&](auto columns) HWY_ATTR {
     norm_backward_of<kCentred>(columns, rows, input, weight, all, doutput, dinput, dweight, dbias, ld_sums, next);
   });

@@ -46,9 +46,10 @@ void norm_backward(Norm norm, size_t rows, size_t size, const T* input, const T*
   const auto kernel = norm == Norm::kLayer ? kernels<T>().layer_norm_backward : kernels<T>().rms_norm_backward;
   const auto run = [&](size_t begin, size_t end, T* dweight_part, T* dbias_part) {
     kernel(end - begin, size, input + begin * size, weight, from_row(statistics, norm, begin), doutput + begin * size,
-           dinput + begin * size, dweight_part, dbias_part, 0, streams<T>(rows, size), nullptr);
+           dinput == nullptr ? nullptr : dinput + begin * size, dweight_part, dbias_part, 0, streams<T>(rows, size), nullptr);
   };
   if (dweight == nullptr) {
+    if (dinput == nullptr) return;  // then nothing is wanted
     parallel_ranges(rows, rows_per_task(size), [&](size_t begin, size_t end) { run(begin, end, nullptr, nullptr); });
     return;
   }

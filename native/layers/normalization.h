@@ -15,7 +15,7 @@ template <typename T>
 void norm_forward(Norm norm, size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, T* output,
                   const RowStatistics<T>& statistics) noexcept;
 
-// dweight, dbias: [size] or null, dbias null where dweight is. Throws std::bad_alloc.
+// dinput: [rows, size] or null   dweight, dbias: [size] or null, dbias null where dweight is. Throws std::bad_alloc.
 template <typename T>
 void norm_backward(Norm norm, size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& statistics,
                    const T* doutput, T* dinput, T* dweight, T* dbias);

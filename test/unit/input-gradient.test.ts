@@ -31,6 +31,7 @@ const layers: [string, (dtype: DType) => Layer][] = [
   ['RNN that keeps few states', (dtype) => makeRnn(dtype, { checkpointing: { every: 2 }, returnSequences: false, truncateAfter: 5 })],
   ['RNN of many units', (dtype) => makeRnn(dtype, { hiddenSize: 101 })],
   ['LayerNorm', (dtype) => new LayerNorm({ size: 3, dtype })],
+  ['LayerNorm without weights', (dtype) => new LayerNorm({ size: 3, dtype, affine: false })],
   ['RMSNorm', (dtype) => new RMSNorm({ size: 3, dtype })],
   ['Linear', (dtype) => new Linear({ inputSize: 3, outputSize: 4, dtype, generator: new Generator(5) })],
   ['LastStep', () => new LastStep()],
@@ -67,6 +68,21 @@ describe.each(layers)('%s without the gradient of its input', (_, make) => {
     expect(layer.backward(output).shape).toEqual([2, 12, 3]);
   });
 });
+
+test.each([16, 133, 2100])(
+  'a LayerNorm or RMSNorm of 600 rows of %i, whose sums are cut, has the same gradients of its weights',
+  (size) => {
+    for (const make of [() => new LayerNorm({ size }), () => new RMSNorm({ size })]) {
+      const gradients = (options: BackwardOptions) => {
+        const layer = make();
+        layer.forward(random([600, size], 'float32', 1));
+        layer.backward(random([600, size], 'float32', 2), options);
+        return layer.parameters().map(({ grad }) => grad);
+      };
+      expect(gradients({ inputGradient: false })).toEqual(gradients({}));
+    }
+  },
+);
 
 /** A layer of a user's: y = x, whose backward call notes its options. */
 function custom(seen: (BackwardOptions | undefined)[]): Layer {
