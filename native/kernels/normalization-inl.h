@@ -318,14 +318,16 @@ void norm_backward_of(Rows rows, size_t count, const T* input, const T* weight, 
       if (dweights != nullptr) cached(memory).store(d, sum_dweight, dweights + i);
       if (dbiases != nullptr) cached(memory).store(d, sum_dbias, dbiases + i);
     };
-    if (ld_sums == 0) {
+    if (ld_sums == 0 && !rows.streams) {
       rows.for_each_column(d, dinput, [&](size_t i, auto memory) HWY_ATTR { column(begin, end, i, memory, dweight, dbias); });
       continue;
     }
+    // Row by row: each has sums of its own, or goes past the caches, which takes longer where rows are written side by side.
     for (size_t r = begin; r < end; ++r) {
       T* row_dweight = dweight == nullptr ? nullptr : dweight + r * ld_sums;
       T* row_dbias = dbias == nullptr ? nullptr : dbias + r * ld_sums;
-      for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR { column(r, r + 1, i, memory, row_dweight, row_dbias); });
+      rows.for_each_column(d, dinput + r * size,
+                           [&](size_t i, auto memory) HWY_ATTR { column(r, r + 1, i, memory, row_dweight, row_dbias); });
     }
   }
 }
