@@ -40,12 +40,17 @@ inline constexpr Pieces kTanhCoefficients[] = {
 inline constexpr double kTanhOdd[] = {-0.333333333333333, 0.13333333333326622, -0.053968253963760544, 0.021869488385852277, -0.008863232601373313, 0.003592092029729277, -0.0014555428413026504, 0.0005884444687624573, -0.0002333815235691368, 8.331639167066626e-05, -1.94946555775561e-05};
 // clang-format on
 
-// values[index] in each lane; index from 0 to 7
+// A table look-up of 8 or 16 lanes sees the last bits of an index alone.
+template <class D>
+inline constexpr bool kLooksAtLastBits = hn::MaxLanes(D()) >= 8;
+
+// values[index] in each lane; index from 0 to 7, or any where kLooksAtLastBits
 template <class D, class VI>
 HWY_INLINE hn::Vec<D> piece_values(D d, const Pieces& pieces, VI index) {
   constexpr size_t kLanes = hn::MaxLanes(D());
-  if constexpr (kLanes == 8 || kLanes == 16) {
-    return hn::TableLookupLanes(hn::Load(d, pieces.values), hn::IndicesFromVec(d, index));
+  if constexpr (kLooksAtLastBits<D>) {
+    // Not by hn::IndicesFromVec, which in a build that checks wants indices within the vector.
+    return hn::TableLookupLanes(hn::Load(d, pieces.values), decltype(hn::IndicesFromVec(d, index)){index.raw});
   } else if constexpr (kLanes == 4) {
     const auto three = hn::Set(hn::RebindToSigned<D>(), 3);
     const auto lane = hn::IndicesFromVec(d, hn::And(index, three));
@@ -57,17 +62,25 @@ HWY_INLINE hn::Vec<D> piece_values(D d, const Pieces& pieces, VI index) {
   }
 }
 
+// The smaller of two that are not negative; NaN passes.
+template <class D>
+HWY_INLINE hn::Vec<D> at_most(D, hn::Vec<D> limit, hn::Vec<D> t) {
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
+  return hn::Min(limit, t);  // on x86 the second one, where either is NaN
+#else
+  return hn::IfThenElse(hn::Gt(t, limit), limit, t);
+#endif
+}
+
 // Largest error over all floats 1.0 ulp where the target has fused multiply-adds, else 1.51. Odd; |tanh(x)| ≤ 1; NaN gives NaN.
 template <class D>
 HWY_INLINE hn::Vec<D> tanh_of(D d, hn::Vec<D> x, float) {
-  const auto limit = hn::Set(d, 9.02F);
-  const auto magnitude = hn::Abs(x);
-  // A selection, not a minimum, for NaN to pass.
-  const auto t = hn::IfThenElse(hn::Gt(magnitude, limit), limit, magnitude);
+  const auto t = at_most(d, hn::Set(d, 9.02F), hn::Abs(x));
   // The pieces are half-octaves of 1.246 t + 0.75: the exponent's last bits and the mantissa's first are the number of one.
   const auto scaled = hn::MulAdd(t, hn::Set(d, 1.246F), hn::Set(d, 0.75F));
   const hn::RebindToSigned<D> di;
-  const auto index = hn::And(hn::ShiftRight<22>(hn::BitCast(di, scaled)), hn::Set(di, 7));
+  auto index = hn::ShiftRight<22>(hn::BitCast(di, scaled));
+  if constexpr (!kLooksAtLastBits<D>) index = hn::And(index, hn::Set(di, 7));
   const auto u = hn::Sub(t, piece_values(d, kTanhCentres, index));
   constexpr int kDegree = std::size(kTanhCoefficients) - 1;
   auto sum = piece_values(d, kTanhCoefficients[kDegree], index);
