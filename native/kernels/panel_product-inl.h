@@ -73,7 +73,8 @@ HWY_INLINE void multiply_add(const TileOperand<T>& operand, Tile& tile) {
     const T* a = operand.a + k;
     const T* b = operand.b + k * V * hn::Lanes(d);
     prefetch_line(operand.next + k * operand.next_step);
-    tile.multiply_add([=](size_t r) HWY_ATTR { return hn::Set(d, a[r * lda]); },
+    const T* a4 = step_by_step(a + 4 * lda);
+    tile.multiply_add([=](size_t r) HWY_ATTR { return hn::Set(d, r < 4 ? a[r * lda] : a4[(r - 4) * lda]); },
                       [=](size_t v) HWY_ATTR { return hn::Load(d, b + v / V * ldb + v % V * hn::Lanes(d)); });
   }
 }
