@@ -261,6 +261,24 @@ void norm_forward(size_t rows, size_t size, T eps, const T* input, const T* weig
   if (streams) hwy::FlushStream();
 }
 
+// dγ += Σ dy ⊙ â; dβ += Σ dy, over rows [begin, end).
+template <bool kCentred, typename T>
+HWY_INLINE void add_to_weights(const NormalizedRows<kCentred, T>& normalized, size_t begin, size_t end, size_t size, const T* doutput,
+                               T* dweight, T* dbias) {
+  const hn::ScalableTag<T> d;
+  for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
+    auto sum_dweight = memory.load(d, dweight + i);
+    auto sum_dbias = dbias == nullptr ? hn::Zero(d) : memory.load(d, dbias + i);
+    for (size_t r = begin; r < end; ++r) {
+      const auto dy = memory.load(d, doutput + r * size + i);
+      sum_dweight = hn::MulAdd(dy, normalized[r].at(d, memory, i), sum_dweight);
+      sum_dbias = hn::Add(dy, sum_dbias);
+    }
+    memory.store(d, sum_dweight, dweight + i);
+    if (dbias != nullptr) memory.store(d, sum_dbias, dbias + i);
+  });
+}
+
 // g = dy ⊙ γ; da = r (g − mean(g) − â mean(g ⊙ â)), without mean(g) when not centred; dγ += Σ dy ⊙ â; dβ += Σ dy.
 template <bool kCentred, class Rows, typename T>
 void norm_backward_of(Rows rows, size_t count, const T* input, const T* weight, const RowStatistics<T>& all, const T* doutput, T* dinput,
@@ -271,6 +289,7 @@ void norm_backward_of(Rows rows, size_t count, const T* input, const T* weight, 
   RowSums<T, Rows::kShort> sums_g, sums_ga;
   HWY_ALIGN T shift[kGroupRows];  // −r mean(g)
   HWY_ALIGN T slope[kGroupRows];  // −r mean(g ⊙ â)
+  T* const no_sums = nullptr;
   const size_t step = group_rows(size, rows.streams);
   for (size_t begin = 0; begin < count; begin += step) {
     const size_t end = HWY_MIN(count, begin + step);
@@ -306,7 +325,7 @@ void norm_backward_of(Rows rows, size_t count, const T* input, const T* weight, 
         const auto dy = memory.load(d, doutput + r * size + i);
         // Where neither array is in the caches, the next group's rows come while this one's are computed on: else each group waits for its
         // own.
-        if constexpr (std::is_same_v<decltype(memory), StreamedVector>) {
+        if constexpr (std::is_same_v<decltype(memory), StreamedVector> || std::is_same_v<decltype(memory), StreamedPart>) {
           hwy::Prefetch(input + (r + step) * size + i);
           hwy::Prefetch(doutput + (r + step) * size + i);
         }
@@ -315,19 +334,24 @@ void norm_backward_of(Rows rows, size_t count, const T* input, const T* weight, 
         sum_dweight = hn::MulAdd(dy, a, sum_dweight);
         sum_dbias = hn::Add(dy, sum_dbias);
       }
-      if (dweights != nullptr) cached(memory).store(d, sum_dweight, dweights + i);
-      if (dbiases != nullptr) cached(memory).store(d, sum_dbias, dbiases + i);
+      if (dweights != nullptr) memory.store(d, sum_dweight, dweights + i);
+      if (dbiases != nullptr) memory.store(d, sum_dbias, dbiases + i);
     };
-    if (ld_sums == 0 && !rows.streams) {
+    if (rows.streams) {
+      // Rows one after the other, which takes less long than side by side; sums apart, since what is stored to be loaded again soon would
+      // wait for all that is on its way past the caches.
+      for (size_t r = begin; r < end; ++r) {
+        rows.for_each_column(d, dinput + r * size, [&](size_t i, auto memory) HWY_ATTR { column(r, r + 1, i, memory, no_sums, no_sums); });
+      }
+      if (dweight != nullptr) add_to_weights(normalized, begin, end, size, doutput, dweight, dbias);
+    } else if (ld_sums == 0) {
       rows.for_each_column(d, dinput, [&](size_t i, auto memory) HWY_ATTR { column(begin, end, i, memory, dweight, dbias); });
-      continue;
-    }
-    // Row by row: each has sums of its own, or goes past the caches, which takes longer where rows are written side by side.
-    for (size_t r = begin; r < end; ++r) {
-      T* row_dweight = dweight == nullptr ? nullptr : dweight + r * ld_sums;
-      T* row_dbias = dbias == nullptr ? nullptr : dbias + r * ld_sums;
-      rows.for_each_column(d, dinput + r * size,
-                           [&](size_t i, auto memory) HWY_ATTR { column(r, r + 1, i, memory, row_dweight, row_dbias); });
+    } else {
+      for (size_t r = begin; r < end; ++r) {
+        T* row_dweight = dweight == nullptr ? nullptr : dweight + r * ld_sums;
+        T* row_dbias = dbias == nullptr ? nullptr : dbias + r * ld_sums;
+        for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR { column(r, r + 1, i, memory, row_dweight, row_dbias); });
+      }
     }
   }
 }
@@ -336,22 +360,10 @@ void norm_backward_of(Rows rows, size_t count, const T* input, const T* weight, 
 template <bool kCentred, typename T>
 void norm_backward_of_weights(size_t count, size_t size, const T* input, const RowStatistics<T>& all, const T* doutput, T* dweight,
                               T* dbias) {
-  const hn::ScalableTag<T> d;
   const size_t step = group_rows(size, false);
   for (size_t begin = 0; begin < count; begin += step) {
     const size_t end = HWY_MIN(count, begin + step);
-    const NormalizedRows<kCentred, T> normalized(begin, end, size, input, all);
-    for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
-      auto sum_dweight = memory.load(d, dweight + i);
-      auto sum_dbias = dbias == nullptr ? hn::Zero(d) : memory.load(d, dbias + i);
-      for (size_t r = begin; r < end; ++r) {
-        const auto dy = memory.load(d, doutput + r * size + i);
-        sum_dweight = hn::MulAdd(dy, normalized[r].at(d, memory, i), sum_dweight);
-        sum_dbias = hn::Add(dy, sum_dbias);
-      }
-      memory.store(d, sum_dweight, dweight + i);
-      if (dbias != nullptr) memory.store(d, sum_dbias, dbias + i);
-    });
+    add_to_weights(NormalizedRows<kCentred, T>(begin, end, size, input, all), begin, end, size, doutput, dweight, dbias);
   }
 }
 

@@ -82,9 +82,17 @@ struct StreamedVector : WholeVector {
   }
 };
 
-// What stores into the caches whatever `memory` does.
-HWY_INLINE WholeVector cached(WholeVector memory) { return memory; }
-HWY_INLINE PartOfVector cached(PartOfVector memory) { return memory; }
+// A part of a vector that is stored past the caches too: where its size and its address are multiples of 16 bytes. Through the caches, its
+// line would be read first, and loads after that wait for all stores before it.
+struct StreamedPart : PartOfVector {
+  template <class D, typename T = hn::TFromD<D>>
+  HWY_INLINE void store(D d, hn::Vec<D> vector, T* to) const {
+    constexpr hn::CappedTag<T, 16 / sizeof(T)> block;
+    HWY_ALIGN T lanes[hn::MaxLanes(D())];
+    hn::Store(vector, d, lanes);
+    for (size_t i = 0; i < count; i += hn::Lanes(block)) hn::Stream(hn::Load(block, lanes + i), block, to + i);
+  }
+};
 
 // Runs body(i, memory) for i = 0, L, 2L, … below count, L the lanes of d; the last one may be a part of a vector.
 template <class D, class Body>
@@ -101,9 +109,15 @@ HWY_INLINE void for_each_vector_streamed(D d, size_t count, const T* to, Body&& 
   const size_t lanes = hn::Lanes(d);
   const size_t beyond = reinterpret_cast<uintptr_t>(to) / sizeof(T) % lanes;
   size_t i = beyond == 0 ? 0 : HWY_MIN(count, lanes - beyond);
-  if (i > 0) body(size_t{0}, PartOfVector{i});
+  const bool in_blocks = reinterpret_cast<uintptr_t>(to) % 16 == 0 && count * sizeof(T) % 16 == 0;  // as JavaScript's arrays are
+  const auto part = [&](size_t begin, size_t end) HWY_ATTR {
+    if (begin == end) return;
+    if (in_blocks) return body(begin, StreamedPart{end - begin});
+    body(begin, PartOfVector{end - begin});
+  };
+  part(0, i);
   for (; i + lanes <= count; i += lanes) body(i, StreamedVector());
-  if (i < count) body(i, PartOfVector{count - i});
+  part(i, count);
 }
 
 // A vector with zeros in the lanes that memory lacks.
