@@ -15,13 +15,15 @@ namespace {
 // Enough rows that the weights' gradients, which do not fit the caches, are read and written seldom.
 size_t chunk_steps(const RecurrentShape& shape) noexcept { return steps_for_rows(shape, 512); }
 
-// body(begin, end, the product with these columns) for columns cut for the threads, so that each reads a part of the weights. Every element
-// is the same sum however they are cut (multiply_panels).
+// body(begin, end, the product with these columns) for columns cut for the threads, so that each reads a part of the weights: in several
+// tasks, so that others go on with those of a thread that has lost its processor. Every element is the same sum however they are cut
+// (multiply_panels).
 template <typename T, typename Body>
 void parallel_columns(size_t cols, const PanelOperand<T>& product, Body&& body) noexcept {
+  constexpr size_t kTasksPerThread = 4;
   const size_t panel = kernels<T>().panel_columns();
   const size_t panels = std::max<size_t>(1, cols / panel);  // the last one may be wider
-  const size_t parts = std::min(panels, static_cast<size_t>(thread_pool::num_threads()));
+  const size_t parts = std::min(panels, kTasksPerThread * static_cast<size_t>(thread_pool::num_threads()));
   parallel_for(parts, [&](size_t part) {
     const size_t begin = panels * part / parts * panel;
     const size_t end = part + 1 == parts ? cols : panels * (part + 1) / parts * panel;
