@@ -178,8 +178,10 @@ HWY_INLINE void elman_backward_tile(size_t k, const T* b, size_t col, Last last,
   });
 }
 
+// The matrix's description by value: read by reference, GCC kept its address in a vector register, and a step began behind all
+// multiply-adds of the one before.
 template <class Phi, typename T>
-void elman_forward_rows_as(size_t steps, size_t cols, size_t stride, const RowMatrix<T>& b, ElmanForwardRow<T> row) {
+void elman_forward_rows_as(size_t steps, size_t cols, size_t stride, RowMatrix<T> b, ElmanForwardRow<T> row) {
   const size_t depth = hwy::RoundUpTo(b.k, kGroup<T>);
   for (size_t step = 0; step < steps; ++step) {
     for_each_row_tile<T>(cols, b.from_last != (step % 2 == 1), [&](size_t col, auto vectors, auto last) HWY_ATTR {
@@ -190,7 +192,7 @@ void elman_forward_rows_as(size_t steps, size_t cols, size_t stride, const RowMa
 }
 
 template <class Phi, typename T>
-void elman_backward_rows_as(size_t steps, size_t cols, size_t stride, const RowMatrix<T>& b, ElmanBackwardRow<T> row) {
+void elman_backward_rows_as(size_t steps, size_t cols, size_t stride, RowMatrix<T> b, ElmanBackwardRow<T> row) {
   const size_t depth = hwy::RoundUpTo(b.k, kGroup<T>);
   const auto before = [&](const T* doutput) { return doutput == nullptr ? nullptr : doutput - stride; };
   for (size_t step = 0; step < steps; ++step) {

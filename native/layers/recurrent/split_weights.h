@@ -43,21 +43,21 @@ class SplitWeights {
  public:
   // b[k, col] stands at b + k · k_stride + col · col_stride   blocks: a power of two   Throws std::bad_alloc.
   SplitWeights(size_t blocks, size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride)
-      : blocks_(blocks), k_(k), cols_(cols), packed_(packed_size()) {
+      : blocks_(blocks), cuts_(k, cols, blocks), packed_(cuts_.size) {
     parallel_for(blocks * blocks, [&](size_t index) {
       const Range c = columns(index / blocks_);
       const Range p = part(index % blocks_);
-      T* to = packed_.get() + offset(index / blocks_, index % blocks_);
+      T* to = packed_.get() + cuts_.offsets[index / blocks_][index % blocks_];
       kernels<T>().pack_row_matrix(p.size(), c.size(), b + p.begin * k_stride + c.begin * col_stride, k_stride, col_stride, to);
     });
   }
 
   size_t blocks() const noexcept { return blocks_; }
   // The columns of a block, and the k of a part: there are as many parts as blocks.
-  Range columns(size_t block) const noexcept { return cut(cols_, block); }
-  Range part(size_t index) const noexcept { return cut(k_, index); }
+  Range columns(size_t block) const noexcept { return cuts_.columns[block]; }
+  Range part(size_t index) const noexcept { return cuts_.parts[index]; }
   RowMatrix<T> matrix(size_t block, size_t part_index) const noexcept {
-    return {packed_.get() + offset(block, part_index), part(part_index).size()};
+    return {packed_.get() + cuts_.offsets[block][part_index], part(part_index).size()};
   }
   // For a product over no k.
   RowMatrix<T> nothing() const noexcept { return {packed_.get(), 0}; }
@@ -104,34 +104,35 @@ class SplitWeights {
   }
 
  private:
-  Range cut(size_t size, size_t index) const noexcept {
-    const size_t lanes = kernels<T>().row_lanes();
-    const size_t vectors = (size + lanes - 1) / lanes;
-    return {std::min(size, vectors * index / blocks_ * lanes), std::min(size, vectors * (index + 1) / blocks_ * lanes)};
-  }
+  // Looked up in each step, where a few divisions would take as long as a part of the product. Blocks stand one after the other, and in
+  // each its parts in the order of their turns.
+  struct Cuts {
+    std::array<Range, kMostBlocks> columns, parts;
+    std::array<std::array<size_t, kMostBlocks>, kMostBlocks> offsets;  // of a block's part
+    size_t size = 0;
 
-  static size_t rounded_up(size_t size) noexcept {
-    const size_t lanes = kernels<T>().row_lanes();
-    return (size + lanes - 1) / lanes * lanes;
-  }
-
-  // Blocks stand one after the other, and in each its parts in the order of their turns.
-  size_t offset(size_t block, size_t part_index) const noexcept {
-    size_t before = 0;
-    for (size_t b = 0; b < block; ++b) before += rounded_up(k_) * rounded_up(columns(b).size());
-    for (size_t turn = 0; turn < (block ^ part_index); ++turn) {
-      before += rounded_up(part(block ^ turn).size()) * rounded_up(columns(block).size());
+    Cuts(size_t k, size_t cols, size_t blocks) noexcept {
+      const size_t lanes = kernels<T>().row_lanes();
+      const auto vectors = [lanes](size_t count) { return (count + lanes - 1) / lanes; };
+      const auto cut = [&](size_t count, size_t index) {
+        const auto end = [&](size_t i) { return std::min(count, vectors(count) * i / blocks * lanes); };
+        return Range{end(index), end(index + 1)};
+      };
+      for (size_t block = 0; block < blocks; ++block) {
+        columns[block] = cut(cols, block);
+        parts[block] = cut(k, block);
+      }
+      for (size_t block = 0; block < blocks; ++block) {
+        for (size_t turn = 0; turn < blocks; ++turn) {
+          offsets[block][block ^ turn] = size;
+          size += vectors(parts[block ^ turn].size()) * lanes * vectors(columns[block].size()) * lanes;
+        }
+      }
     }
-    return before;
-  }
+  };
 
-  size_t packed_size() const noexcept {
-    size_t sum = 0;
-    for (size_t b = 0; b < blocks_; ++b) sum += rounded_up(k_) * rounded_up(columns(b).size());
-    return sum;
-  }
-
-  size_t blocks_, k_, cols_;
+  size_t blocks_;
+  Cuts cuts_;
   AlignedBuffer<T> packed_;
 };
 
