@@ -206,6 +206,8 @@ export interface NativeAddon {
    * per second; reading and copying (bytes read plus written) memory beyond the caches, in 10⁹ bytes per second. Takes about a second.
    */
   measureMachine(): { fmaGflops: number; gemmGflops: number; readGBs: number; copyGBs: number };
+  /** how many bytes after the begin of a cache line the array begins */
+  bytesPastLine(array: TensorData): number;
   /** flock(descriptor, LOCK_EX | LOCK_NB): false when another open file description holds the lock */
   lockFile(descriptor: number): boolean;
   runtimeInfo(): { simdTarget: string; simdTargets: string[]; blas: string };

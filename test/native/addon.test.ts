@@ -132,6 +132,14 @@ describe('rnnBackward', () => {
   });
 });
 
+test.each([Float32Array, Float64Array])('how far past the begin of a cache line a %p begins', (Kind) => {
+  const array = new Kind(128);
+  const first = addon.bytesPastLine(array);
+  const all = Array.from({ length: 64 }, (_, k) => addon.bytesPastLine(array.subarray(k)));
+  expect(all).toEqual(Array.from({ length: 64 }, (_, k) => (first + k * Kind.BYTES_PER_ELEMENT) % 64));
+  expect(first % Kind.BYTES_PER_ELEMENT).toBe(0);
+});
+
 test('a transferred buffer is refused, and one that moved inside a larger buffer is read where it is', () => {
   const a = arrays();
   structuredClone(a.weightHh.buffer, { transfer: [a.weightHh.buffer as ArrayBuffer] });
