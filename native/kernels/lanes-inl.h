@@ -49,10 +49,12 @@ HWY_NOINLINE void multiply_lane_tile(const LanesOperand<T>& first, const LanesOp
       tile.multiply_add([=](size_t r) HWY_ATTR { return hn::Set(d, weights[r]); }, [=](size_t) HWY_ATTR { return factor; });
     }
   }
-  unrolled<R>([&](size_t r) HWY_ATTR {
-    const size_t at = (col + r) * lanes;
-    hn::Store(start == nullptr ? tile.sum[r][0] : hn::Add(tile.sum[r][0], hn::Load(d, start + at)), d, c + at);
-  });
+  if (start != nullptr) {
+    const T* from = step_by_step(start + col * lanes);
+    unrolled<R>([&](size_t r) HWY_ATTR { tile.sum[r][0] = hn::Add(tile.sum[r][0], hn::Load(d, from + r * lanes)); });
+  }
+  T* to = step_by_step(c + col * lanes);
+  unrolled<R>([&](size_t r) HWY_ATTR { hn::Store(tile.sum[r][0], d, to + r * lanes); });
 }
 
 template <typename T>
