@@ -178,27 +178,42 @@ HWY_INLINE void elman_backward_tile(size_t k, const T* b, size_t col, Last last,
   });
 }
 
-// The matrix's description by value: read by reference, GCC kept its address in a vector register, and a step began behind all
-// multiply-adds of the one before.
+// One step. A function of its own, which reads members one by one where it needs them: it has registers enough for its addresses. GCC would
+// keep some in vector registers, or copy a description whole, as wide as it has just not been written; in either case a step would begin
+// when all multiply-adds of the one before are done.
 template <class Phi, typename T>
-void elman_forward_rows_as(size_t steps, size_t cols, size_t stride, RowMatrix<T> b, ElmanForwardRow<T> row) {
+HWY_NOINLINE void elman_forward_row(size_t cols, bool from_last, const RowMatrix<T>& b, const ElmanForwardRow<T>& row) {
   const size_t depth = hwy::RoundUpTo(b.k, kGroup<T>);
+  for_each_row_tile<T>(cols, from_last, [&](size_t col, auto vectors, auto last) HWY_ATTR {
+    elman_forward_tile<Phi, vectors()>(b.k, b.packed + col * depth, col, last, row);
+  });
+}
+
+template <class Phi, typename T>
+HWY_NOINLINE void elman_backward_row(size_t cols, bool from_last, const RowMatrix<T>& b, const ElmanBackwardRow<T>& row) {
+  const size_t depth = hwy::RoundUpTo(b.k, kGroup<T>);
+  for_each_row_tile<T>(cols, from_last, [&](size_t col, auto vectors, auto last) HWY_ATTR {
+    elman_backward_tile<Phi, vectors()>(b.k, b.packed + col * depth, col, last, row);
+  });
+}
+
+template <class Phi, typename T>
+void elman_forward_rows_as(size_t steps, size_t cols, size_t stride, const RowMatrix<T>& b, const ElmanForwardRow<T>& first) {
+  if (steps == 1) return elman_forward_row<Phi>(cols, b.from_last, b, first);
+  ElmanForwardRow<T> row = first;
   for (size_t step = 0; step < steps; ++step) {
-    for_each_row_tile<T>(cols, b.from_last != (step % 2 == 1), [&](size_t col, auto vectors, auto last) HWY_ATTR {
-      elman_forward_tile<Phi, vectors()>(b.k, b.packed + col * depth, col, last, row);
-    });
+    elman_forward_row<Phi>(cols, b.from_last != (step % 2 == 1), b, row);
     row = {row.next, row.start + stride, row.operand, row.state + stride};
   }
 }
 
 template <class Phi, typename T>
-void elman_backward_rows_as(size_t steps, size_t cols, size_t stride, RowMatrix<T> b, ElmanBackwardRow<T> row) {
-  const size_t depth = hwy::RoundUpTo(b.k, kGroup<T>);
+void elman_backward_rows_as(size_t steps, size_t cols, size_t stride, const RowMatrix<T>& b, const ElmanBackwardRow<T>& first) {
   const auto before = [&](const T* doutput) { return doutput == nullptr ? nullptr : doutput - stride; };
+  if (steps == 1) return elman_backward_row<Phi>(cols, b.from_last, b, first);
+  ElmanBackwardRow<T> row = first;
   for (size_t step = 0; step < steps; ++step) {
-    for_each_row_tile<T>(cols, b.from_last != (step % 2 == 1), [&](size_t col, auto vectors, auto last) HWY_ATTR {
-      elman_backward_tile<Phi, vectors()>(b.k, b.packed + col * depth, col, last, row);
-    });
+    elman_backward_row<Phi>(cols, b.from_last != (step % 2 == 1), b, row);
     row = {row.next, nullptr, before(row.doutput), row.state - stride, row.operand, row.dpreactivation - stride};
   }
 }
