@@ -1,13 +1,22 @@
-// Makes a finished run of the benchmark the one that README.md shows: node scripts/publish-bench.mjs bench-results/results.json NAME
-// It is kept as bench/results/<date>-NAME.json with its table beside it, the README's table becomes its training steps, and that of
-// docs/performance.md its RNN alone beside the machine's floor; test/docs/benchmark.test.ts holds them together.
+// Keeps a finished run of the benchmark as bench/results/<date>-NAME.json with its table beside it, and shows it in the documents:
+//   node scripts/publish-bench.mjs bench-results/results.json NAME [--into README.md] [--into docs/performance.md] [--into none]
+// The README's table becomes its training steps, that of docs/performance.md its RNN alone beside the machine's floor: both, unless --into says
+// which. test/docs/benchmark.test.ts holds them together.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { Failure, root, runScript } from './steps.mjs';
 
+/** The documents with a table, what marks its place, and what `evenkeel bench table` makes it with. */
+const tables = {
+  'README.md': { mark: 'benchmark', options: ['--works', 'train'] },
+  'docs/performance.md': { mark: 'floor', options: ['--works', 'rnn', '--floor'] },
+};
+
 await runScript(() => {
-  const [results, name] = process.argv.slice(2);
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { into: { type: 'string', multiple: true } } });
+  const [results, name] = positionals;
   if (results === undefined || !/^[\w-]+$/.test(name ?? '')) {
     throw new Failure('Usage: node scripts/publish-bench.mjs <results.json> <name of the machine, such as epyc-zen4>');
   }
@@ -19,10 +28,10 @@ await runScript(() => {
     execFileSync(process.execPath, [join(root, 'dist/cli/main.js'), 'bench', 'table', join(root, file), ...options], { encoding: 'utf8' });
   writeFileSync(join(root, file.replace(/json$/, 'md')), table());
 
-  replaceTable('README.md', 'benchmark', file, table('--works', 'train'));
-  replaceTable('docs/performance.md', 'floor', file, table('--works', 'rnn', '--floor'));
+  const documents = Object.keys(tables).filter((document) => values.into === undefined || values.into.includes(document));
+  for (const document of documents) replaceTable(document, tables[document].mark, file, table(...tables[document].options));
   console.log(
-    `${file} with its table, README.md and docs/performance.md are written. Read the sentences around their tables before committing them.`,
+    `Written: ${[`${file} with its table`, ...documents].join(', ')}. Read the sentences around their tables before committing them.`,
   );
 });
 

@@ -10,8 +10,23 @@ let loaded: NativeAddon | undefined;
  * @throws EvenkeelError ERR_NATIVE with the remedy for this platform when it does not load
  */
 export function native(): NativeAddon {
-  loaded ??= load(process.env.EVENKEEL_ADDON);
+  if (loaded === undefined) {
+    loaded = load(process.env.EVENKEEL_ADDON);
+    const { blas, simdTarget } = loaded.runtimeInfo();
+    const warning = slowBlas(blas, simdTarget);
+    if (warning !== undefined) process.emitWarning(warning, { type: 'EvenkeelWarning', code: 'EVENKEEL_SLOW_BLAS' });
+  }
   return loaded;
+}
+
+/** What to say where OpenBLAS takes a processor that is newer than itself for one of 2004; measured, its products take six times as long. */
+export function slowBlas(blas: string, simdTarget: string): string | undefined {
+  const core = { avx512: 'SkylakeX', avx2: 'Haswell' }[simdTarget];
+  if (core === undefined || !blas.endsWith(' Prescott')) return undefined;
+  return (
+    `${blas}: this OpenBLAS does not know the processor, and Linear layers take several times as long as they could. ` +
+    `Set OPENBLAS_CORETYPE=${core} in the environment, or install a newer OpenBLAS.`
+  );
 }
 
 // Both lib/native and dist/native stand two levels below the package.

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getNumThreads, runtimeInfo, setNumThreads, Tensor } from '../../lib/index';
-import { load, native, remedy } from '../../lib/native/load';
+import { load, native, remedy, slowBlas } from '../../lib/native/load';
 import packageJson from '../../package.json';
 import { expectRefused } from '../helpers/errors';
 
@@ -28,6 +28,13 @@ test('the remedy is that of the platform', () => {
   expect(remedy('linux')).toContain('apt-get install libopenblas-dev libhwy-dev pkg-config cmake g++');
   expect(remedy('darwin')).toContain('brew install');
   expect(remedy('win32')).toContain('not on win32');
+});
+
+test('an OpenBLAS older than the processor is named with the mend', () => {
+  expect(slowBlas('OpenBLAS 0.3.21 Prescott', 'avx512')).toContain('OPENBLAS_CORETYPE=SkylakeX');
+  expect(slowBlas('OpenBLAS 0.3.21 Prescott', 'avx2')).toContain('OPENBLAS_CORETYPE=Haswell');
+  expect(slowBlas('OpenBLAS 0.3.21 Prescott', 'ssse3')).toBeUndefined();
+  expect(slowBlas('OpenBLAS 0.3.21 Zen', 'avx2')).toBeUndefined();
 });
 
 test('native errors come as EvenkeelErrors with the name of the function', () => {
@@ -55,6 +62,13 @@ describe('in a process of its own', () => {
     expect(run('console.log(e.getNumThreads())', { EVENKEEL_NUM_THREADS: '3' })).toBe('3');
     const script = 'try { e.getNumThreads(); } catch (error) { console.log(error.name, error.code, error.message); }';
     expect(run(script, { EVENKEEL_NUM_THREADS: 'many' })).toMatch(/^EvenkeelError ERR_OPTION EVENKEEL_NUM_THREADS: .*"many"/);
+  });
+
+  test('a slow OpenBLAS is warned of once', () => {
+    const script =
+      'process.on("warning", ({ code }) => console.log(code)); e.getNumThreads(); e.getNumThreads(); console.log(e.runtimeInfo().simdTarget)';
+    const [target, warning] = run(script, { OPENBLAS_CORETYPE: 'Prescott' }).split('\n');
+    expect(warning).toBe(/^avx/.test(target as string) ? 'EVENKEEL_SLOW_BLAS' : undefined);
   });
 
   test('EVENKEEL_SCAN is refused when it names no strategy', () => {
