@@ -174,8 +174,7 @@ struct NormKernels {  // normalization.cc
   void (*layer_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, size_t ld_bias, T* output,
                              const RowStatistics<T>& statistics, bool streams);
   // dweight, dbias: added to, or null; [size] where ld_sums is 0, else each row's own, with this leading dimension   dinput: may be null,
-  // where ld_sums is 0 and dweight is not null   next: rows that the
-  // caches are asked for meanwhile, as many as there are; null for none
+  // where ld_sums is 0 and dweight is not null   next: rows that the caches are asked for meanwhile, as many as there are; null for none
   void (*layer_norm_backward)(size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& statistics,
                               const T* doutput, T* dinput, T* dweight, T* dbias, size_t ld_sums, bool streams, const T* next);
   void (*rms_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, size_t ld_bias, T* output,
