@@ -18,8 +18,13 @@ await runScript(() => {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { into: { type: 'string', multiple: true } } });
   const [results, name] = positionals;
   if (results === undefined || !/^[\w-]+$/.test(name ?? '')) {
-    throw new Failure('Usage: node scripts/publish-bench.mjs <results.json> <name of the machine, such as epyc-zen4>');
+    throw new Failure(
+      'Usage: node scripts/publish-bench.mjs <results.json> <name of the machine, such as epyc-zen4> [--into <document or none>]',
+    );
   }
+  const into = values.into ?? Object.keys(tables);
+  const unknown = into.find((document) => document !== 'none' && !(document in tables));
+  if (unknown !== undefined) throw new Failure(`--into: expected ${Object.keys(tables).join(', ')} or none, got ${unknown}.`);
   const { date } = JSON.parse(readFileSync(results, 'utf8'));
   const file = `bench/results/${date.slice(0, 10)}-${name}.json`;
   mkdirSync(join(root, 'bench/results'), { recursive: true });
@@ -28,7 +33,7 @@ await runScript(() => {
     execFileSync(process.execPath, [join(root, 'dist/cli/main.js'), 'bench', 'table', join(root, file), ...options], { encoding: 'utf8' });
   writeFileSync(join(root, file.replace(/json$/, 'md')), table());
 
-  const documents = Object.keys(tables).filter((document) => values.into === undefined || values.into.includes(document));
+  const documents = into.filter((document) => document !== 'none');
   for (const document of documents) replaceTable(document, tables[document].mark, file, table(...tables[document].options));
   console.log(
     `Written: ${[`${file} with its table`, ...documents].join(', ')}. Read the sentences around their tables before committing them.`,

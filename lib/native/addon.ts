@@ -80,8 +80,8 @@ export interface NativeAddon {
     ...norm: NormArguments
   ): void;
   /**
-   * gradState: ∂L/∂h_T from beyond the last step [N, H], which becomes ∂L/∂h_0. beside: a forward pass over another part of the time, which
-   * threads that are idle else may take. Returns how many gradients were limited.
+   * gradOutput: null for zeros. gradState: ∂L/∂h_T from beyond the last step [N, H], which becomes ∂L/∂h_0. beside: a forward pass over
+   * another part of the time, which threads that are idle else may take. Returns how many gradients were limited.
    */
   rnnBackward(
     n: number,

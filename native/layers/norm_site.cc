@@ -69,8 +69,8 @@ void NormSite<T>::normalize(const StepRows& step, const T* input, const T* bias,
 template <typename T>
 size_t NormSite<T>::row_of_sums(const StepRows& step) const noexcept {
   if (!step.cut_by_shape) return step.first;
-  constexpr size_t kMostRows =
-      8;  // a divisor of a chunk's steps, as is every smaller power of two: where the first step is does not matter
+  // A divisor of a chunk's steps, as is every smaller power of two: where the first step is does not matter.
+  constexpr size_t kMostRows = 8;
   return step.first + step.position / shape_.sequences % std::min(kMostRows, std::bit_floor(step.rows));
 }
 
