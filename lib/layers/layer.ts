@@ -43,6 +43,17 @@ export interface Layer {
    * @throws EvenkeelError ERR_STATE for missing or unexpected names, ERR_SHAPE, ERR_DTYPE
    */
   loadStateDict(state: Record<string, Tensor>): void;
+  /**
+   * What the next forward call goes on from besides the parameters, by name, such as the state of a stateful RNN or of a random generator:
+   * tensors that the layer does not write to any more. Empty before the first call and after a reset. {@link fit} takes a refused step back
+   * with it, and checkpoints hold it. A layer that carries nothing from call to call leaves it out.
+   */
+  carriedState?(): Record<string, Tensor>;
+  /**
+   * Goes on from what carriedState gave; nothing is changed when it throws.
+   * @throws EvenkeelError ERR_STATE for missing or unexpected names, ERR_SHAPE, ERR_DTYPE
+   */
+  loadCarriedState?(state: Record<string, Tensor>): void;
 }
 
 /** What the layers of this package share: a fixed list of parameters, which is all of their state. */

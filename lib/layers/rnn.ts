@@ -5,8 +5,10 @@ import type { BesideArguments } from '../native/addon';
 import { native } from '../native/load';
 import { Parameter } from '../parameter';
 import { checkGenerator, type Generator } from '../random';
+import type { StateDict } from '../state-dict';
 import { allocate, checkTensor, type DType, Tensor, type TensorData } from '../tensor';
 import { allocateOutput, allocateState, makeTensor } from '../workspace';
+import { checkCarriedState } from './carried-state';
 import { type Checkpointing, checkCheckpointing, segmentSteps } from './checkpointing';
 import { type BackwardOptions, BaseLayer, type Pass } from './layer';
 import { cutTime, type Piece, PieceMemory, SequenceArray } from './pieces';
@@ -274,6 +276,17 @@ export class RNN extends BaseLayer {
   /** Forgets the state: a stateful layer's next call starts from zero again, and may have another number of sequences. */
   resetState(): void {
     this.#finalState = undefined;
+  }
+
+  /** Where the next call of a stateful layer goes on: `state` h_T [N, H]. Empty before the first call, and for a layer that is not stateful. */
+  carriedState(): StateDict {
+    return this.stateful && this.#finalState !== undefined ? { state: this.#finalState } : {};
+  }
+
+  /** @throws EvenkeelError ERR_STATE for an unexpected name, ERR_SHAPE, ERR_DTYPE or ERR_OPTION; nothing is changed then */
+  loadCarriedState(state: StateDict): void {
+    const carried = checkCarriedState(state, this.stateful ? { state: this.hiddenSize } : {}, this.dtype);
+    if (this.stateful) this.#finalState = carried?.state;
   }
 
   /** ∂L/∂h_0 [N, H] of the last backward call. */

@@ -2,6 +2,7 @@ import { fail, isPlainObject, readSafely } from '../check';
 import { Parameter } from '../parameter';
 import { copyState, matchState, type StateDict } from '../state-dict';
 import { checkTensor, type Tensor } from '../tensor';
+import { carriedStateOf, loadCarriedStateOf } from './carried-state';
 import { type BackwardOptions, checkLayer, failNoForward, type Layer, wantsInputGradient } from './layer';
 
 /**
@@ -76,6 +77,30 @@ export class Sequential implements Layer {
     copyState(matchState('state', this.stateDict(), state));
   }
 
+  /** Of all layers, under prefixed names. */
+  carriedState(): StateDict {
+    const entries = this.#layers.flatMap(([name, layer]) =>
+      Object.entries(carriedStateOf(layer)).map(([key, tensor]): [string, Tensor] => [`${name}.${key}`, tensor]),
+    );
+    return Object.fromEntries(entries);
+  }
+
+  loadCarriedState(state: StateDict): void {
+    const parts = splitByLayer(
+      state,
+      this.#layers.map(([name]) => name),
+    );
+    const before = this.#layers.map(([, layer]) => carriedStateOf(layer));
+    for (const [index, [name, layer]] of this.#layers.entries()) {
+      try {
+        loadCarriedStateOf(layer, parts.get(name) as StateDict);
+      } catch (error) {
+        for (const [done, [, other]] of this.#layers.slice(0, index).entries()) loadCarriedStateOf(other, before[done] as StateDict);
+        throw error;
+      }
+    }
+  }
+
   #checkDifferent(): void {
     const seen = new Set<Layer>();
     for (const [name, layer] of this.#layers) {
@@ -99,6 +124,21 @@ function checkChildren(layers: unknown): [name: string, layer: Layer][] {
   if (children.length === 0) fail('ERR_OPTION', 'layers', 'at least one layer', layers);
   if (!Array.isArray(layers)) for (const [name] of children) checkName(name);
   return children.map(([name, layer]) => [name, checkLayer(`layers.${name}`, layer)]);
+}
+
+/** The entries of a state by the layer that their names begin with. */
+function splitByLayer(state: unknown, names: readonly string[]): Map<string, StateDict> {
+  const entries = readSafely('carried state', () => (isPlainObject(state) ? Object.entries(state as StateDict) : undefined));
+  if (entries === undefined) fail('ERR_OPTION', 'carried state', 'a record of tensors by name', state);
+  const parts = new Map<string, StateDict>(names.map((name) => [name, Object.create(null)]));
+  for (const [key, tensor] of entries) {
+    const dot = key.indexOf('.');
+    const part = parts.get(key.slice(0, dot));
+    if (dot === -1 || part === undefined)
+      fail('ERR_STATE', 'carried state', `names that begin with one of ${names.join(', ')} and a dot`, key);
+    part[key.slice(dot + 1)] = tensor;
+  }
+  return parts;
 }
 
 function checkName(name: string): void {

@@ -127,6 +127,16 @@ testCalls({
       '0.checkpointing': optional(never),
     },
   },
+  'RNN.loadCarriedState': {
+    make() {
+      const rnn = new RNN({ inputSize: 4, hiddenSize: 5, stateful: true, generator: generator(), ...float64 });
+      rnn.forward(tensor([2, 3, 4]));
+      return [rnn, { state: tensor([2, 5]) }];
+    },
+    call: (rnn, state) => (rnn as RNN).loadCarriedState(state as Record<string, Tensor>),
+    places: { 1: hasNoKeys, '1.state': never },
+    probe: ([rnn]) => (rnn as RNN).carriedState(),
+  },
   'new LayerNorm': {
     make: () => [{ size: 3 }],
     call: (options) => new LayerNorm(options as { size: number }),
