@@ -134,6 +134,25 @@ export function checkString(argument: string, value: unknown): string {
   return value;
 }
 
+/** More names than any file has; an array may claim billions and hold none. */
+const MAX_NAMES = 1_000_000;
+
+/**
+ * Checks for an array of names, none of them twice, and copies it.
+ * @param what one of them, such as `column name`
+ */
+export function checkNames(argument: string, value: unknown, what: string): string[] {
+  const isList = (): boolean => Array.isArray(value) && value.length > 0 && value.length <= MAX_NAMES;
+  const names = readSafely(argument, () => (isList() ? Array.from(value as unknown[]) : undefined));
+  if (names === undefined) fail('ERR_OPTION', argument, `an array of at least one ${what}`, value);
+  const seen = new Set<unknown>();
+  return names.map((name, i) => {
+    if (seen.has(name)) fail('ERR_OPTION', `${argument}[${i}]`, 'a name that was not given before', name);
+    seen.add(name);
+    return checkString(`${argument}[${i}]`, name);
+  });
+}
+
 /** Checks that `value` is one of the listed words, and names the nearest when it is not. */
 export function checkOneOf<T extends string>(argument: string, value: unknown, allowed: readonly T[]): T {
   if (!allowed.includes(value as T)) {

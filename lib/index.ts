@@ -21,7 +21,7 @@ export {
 } from './data/windows';
 export { type ErrorCode, EvenkeelError } from './errors';
 export type { Initializer, InitializerOptions } from './initializers';
-export { loadState, saveState } from './io/safetensors';
+export { type LoadStateOptions, loadMetadata, loadState, type SaveStateOptions, saveState } from './io/safetensors';
 export type { Checkpointing } from './layers/checkpointing';
 export { LastStep } from './layers/last-step';
 export type { BackwardOptions, BaseLayer, Layer } from './layers/layer';

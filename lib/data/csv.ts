@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { CsvError, parse } from 'csv-parse/sync';
-import { checkString, fail, nearestName, readOptions, readSafely } from '../check';
+import { checkNames, checkString, fail, nearestName, readOptions } from '../check';
 import { EvenkeelError } from '../errors';
 import { checkPath, fileFault, quote, withFile } from '../io/file';
 
@@ -43,7 +43,7 @@ export interface ReadSeriesOptions {
 export function readSeries(path: string, options: ReadSeriesOptions = {}): SeriesFile {
   checkPath('path', path);
   const given = readOptions('readSeries options', options, ['columns', 'target']);
-  const wanted = given.columns === undefined ? undefined : checkNames(given.columns);
+  const wanted = given.columns === undefined ? undefined : checkNames('columns', given.columns, 'column name');
   const target = given.target === undefined ? undefined : checkString('target', given.target);
 
   const table = readTable(path);
@@ -74,15 +74,6 @@ interface Column {
 interface Table {
   columns: Column[];
   rows: number;
-}
-
-function checkNames(given: unknown): string[] {
-  const names = readSafely('columns', () => (Array.isArray(given) && given.length > 0 ? Array.from<unknown>(given) : undefined));
-  if (names === undefined) fail('ERR_OPTION', 'columns', 'an array of at least one column name', given);
-  return names.map((name, i) => {
-    if (names.indexOf(name) !== i) fail('ERR_OPTION', `columns[${i}]`, 'a name that was not given before', name);
-    return checkString(`columns[${i}]`, name);
-  });
 }
 
 function readTable(path: string): Table {

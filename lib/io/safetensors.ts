@@ -1,11 +1,13 @@
 import { readSync } from 'node:fs';
 import { endianness } from 'node:os';
-import { fail, isPlainObject, readSafely } from '../check';
+import { checkNames, fail, isPlainObject, nearestName, readOptions, readSafely } from '../check';
 import { EvenkeelError, formatShape } from '../errors';
-import { allocate, checkTensor, type DType, Tensor } from '../tensor';
+import { checkMemory } from '../memory';
+import { allocate, checkTensor, type DType, elementCount, Tensor } from '../tensor';
 import { writeFileAtomic } from './atomic-file';
 import { checkPath, fileFault, quote, withFile } from './file';
-import { DAMAGED, type HeaderEntry, METADATA_KEY, parseHeader } from './safetensors-header';
+import { FILE_DTYPES, READABLE, type Reading } from './safetensors-dtypes';
+import { DAMAGED, type Header, type HeaderEntry, METADATA_KEY, parseHeader } from './safetensors-header';
 
 /** The format's limit; a longer header is hostile. */
 const MAX_HEADER_BYTES = 100_000_000;
@@ -13,50 +15,81 @@ const MAX_HEADER_BYTES = 100_000_000;
 const PREFIX_BYTES = 8;
 
 const ELEMENT_BYTES: Record<DType, number> = { float32: 4, float64: 8 };
-const FILE_DTYPES: Record<DType, string> = { float32: 'F32', float64: 'F64' };
-const DTYPES = new Map<string, DType>([
-  ['F32', 'float32'],
-  ['F64', 'float64'],
-]);
+const WRITTEN: Record<DType, string> = { float32: 'F32', float64: 'F64' };
+
+/** Options of saveState. */
+export interface SaveStateOptions {
+  /** texts by name to keep with the tensors, such as `{ format: 'pt' }`; {@link loadMetadata} and Python's `safe_open(…).metadata()` give them */
+  metadata?: Readonly<Record<string, string>>;
+}
+
+/** Options of loadState. */
+export interface LoadStateOptions {
+  /** which tensors to read; without it all */
+  names?: readonly string[];
+}
 
 /**
  * Writes tensors to a safetensors file (https://huggingface.co/docs/safetensors), byte for byte as Python's safetensors writes them.
  * The file appears whole or not at all, see writeFileAtomic.
  * @param path the file to write or replace
  * @param state tensors by name, such as a layer's state dict
- * @throws EvenkeelError ERR_OPTION for a state that is no record of tensors, ERR_STATE for a tensor whose buffer was transferred away,
- * ERR_FILE when the file cannot be written
+ * @throws EvenkeelError ERR_OPTION for a state that is no record of tensors or metadata that is no record of texts, ERR_STATE for a tensor
+ * whose buffer was transferred away, ERR_FILE when the file cannot be written
  */
-export function saveState(path: string, state: Record<string, Tensor>): void {
+export function saveState(path: string, state: Record<string, Tensor>, options: SaveStateOptions = {}): void {
   requireLittleEndian();
+  const given = readOptions('saveState options', options, ['metadata']);
+  const metadata = given.metadata === undefined ? [] : checkMetadata(given.metadata);
   const tensors = fileOrder(checkState(state));
-  const header = formatHeader(tensors);
+  const header = formatHeader(tensors, metadata);
   const pieces = tensors.map(([, tensor]) => new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, byteCount(tensor)));
   writeFileAtomic(path, [header, ...pieces]);
 }
 
 /**
- * Reads all tensors of a safetensors file, each into an array of its own. The whole header is checked first, so a damaged or hostile file
+ * Reads tensors of a safetensors file, each into an array of its own. The whole header is checked first, so a damaged or hostile file
  * gives an error and never a part of its tensors.
+ *
+ * No number changes. F32, F16, BF16, BOOL (as 0 and 1) and integers of up to 16 bits become float32; F64 and wider integers float64. An integer
+ * beyond ±2^53, which float64 would round, is an error.
  * @returns tensors by name, in the header's order, as a record without a prototype (a tensor may be called `__proto__`)
- * @throws EvenkeelError ERR_FILE with the path and the reason; ERR_MEMORY when a tensor is too large for memory
+ * @throws EvenkeelError ERR_FILE with the path and the reason, for an element type that no tensor can hold too; ERR_OPTION for a name that is
+ * not in the file; ERR_MEMORY when a tensor is too large for memory
  */
-export function loadState(path: string): Record<string, Tensor> {
+export function loadState(path: string, options: LoadStateOptions = {}): Record<string, Tensor> {
+  const { names } = readOptions('loadState options', options, ['names']);
+  return readStateFile(path, names === undefined ? undefined : checkNames('names', names, 'tensor name')).state;
+}
+
+/**
+ * Reads the texts that a safetensors file carries beside its tensors.
+ * @returns texts by name, as a record without a prototype; empty when there are none
+ * @throws EvenkeelError ERR_FILE with the path and the reason
+ */
+export function loadMetadata(path: string): Record<string, string> {
+  requireLittleEndian();
+  return withFile(checkPath('path', path), (descriptor, size) => readHeader(path, descriptor, size).metadata);
+}
+
+/** What {@link loadState} and {@link loadMetadata} give, of one file even when another replaces it meanwhile. */
+export function readStateFile(
+  path: string,
+  names?: readonly string[],
+): { state: Record<string, Tensor>; metadata: Record<string, string> } {
   requireLittleEndian();
   return withFile(checkPath('path', path), (descriptor, size) => {
-    const headerBytes = readHeaderLength(path, descriptor, size);
-    const dataStart = PREFIX_BYTES + headerBytes;
-    const entries = parseHeader(path, readText(path, descriptor, headerBytes));
-    checkLayout(path, entries, size - dataStart);
-    const dtypes = entries.map((entry) => checkEntry(path, entry));
+    const { entries, metadata, dataStart } = readHeader(path, descriptor, size);
+    const readings = chooseEntries(path, entries, names).map((entry) => ({ entry, reading: findReading(path, entry) }));
+    const bytes = readings.map(({ entry, reading }) => elementCount(entry.shape) * ELEMENT_BYTES[reading.dtype]);
+    checkMemory(
+      path,
+      bytes.reduce((sum, one) => sum + one, 0),
+      'Read fewer tensors with names.',
+    );
     const state: Record<string, Tensor> = Object.create(null);
-    for (const [i, { name, shape, begin, end }] of entries.entries()) {
-      const dtype = dtypes[i] as DType;
-      const data = allocate(dtype, (end - begin) / ELEMENT_BYTES[dtype]);
-      readFully(path, descriptor, new Uint8Array(data.buffer), dataStart + begin);
-      state[name] = new Tensor(data, shape);
-    }
-    return state;
+    for (const { entry, reading } of readings) state[entry.name] = readTensor(path, descriptor, dataStart, entry, reading);
+    return { state, metadata };
   });
 }
 
@@ -70,11 +103,28 @@ function checkState(state: unknown): [string, Tensor][] {
   const entries = readSafely('state', () => (isPlainObject(state) ? Object.entries(state) : undefined));
   if (entries === undefined) fail('ERR_OPTION', 'state', 'a record of tensors by name', state, 'For a model give model.stateDict().');
   return entries.map(([name, value]) => {
-    if (name === '' || name === METADATA_KEY || /\p{Surrogate}/u.test(name)) {
-      fail('ERR_OPTION', 'state', `tensor names that are whole Unicode text, not empty and not "${METADATA_KEY}"`, name);
+    if (name === METADATA_KEY || !isWhole(name)) {
+      fail('ERR_OPTION', 'state', `tensor names that are whole Unicode text and not "${METADATA_KEY}"`, name);
     }
     return [name, checkTensor(`state[${quote(name)}]`, value)];
   });
+}
+
+function checkMetadata(metadata: unknown): [string, string][] {
+  const entries = readSafely('metadata', () => (isPlainObject(metadata) ? Object.entries(metadata) : undefined));
+  if (entries === undefined) fail('ERR_OPTION', 'metadata', 'a record of texts by name', metadata);
+  return entries.map(([name, text]) => {
+    if (!isWhole(name)) fail('ERR_OPTION', 'metadata', 'names that are whole Unicode text', name);
+    if (typeof text !== 'string' || !isWhole(text)) {
+      fail('ERR_OPTION', `metadata[${quote(name)}]`, 'a whole Unicode text', text, 'Write other values with JSON.stringify.');
+    }
+    return [name, text];
+  });
+}
+
+/** Whether UTF-8 can hold a text: no half of a surrogate pair stands alone. */
+function isWhole(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text);
 }
 
 /** Widest elements first, so that every tensor is aligned, and then by name: the order of Python's safetensors. */
@@ -85,16 +135,19 @@ function fileOrder(tensors: [string, Tensor][]): [string, Tensor][] {
 }
 
 /** The header with its length before it, padded with spaces so that the data start at a multiple of 8 bytes. */
-function formatHeader(tensors: [string, Tensor][]): Uint8Array {
+function formatHeader(tensors: [string, Tensor][], metadata: [string, string][]): Uint8Array {
+  const texts = metadata.map(([name, text]) => `${JSON.stringify(name)}:${JSON.stringify(text)}`);
   let end = 0;
   const entries = tensors.map(([name, tensor]) => {
     const begin = end;
     end += byteCount(tensor);
-    return `${JSON.stringify(name)}:${JSON.stringify({ dtype: FILE_DTYPES[tensor.dtype], shape: tensor.shape, data_offsets: [begin, end] })}`;
+    return `${JSON.stringify(name)}:${JSON.stringify({ dtype: WRITTEN[tensor.dtype], shape: tensor.shape, data_offsets: [begin, end] })}`;
   });
+  if (texts.length > 0) entries.unshift(`${JSON.stringify(METADATA_KEY)}:{${texts.join(',')}}`);
   const text = Buffer.from(`{${entries.join(',')}}`);
   const length = Math.ceil(text.length / 8) * 8;
-  if (length > MAX_HEADER_BYTES) fail('ERR_OPTION', 'state', `a header of names and shapes of at most ${MAX_HEADER_BYTES} bytes`, length);
+  if (length > MAX_HEADER_BYTES)
+    fail('ERR_OPTION', 'state', `a header of names, shapes and metadata of at most ${MAX_HEADER_BYTES} bytes`, length);
   const header = Buffer.alloc(PREFIX_BYTES + length, ' ');
   header.writeBigUInt64LE(BigInt(length));
   text.copy(header, PREFIX_BYTES);
@@ -103,6 +156,16 @@ function formatHeader(tensors: [string, Tensor][]): Uint8Array {
 
 function byteCount(tensor: Tensor): number {
   return tensor.size * ELEMENT_BYTES[tensor.dtype];
+}
+
+/** The whole header, checked: the tensors cover the data, and each has the bytes that its shape needs. */
+function readHeader(path: string, descriptor: number, size: number): Header & { dataStart: number } {
+  const headerBytes = readHeaderLength(path, descriptor, size);
+  const dataStart = PREFIX_BYTES + headerBytes;
+  const header = parseHeader(path, readText(path, descriptor, headerBytes));
+  checkLayout(path, header.entries, size - dataStart);
+  for (const entry of header.entries) checkSize(path, entry);
+  return { ...header, dataStart };
 }
 
 function readHeaderLength(path: string, descriptor: number, size: number): number {
@@ -147,20 +210,66 @@ function checkLayout(path: string, entries: readonly HeaderEntry[], dataBytes: n
   if (covered !== dataBytes) damaged(path, `tensors that cover all ${dataBytes} bytes of data`, `tensors for ${covered} bytes`);
 }
 
-/** Checks that the element type is one of ours and that shape and offsets agree. */
-function checkEntry(path: string, { name, dtype: fileDType, shape, begin, end }: HeaderEntry): DType {
+/** What Python's reader counts elements and bits in. */
+const MAX_COUNT = 2n ** 64n - 1n;
+
+/** Checks that element type, shape and offsets agree. */
+function checkSize(path: string, { name, dtype, shape, begin, end }: HeaderEntry): void {
   const where = tensorLabel(path, name);
-  const dtype = DTYPES.get(fileDType);
-  if (dtype === undefined) {
-    return fileFault(where, 'dtype F32 or F64', quote(fileDType), 'Convert the tensor to one of them in Python, and save the file again.');
+  const { bits } = FILE_DTYPES.get(dtype) ?? damaged(where, `a dtype of the format, such as F32`, quote(dtype));
+  let count = 1n;
+  for (const size of [...shape, bits]) {
+    count *= BigInt(size);
+    if (count > MAX_COUNT) damaged(where, 'at most 2^64 - 1 bits', `shape ${formatShape(shape)}`);
   }
-  let bytes = ELEMENT_BYTES[dtype];
-  for (const size of shape) {
-    bytes *= size;
-    if (!Number.isSafeInteger(bytes)) damaged(where, 'at most 2^53 - 1 bytes', `shape ${formatShape(shape)}`);
+  if (count !== 8n * BigInt(end - begin)) {
+    const needed = count % 8n === 0n ? `${count / 8n} bytes` : `${count} bits`;
+    damaged(where, `${needed} for ${formatShape(shape)}`, `data_offsets ${formatShape([begin, end])}`);
   }
-  if (bytes !== end - begin) damaged(where, `${bytes} bytes for ${formatShape(shape)}`, `data_offsets ${formatShape([begin, end])}`);
-  return dtype;
+}
+
+function chooseEntries(path: string, entries: readonly HeaderEntry[], names: readonly string[] | undefined): readonly HeaderEntry[] {
+  if (names === undefined) return entries;
+  const byName = new Map(entries.map((entry) => [entry.name, entry]));
+  return names.map((name, i) => {
+    const entry = byName.get(name);
+    if (entry !== undefined) return entry;
+    const nearest = nearestName(name, [...byName.keys()]);
+    const mend = nearest === undefined ? undefined : `Did you mean ${quote(nearest)}?`;
+    return fail('ERR_OPTION', `names[${i}]`, `the name of a tensor in ${path}`, name, mend);
+  });
+}
+
+function findReading(path: string, { name, dtype }: HeaderEntry): Reading {
+  const reading = FILE_DTYPES.get(dtype)?.reading;
+  if (reading !== undefined) return reading;
+  const mend = 'Convert the tensor in Python, or leave it out with names.';
+  return fileFault(tensorLabel(path, name), `one of the dtypes ${READABLE.join(', ')}`, quote(dtype), mend);
+}
+
+/** Bytes converted at a time; a multiple of every element's. */
+const PIECE = 2 ** 20;
+
+function readTensor(
+  path: string,
+  descriptor: number,
+  dataStart: number,
+  { name, shape, begin, end }: HeaderEntry,
+  reading: Reading,
+): Tensor {
+  const { dtype, convert } = reading;
+  const data = allocate(dtype, elementCount(shape));
+  const position = dataStart + begin;
+  if (convert === undefined) readFully(path, descriptor, new Uint8Array(data.buffer), position);
+  else {
+    const bytesEach = (end - begin) / data.length;
+    for (let done = 0; done < end - begin; done += PIECE) {
+      const piece = new Uint8Array(Math.min(PIECE, end - begin - done));
+      readFully(path, descriptor, piece, position + done);
+      convert(piece, data.subarray(done / bytesEach), tensorLabel(path, name));
+    }
+  }
+  return new Tensor(data, shape);
 }
 
 function tensorLabel(path: string, name: string): string {

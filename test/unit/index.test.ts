@@ -33,6 +33,7 @@ test('the root exports these values and no others', () => {
     'getNumThreads',
     'gradientFlow',
     'loadCheckpoint',
+    'loadMetadata',
     'loadState',
     'localExecutor',
     'lyapunovExponents',
