@@ -20,7 +20,7 @@ export const rooms: Record<string, readonly string[]> = {
   random: base,
   parameter: base,
   native: base,
-  io: base,
+  io: [...base, 'memory'],
   memory: base,
   progress: [],
   runtime: [...base, 'native'],
