@@ -1,7 +1,6 @@
 /** What changed from one run of the benchmark to another, beyond the noise of either. */
-import { readFileSync } from 'node:fs';
 import { EvenkeelError } from '../errors';
-import { checkPath, fileFault, rethrow } from '../io/file';
+import { checkPath, fileFault, readWhole } from '../io/file';
 import { formatNumber, formatTable, printable } from '../report/text';
 import { type BenchResults, type CaseResult, schemaVersion, type TrialResult } from './results';
 import { centralRange, differs, enoughRounds, type Range } from './statistics';
@@ -104,6 +103,9 @@ function row(label: string, { before, after, changed }: Change): string[] {
   ];
 }
 
+/** A run of all trials beside all rivals has less than a megabyte. */
+const MAX_BYTES = 2 ** 28;
+
 /**
  * Reads a results.json.
  * @throws EvenkeelError ERR_FILE when it cannot be read or is none of this version
@@ -111,10 +113,10 @@ function row(label: string, { before, after, changed }: Change): string[] {
 export function readBench(path: string): BenchResults {
   let results: unknown;
   try {
-    results = JSON.parse(readFileSync(checkPath('path', path), 'utf8'));
+    results = JSON.parse(readWhole(checkPath('path', path), MAX_BYTES).toString('utf8'));
   } catch (cause) {
     if (cause instanceof SyntaxError) fileFault(path, 'a results.json of evenkeel bench', 'something that is not JSON');
-    rethrow('read', path, cause);
+    throw cause;
   }
   const { schema, schemaVersion: version, trials } = (results ?? {}) as Partial<BenchResults>;
   if (schema !== 'evenkeel/bench' || !Array.isArray(trials)) fileFault(path, 'a results.json of evenkeel bench', 'other JSON');

@@ -3,15 +3,16 @@ import {
   closeSync,
   constants,
   fchmodSync,
+  fstatSync,
   fsyncSync,
   lstatSync,
   openSync,
+  readdirSync,
   readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
   type Stats,
-  statSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -20,15 +21,17 @@ import { checkPath, checkRegular, rethrow } from './file';
 /**
  * Writes a whole file or nothing: into a temporary file beside the target, synced to disk, then renamed over it. Whoever reads the path sees
  * the old file or the new one, never a part. After a failure the old one is untouched and nothing is left behind; only a process that is
- * killed on the way leaves its `.evenkeel-*.tmp`.
- * A symbolic link stays and its target is replaced; the mode of a file that is there already stays too.
+ * killed on the way leaves its `.evenkeel-*.tmp`, which a later write into the folder removes.
+ * The mode of a file that is there already stays.
  * @param contents text (written as UTF-8) or pieces of bytes, written one after another
+ * @param links `'follow'`: a symbolic link stays and its target is replaced; `'replace'`: the link is replaced and its target stays, for the
+ * files of a results folder, which may come from someone else
  * @throws EvenkeelError ERR_FILE with the reason, ERR_OPTION for a path that is none
  */
-export function writeFileAtomic(path: string, contents: string | Iterable<Uint8Array>): void {
+export function writeFileAtomic(path: string, contents: string | Iterable<Uint8Array>, links: 'follow' | 'replace' = 'follow'): void {
   checkPath('path', path);
   try {
-    const target = linkTarget(path);
+    const target = links === 'follow' ? linkTarget(path) : path;
     const replaced = checkReplaceable(target);
     const chunks = typeof contents === 'string' ? [Buffer.from(contents)] : contents;
     const temporary = join(dirname(target), `.evenkeel-${randomBytes(8).toString('hex')}.tmp`);
@@ -36,7 +39,7 @@ export function writeFileAtomic(path: string, contents: string | Iterable<Uint8A
       writeAndSync(temporary, chunks, replaced);
       renameSync(temporary, target);
     } catch (cause) {
-      rmSync(temporary, { force: true });
+      removeQuietly(temporary);
       throw cause;
     }
     syncFolder(dirname(target));
@@ -58,22 +61,49 @@ function linkTarget(path: string): string {
 
 /** The status of the file to be replaced, if there is one; renaming would replace a device or a write-protected file without asking. */
 function checkReplaceable(target: string): Stats | undefined {
-  const status = statSync(target, { throwIfNoEntry: false });
-  if (status === undefined) return undefined;
+  const status = lstatSync(target, { throwIfNoEntry: false });
+  if (status === undefined || status.isSymbolicLink()) return undefined;
   checkRegular(target, status);
-  closeSync(openSync(target, constants.O_WRONLY));
+  closeSync(openSync(target, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW));
   return status;
 }
 
 function writeAndSync(path: string, chunks: Iterable<Uint8Array>, replaced: Stats | undefined): void {
   const descriptor = openSync(path, 'wx', 0o666);
   try {
+    removeLeftOvers(dirname(path), fstatSync(descriptor).mtimeMs);
     if (replaced !== undefined) fchmodSync(descriptor, replaced.mode & 0o777);
     for (const chunk of chunks) writeAll(descriptor, chunk);
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** Folders that this process has searched for left-over files. */
+const searched = new Set<string>();
+/** A write at work touches its file all the time: one untouched for so long, in milliseconds, belongs to a process that was killed. */
+const leftOverAge = 3_600_000;
+
+/** Removes what killed writers of this user have left in a folder. @param now by the file system's own clock, which may be another machine's */
+function removeLeftOvers(folder: string, now: number): void {
+  if (searched.has(folder)) return;
+  searched.add(folder);
+  try {
+    for (const name of readdirSync(folder)) {
+      if (!/^\.evenkeel-[0-9a-f]{16}\.tmp$/.test(name)) continue;
+      const path = join(folder, name);
+      const status = lstatSync(path, { throwIfNoEntry: false });
+      if (status?.isFile() && status.uid === process.getuid?.() && now - status.mtimeMs > leftOverAge) removeQuietly(path);
+    }
+  } catch {}
+}
+
+/** As far as it goes: what matters has happened already, or is being thrown. */
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {}
 }
 
 /** One system call takes at most 2 GiB and may take less than it is given. */

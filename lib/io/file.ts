@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { checkString, fail } from '../check';
 import { EvenkeelError } from '../errors';
 
@@ -26,6 +26,48 @@ export function withFile<T>(path: string, read: (descriptor: number, size: numbe
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }
+}
+
+/**
+ * Opens a file of a results folder, which may come from someone else: a regular file in its own place. No symbolic link is followed, and no pipe
+ * waited for.
+ * @param flags of open(2), such as `O_RDWR | O_CREAT`
+ * @throws EvenkeelError ERR_FILE for anything else
+ */
+export function openInPlace(path: string, flags: number): number {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK, 0o666);
+    checkRegular(path, fstatSync(descriptor));
+    return descriptor;
+  } catch (cause) {
+    if (descriptor !== undefined) closeSync(descriptor);
+    if (isLink(path)) fileFault(path, 'a regular file', 'a symbolic link', 'Remove the link, or choose another folder.');
+    return rethrow(flags & (constants.O_WRONLY | constants.O_RDWR) ? 'write' : 'read', path, cause);
+  }
+}
+
+/** Whether there is a symbolic link at the path itself. */
+export function isLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+}
+
+/**
+ * The whole contents of a file.
+ * @param most bytes that it may have
+ * @param descriptor of the file where it is open already; it stays open
+ * @throws EvenkeelError ERR_FILE when it cannot be read, or is longer
+ */
+export function readWhole(path: string, most: number, descriptor?: number): Buffer {
+  if (descriptor === undefined) return withFile(path, (opened) => readWhole(path, most, opened));
+  const { size } = fstatSync(descriptor);
+  if (size > most) fileFault(path, `a file of at most ${most} bytes`, `${size}`);
+  const buffer = Buffer.allocUnsafe(size);
+  let read = 0;
+  for (let count = -1; count !== 0 && read < size; read += count) {
+    count = readSync(descriptor, buffer, read, Math.min(size - read, 2 ** 30), read);
+  }
+  return buffer.subarray(0, read);
 }
 
 /** Checks that a path leads to a file proper. */

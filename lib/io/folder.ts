@@ -34,7 +34,7 @@ function makeFolder(folder: string): void {
  * @throws EvenkeelError ERR_FILE with the reason
  */
 export function writeFiles(folder: string, files: ReadonlyMap<string, string>, possible: readonly string[]): string[] {
-  for (const [file, contents] of files) writeFileAtomic(join(folder, file), contents);
+  for (const [file, contents] of files) writeFileAtomic(join(folder, file), contents, 'replace');
   for (const file of possible) if (!files.has(file)) rmSync(join(folder, file), { force: true });
   return [...files.keys()].map((file) => join(folder, file));
 }

@@ -1,9 +1,8 @@
 import { isUtf8 } from 'node:buffer';
-import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type CST, LineCounter, Parser, parseDocument } from 'yaml';
 import { EvenkeelError } from '../errors';
-import { checkPath, fileFault, quote, withFile } from '../io/file';
+import { checkPath, fileFault, quote, readWhole } from '../io/file';
 import { type CheckedDefinition, checkDefinition } from './definition';
 
 /** A definition lists values; whoever needs more than this sends something else. */
@@ -20,10 +19,7 @@ const MESSAGE_LENGTH = 160;
  * @throws EvenkeelError ERR_FILE for a file that is no JSON or YAML, with its line; ERR_OPTION with the place in the definition
  */
 export function readDefinition(path: string): CheckedDefinition {
-  const bytes = withFile(checkPath('definition', path), (descriptor, size) => {
-    if (size > MAX_BYTES) fileFault(path, `a definition of at most ${MAX_BYTES} bytes`, `${size}`);
-    return readFileSync(descriptor);
-  });
+  const bytes = readWhole(checkPath('definition', path), MAX_BYTES);
   if (!isUtf8(bytes)) fileFault(path, 'JSON or YAML as text in UTF-8', 'other bytes');
   const definition = parse(path, bytes.toString('utf8'));
   try {

@@ -60,7 +60,8 @@ export interface CheckedDefinition {
   files: Map<string, string>;
 }
 
-const limits = { listLength: 10_000, length: 10_000_000, size: 65_536, steps: 1_000_000 };
+/** The largest values that are taken. */
+export const limits = { listLength: 10_000, length: 10_000_000, size: 65_536, steps: 1_000_000 };
 
 const KEYS = [
   'lengths',
@@ -79,9 +80,9 @@ const KEYS = [
   'dtype',
 ] as const;
 
-const PLACEMENTS = ['none', 'input', 'output', 'preactivation', 'split-preactivation', 'recurrent-input', 'hidden'] as const;
-const INITIALIZERS = ['uniform', 'glorot', 'kaiming', 'orthogonal', 'identity'] as const;
-const CLIP_RULES = ['none', 'adaptive', 'autoclip', 'zclip'] as const;
+export const PLACEMENTS = ['none', 'input', 'output', 'preactivation', 'split-preactivation', 'recurrent-input', 'hidden'] as const;
+export const INITIALIZERS = ['uniform', 'glorot', 'kaiming', 'orthogonal', 'identity'] as const;
+export const CLIP_RULES = ['none', 'adaptive', 'autoclip', 'zclip'] as const;
 
 /**
  * Checks a whole definition, the files it names included.

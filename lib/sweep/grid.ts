@@ -1,4 +1,3 @@
-import { isPlainObject } from '../check';
 import type { SweepPlacement, Trial, TrialClip } from './trial';
 
 /**
@@ -26,17 +25,6 @@ export const MAX_TRIALS = 100_000;
 /** How many trials a grid has. */
 export function countTrials(grid: Grid): number {
   return AXES.reduce((product, axis) => product * grid[axis].length, 1);
-}
-
-/** Whether something from a file has the form of a grid, of so many trials at most. */
-export function isGrid(value: unknown): value is Grid {
-  if (!isPlainObject(value)) return false;
-  const isValue = (item: unknown) => Number.isFinite(item) || isPlainObject(item);
-  const isComplete = AXES.every((axis) => {
-    const list = value[axis];
-    return Array.isArray(list) && list.length > 0 && list.every(isValue);
-  });
-  return isComplete && countTrials(value as unknown as Grid) <= MAX_TRIALS;
 }
 
 /** The trials one after another, in an order that depends on the grid alone: seeds change fastest, lengths slowest. */

@@ -18,9 +18,15 @@ export function collectGarbage(): void {
 
 /** in bytes */
 export function peakMemory(): number {
+  const kilobytes = Number(/^VmHWM:\s*(\d+) kB/m.exec(readStatus())?.[1]);
+  // Not every Linux tells, such as one in gVisor.
+  return 1024 * (Number.isNaN(kilobytes) ? process.resourceUsage().maxRSS : kilobytes);
+}
+
+function readStatus(): string {
   try {
-    return Number(/^VmHWM:\s*(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024;
+    return readFileSync('/proc/self/status', 'utf8');
   } catch {
-    return process.resourceUsage().maxRSS * 1024;
+    return '';
   }
 }

@@ -15,7 +15,7 @@ import { describeStart, describeTask, describeTrial } from './trial';
  */
 export async function writeReport(folder: string): Promise<string> {
   const path = join(folder, 'index.html');
-  writeFileAtomic(path, await renderSweep(readStore(folder)));
+  writeFileAtomic(path, await renderSweep(readStore(folder)), 'replace');
   return path;
 }
 
@@ -75,7 +75,7 @@ function gridTable({ grid }: StoredSweep): string {
       ),
     ],
     ['Seeds', listed(grid.seeds)],
-    ['Training', `${grid.steps} steps of Adam at ${grid.learningRate}, ${grid.dtype}`],
+    ['Training', escapeHtml(`${grid.steps} steps of Adam at ${grid.learningRate}, ${grid.dtype}`)],
   ];
   return renderTable('The grid', [{ head: 'Axis' }, { head: 'values', sentences: true }], rows);
 }
@@ -119,7 +119,7 @@ function failureTable(failed: readonly TrialRecord[]): string {
     .map((record) => [
       escapeHtml(describeTrial(record.trial)),
       escapeHtml(record.status === 'failed' ? record.reason : ''),
-      String(record.attempts),
+      escapeHtml(String(record.attempts)),
     ]);
   const columns = [{ head: 'Trial' }, { head: 'reason', sentences: true }, { head: 'attempts', numeric: true }];
   const rest =

@@ -6,16 +6,17 @@
  * - `lock`: held while a sweep runs
  */
 import { randomUUID } from 'node:crypto';
-import { closeSync, constants, existsSync, fdatasyncSync, ftruncateSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fdatasyncSync, ftruncateSync, lstatSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isPlainObject } from '../check';
 import { EvenkeelError } from '../errors';
 import { syncFolder, writeFileAtomic } from '../io/atomic-file';
-import { fileFault, rethrow, withFile } from '../io/file';
+import { fileFault, openInPlace, readWhole, rethrow } from '../io/file';
 import { prepareFolder } from '../io/folder';
 import type { Outcome } from './executors/executor';
 import { lockFile } from './file-lock';
-import { type Grid, isGrid, trialsOf } from './grid';
+import { type Grid, trialsOf } from './grid';
+import { isGrid, isName, isStoredRecord, isSweepId, isTrial } from './schema';
 import { canonicalJson, type Trial, trialHash } from './trial';
 
 /** One line of a store: a trial and how it ended. */
@@ -71,8 +72,8 @@ export class SweepStore {
       );
     }
     try {
-      const before = existsSync(header) ? readHeader(header) : undefined;
-      if (before === undefined && existsSync(journal)) {
+      const before = isThere(header) ? readHeader(header) : undefined;
+      if (before === undefined && isThere(journal)) {
         throw new EvenkeelError(
           'ERR_FILE',
           `${folder}: expected a sweep or an empty folder, got trials.jsonl without definition.json. Choose another folder.`,
@@ -81,7 +82,7 @@ export class SweepStore {
       this.sweepId = before?.sweepId ?? randomUUID();
       const now: Header = { schema: 'evenkeel/sweep', schemaVersion: 2, version, sweepId: this.sweepId, grid };
       if (before === undefined || canonicalJson(before) !== canonicalJson(now)) writeFileAtomic(header, `${JSON.stringify(now)}\n`);
-      this.#journal = new Journal(journal);
+      this.#journal = new Journal(journal, version);
       this.records = this.#journal.records;
       this.#unlock = unlock;
     } catch (error) {
@@ -108,7 +109,12 @@ export class SweepStore {
 export function readStore(folder: string): StoredSweep {
   const { header, journal } = paths(folder);
   const { version, sweepId, grid } = readHeader(header);
-  return { version, sweepId, grid, records: existsSync(journal) ? readJournal(journal).records : new Map() };
+  return { version, sweepId, grid, records: isThere(journal) ? readClosedJournal(journal, version) : new Map() };
+}
+
+/** Even where it is a link that leads nowhere. */
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 /** The records of the grid's trials, in its order; what an earlier grid or version left is not among them. */
@@ -117,12 +123,28 @@ export function recordsInOrder({ grid, version, records }: StoredSweep): TrialRe
 }
 
 function readHeader(path: string): Header {
-  const text = withFile(path, (descriptor) => readFileSync(descriptor, 'utf8'));
-  const header = parseObject(text) as Partial<Header> | undefined;
-  if (header?.schema !== 'evenkeel/sweep' || header.schemaVersion !== 2 || !isGrid(header.grid)) {
+  const header = parseObject(readInPlace(path, MAX_HEADER_BYTES).toString('utf8')) as Partial<Header> | undefined;
+  const { schema, schemaVersion, version, sweepId, grid } = header ?? {};
+  const isSound = schema === 'evenkeel/sweep' && schemaVersion === 2 && isName(version) && isSweepId(sweepId) && isGrid(grid);
+  if (!isSound) {
     return fileFault(path, 'the definition of a sweep as this version of evenkeel writes it', 'something else', 'Choose another folder.');
   }
   return header as Header;
+}
+
+/** Of a grid of the most values, with room to spare; of a journal of the most trials. */
+const MAX_HEADER_BYTES = 2 ** 26;
+const MAX_JOURNAL_BYTES = 2 ** 31;
+
+function readInPlace(path: string, most: number): Buffer {
+  const descriptor = openInPlace(path, constants.O_RDONLY);
+  try {
+    return readWhole(path, most, descriptor);
+  } catch (cause) {
+    return rethrow('read', path, cause);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 class Journal {
@@ -132,18 +154,21 @@ class Journal {
   /** in bytes: all before it are whole lines on the disk */
   #length: number;
 
-  constructor(path: string) {
+  constructor(path: string, version: string) {
     this.#path = path;
+    this.#descriptor = openInPlace(path, constants.O_RDWR | constants.O_CREAT);
     try {
-      this.#descriptor = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o666);
       syncFolder(dirname(path));
+      const bytes = readWhole(path, MAX_JOURNAL_BYTES, this.#descriptor);
+      const { records, length } = parseJournal(path, bytes, version);
+      checkTorn(path, bytes.subarray(length));
+      this.records = records;
+      this.#length = length;
+      this.#cut();
     } catch (cause) {
+      closeSync(this.#descriptor);
       rethrow('write', path, cause);
     }
-    const { records, length } = readJournal(path);
-    this.records = records;
-    this.#length = length;
-    this.#cut();
   }
 
   append(record: TrialRecord): void {
@@ -154,7 +179,11 @@ class Journal {
       }
       fdatasyncSync(this.#descriptor);
     } catch (cause) {
-      this.#cut();
+      try {
+        this.#cut();
+      } catch {
+        // The next line is written over it; whoever opens the file next cuts it.
+      }
       rethrow('write', this.#path, cause);
     }
     this.#length += line.length;
@@ -172,13 +201,31 @@ class Journal {
   }
 }
 
-/** The records of the whole lines, and how many bytes these have. A line torn by a crash can only be the last one. */
-function readJournal(path: string): { records: Map<string, TrialRecord>; length: number } {
+/** How each line begins. */
+const LINE_START = Buffer.from('{"hash":"');
+
+/** What is cut off must be the beginning of a line, or the zeros that a crash left in its place: anything else is not the sweep's to drop. */
+function checkTorn(path: string, rest: Buffer): void {
+  const start = rest.subarray(0, LINE_START.length);
+  if (start.every((byte) => byte === 0) || start.equals(LINE_START.subarray(0, start.length))) return;
+  fileFault(path, 'the trials of a sweep', 'something else at its end', 'Choose another folder.');
+}
+
+function readClosedJournal(path: string, version: string): Map<string, TrialRecord> {
+  return parseJournal(path, readInPlace(path, MAX_JOURNAL_BYTES), version).records;
+}
+
+/**
+ * The records of the whole lines, and how many bytes these have. A line torn by a crash can only be the last one. Lines of another version are
+ * passed over: their trials are none of this one's.
+ */
+function parseJournal(path: string, bytes: Buffer, version: string): { records: Map<string, TrialRecord>; length: number } {
   const records = new Map<string, TrialRecord>();
   let length = 0;
-  for (const { line, number, end, isLast } of linesOf(path)) {
-    const record = parseObject(line);
-    if (!isRecord(record)) {
+  for (const { line, number, end, isLast } of linesOf(bytes)) {
+    const value = parseObject(line);
+    const isOfVersion = isTrial(value?.trial) && value.hash === trialHash(value.trial, version);
+    if (!(isOfVersion ? isStoredRecord(value) : isLine(value))) {
       if (isLast) break;
       return fileFault(
         `${path}, line ${number}`,
@@ -187,28 +234,19 @@ function readJournal(path: string): { records: Map<string, TrialRecord>; length:
         'Delete the line: its trial is run again.',
       );
     }
-    records.set(record.hash, record);
+    if (isOfVersion) records.set(value.hash as string, value as TrialRecord);
     length = end;
   }
   return { records, length };
 }
 
-function isRecord(given: object | undefined): given is TrialRecord {
-  const value = given as Partial<Record<string, unknown>> | undefined;
-  if (typeof value?.hash !== 'string' || !isPlainObject(value.trial)) return false;
-  if (value.status === 'failed') return typeof value.reason === 'string';
-  return value.status === 'done' && [value.measures, value.cost, value.cpuKind].every(isPlainObject);
+/** A trial with its key, in whatever form another version gives it. */
+function isLine(value: Record<string, unknown> | undefined): boolean {
+  return typeof value?.hash === 'string' && isPlainObject(value.trial);
 }
 
-/** The lines of a file that end in a newline; what follows the last newline is none. `end`: bytes up to and with it. */
-function* linesOf(path: string): Generator<{ line: string; number: number; end: number; isLast: boolean }> {
-  const bytes = withFile(path, (descriptor, size) => {
-    const buffer = Buffer.alloc(size);
-    let read = 0;
-    for (let count = -1; count !== 0 && read < size; read += count)
-      count = readSync(descriptor, buffer, read, Math.min(size - read, 2 ** 30), read);
-    return buffer.subarray(0, read);
-  });
+/** The lines that end in a newline; what follows the last newline is none. `end`: bytes up to and with it. */
+function* linesOf(bytes: Buffer): Generator<{ line: string; number: number; end: number; isLast: boolean }> {
   const last = bytes.lastIndexOf(10) + 1;
   for (let start = 0, number = 1; start < last; number++) {
     const end = bytes.indexOf(10, start) + 1;
@@ -217,7 +255,7 @@ function* linesOf(path: string): Generator<{ line: string; number: number; end: 
   }
 }
 
-function parseObject(text: string): object | undefined {
+function parseObject(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return isPlainObject(value) ? value : undefined;

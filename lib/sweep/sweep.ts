@@ -6,9 +6,10 @@ import { runtimeInfo } from '../runtime';
 import { checkSignal } from '../training/run';
 import { type CheckedDefinition, checkDefinition, type SweepDefinition } from './definition';
 import { readDefinition } from './definition-file';
-import type { Executor, TrialJob } from './executors/executor';
+import type { Executor, Outcome, TrialJob } from './executors/executor';
 import { localExecutor } from './executors/local';
 import { trialsOf } from './grid';
+import { isOutcome } from './schema';
 import { SweepStore, type TrialRecord } from './store';
 import { measuresCsv } from './table';
 import { trialHash } from './trial';
@@ -89,6 +90,7 @@ export async function runSweep(
   const store = new SweepStore(run.store, grid, version);
   try {
     const jobs: TrialJob[] = [...trialsOf(grid)].map((trial) => ({ hash: trialHash(trial, version), trial }));
+    const byHash = new Map(jobs.map((job) => [job.hash, job]));
     const pending = jobs.filter(({ hash }) => store.records.get(hash)?.status !== 'done');
     watcher.begin({ trials: jobs.length, pending });
     const finished = new Set<string>();
@@ -101,10 +103,11 @@ export async function runSweep(
         signal,
         started: watcher.started,
         notice: watcher.notice,
-        finished({ hash, trial }, outcome) {
+        finished({ hash }, outcome) {
           // A queue delivers at least once; one record is enough.
           if (finished.has(hash) || signal.aborted) return;
-          const record: TrialRecord = { hash, trial, finished: new Date().toISOString(), ...outcome };
+          const trial = byHash.get(hash)?.trial ?? fail('ERR_OPTION', 'executor', 'a job of its work in finished', hash);
+          const record: TrialRecord = { hash, trial, finished: new Date().toISOString(), ...checkOutcome(outcome) };
           store.append(record);
           finished.add(hash);
           watcher.finished(record);
@@ -112,11 +115,18 @@ export async function runSweep(
       });
     }
     const records = jobs.flatMap(({ hash }) => store.records.get(hash) ?? []);
-    writeFileAtomic(join(run.store, 'results.csv'), measuresCsv(records));
+    writeFileAtomic(join(run.store, 'results.csv'), measuresCsv(records), 'replace');
     return { records, failed: records.filter(({ status }) => status === 'failed').length };
   } finally {
     store.close();
   }
+}
+
+/** As it will be read again: an executor may be a user's own, and where there is no number JSON has null. */
+function checkOutcome(given: Outcome): Outcome {
+  const outcome: unknown = readSafely('executor', () => JSON.parse(JSON.stringify(given) ?? 'null'));
+  if (!isOutcome(outcome)) fail('ERR_OPTION', 'executor', 'the outcome of a trial in finished', given);
+  return outcome;
 }
 
 function checkExecutor(executor: unknown): Executor {

@@ -1,4 +1,5 @@
 /** Records as CSV, one row per trial. */
+import { csvCell } from '../io/csv-cell';
 import { measureNames } from './measures';
 import type { TrialRecord } from './store';
 
@@ -49,11 +50,6 @@ function measures(record: TrialRecord): Record<string, Cell> {
 
 /** As RFC 4180 has it, but for the line ends, which are newlines. */
 function toCsv(rows: readonly Record<string, Cell>[]): string {
-  const lines = rows.map((row) => Object.values(row).map(toCell).join(','));
+  const lines = rows.map((row) => Object.values(row).map(csvCell).join(','));
   return [Object.keys(rows[0] ?? {}).join(','), ...lines, ''].join('\n');
-}
-
-function toCell(value: Cell): string {
-  const text = String(value ?? '');
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

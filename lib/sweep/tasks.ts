@@ -8,7 +8,7 @@ import { copyMemory } from '../data/copy-memory';
 import { readSeries, type SeriesFile } from '../data/csv';
 import { splitInTime, standardize } from '../data/windows';
 import { type ErrorCode, EvenkeelError } from '../errors';
-import { checkPath, rethrow } from '../io/file';
+import { checkPath, rethrow, withFile } from '../io/file';
 import type { Layer } from '../layers/layer';
 import { Linear } from '../layers/linear';
 import { crossEntropyLoss } from '../losses/cross-entropy';
@@ -117,11 +117,21 @@ function inside(folder: string, file: string): string {
 
 /** SHA-256 of a file's contents in hexadecimal digits. */
 export function fileHash(path: string): string {
-  try {
-    return createHash('sha256').update(readFileSync(path)).digest('hex');
-  } catch (cause) {
-    return rethrow('read', path, cause);
+  return sha256Of(withFile(path, (descriptor) => readFileSync(descriptor)));
+}
+
+/** In hexadecimal digits. */
+export function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** The contents of a task's file, if they are still those that its hash names. */
+export function readTaskFile(path: string, sha256: string): Buffer {
+  const bytes = withFile(path, (descriptor) => readFileSync(descriptor));
+  if (sha256Of(bytes) !== sha256) {
+    throw new EvenkeelError('ERR_FILE', `${path}: expected the file as it was when the sweep began, got other contents.`);
   }
+  return bytes;
 }
 
 /**

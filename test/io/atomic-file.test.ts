@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -179,3 +180,24 @@ function asUnprivileged(action: () => void): unknown {
     if (isRoot) process.seteuid?.(0);
   }
 }
+
+test('a link is replaced where it may come from someone else: its target stays', () => {
+  const target = join(folder, 'target');
+  writeFileSync(target, 'precious');
+  symlinkSync(target, path);
+  writeFileAtomic(path, 'new', 'replace');
+  expect(readFileSync(target, 'utf8')).toBe('precious');
+  expect(lstatSync(path).isSymbolicLink()).toBe(false);
+  expect(readFileSync(path, 'utf8')).toBe('new');
+});
+
+test('what killed writers left is removed when it is old; a write at work, and files of others, stay', () => {
+  const old = new Date(Date.now() - 2 * 3_600_000);
+  const leftOver = `.evenkeel-${'0a'.repeat(8)}.tmp`;
+  const others = [`.evenkeel-${'1b'.repeat(8)}.tmp`, '.evenkeel-notes.tmp', `evenkeel-${'0a'.repeat(8)}.tmp`];
+  for (const name of [leftOver, ...others]) writeFileSync(join(folder, name), 'half');
+  for (const name of [leftOver, ...others.slice(1)]) utimesSync(join(folder, name), old, old);
+  symlinkSync(path, join(folder, `.evenkeel-${'2c'.repeat(8)}.tmp`));
+  write(path);
+  expect(readdirSync(folder).sort()).toEqual([...others, `.evenkeel-${'2c'.repeat(8)}.tmp`, 'result.json'].sort());
+});

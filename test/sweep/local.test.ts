@@ -138,6 +138,21 @@ test('a second sweep on the same store is refused while the first runs', async (
   await expect(running).rejects.toThrow('abort');
 });
 
+test('an outcome of a user’s executor is checked before it is stored', async () => {
+  const giving = (outcome: unknown, hash?: string) => ({
+    async run({ jobs, finished }: Parameters<api.Executor['run']>[0]) {
+      for (const job of jobs) finished({ ...job, hash: hash ?? job.hash }, outcome as never);
+    },
+  });
+  const failed = { status: 'failed', reason: 'why', attempts: 1 };
+  await expect(sweep(small, { store: store(), executor: giving({ ...failed, more: 1 }) })).rejects.toEqual(
+    evenkeelError('ERR_OPTION', 'executor: expected the outcome of a trial'),
+  );
+  await expect(sweep(small, { store: store(), executor: giving(undefined) })).rejects.toEqual(evenkeelError('ERR_OPTION', 'executor'));
+  await expect(sweep(small, { store: store(), executor: giving(failed, 'x') })).rejects.toEqual(evenkeelError('ERR_OPTION', 'executor'));
+  expect(await sweep(small, { store: store(), executor: giving(failed) })).toMatchObject({ failed: 8 });
+});
+
 test('an executor that is none, and options that are wrong', async () => {
   await expect(sweep(small, { store: store(), executor: {} as never })).rejects.toEqual(evenkeelError('ERR_OPTION', 'executor: expected'));
   await expect(sweep(small, {} as never)).rejects.toEqual(evenkeelError('ERR_OPTION', 'store: expected'));

@@ -4,8 +4,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Queue } from 'bullmq';
 import { runtimeInfo } from '../../lib/runtime';
-import { checkQueued, jobId, prefix, trialQueue } from '../../lib/sweep/executors/queue';
+import { checkQueued, jobId, outcomeQueue, prefix, trialQueue } from '../../lib/sweep/executors/queue';
 import { queueAddress } from '../../lib/sweep/executors/redis';
+import { trialsOf } from '../../lib/sweep/grid';
+import { readStore } from '../../lib/sweep/store';
+import { trialHash } from '../../lib/sweep/trial';
 import { runCli, smallCsv, startCli, useFolder } from '../cli/run-cli';
 import { evenkeelError } from '../helpers/errors';
 import { Cable, RedisServer, redisIsMissing } from './redis-server';
@@ -182,6 +185,29 @@ describeQueue(`a queue on a real redis-server${missing === undefined ? '' : ` ($
     await queue.close();
     expect(status).toBe(0);
     expect(readdirSync(file('elsewhere'))).toEqual([]);
+  });
+
+  test('a sweep refuses a forged outcome, says so, and waits for the real one', async () => {
+    const url = await startRedis();
+    grid('5', '1');
+    const { child, outcome } = startCli(['sweep', 'grid.yaml', '--out', 'queued', '--queue', url], folder.path);
+    running.push({ child, outcome });
+    while (!existsSync(file('queued/definition.json'))) await sleep(20);
+    const definition = JSON.parse(readFileSync(file('queued/definition.json'), 'utf8'));
+    const hashes = [...trialsOf(definition.grid)].map((trial) => trialHash(trial, definition.version));
+    const queue = new Queue(outcomeQueue(definition.sweepId), { connection: { host: '127.0.0.1', port: redis.port }, prefix });
+    const done = { status: 'done', attempts: 1, measures: { growthRate: '=1' }, cost: {}, cpuKind: {} };
+    for (const forged of [{}, 'x', { hash: hashes[0], outcome: done }, { hash: hashes[1], outcome: { status: 'failed', reason: 7 } }]) {
+      await queue.add('outcome', forged);
+    }
+    while ((await queue.getJobCountByTypes('waiting', 'active')) > 0) await sleep(20);
+    expect(journal('queued')).toBe(0);
+    startWorker(url);
+    const { status, stderr } = await outcome;
+    await queue.close();
+    expect(status).toBe(0);
+    expect(stderr.split('sweep: the queue: expected the outcome of a trial, got something else.')).toHaveLength(5);
+    expect(readStore(file('queued')).records.size).toBe(2);
   });
 
   test('a password opens the server and is shown nowhere; a wrong one and a wrong address are errors', async () => {

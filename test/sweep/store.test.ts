@@ -1,4 +1,5 @@
-import { appendFileSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import fs, { appendFileSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkDefinition } from '../../lib/sweep/definition';
 import { trialsOf } from '../../lib/sweep/grid';
@@ -129,4 +130,136 @@ test.each<[string, object]>([
   const [{ hash, trial }] = records as [TrialRecord];
   writeFileSync(journal(), [{ hash, trial, ...outcome }, records[1]].map((record) => `${JSON.stringify(record)}\n`).join(''));
   expect(() => readStore(path())).toThrow(evenkeelError('ERR_FILE', 'trials.jsonl, line 1: expected one trial as JSON'));
+});
+
+const doneOutcome = {
+  status: 'done',
+  attempts: 1,
+  measures: {
+    growthRate: 0.1,
+    growthRateError: 0.01,
+    verdict: 'exploding',
+    horizon: 900,
+    lyapunovLeader: null,
+    gradNormFirst: 1,
+    gradNormMax: 1,
+    gradNormLast: 1,
+    lossFirst: 1,
+    lossLast: 1,
+    lossMin: 1,
+    clippedSteps: 0,
+    divergedAt: null,
+  },
+  cost: { seconds: 1, stepsPerSecond: null, peakMemoryBytes: 1e8 },
+  cpuKind: { cpu: 'a', simdTarget: 'b', blas: 'c' },
+};
+const evil = '<img src=x onerror=alert(1)>';
+
+/** Every object in the value's tree with one of its members replaced, and with one more. */
+function* damaged(value: Record<string, unknown>): Generator<{ what: string; value: Record<string, unknown> }> {
+  yield { what: 'a member too many', value: { ...value, more: 1 } };
+  for (const [name, member] of Object.entries(value)) {
+    for (const wrong of [evil, {}, [evil], Number.NaN, -1.5])
+      yield { what: `${name} as ${JSON.stringify(wrong)}`, value: { ...value, [name]: wrong } };
+    if (typeof member !== 'object' || member === null || Array.isArray(member)) continue;
+    for (const inner of damaged(member as Record<string, unknown>)) {
+      yield { what: `${name}.${inner.what}`, value: { ...value, [name]: inner.value } };
+    }
+  }
+}
+
+test('of a record only what fits its schema is read: any other member, or one with another value, is damage', () => {
+  fill();
+  const [{ hash, trial, finished }, second] = records as [TrialRecord, TrialRecord];
+  const write = (line: object) => writeFileSync(journal(), [line, second].map((record) => `${JSON.stringify(record)}\n`).join(''));
+  const sound = { hash, trial, finished, ...doneOutcome };
+  write(sound);
+  expect(readStore(path()).records.get(hash)).toEqual(sound);
+  // Numbers that are allowed, and trials that are another version's.
+  const harmless =
+    /^(measures\.(growth|horizon|lyapunov|grad|loss)\w* as (null|-1.5)|measures\.(divergedAt|verdict) as null|cost\.stepsPerSecond as null|reason as|cpuKind\.\w+ as "|finished as ")/;
+  let count = 0;
+  for (const { what, value } of damaged(sound)) {
+    write(value);
+    if (harmless.test(what)) continue;
+    count++;
+    let found: unknown;
+    try {
+      found = readStore(path()).records.get(hash) ?? 'passed over';
+    } catch (error) {
+      expect(error).toEqual(evenkeelError('ERR_FILE', 'trials.jsonl, line 1: expected one trial as JSON'));
+      found = 'refused';
+    }
+    // With another trial or key it may be a line of another version.
+    if (!(found === 'passed over' && /^(trial|hash)/.test(what))) expect([what, found]).toEqual([what, 'refused']);
+  }
+  expect(count).toBeGreaterThan(150);
+});
+
+test('of a grid too', () => {
+  fill();
+  const header = JSON.parse(readFileSync(join(path(), 'definition.json'), 'utf8'));
+  const refused = (what: string, changed: unknown) => {
+    writeFileSync(join(path(), 'definition.json'), JSON.stringify({ ...header, grid: changed }));
+    expect(() => expect([what, readStore(path())]).toBe('refused')).toThrow(evenkeelError('ERR_FILE', 'definition.json'));
+  };
+  for (const { what, value } of damaged(header.grid)) if (!/^lengths|^seeds/.test(what)) refused(what, value);
+  for (const axis of ['shapes', 'recurrences', 'normalizations', 'initializers', 'clips']) {
+    for (const { what, value } of damaged(header.grid[axis][0])) refused(`${axis} ${what}`, { ...header.grid, [axis]: [value] });
+  }
+});
+
+test.each(['trials.jsonl', 'definition.json'])('a link in the place of %s is refused, and its target stays as it is', (name) => {
+  fill();
+  const victim = join(folder.path, 'victim');
+  writeFileSync(victim, 'precious');
+  rmSync(join(path(), name));
+  symlinkSync(victim, join(path(), name));
+  expect(open).toThrow(evenkeelError('ERR_FILE', `${name}: expected a regular file, got a symbolic link`));
+  expect(() => readStore(path())).toThrow(evenkeelError('ERR_FILE', 'got a symbolic link'));
+  expect(readFileSync(victim, 'utf8')).toBe('precious');
+});
+
+test('a link in the place of the lock is replaced; its target is neither made nor changed', () => {
+  fill();
+  const nowhere = join(folder.path, 'nowhere');
+  rmSync(join(path(), 'lock'));
+  symlinkSync(nowhere, join(path(), 'lock'));
+  open().close();
+  expect(fs.existsSync(nowhere)).toBe(false);
+  expect(fs.lstatSync(join(path(), 'lock')).isFile()).toBe(true);
+});
+
+test.each(['trials.jsonl', 'definition.json', 'lock'])('a pipe in the place of %s is refused at once', (name) => {
+  fill();
+  rmSync(join(path(), name));
+  execFileSync('mkfifo', [join(path(), name)]);
+  expect(open).toThrow(evenkeelError('ERR_FILE', `${name}: expected a regular file, got a pipe or device`));
+});
+
+test('a file that no sweep wrote is not cut, though it stands under the name of one', () => {
+  fill();
+  const victim = join(folder.path, 'victim');
+  writeFileSync(victim, 'precious, without a newline');
+  rmSync(journal());
+  linkSync(victim, journal());
+  expect(open).toThrow(evenkeelError('ERR_FILE', 'trials.jsonl: expected the trials of a sweep'));
+  expect(readFileSync(victim, 'utf8')).toBe('precious, without a newline');
+});
+
+test('a disk that does not sync is an error with its path; the next line is in order', () => {
+  mkdirSync(path());
+  const failure = () => {
+    throw Object.assign(new Error('EIO: i/o error, fdatasync'), { code: 'EIO' });
+  };
+  const sync = jest.spyOn(fs, 'fdatasyncSync').mockImplementation(failure);
+  expect(open).toThrow(evenkeelError('ERR_FILE', 'trials.jsonl: could not write the file. EIO'));
+  sync.mockRestore();
+  withStore((store) => {
+    jest.spyOn(fs, 'fdatasyncSync').mockImplementation(failure);
+    expect(() => store.append(records[0] as TrialRecord)).toThrow(evenkeelError('ERR_FILE', 'trials.jsonl: could not write the file. EIO'));
+    jest.restoreAllMocks();
+    store.append(records[1] as TrialRecord);
+  });
+  expect([...readStore(path()).records.values()]).toEqual([records[1]]);
 });

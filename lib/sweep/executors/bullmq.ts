@@ -1,11 +1,12 @@
-import { readFile } from 'node:fs/promises';
 import type { Queue, QueueEvents, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { readOptions } from '../../check';
+import { EvenkeelError } from '../../errors';
 import { plural } from '../../report/text';
 import { runtimeInfo } from '../../runtime';
+import { readTaskFile } from '../tasks';
 import type { Executor, SweepWork, TrialJob } from './executor';
-import { dataKey, dataLifetime, jobId, outcomeQueue, prefix, type QueuedOutcome, trialQueue } from './queue';
+import { checkQueuedOutcome, dataKey, dataLifetime, jobId, outcomeQueue, prefix, type QueuedOutcome, trialQueue } from './queue';
 import {
   checkReachable,
   closingMs,
@@ -83,7 +84,7 @@ class Dispatch {
     const { version } = runtimeInfo();
     this.#trials = new bullmq.Queue(trialQueue(version), shared);
     this.#outcomes = new bullmq.Queue(outcomeQueue(work.sweepId), shared);
-    this.#collector = new bullmq.Worker<QueuedOutcome>(outcomeQueue(work.sweepId), async ({ data }) => this.#collect(data), {
+    this.#collector = new bullmq.Worker<QueuedOutcome>(outcomeQueue(work.sweepId), async ({ data }) => this.#receive(data), {
       ...shared,
       removeOnComplete: { count: 0 },
       removeOnFail: { count: 0 },
@@ -95,7 +96,7 @@ class Dispatch {
       if (job !== undefined) work.started(job);
     });
     this.#client = new Redis(connection);
-    this.#client.on('ready', () => this.#enqueue().catch(this.#fail));
+    this.#client.on('ready', () => this.#enqueue().catch((cause) => this.#fail(refused(cause, address))));
     tellOfLoss(this.#client, address, this.#ended.signal, work.notice);
     outliveErrors(this.#client, this.#trials, this.#outcomes, this.#collector, this.#events);
   }
@@ -103,7 +104,7 @@ class Dispatch {
   /** Puts in every trial without an outcome; one that is there already stays as it is. */
   async #enqueue(): Promise<void> {
     const { files, limits, sweepId } = this.#work;
-    for (const [sha256, path] of files) await this.#client.set(dataKey(sha256), await readFile(path), 'EX', dataLifetime);
+    for (const [sha256, path] of files) await this.#client.set(dataKey(sha256), readTaskFile(path, sha256), 'EX', dataLifetime);
     const jobs = [...this.#outstanding.values()];
     for (let start = 0; start < jobs.length; start += chunk) {
       await this.#trials.addBulk(
@@ -117,6 +118,16 @@ class Dispatch {
     const workers = await this.#trials.getWorkersCount();
     const help = workers === 0 ? ': start some with evenkeel worker' : '';
     this.#work.notice(`${plural(jobs.length, 'trial')} in the queue, ${plural(workers, 'worker')} connected${help}`);
+  }
+
+  /** What another client has put in is no outcome: the trial's own is still to come. */
+  #receive(data: unknown): void {
+    try {
+      this.#collect(checkQueuedOutcome(data));
+    } catch (error) {
+      this.#work.notice((error as Error).message);
+      throw error;
+    }
   }
 
   #collect({ hash, outcome }: QueuedOutcome): void {
@@ -152,4 +163,10 @@ class Dispatch {
     const parts = [this.#events, this.#trials, this.#outcomes];
     await within(closingMs, Promise.all([this.#collector.close(true), ...parts.map((part) => part.close())]));
   }
+}
+
+/** What the server does not take, such as one whose memory is full. */
+function refused(cause: unknown, { name }: QueueAddress): EvenkeelError {
+  if (cause instanceof EvenkeelError) return cause;
+  return new EvenkeelError('ERR_STATE', `queue: ${name} took no trials: ${(cause as Error).message}`, { cause });
 }

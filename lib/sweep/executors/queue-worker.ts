@@ -5,6 +5,7 @@ import type { Job, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { writeFileAtomic } from '../../io/atomic-file';
 import { runtimeInfo } from '../../runtime';
+import { sha256Of } from '../tasks';
 import type { Trial } from '../trial';
 import type { Outcome } from './executor';
 import { checkQueued, dataKey, outcomeQueue, prefix, type QueuedTrial, trialQueue } from './queue';
@@ -109,7 +110,9 @@ class QueueServer {
     const path = join(this.#folder, `${task.sha256}.csv`);
     if (existsSync(path)) return path;
     const data = await this.#client.getBuffer(dataKey(task.sha256));
-    if (data !== null) writeFileAtomic(path, [data]);
+    // What another client has put there is none; the trial says that its file is missing.
+    if (data === null || sha256Of(data) !== task.sha256) return undefined;
+    writeFileAtomic(path, [data]);
     return path;
   }
 

@@ -2,6 +2,7 @@
 
 import { isPlainObject } from '../../check';
 import { EvenkeelError } from '../../errors';
+import { isOutcome, isSweepId, isTrial, isTrialLimits } from '../schema';
 import { type Trial, trialHash } from '../trial';
 import type { Outcome, TrialLimits } from './executor';
 
@@ -33,13 +34,17 @@ export const jobId = (sweepId: string, hash: string) => `${sweepId}-${hash}`;
 /** Whoever reaches the server can put anything into a queue: what is not exactly a trial is refused. */
 export function checkQueued(data: unknown, version: string): QueuedTrial {
   const { sweepId, hash, trial, limits } = (isPlainObject(data) ? data : {}) as Partial<QueuedTrial>;
-  const isSound =
-    typeof sweepId === 'string' &&
-    /^[0-9a-f-]{36}$/.test(sweepId) &&
-    isPlainObject(trial) &&
-    isPlainObject(limits) &&
-    hash === trialHash(trial as unknown as Trial, version) &&
-    (trial.task.name !== 'csv' || /^[0-9a-f]{64}$/.test(trial.task.sha256));
-  if (!isSound) throw new EvenkeelError('ERR_STATE', 'the queue: expected a trial of this version, got something else.');
-  return data as QueuedTrial;
+  if (!isSweepId(sweepId) || !isTrial(trial) || !isTrialLimits(limits) || hash !== trialHash(trial, version)) {
+    throw new EvenkeelError('ERR_STATE', 'the queue: expected a trial of this version, got something else.');
+  }
+  return { sweepId, hash, trial, limits };
+}
+
+/** The same of what is not exactly an outcome. */
+export function checkQueuedOutcome(data: unknown): QueuedOutcome {
+  const { hash, outcome } = (isPlainObject(data) ? data : {}) as Partial<QueuedOutcome>;
+  if (typeof hash !== 'string' || !isOutcome(outcome)) {
+    throw new EvenkeelError('ERR_STATE', 'the queue: expected the outcome of a trial, got something else.');
+  }
+  return { hash, outcome };
 }

@@ -1,0 +1,123 @@
+/** What a store or a queue may hold. Whoever can write to either can put anything into it: nothing else is stored, shown or run. */
+import { isPlainObject } from '../check';
+import { CLIP_RULES, INITIALIZERS, limits, PLACEMENTS } from './definition';
+import type { Outcome, TrialLimits } from './executors/executor';
+import { countTrials, type Grid, MAX_TRIALS } from './grid';
+import type { CpuKind, Measures } from './measures';
+import type { Trial } from './trial';
+
+type Check = (value: unknown) => boolean;
+
+const integer =
+  (min: number, max = Number.MAX_SAFE_INTEGER): Check =>
+  (value) =>
+    Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
+const finite: Check = Number.isFinite;
+const atLeast0: Check = (value) => finite(value) && (value as number) >= 0;
+const above0: Check = (value) => finite(value) && (value as number) > 0;
+const text =
+  (most: number): Check =>
+  (value) =>
+    typeof value === 'string' && value.length <= most;
+const word =
+  (...words: readonly unknown[]): Check =>
+  (value) =>
+    words.includes(value);
+const hex =
+  (digits: number): Check =>
+  (value) =>
+    typeof value === 'string' && value.length === digits && /^[0-9a-f]*$/.test(value);
+const listOf =
+  (check: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.length > 0 && value.length <= limits.listLength && value.every(check);
+const either =
+  (...checks: readonly Check[]): Check =>
+  (value) =>
+    checks.some((check) => check(value));
+const orNull = (check: Check): Check => either(check, (value) => value === null);
+const optional = (check: Check): Check => either(check, (value) => value === undefined);
+/** These members and no others. */
+const object =
+  (members: Record<string, Check>): Check =>
+  (value) =>
+    isPlainObject(value) &&
+    Object.keys(value).every((name) => Object.hasOwn(members, name)) &&
+    Object.entries(members).every(([name, check]) => check(value[name]));
+
+/** A member for each of T's, so that a new one is checked or does not compile. */
+type Members<T> = Record<keyof T, Check>;
+
+/** Of paths, names of columns and whatever else people call things. */
+const name = text(10_000);
+const size = integer(1, limits.size);
+
+const task = either(
+  object({ name: word('reference', 'adding', 'copy') }),
+  object({ name: word('csv'), file: name, sha256: hex(64), columns: optional(listOf(name)), target: optional(name) }),
+);
+const clip = either(
+  object({ rule: word(...CLIP_RULES) }),
+  object({ rule: word('norm'), maxNorm: above0 }),
+  object({ rule: word('value'), clipValue: above0 }),
+  object({ rule: word('state'), stateGradientLimit: above0 }),
+);
+
+const shape: Members<Grid['shapes'][number]> = { task, batchSize: size, inputSize: integer(1), hiddenSize: size };
+const recurrence: Members<Grid['recurrences'][number]> = { cell: word('rnn'), nonlinearity: word('tanh', 'relu') };
+const normalization: Members<Grid['normalizations'][number]> = { placement: word(...PLACEMENTS), kind: optional(word('layer', 'rms')) };
+const start: Members<Grid['initializers'][number]> = { initializer: word(...INITIALIZERS), gain: above0 };
+const length = integer(1, limits.length);
+const seed = integer(0);
+const training = { steps: integer(0, limits.steps), learningRate: above0, dtype: word('float32', 'float64') };
+
+const grid: Members<Grid> = {
+  lengths: listOf(length),
+  shapes: listOf(object(shape)),
+  recurrences: listOf(object(recurrence)),
+  normalizations: listOf(object(normalization)),
+  initializers: listOf(object(start)),
+  clips: listOf(clip),
+  seeds: listOf(seed),
+  ...training,
+};
+const trial: Members<Trial> = { ...shape, length, ...recurrence, ...normalization, ...start, clip, seed, ...training };
+
+const measures: Members<Measures> = {
+  growthRate: orNull(finite),
+  growthRateError: orNull(finite),
+  verdict: orNull(word('exploding', 'stable', 'vanishing')),
+  horizon: orNull(finite),
+  lyapunovLeader: orNull(finite),
+  gradNormFirst: orNull(finite),
+  gradNormMax: orNull(finite),
+  gradNormLast: orNull(finite),
+  lossFirst: orNull(finite),
+  lossLast: orNull(finite),
+  lossMin: orNull(finite),
+  clippedSteps: integer(0),
+  divergedAt: orNull(integer(1)),
+};
+const cost = { seconds: atLeast0, stepsPerSecond: orNull(atLeast0), peakMemoryBytes: atLeast0 };
+const cpuKind: Members<CpuKind> = { cpu: name, simdTarget: name, blas: name };
+const attempts = integer(0);
+const done = { status: word('done'), measures: object(measures), cost: object(cost), cpuKind: object(cpuKind), attempts };
+const failed = { status: word('failed'), reason: name, attempts };
+const record = { hash: hex(64), trial: object(trial), finished: text(100) };
+const limitsOfTrial: Members<TrialLimits> = { timeoutSeconds: optional(above0), retries: optional(integer(0, 1000)) };
+
+export const isName = name as (value: unknown) => value is string;
+/** As randomUUID gives it: it becomes a part of names in a queue. */
+export function isSweepId(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f-]{36}$/.test(value);
+}
+export const isTrial = object(trial) as (value: unknown) => value is Trial;
+export const isOutcome = either(object(done), object(failed)) as (value: unknown) => value is Outcome;
+export const isTrialLimits = object(limitsOfTrial) as (value: unknown) => value is TrialLimits;
+/** One line of a store. */
+export const isStoredRecord = either(object({ ...record, ...done }), object({ ...record, ...failed }));
+
+/** Whether something from a file has the form of a grid, of so many trials at most. */
+export function isGrid(value: unknown): value is Grid {
+  return object(grid)(value) && countTrials(value as Grid) <= MAX_TRIALS;
+}
