@@ -27,7 +27,7 @@ try {
 
 /** As in the paper, identity and biases of zero. Its normal input weights too, ten times larger here: with the paper's 0.001 learning begins later. */
 function identityRelu(generator) {
-  const rnn = new RNN({ inputSize: 2, hiddenSize, nonlinearity: 'relu', initializer: 'identity', generator });
+  const rnn = new RNN({ inputSize: 2, hiddenSize, nonlinearity: 'relu', recurrentInitializer: 'identity', generator });
   for (const { name, value } of rnn.parameters()) {
     if (name.startsWith('bias')) value.data.fill(0);
     if (name === 'weight_ih_l0') value.data.set(value.data.map(() => 0.01 * generator.normal()));

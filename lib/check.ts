@@ -5,9 +5,9 @@
 import { describe, type ErrorCode, EvenkeelError } from './errors';
 import type { DType } from './tensor';
 
-/** Throws an {@link EvenkeelError} in the one message shape. `mend` is a full sentence. */
-export function fail(code: ErrorCode, argument: string, expected: string, got: unknown, mend?: string): never {
-  throw new EvenkeelError(code, `${argument}: expected ${expected}, got ${describe(got)}.${mend === undefined ? '' : ` ${mend}`}`);
+/** Throws an {@link EvenkeelError} in the one message shape. `hint` is a full sentence. */
+export function fail(code: ErrorCode, argument: string, expected: string, got: unknown, hint?: string): never {
+  throw new EvenkeelError(code, `${argument}: expected ${expected}, got ${describe(got)}.${hint === undefined ? '' : ` ${hint}`}`);
 }
 
 /**

@@ -17,7 +17,7 @@ export type ErrorCode =
   /** The native addon is missing, does not load, or failed inside. */
   | 'ERR_NATIVE';
 
-/** Every error this library throws on purpose. The message names the argument, what was expected, what came and, where there is one, the mend. */
+/** Every error this library throws on purpose. The message names the argument, what was expected, what came and, where there is one, a hint. */
 export class EvenkeelError extends Error {
   override readonly name = 'EvenkeelError';
 

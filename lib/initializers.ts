@@ -1,22 +1,23 @@
 import { checkNumber, checkOneOf, readOptions } from './check';
 import type { Generator } from './random';
-import type { Tensor } from './tensor';
+import { Tensor } from './tensor';
 
 /**
- * How the recurrent weights W_hh [H, H] start. It concerns no other parameter: W_ih and the biases are uniform in ±1/√H whatever stands here,
- * so that initialisers can be compared with all else equal.
- * - `'uniform'`: uniform in ±gain/√H, PyTorch's default
- * - `'glorot'`: uniform in ±gain·√(6/(H + H)) (Glorot, Bengio 2010)
- * - `'kaiming'`: uniform in ±gain·√(3/H), gain √2 unless given (He et al. 2015, arXiv:1502.01852)
- * - `'orthogonal'`: a random orthogonal matrix times gain (Saxe et al. 2013, arXiv:1312.6120)
- * - `'identity'`: the identity times gain (Le, Jaitly, Hinton 2015, arXiv:1504.00941, whose IRNN also starts with biases of zero and
+ * How a weight matrix of a recurrent layer starts: W_hh [H, H] by `recurrentInitializer`, W_ih [H, I] by `inputInitializer`. The one concerns
+ * no other parameter, so that initialisers can be compared with all else equal; biases are uniform in ±1/√H. C is the number of columns.
+ * - `'uniform'`: uniform in ±gain/√H, PyTorch's default for both
+ * - `'glorot'`: uniform in ±gain·√(6/(H + C)) (Glorot, Bengio 2010)
+ * - `'kaiming'`: uniform in ±gain·√(3/C), gain √2 unless given (He et al. 2015, arXiv:1502.01852)
+ * - `'orthogonal'`: a random matrix with orthonormal rows, or columns where there are fewer of these, times gain (Saxe et al. 2013,
+ *   arXiv:1312.6120)
+ * - `'identity'`: gain on the diagonal, else 0 (Le, Jaitly, Hinton 2015, arXiv:1504.00941, whose IRNN also starts with biases of zero and
  *   normal input weights of standard deviation 0.001: set these through `stateDict()`, as examples/adding-problem.mts does)
  */
 export type Initializer = 'uniform' | 'glorot' | 'kaiming' | 'orthogonal' | 'identity';
 
 /** An initialiser with its gain. */
 export interface InitializerOptions {
-  initializer: Initializer;
+  name: Initializer;
   /** a factor above 0 on the whole matrix; 1 unless said otherwise */
   gain?: number;
 }
@@ -28,13 +29,19 @@ interface Rule {
 
 // Everything here is computed in float64 from + − × ÷ √ alone, which IEEE 754 rounds exactly: every machine gets the same weights.
 const RULES: Record<Initializer, Rule> = {
-  uniform: { defaultGain: 1, fill: (weight, gain, generator) => fillUniform(weight, gain / Math.sqrt(sizeOf(weight)), generator) },
-  glorot: { defaultGain: 1, fill: (weight, gain, generator) => fillUniform(weight, gain * Math.sqrt(6 / (2 * sizeOf(weight))), generator) },
+  uniform: { defaultGain: 1, fill: (weight, gain, generator) => fillUniform(weight, gain / Math.sqrt(sizesOf(weight)[0]), generator) },
+  glorot: {
+    defaultGain: 1,
+    fill(weight, gain, generator) {
+      const [rows, columns] = sizesOf(weight);
+      fillUniform(weight, gain * Math.sqrt(6 / (rows + columns)), generator);
+    },
+  },
   kaiming: {
     defaultGain: Math.SQRT2,
-    fill: (weight, gain, generator) => fillUniform(weight, gain * Math.sqrt(3 / sizeOf(weight)), generator),
+    fill: (weight, gain, generator) => fillUniform(weight, gain * Math.sqrt(3 / sizesOf(weight)[1]), generator),
   },
-  orthogonal: { defaultGain: 1, fill: fillOrthogonal },
+  orthogonal: { defaultGain: 1, fill: fillSemiOrthogonal },
   identity: { defaultGain: 1, fill: fillIdentity },
 };
 
@@ -42,16 +49,21 @@ const NAMES = Object.keys(RULES) as Initializer[];
 
 /** Checks an initialiser given by name or with a gain, and fills in the defaults. */
 export function checkInitializer(argument: string, value: unknown): Required<InitializerOptions> {
-  const options = typeof value === 'string' ? { initializer: value } : value;
-  const given = readOptions(argument, options, ['initializer', 'gain']);
-  const initializer = checkOneOf(argument, given.initializer, NAMES);
-  const { gain = RULES[initializer].defaultGain } = given;
-  return { initializer, gain: checkNumber(`${argument}.gain`, gain, { above: 0 }) };
+  const options = typeof value === 'string' ? { name: value } : value;
+  const given = readOptions(argument, options, ['name', 'gain']);
+  const name = checkOneOf(argument, given.name, NAMES);
+  const { gain = RULES[name].defaultGain } = given;
+  return { name, gain: checkNumber(`${argument}.gain`, gain, { above: 0 }) };
 }
 
-/** Fills a square matrix [H, H]. */
-export function initializeRecurrent(weight: Tensor, { initializer, gain }: Required<InitializerOptions>, generator: Generator): void {
-  RULES[initializer].fill(weight, gain, generator);
+/** Fills a weight matrix [gates·H, columns], each gate's rows by themselves. */
+export function initializeWeight(weight: Tensor, { name, gain }: Required<InitializerOptions>, generator: Generator, gates = 1): void {
+  const [rows, columns] = sizesOf(weight);
+  const gateRows = rows / gates;
+  for (let row = 0; row < rows; row += gateRows) {
+    const gate = new Tensor(weight.data.subarray(row * columns, (row + gateRows) * columns), [gateRows, columns]);
+    RULES[name].fill(gate, gain, generator);
+  }
 }
 
 /** Fills a tensor with uniform numbers in ±bound. */
@@ -59,14 +71,27 @@ export function fillUniform({ data }: Tensor, bound: number, generator: Generato
   for (let i = 0; i < data.length; i++) data[i] = (2 * generator.uniform() - 1) * bound;
 }
 
-function sizeOf(weight: Tensor): number {
-  return weight.shape[0] ?? 0;
+function sizesOf({ shape }: Tensor): [rows: number, columns: number] {
+  return shape as [number, number];
 }
 
 function fillIdentity(weight: Tensor, gain: number): void {
-  const size = sizeOf(weight);
+  const [rows, columns] = sizesOf(weight);
   weight.data.fill(0);
-  for (let i = 0; i < size; i++) weight.data[i * size + i] = gain;
+  for (let i = 0; i < Math.min(rows, columns); i++) weight.data[i * columns + i] = gain;
+}
+
+function fillSemiOrthogonal(weight: Tensor, gain: number, generator: Generator): void {
+  const [rows, columns] = sizesOf(weight);
+  if (rows <= columns) {
+    fillOrthogonal(weight, gain, generator);
+    return;
+  }
+  const transposed = Tensor.zeros([columns, rows], { dtype: 'float64' });
+  fillOrthogonal(transposed, gain, generator);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) weight.data[i * columns + j] = transposed.data[j * rows + i] as number;
+  }
 }
 
 /**

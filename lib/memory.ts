@@ -16,14 +16,14 @@ export function fitsInMemory(bytes: number, share = 1): boolean {
 /**
  * Refuses a request that memory cannot hold, before anything of it is allocated: a system that overcommits would end the process later.
  * @param what the request, as an error names it
- * @param mend a full sentence
+ * @param hint a full sentence
  * @throws EvenkeelError ERR_MEMORY with the bytes needed and available
  */
-export function checkMemory(what: string, bytes: number, mend: string): void {
+export function checkMemory(what: string, bytes: number, hint: string): void {
   if (fitsInMemory(bytes)) return;
   throw new EvenkeelError(
     'ERR_MEMORY',
-    `${what}: needs ${inGigabytes(bytes)}, and ${inGigabytes(availableMemory())} are available. ${mend}`,
+    `${what}: needs ${inGigabytes(bytes)}, and ${inGigabytes(availableMemory())} are available. ${hint}`,
   );
 }
 

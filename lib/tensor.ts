@@ -1,6 +1,6 @@
 import { checkDType, fail, readOptions, readSafely } from './check';
 import { EvenkeelError, formatShape } from './errors';
-import { Generator } from './random';
+import { checkGenerator, type Generator } from './random';
 import { typedArrayKind, typedArrayLength } from './typed-arrays';
 
 /** The element type of a tensor; one layer and its data have one. */
@@ -94,13 +94,13 @@ export class Tensor {
 
   /**
    * Independent draws from the standard normal distribution.
-   * @param options.generator where the numbers come from: the same seed gives the same numbers everywhere
+   * @param options.generator where the numbers come from: the same seed gives the same numbers everywhere; without one, from a random seed
    * @param options.dtype defaults to `'float32'`; the float32 numbers are the rounded float64 ones
    */
-  static randn(shape: readonly number[], options: { generator: Generator; dtype?: DType }): Tensor {
-    const { generator, dtype = 'float32' } = readOptions('Tensor.randn options', options, ['generator', 'dtype']);
-    if (!Generator.isGenerator(generator)) fail('ERR_OPTION', 'generator', 'a Generator', generator, 'Make one with new Generator(seed).');
-    const tensor = Tensor.zeros(shape, { dtype: checkDType('dtype', dtype) });
+  static randn(shape: readonly number[], options: { generator?: Generator; dtype?: DType } = {}): Tensor {
+    const given = readOptions('Tensor.randn options', options, ['generator', 'dtype'], { dtype: 'float32' });
+    const generator = checkGenerator('generator', given.generator);
+    const tensor = Tensor.zeros(shape, { dtype: checkDType('dtype', given.dtype) });
     for (let i = 0; i < tensor.size; i++) tensor.data[i] = generator.normal();
     return tensor;
   }

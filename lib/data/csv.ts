@@ -234,10 +234,10 @@ function checkNumeric(path: string, { name, fault }: Column): void {
   if (fault === undefined) return;
   const where = cellLabel(path, fault.line, quote(name));
   if (fault.cell === '') fileFault(where, 'a number', 'an empty cell', 'Fill it in, remove the row, or choose other columns.');
-  const mend = SEPARATED.test(fault.cell)
+  const hint = SEPARATED.test(fault.cell)
     ? 'Write numbers with a decimal point and without thousands separators.'
     : 'Correct it, remove the row, or choose other columns.';
-  fileFault(where, 'a finite number', quote(fault.cell), mend);
+  fileFault(where, 'a finite number', quote(fault.cell), hint);
 }
 
 /** [R, C] from the columns */

@@ -96,9 +96,9 @@ export function rethrow(action: 'read' | 'write', path: string, cause: unknown):
   throw new EvenkeelError('ERR_FILE', `${path}: could not ${action} the file. ${MENDS[code] ?? message}`, { cause });
 }
 
-/** An ERR_FILE for what a file holds. `where` begins with its path; `mend` is a full sentence. */
-export function fileFault(where: string, expected: string, got: string, mend?: string): never {
-  throw new EvenkeelError('ERR_FILE', `${where}: expected ${expected}, got ${got}.${mend === undefined ? '' : ` ${mend}`}`);
+/** An ERR_FILE for what a file holds. `where` begins with its path; `hint` is a full sentence. */
+export function fileFault(where: string, expected: string, got: string, hint?: string): never {
+  throw new EvenkeelError('ERR_FILE', `${where}: expected ${expected}, got ${got}.${hint === undefined ? '' : ` ${hint}`}`);
 }
 
 /** Text from a file for a message: short and on one line, whatever it contains. */

@@ -1,4 +1,4 @@
-import { checkDType, checkNumber, checkSize, readOptions } from '../check';
+import { checkBoolean, checkDType, checkNumber, checkSize, readOptions } from '../check';
 import { native } from '../native/load';
 import { Parameter } from '../parameter';
 import { allocate, type DType, Tensor, type TensorData } from '../tensor';
@@ -11,6 +11,8 @@ export interface RMSNormOptions {
   size: number;
   /** added to the mean square; 1e-5 unless given, at least 1e-37 */
   eps?: number;
+  /** whether there is a weight γ; true unless given */
+  affine?: boolean;
   /** `'float32'` unless given */
   dtype?: DType;
 }
@@ -23,24 +25,29 @@ interface RMSNormPass extends Pass {
  * Root mean square normalisation (Zhang, Sennrich 2019, arXiv:1910.07467), as torch.nn.RMSNorm: each row [size] becomes
  * γ ⊙ a / √(mean(a²) + ε).
  *
- * Parameters: weight [size], from ones.
+ * Parameters: weight [size], from ones; none when not affine.
  */
 export class RMSNorm extends BaseLayer {
   readonly size: number;
   readonly eps: number;
   readonly dtype: DType;
-  readonly #weight: Parameter;
+  readonly #weight: Parameter | undefined;
   #statistics: TensorData;
   #pass: RMSNormPass | undefined;
 
   /** @throws EvenkeelError ERR_OPTION or ERR_DTYPE for an option that is missing, unknown or out of range */
   constructor(options: RMSNormOptions) {
-    const given = readOptions('RMSNorm options', options, ['size', 'eps', 'dtype'], { eps: 1e-5, dtype: 'float32' });
+    const given = readOptions('RMSNorm options', options, ['size', 'eps', 'affine', 'dtype'], {
+      eps: 1e-5,
+      affine: true,
+      dtype: 'float32',
+    });
     const size = checkSize('size', given.size);
     const eps = checkNumber('eps', given.eps, { min: MIN_EPS });
     const dtype = checkDType('dtype', given.dtype);
-    const weight = new Parameter('weight', new Tensor(allocate(dtype, size).fill(1), [size]));
-    super([weight]);
+    const affine = checkBoolean('affine', given.affine);
+    const weight = affine ? new Parameter('weight', new Tensor(allocate(dtype, size).fill(1), [size])) : undefined;
+    super(weight === undefined ? [] : [weight]);
     this.size = size;
     this.eps = eps;
     this.dtype = dtype;
@@ -59,7 +66,8 @@ export class RMSNorm extends BaseLayer {
     this.#pass = undefined;
     // Only this layer sees the statistics, so one array serves every call of the same size.
     if (this.#statistics.length !== rows) this.#statistics = allocate(this.dtype, rows);
-    native().rmsNormForward(rows, this.size, this.eps, input.data, this.#weight.value.data, null, output.data, this.#statistics);
+    const weight = this.#weight?.value.data ?? null;
+    native().rmsNormForward(rows, this.size, this.eps, input.data, weight, null, output.data, this.#statistics);
     this.#pass = { input, rows, outputShape: output.shape };
     return output;
   }
@@ -79,11 +87,11 @@ export class RMSNorm extends BaseLayer {
       rows,
       this.size,
       input.data,
-      this.#weight.value.data,
+      this.#weight?.value.data ?? null,
       this.#statistics,
       gradOutput.data,
       gradInput?.data ?? null,
-      this.#weight.grad.data,
+      this.#weight?.grad.data ?? null,
       null,
     );
     return gradInput;

@@ -1,6 +1,6 @@
 import { checkBoolean, checkDType, checkNumber, checkOneOf, checkRowCount, checkSize, readOptions } from '../check';
 import { EvenkeelError } from '../errors';
-import { checkInitializer, fillUniform, type Initializer, type InitializerOptions, initializeRecurrent } from '../initializers';
+import { checkInitializer, fillUniform, type Initializer, type InitializerOptions, initializeWeight } from '../initializers';
 import type { BesideArguments } from '../native/addon';
 import { native } from '../native/load';
 import { Parameter } from '../parameter';
@@ -25,8 +25,12 @@ export interface RNNOptions {
   nonlinearity?: Nonlinearity;
   /** where in the recurrence a normalisation stands; `'none'` unless given */
   normalization?: Placement | NormalizationOptions;
-  /** how W_hh starts; `'uniform'` unless given. W_ih and the biases are always uniform in ±1/√H, see {@link Initializer}. */
-  initializer?: Initializer | InitializerOptions;
+  /** whether there are the biases b_ih and b_hh; true unless given */
+  bias?: boolean;
+  /** how W_hh starts; `'uniform'` unless given */
+  recurrentInitializer?: Initializer | InitializerOptions;
+  /** how W_ih starts; `'uniform'` unless given */
+  inputInitializer?: Initializer | InitializerOptions;
   /** whether forward gives all states [N, T, H], the default, or the last one alone [N, H] */
   returnSequences?: boolean;
   /** whether a call goes on from the state that the call before left; see {@link RNN.resetState}. `false` unless given */
@@ -68,7 +72,9 @@ const OPTIONS = [
   'hiddenSize',
   'nonlinearity',
   'normalization',
-  'initializer',
+  'bias',
+  'recurrentInitializer',
+  'inputInitializer',
   'dtype',
   'generator',
   'stateGradientLimit',
@@ -81,7 +87,9 @@ const OPTIONS = [
 const DEFAULTS = {
   nonlinearity: 'tanh',
   normalization: 'none',
-  initializer: 'uniform',
+  bias: true,
+  recurrentInitializer: 'uniform',
+  inputInitializer: 'uniform',
   dtype: 'float32',
   returnSequences: true,
   stateful: false,
@@ -106,15 +114,13 @@ interface RNNPass extends Pass {
  * h_t = φ(x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh), batch first, with a normalisation in the recurrence where one is asked for: see
  * {@link Placement}.
  *
- * Parameters: weight_ih_l0 [H, I], weight_hh_l0 [H, H], bias_ih_l0 [H], bias_hh_l0 [H]. A placement adds norm.weight [H], from ones, and
+ * Parameters: weight_ih_l0 [H, I], weight_hh_l0 [H, H], bias_ih_l0 [H], bias_hh_l0 [H], these two not with `bias: false`. A placement adds norm.weight [H], from ones, and
  * norm.bias [H], from zeros; `'split-preactivation'` norm_ih.weight and norm_hh.weight instead. Kind `'rms'` has no bias.
  */
 export class RNN extends BaseLayer {
   readonly inputSize: number;
   readonly hiddenSize: number;
   readonly nonlinearity: Nonlinearity;
-  /** where a normalisation stands in the recurrence */
-  readonly placement: Placement;
   readonly returnSequences: boolean;
   readonly stateful: boolean;
   readonly dtype: DType;
@@ -129,6 +135,7 @@ export class RNN extends BaseLayer {
   readonly #normalization: RecurrentNormalization;
   readonly #weightIh: Parameter;
   readonly #weightHh: Parameter;
+  // Without biases the addon adds zeros, and these are in no list of parameters.
   readonly #biasIh: Parameter;
   readonly #biasHh: Parameter;
   readonly #inputShape: readonly (number | string)[];
@@ -143,7 +150,9 @@ export class RNN extends BaseLayer {
     const inputSize = checkSize('inputSize', given.inputSize);
     const hiddenSize = checkSize('hiddenSize', given.hiddenSize);
     const nonlinearity = checkOneOf('nonlinearity', given.nonlinearity, Object.keys(NONLINEARITIES) as Nonlinearity[]);
-    const initializer = checkInitializer('initializer', given.initializer);
+    const hasBias = checkBoolean('bias', given.bias);
+    const recurrentInitializer = checkInitializer('recurrentInitializer', given.recurrentInitializer);
+    const inputInitializer = checkInitializer('inputInitializer', given.inputInitializer);
     const dtype = checkDType('dtype', given.dtype);
     const normalization = new RecurrentNormalization(given.normalization, hiddenSize, dtype);
     const generator = checkGenerator('generator', given.generator);
@@ -159,11 +168,11 @@ export class RNN extends BaseLayer {
     const weightHh = parameter('weight_hh_l0', [hiddenSize, hiddenSize]);
     const biasIh = parameter('bias_ih_l0', [hiddenSize]);
     const biasHh = parameter('bias_hh_l0', [hiddenSize]);
-    super([weightIh, weightHh, biasIh, biasHh, ...normalization.parameters()]);
+    const biases = hasBias ? [biasIh, biasHh] : [];
+    super([weightIh, weightHh, ...biases, ...normalization.parameters()]);
     this.inputSize = inputSize;
     this.hiddenSize = hiddenSize;
     this.nonlinearity = nonlinearity;
-    this.placement = normalization.placement;
     this.returnSequences = returnSequences;
     this.stateful = stateful;
     this.dtype = dtype;
@@ -178,10 +187,9 @@ export class RNN extends BaseLayer {
     this.#inputShape = ['N', 'T', inputSize];
 
     const bound = 1 / Math.sqrt(hiddenSize);
-    fillUniform(weightIh.value, bound, generator);
-    initializeRecurrent(weightHh.value, initializer, generator);
-    fillUniform(biasIh.value, bound, generator);
-    fillUniform(biasHh.value, bound, generator);
+    initializeWeight(weightIh.value, inputInitializer, generator);
+    initializeWeight(weightHh.value, recurrentInitializer, generator);
+    for (const { value } of biases) fillUniform(value, bound, generator);
   }
 
   /**

@@ -45,10 +45,10 @@ export interface GradientFlow {
   layers: LayerFlow[];
 }
 
-/** A change by less than this over a whole sequence is called stable. */
-const TELLING_FACTOR = 100;
-/** How many standard errors a rate must be away from 0. */
-const TELLING_ERRORS = 2;
+/** A change by less than this factor over a whole sequence is called stable. */
+const SIGNIFICANT_FACTOR = 100;
+/** How many standard errors a significant rate is away from 0. */
+const SIGNIFICANT_ERRORS = 2;
 
 const LARGEST = Math.log(2 ** 128 - 2 ** 104);
 const SMALLEST = Math.log(2 ** -126);
@@ -70,14 +70,15 @@ export function describeGrowth(logNorms: Float64Array): Growth {
     return { ...nothing, verdict: 'vanishing', horizon: leavesRange(values) ?? values.length };
   }
   const { rate, error, start } = growthRate(values);
-  const isTold = Math.abs(rate) > TELLING_ERRORS * error;
-  const matters = Math.abs(rate) * steps > Math.log(TELLING_FACTOR);
+  const isSignificant = Math.abs(rate) > SIGNIFICANT_ERRORS * error;
+  const isLarge = Math.abs(rate) * steps > Math.log(SIGNIFICANT_FACTOR);
   const trend = rate > 0 ? 'exploding' : 'vanishing';
   return {
     growthRate: rate,
     growthRateError: error,
-    verdict: zero >= 0 ? 'vanishing' : isTold && matters ? trend : 'stable',
-    horizon: leavesRange(values) ?? (zero >= 0 ? values.length : isTold ? extrapolate(start, rate, steps) : Number.POSITIVE_INFINITY),
+    verdict: zero >= 0 ? 'vanishing' : isSignificant && isLarge ? trend : 'stable',
+    horizon:
+      leavesRange(values) ?? (zero >= 0 ? values.length : isSignificant ? extrapolate(start, rate, steps) : Number.POSITIVE_INFINITY),
   };
 }
 

@@ -59,14 +59,14 @@ export function gradientFlow(model: Layer, input: Tensor, options: GradientFlowO
 
 /**
  * A rate with its error needs two increments.
- * @param mend a full sentence
+ * @param hint a full sentence
  * @internal
  */
-export function checkLongEnough(argument: string, { shape }: Tensor, mend?: string): void {
+export function checkLongEnough(argument: string, { shape }: Tensor, hint?: string): void {
   if (shape.length === 3 && (shape[1] as number) >= 3) return;
   throw new EvenkeelError(
     'ERR_SHAPE',
-    `${argument}: expected [N, T, I] with T of at least 3, got ${formatShape(shape)}.${mend === undefined ? '' : ` ${mend}`}`,
+    `${argument}: expected [N, T, I] with T of at least 3, got ${formatShape(shape)}.${hint === undefined ? '' : ` ${hint}`}`,
   );
 }
 

@@ -132,8 +132,8 @@ class TangentDynamics {
       this.#state,
       this.#weight('weight_ih_l0'),
       this.#weight('weight_hh_l0'),
-      this.#weight('bias_ih_l0'),
-      this.#weight('bias_hh_l0'),
+      this.#bias('bias_ih_l0'),
+      this.#bias('bias_hh_l0'),
       states,
       ...this.#normalization.arguments(this.#normalization.makeCache(n, steps)),
       this.#count,
@@ -147,6 +147,11 @@ class TangentDynamics {
 
   #weight(name: string): Float64Array {
     return this.#weights[name] as Float64Array;
+  }
+
+  /** Zeros for a layer without biases. */
+  #bias(name: string): Float64Array {
+    return this.#weights[name] ?? new Float64Array(this.#rnn.hiddenSize);
   }
 }
 

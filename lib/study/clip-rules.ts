@@ -65,7 +65,7 @@ async function train(
 ): Promise<ClippingRun> {
   const { placement, initializer, gain, inputSize, hiddenSize, dtype, learningRate, trainingSteps } = clippingSetUp;
   const generator = new Generator(weightSeed);
-  const start = { inputSize, hiddenSize, dtype, initializer: { initializer, gain }, generator, returnSequences: false };
+  const start = { inputSize, hiddenSize, dtype, recurrentInitializer: { name: initializer, gain }, generator, returnSequences: false };
   const model = new Sequential(placedLayers(placement, start));
   const threshold: number[] = [];
   const begin = performance.now();

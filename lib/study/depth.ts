@@ -22,11 +22,11 @@ export const depthSetUp: Omit<DepthPart, 'timeSteps' | 'designs'> = {
 };
 
 /** How W_hh starts, in the order of tables. */
-export const initializers: readonly { name: string; options: RNNOptions['initializer'] }[] = [
-  { name: 'uniform', options: { initializer: 'uniform' } },
-  { name: 'orthogonal ×1.0', options: { initializer: 'orthogonal' } },
-  { name: 'orthogonal ×1.5', options: { initializer: 'orthogonal', gain: 1.5 } },
-  { name: 'identity', options: { initializer: 'identity' } },
+export const initializers: readonly { name: string; options: RNNOptions['recurrentInitializer'] }[] = [
+  { name: 'uniform', options: { name: 'uniform' } },
+  { name: 'orthogonal ×1.0', options: { name: 'orthogonal' } },
+  { name: 'orthogonal ×1.5', options: { name: 'orthogonal', gain: 1.5 } },
+  { name: 'identity', options: { name: 'identity' } },
 ];
 
 /** One seed's data, the same for every design, and the seed of its weights. */
@@ -76,7 +76,7 @@ function draw({ sequences, timeSteps, inputSize, hiddenSize, dtype }: DepthPart,
 
 function measure(
   placement: DepthPlacement,
-  initializer: RNNOptions['initializer'],
+  initializer: RNNOptions['recurrentInitializer'],
   { input, target, weightSeed }: Draw,
   sizes: DepthPart,
 ): Measured {

@@ -109,7 +109,9 @@ export function checkDefinition(definition: unknown, folder: string): CheckedDef
     normalizations: distinct(
       placements.flatMap((placement) => kinds.map((kind) => (placement === 'none' ? { placement } : { placement, kind }))),
     ),
-    initializers: names.flatMap((initializer) => gains.map((gain) => checkInitializer('gains', { initializer, gain }))),
+    initializers: names.flatMap((initializer) =>
+      gains.map((gain) => ({ initializer, gain: checkInitializer('gains', { name: initializer, gain }).gain })),
+    ),
     clips: list('clips', given.clips ?? ['none'], checkClip),
     seeds: list('seeds', given.seeds ?? [1], integerUpTo(0)),
     steps: checkInteger('steps', given.steps ?? 100, 0, limits.steps),

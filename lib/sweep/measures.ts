@@ -149,7 +149,7 @@ function buildModel(trial: Trial, task: TaskSetUp, generator: Generator): TrialM
     hiddenSize,
     nonlinearity,
     normalization: isOutside || placement === 'none' ? 'none' : { placement, kind },
-    initializer: { initializer, gain },
+    recurrentInitializer: { name: initializer, gain },
     returnSequences: task.everyStep,
     dtype,
     generator,

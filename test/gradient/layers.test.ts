@@ -55,6 +55,8 @@ describe('layers over rows: central differences', () => {
     ['RMSNorm', new RMSNorm({ size: 7, dtype }), [3, 7]],
     ['RMSNorm of one feature', new RMSNorm({ size: 1, eps: 0.1, dtype }), [5, 1]],
     ['RMSNorm in three dimensions', new RMSNorm({ size: 19, eps: 1e-2, dtype }), [2, 3, 19]],
+    ['RMSNorm, not affine', new RMSNorm({ size: 5, affine: false, dtype }), [4, 5]],
+    ['RNN without biases', new RNN({ inputSize: 4, hiddenSize: 6, bias: false, dtype }), [3, 5, 4]],
     ['Linear', new Linear({ inputSize: 5, outputSize: 3, dtype }), [7, 5]],
     ['Linear in three dimensions', new Linear({ inputSize: 3, outputSize: 11, dtype }), [2, 5, 3]],
     ['Linear without bias', new Linear({ inputSize: 1, outputSize: 1, bias: false, dtype }), [1, 1]],

@@ -98,7 +98,7 @@ testCalls({
   'Tensor.randn': {
     make: () => [[2, 3], { generator: generator(), dtype: 'float64' }],
     call: (shape, options) => Tensor.randn(shape as number[], options as { generator: Generator }),
-    places: { 0: isReadableArray, 1: never, '1.generator': never, '1.dtype': optional(isDType) },
+    places: { 0: isReadableArray, 1: optional(hasNoKeys), '1.generator': optional(never), '1.dtype': optional(isDType) },
   },
   'new Generator': { make: () => [1], call: (seed) => new Generator(seed as number), places: { 0: isInteger(0, Number.MAX_SAFE_INTEGER) } },
   'generator.integer': {
@@ -120,7 +120,9 @@ testCalls({
       '0.hiddenSize': isSize,
       '0.nonlinearity': optional(never),
       '0.normalization': optional(never),
-      '0.initializer': optional(never),
+      '0.bias': optional(isBoolean),
+      '0.recurrentInitializer': optional(never),
+      '0.inputInitializer': optional(never),
       '0.dtype': optional(isDType),
       '0.generator': optional(never),
       '0.stateGradientLimit': optional(isNumber(Number.MIN_VALUE)),
@@ -142,7 +144,11 @@ testCalls({
     call: (options) => new LayerNorm(options as { size: number }),
     places: { ...normPlaces, '0.affine': optional(isBoolean) },
   },
-  'new RMSNorm': { make: () => [{ size: 3 }], call: (options) => new RMSNorm(options as { size: number }), places: normPlaces },
+  'new RMSNorm': {
+    make: () => [{ size: 3 }],
+    call: (options) => new RMSNorm(options as { size: number }),
+    places: { ...normPlaces, '0.affine': optional(isBoolean) },
+  },
   'new Linear': {
     make: () => [{ inputSize: 2, outputSize: 3, generator: generator() }],
     call: (options) => new Linear(options as { inputSize: number; outputSize: number }),

@@ -111,8 +111,8 @@ describe('growth per step backwards with W_hh orthogonal times 1.5, eight draws'
   const growthRates = (normalization: Placement) =>
     Array.from({ length: 8 }, (_, seed) => {
       const generator = new Generator(seed + 1);
-      const initializer = { initializer: 'orthogonal', gain: 1.5 } as const;
-      const rnn = new RNN({ inputSize: 10, hiddenSize: 20, dtype, generator, normalization, initializer });
+      const recurrentInitializer = { name: 'orthogonal', gain: 1.5 } as const;
+      const rnn = new RNN({ inputSize: 10, hiddenSize: 20, dtype, generator, normalization, recurrentInitializer });
       return gradientFlow(rnn, Tensor.randn([32, 200, 10], { dtype, generator })).layers[0] as LayerFlow;
     }).sort((a, b) => a.growthRate - b.growthRate);
   const median = (flows: LayerFlow[]) => ((flows[3]?.growthRate ?? Number.NaN) + (flows[4]?.growthRate ?? Number.NaN)) / 2;
@@ -134,7 +134,12 @@ describe('growth per step backwards with W_hh orthogonal times 1.5, eight draws'
 });
 
 test('a million steps whose gradient overflows float32 ten thousand times: finite, at the right rate, with the horizon it passed', () => {
-  const rnn = new RNN({ inputSize: 1, hiddenSize: 2, initializer: { initializer: 'orthogonal', gain: 2.5 }, generator: new Generator(1) });
+  const rnn = new RNN({
+    inputSize: 1,
+    hiddenSize: 2,
+    recurrentInitializer: { name: 'orthogonal', gain: 2.5 },
+    generator: new Generator(1),
+  });
   for (const bias of ['bias_ih_l0', 'bias_hh_l0']) rnn.stateDict()[bias]?.data.fill(0);
   // Without input the states stay 0, where tanh' is 1: ∂h_t/∂h_{t-1} is W_hh, 2.5 times an orthogonal matrix.
   const target = Tensor.from([[3, -4]]);

@@ -1,6 +1,6 @@
 // Against a QR loop in plain JavaScript: its own states, Jacobians by central differences, Gram-Schmidt.
 import { Generator, LayerNorm, lyapunovExponents, lyapunovSpectrum, type Nonlinearity, type Placement, RNN, Tensor } from '../../lib/index';
-import { initializeRecurrent } from '../../lib/initializers';
+import { initializeWeight } from '../../lib/initializers';
 import { expectRefused } from '../helpers/errors';
 import { fill, fillRecurrent } from '../helpers/fill';
 import { CASES } from '../helpers/fixtures';
@@ -118,7 +118,7 @@ function reference(rnn: RNN, cell: Cell, input: Tensor, start: readonly number[]
 /** The directions that lyapunovExponents starts from. */
 function startingDirections(): number[][] {
   const directions = Tensor.zeros([H, H], { dtype });
-  initializeRecurrent(directions, { initializer: 'orthogonal', gain: 1 }, new Generator(0));
+  initializeWeight(directions, { name: 'orthogonal', gain: 1 }, new Generator(0));
   return directions.toArray() as number[][];
 }
 
@@ -192,7 +192,7 @@ test('a tanh RNN near zero has the logarithms of the eigenvalues of W_hh', () =>
 describe('parts of time', () => {
   const [n, t, i, h] = [3, 400, 2, 64];
   const generator = new Generator(3);
-  const rnn = new RNN({ inputSize: i, hiddenSize: h, dtype, generator, initializer: { initializer: 'orthogonal', gain: 1.5 } });
+  const rnn = new RNN({ inputSize: i, hiddenSize: h, dtype, generator, recurrentInitializer: { name: 'orthogonal', gain: 1.5 } });
   const input = Tensor.randn([n, t, i], { dtype, generator });
 
   test('go on from each other, and are told of', () => {
@@ -250,6 +250,16 @@ test('standard errors are those of twenty block means', () => {
   expect(lyapunovSpectrum(rnn, fill('x', [2, 1, 1])).standardErrors).toEqual(Float64Array.of(Number.NaN));
 });
 
+test('a layer without biases has the exponents of one with biases of zero', () => {
+  const options = { inputSize: I, hiddenSize: H, dtype } as const;
+  const [zeros, without] = [new RNN(options), new RNN({ ...options, bias: false })];
+  const { bias_ih_l0, bias_hh_l0, ...others } = zeros.stateDict();
+  for (const bias of [bias_ih_l0, bias_hh_l0]) bias?.data.fill(0);
+  without.loadStateDict(others);
+  const x = fill('x', [N, T, I]);
+  expect(lyapunovExponents(without, x)).toEqual(lyapunovExponents(zeros, x));
+});
+
 describe('refusals', () => {
   const rnn = new RNN({ inputSize: I, hiddenSize: H, dtype });
   const x = fill('x', [N, T, I]);
@@ -276,7 +286,7 @@ describe('refusals', () => {
       hiddenSize: H,
       dtype,
       nonlinearity: 'relu',
-      initializer: { initializer: 'identity', gain: 1e30 },
+      recurrentInitializer: { name: 'identity', gain: 1e30 },
     });
     expectRefused(() => lyapunovExponents(relu, x), 'ERR_NON_FINITE', 'a relu layer whose states grow without bound');
   });

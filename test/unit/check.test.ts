@@ -29,7 +29,7 @@ const throwing = new Proxy(
   ),
 );
 
-test('an error names the argument, what was expected, what came, and the mend', () => {
+test('an error names the argument, what was expected, what came, and a hint', () => {
   expectRefused(() => fail('ERR_SHAPE', 'x', 'a list', 3, 'Give one.'), 'ERR_SHAPE', 'x: expected a list, got 3. Give one.');
   const error = new EvenkeelError('ERR_FILE', 'text', { cause: 'why' });
   expect(error).toBeInstanceOf(Error);

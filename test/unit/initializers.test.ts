@@ -3,19 +3,23 @@ import { type DType, Generator, type Initializer, Linear, RNN, type RNNOptions, 
 import { fillOrthogonal } from '../../lib/initializers';
 import { expectRefused } from '../helpers/errors';
 
-function weights(initializer: RNNOptions['initializer'], hiddenSize: number, { seed = 1, dtype = 'float64' as DType, inputSize = 3 } = {}) {
-  const rnn = new RNN({ inputSize, hiddenSize, initializer, dtype, generator: new Generator(seed) });
+function weights(
+  initializer: RNNOptions['recurrentInitializer'],
+  hiddenSize: number,
+  { seed = 1, dtype = 'float64' as DType, inputSize = 3 } = {},
+) {
+  const rnn = new RNN({ inputSize, hiddenSize, recurrentInitializer: initializer, dtype, generator: new Generator(seed) });
   return rnn.stateDict() as Record<'weight_ih_l0' | 'weight_hh_l0' | 'bias_ih_l0' | 'bias_hh_l0', Tensor>;
 }
 
-const recurrent = (initializer: RNNOptions['initializer'], hiddenSize: number, seed = 1) =>
+const recurrent = (initializer: RNNOptions['recurrentInitializer'], hiddenSize: number, seed = 1) =>
   weights(initializer, hiddenSize, { seed }).weight_hh_l0.data;
 const largest = (values: ArrayLike<number>) => Math.max(...Array.from(values, Math.abs));
 
 describe.each([1, 2, 3, 16, 61])('orthogonal, H = %i', (size) => {
   test('rows are orthogonal and have the gain as their norm', () => {
     const gain = 1.5;
-    const w = recurrent({ initializer: 'orthogonal', gain }, size);
+    const w = recurrent({ name: 'orthogonal', gain }, size);
     for (let i = 0; i < size; i++) {
       for (let j = 0; j < size; j++) {
         let product = 0;
@@ -68,18 +72,18 @@ function determinant3(m: number[]): number {
 }
 
 test('identity times gain', () => {
-  expect([...recurrent({ initializer: 'identity', gain: 0.5 }, 3)]).toEqual([0.5, 0, 0, 0, 0.5, 0, 0, 0, 0.5]);
+  expect([...recurrent({ name: 'identity', gain: 0.5 }, 3)]).toEqual([0.5, 0, 0, 0, 0.5, 0, 0, 0, 0.5]);
   expect([...recurrent('identity', 2)]).toEqual([1, 0, 0, 1]);
 });
 
-test.each<[RNNOptions['initializer'], number]>([
+test.each<[RNNOptions['recurrentInitializer'], number]>([
   ['uniform', 1 / Math.sqrt(50)],
   [undefined, 1 / Math.sqrt(50)],
-  [{ initializer: 'uniform', gain: 3 }, 3 / Math.sqrt(50)],
+  [{ name: 'uniform', gain: 3 }, 3 / Math.sqrt(50)],
   ['glorot', Math.sqrt(6 / 100)],
-  [{ initializer: 'glorot', gain: 2 }, 2 * Math.sqrt(6 / 100)],
+  [{ name: 'glorot', gain: 2 }, 2 * Math.sqrt(6 / 100)],
   ['kaiming', Math.sqrt(2) * Math.sqrt(3 / 50)],
-  [{ initializer: 'kaiming', gain: 1 }, Math.sqrt(3 / 50)],
+  [{ name: 'kaiming', gain: 1 }, Math.sqrt(3 / 50)],
 ])('%j fills its range and no more', (initializer, bound) => {
   const values: number[] = [...recurrent(initializer, 50)];
   expect(largest(values)).toBeLessThanOrEqual(bound);
@@ -101,6 +105,34 @@ test.each<Initializer>(['uniform', 'glorot', 'kaiming', 'orthogonal', 'identity'
     }
   },
 );
+
+test.each([
+  [3, 7],
+  [7, 3],
+])('the input weights start by their own initialiser: H = %i, I = %i', (hiddenSize, inputSize) => {
+  const make = (inputInitializer: RNNOptions['inputInitializer']) =>
+    new RNN({ inputSize, hiddenSize, inputInitializer, dtype: 'float64', generator: new Generator(3) }).stateDict() as ReturnType<
+      typeof weights
+    >;
+  const rows = make({ name: 'orthogonal', gain: 2 }).weight_ih_l0.toArray() as number[][];
+  const vectors = hiddenSize < inputSize ? rows : (rows[0] ?? []).map((_, j) => rows.map((row) => row[j] as number));
+  for (const [i, a] of vectors.entries()) {
+    for (const [j, b] of vectors.entries()) {
+      const product = a.reduce((sum, x, k) => sum + x * (b[k] as number), 0);
+      expect(Math.abs(product - (i === j ? 4 : 0))).toBeLessThan(1e-14 * 16);
+    }
+  }
+  const identity = make('identity').weight_ih_l0.toArray() as number[][];
+  expect(identity.flatMap((row, i) => row.map((x, j) => x - (i === j ? 1 : 0)))).toEqual(Array(21).fill(0));
+  const bounds = { uniform: 1 / Math.sqrt(hiddenSize), glorot: Math.sqrt(6 / 10), kaiming: Math.SQRT2 * Math.sqrt(3 / inputSize) };
+  for (const [name, bound] of Object.entries(bounds)) {
+    const { data } = make(name as Initializer).weight_ih_l0;
+    expect(largest(data)).toBeLessThanOrEqual(bound);
+    expect(largest(data)).toBeGreaterThan(0.7 * bound);
+  }
+  // The recurrent weights' own draws are not those of the input weights, but their rule is their own.
+  expect(largest(make('identity').weight_hh_l0.data)).toBeLessThanOrEqual(1 / Math.sqrt(hiddenSize));
+});
 
 test('Linear starts uniform in ±1/√inputSize', () => {
   for (const { value } of new Linear({ inputSize: 25, outputSize: 100, generator: new Generator(1) }).parameters()) {
@@ -158,11 +190,11 @@ test.each<[Initializer, number[], string]>([
 
 test.each<[unknown, string]>([
   ['ortogonal', 'Did you mean "orthogonal"?'],
-  [{ initializer: 'orthogonal', gian: 2 }, 'Did you mean "gain"?'],
-  [{ gain: 2 }, 'initializer: expected one of'],
-  [{ initializer: 'orthogonal', gain: 0 }, 'initializer.gain: expected a finite number above 0, got 0'],
-  [{ initializer: 'orthogonal', gain: Number.NaN }, 'initializer.gain'],
-  [5, 'initializer: expected an options object with initializer, gain, got 5'],
+  [{ name: 'orthogonal', gian: 2 }, 'Did you mean "gain"?'],
+  [{ gain: 2 }, 'recurrentInitializer: expected one of'],
+  [{ name: 'orthogonal', gain: 0 }, 'recurrentInitializer.gain: expected a finite number above 0, got 0'],
+  [{ name: 'orthogonal', gain: Number.NaN }, 'recurrentInitializer.gain'],
+  [5, 'recurrentInitializer: expected an options object with name, gain, got 5'],
 ])('refuses %j', (initializer, text) => {
-  expectRefused(() => new RNN({ inputSize: 1, hiddenSize: 1, initializer: initializer as Initializer }), 'ERR_OPTION', text);
+  expectRefused(() => new RNN({ inputSize: 1, hiddenSize: 1, recurrentInitializer: initializer as Initializer }), 'ERR_OPTION', text);
 });

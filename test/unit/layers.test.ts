@@ -127,9 +127,29 @@ describe('RNN', () => {
     const [rnn, plain] = [makeRNN({ normalization, generator: new Generator(1) }), makeRNN({ generator: new Generator(1) })];
     const state = Object.fromEntries(Object.entries(rnn.stateDict()).map(([name, value]) => [name, value.toArray()]));
     expect(state).toEqual({ ...Object.fromEntries(Object.entries(plain.stateDict()).map(([k, v]) => [k, v.toArray()])), ...added });
-    expect(rnn.placement).toBe(typeof normalization === 'string' ? normalization : normalization.placement);
+    expect(rnn.normalization.placement).toBe(typeof normalization === 'string' ? normalization : normalization.placement);
     expect(rnn.parameters().map(({ name }) => name)).toEqual(Object.keys(state));
   });
+
+  test.each<NormalizationOptions | Placement>(['none', 'preactivation', 'hidden'])(
+    'without biases, %s: as with biases of zero',
+    (normalization) => {
+      const zeros = makeRNN({ normalization });
+      const without = makeRNN({ normalization, bias: false });
+      const { bias_ih_l0, bias_hh_l0, ...others } = zeros.stateDict();
+      expect(Object.keys(without.stateDict())).toEqual(Object.keys(others));
+      expect(without.parameters().map(({ name }) => name)).toEqual(Object.keys(others));
+      without.loadStateDict(others);
+      bias_ih_l0?.data.fill(0);
+      bias_hh_l0?.data.fill(0);
+      for (let call = 0; call < 2; call++) {
+        expect(without.forward(random([2, 6, 2])).data).toEqual(zeros.forward(random([2, 6, 2])).data);
+        expect(without.backward(random([2, 6, 3])).data).toEqual(zeros.backward(random([2, 6, 3])).data);
+      }
+      const gradients = zeros.parameters().filter(({ name }) => !name.startsWith('bias'));
+      expect(without.parameters().map(({ grad }) => grad.data)).toEqual(gradients.map(({ grad }) => grad.data));
+    },
+  );
 
   test('takes normalization none in both forms', () => {
     expect(() => makeRNN({ normalization: 'none' })).not.toThrow();

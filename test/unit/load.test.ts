@@ -30,7 +30,7 @@ test('the remedy is that of the platform', () => {
   expect(remedy('win32')).toContain('not on win32');
 });
 
-test('an OpenBLAS older than the processor is named with the mend', () => {
+test('an OpenBLAS older than the processor is named with what to do', () => {
   expect(slowBlas('OpenBLAS 0.3.21 Prescott', 'avx512')).toContain('OPENBLAS_CORETYPE=SkylakeX');
   expect(slowBlas('OpenBLAS 0.3.21 Prescott', 'avx2')).toContain('OPENBLAS_CORETYPE=Haswell');
   expect(slowBlas('OpenBLAS 0.3.21 Prescott', 'ssse3')).toBeUndefined();

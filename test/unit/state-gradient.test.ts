@@ -98,7 +98,7 @@ describe.each<DType>(['float32', 'float64'])('a million steps (%s)', (dtype) => 
     ['grow beyond the largest float32 ten thousand times', 2.5],
     ['shrink below the smallest', 0.3],
   ])('in which gradients %s', (_, gain) => {
-    const layer = new RNN({ inputSize: 1, hiddenSize: 4, dtype, initializer: { initializer: 'orthogonal', gain } });
+    const layer = new RNN({ inputSize: 1, hiddenSize: 4, dtype, recurrentInitializer: { name: 'orthogonal', gain } });
     for (const bias of ['bias_ih_l0', 'bias_hh_l0']) layer.stateDict()[bias]?.data.fill(0);
     const weight = layer.stateDict().weight_hh_l0 as Tensor;
     // No longer orthogonal: the rate is not just ln gain.

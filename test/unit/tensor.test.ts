@@ -104,6 +104,10 @@ describe('zeros and randn', () => {
     expect(Tensor.randn([3], { dtype, generator: new Generator(1) }).dtype).toBe(dtype);
   });
 
+  test('randn without a generator gives other numbers at each call', () => {
+    expect(Tensor.randn([4]).toArray()).not.toEqual(Tensor.randn([4]).toArray());
+  });
+
   test('float32 normal numbers are the rounded float64 ones', () => {
     const [single, double] = (['float32', 'float64'] as const).map((dtype) => Tensor.randn([101], { dtype, generator: new Generator(5) }));
     expect([...(single?.data ?? [])]).toEqual([...(double?.data ?? [])].map(Math.fround));
@@ -117,7 +121,7 @@ describe('zeros and randn', () => {
     );
     expectRefused(() => Tensor.zeros([1], { dtpye: 'float64' } as object), 'ERR_OPTION', 'unknown option "dtpye". Did you mean "dtype"?');
     expectRefused(() => Tensor.zeros([2 ** 50]), 'ERR_MEMORY', 'Could not allocate');
-    expectRefused(() => Tensor.randn([1], {} as { generator: Generator }), 'ERR_OPTION', 'generator: expected a Generator, got undefined');
+    expectRefused(() => Tensor.randn([1], { generator: {} as Generator }), 'ERR_OPTION', 'generator: expected a Generator, got an object');
   });
 });
 

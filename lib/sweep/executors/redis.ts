@@ -24,22 +24,22 @@ interface Connection {
   maxRetriesPerRequest: null;
 }
 
-const mend =
+const hint =
   'Give redis://host:6379, or rediss:// for TLS, as the option or in EVENKEEL_REDIS_URL; characters of a user or password other than letters and digits ' +
   'as in encodeURIComponent.';
 
 /** Takes a URL apart, or that in the environment's EVENKEEL_REDIS_URL. */
 export function queueAddress(url: unknown = process.env.EVENKEEL_REDIS_URL): QueueAddress {
-  if (url === undefined || url === '') throw new EvenkeelError('ERR_OPTION', `queue: expected a URL, got none. ${mend}`);
+  if (url === undefined || url === '') throw new EvenkeelError('ERR_OPTION', `queue: expected a URL, got none. ${hint}`);
   const { protocol, hostname, port, rest, username, password } = parseUrl(checkString('queue', url));
-  if (protocol !== 'redis:' && protocol !== 'rediss:') fail('ERR_OPTION', 'queue', 'a URL of redis:// or rediss://', protocol, mend);
-  if (hostname === '') fail('ERR_OPTION', 'queue', 'a URL with a host', protocol, mend);
+  if (protocol !== 'redis:' && protocol !== 'rediss:') fail('ERR_OPTION', 'queue', 'a URL of redis:// or rediss://', protocol, hint);
+  if (hostname === '') fail('ERR_OPTION', 'queue', 'a URL with a host', protocol, hint);
   // Not shown either: a password with a / ? or # in it puts its rest there.
   const database = /^\/?(\d{0,4})$/.exec(rest)?.[1];
   if (database === undefined) {
     throw new EvenkeelError(
       'ERR_OPTION',
-      `queue: expected a URL that ends with its host, port or the number of a database, got more. ${mend}`,
+      `queue: expected a URL that ends with its host, port or the number of a database, got more. ${hint}`,
     );
   }
   const host = hostname.replace(/^\[(.*)\]$/, '$1');
@@ -64,7 +64,7 @@ function parseUrl(text: string): Record<'protocol' | 'hostname' | 'port' | 'rest
     return { protocol, hostname, port, rest, username: decodeURIComponent(username), password: decodeURIComponent(password) };
   } catch {
     // Neither quoted nor a cause: it may hold a password.
-    throw new EvenkeelError('ERR_OPTION', `queue: expected a URL, got something else, which is not shown. ${mend}`);
+    throw new EvenkeelError('ERR_OPTION', `queue: expected a URL, got something else, which is not shown. ${hint}`);
   }
 }
 
