@@ -1,7 +1,8 @@
 /** What changed from one run of the benchmark to another, beyond the noise of either. */
 import { EvenkeelError } from '../errors';
 import { checkPath, fileFault, readWhole } from '../io/file';
-import { formatNumber, formatTable, printable } from '../report/text';
+import { formatNumber, printable, wrap } from '../report/text';
+import { formatTable } from '../report/text-table';
 import { type BenchResults, type CaseResult, schemaVersion, type TrialResult } from './results';
 import { centralRange, differs, enoughRounds, type Range } from './statistics';
 
@@ -59,7 +60,8 @@ function change(before: number, after: number, rangeBefore: Range, rangeAfter: R
   return { before, after, changed: differs(rangeBefore, rangeAfter) };
 }
 
-export function formatChanges({ trials, onlyBefore, onlyAfter }: BenchChanges): string {
+/** @param columns of the terminal, where there is one */
+export function formatChanges({ trials, onlyBefore, onlyAfter }: BenchChanges, columns = Number.POSITIVE_INFINITY): string {
   const header = ['Trial', 'before', 'after', 'change', 'beyond noise'];
   const rows = trials.flatMap(({ trial, ratio, times }) => [
     [trial, '', '', '', ''],
@@ -67,13 +69,14 @@ export function formatChanges({ trials, onlyBefore, onlyAfter }: BenchChanges): 
     ...times.map((one) => row(`  ${one.system}${one.tier === undefined ? '' : ` (${one.tier})`}, ms`, one)),
   ]);
   const notes = [
-    trials.length === 0 ? 'The runs have no trial in common.' : formatTable([header, ...rows]),
+    ...(trials.length === 0 ? ['The runs have no trial in common.'] : []),
     ...(onlyBefore.length === 0 ? [] : [`Only in the first: ${onlyBefore.join('; ')}`]),
     ...(onlyAfter.length === 0 ? [] : [`Only in the second: ${onlyAfter.join('; ')}`]),
     ...steadiness(trials),
     `Beyond noise: the ranges over the rounds of both runs do not meet; ? stands for fewer than ${enoughRounds} rounds.`,
   ];
-  return `${notes.join('\n')}\n`;
+  const table = trials.length === 0 ? [] : [formatTable([header, ...rows], columns)];
+  return `${[...table, ...notes.map((note) => wrap(note, columns))].join('\n')}\n`;
 }
 
 /** How far the ratios to the best rival moved, since they are what a run is believed for. */

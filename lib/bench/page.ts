@@ -56,6 +56,13 @@ import {
 import { evenkeel } from './systems';
 import { trials } from './trials';
 
+/** Files that a run may write. */
+export const benchFiles: readonly string[] = ['results.json', 'index.html', 'table.md', ...chartFiles()];
+
+function chartFiles(): string[] {
+  return [...Object.values(overviewFiles), ...trials.map(({ id }) => `${slug(id)}.svg`)];
+}
+
 /**
  * Writes index.html, table.md and the charts into a folder that is there, each file whole or not at all; results.json, to which the page links, is
  * written by whoever has the results.
@@ -64,8 +71,7 @@ import { trials } from './trials';
  */
 export async function writePage(results: BenchResults, outDir: string): Promise<string[]> {
   const { page, charts } = await renderBench(results);
-  const possible = [...Object.values(overviewFiles), ...trials.map(({ id }) => `${slug(id)}.svg`)];
-  return writeFiles(outDir, new Map([['index.html', page], ['table.md', formatMarkdown(results)], ...charts]), possible);
+  return writeFiles(outDir, new Map([['index.html', page], ['table.md', formatMarkdown(results)], ...charts]), chartFiles());
 }
 
 /** The text of index.html, and of each SVG file by its name. */
@@ -82,7 +88,7 @@ export async function renderBench(results: BenchResults): Promise<{ page: string
     machineSection(results),
     methodSection(results, [...charts.keys()]),
   ];
-  return { page: renderPage(`${headline(results)} – evenkeel benchmark`, body.join('\n')), charts };
+  return { page: renderPage(headline(results), 'benchmark', body.join('\n')), charts };
 }
 
 const verdictClass: Record<Verdict, string> = { faster: 'good', draw: '', slower: 'bad', undecided: '' };

@@ -1,5 +1,6 @@
 /** The benchmark's result as plain text. */
-import { formatNumber, formatTable, plural, printable, wrap } from '../report/text';
+import { formatNumber, plural, printable, wrap } from '../report/text';
+import { formatTable } from '../report/text-table';
 import {
   type BenchResults,
   type CaseResult,
@@ -26,13 +27,17 @@ import {
   whyNotCompared,
 } from './summary';
 
-const width = 110;
+/** Longer lines of prose are hard to read. */
+const widest = 110;
 
-export function formatBench(results: BenchResults): string {
-  const sections = [headline(results), formatEnvironment(results), ...results.trials.map(formatTrial)];
+/** @param columns of the terminal, where there is one */
+export function formatBench(results: BenchResults, columns = Number.POSITIVE_INFINITY): string {
+  const width = Math.min(widest, columns);
+  const sections = [headline(results), formatEnvironment(results)].map((text) => wrapLines(text, columns));
+  sections.push(...results.trials.map((trial) => formatTrial(trial, columns)));
   const score = standings(results).map(({ label, text }) => wrap(`${label}: ${text}`, width));
   const notes = [results.interrupted ? describeInterruption(results) : undefined, describeUncompared(results), describeAbsent(results)];
-  return `${[...sections, ...score, ...notes].filter((section) => section !== undefined).join('\n\n')}\n`;
+  return `${[...sections, ...score, ...notes.map((note) => note && wrapLines(note, columns))].filter((section) => section !== undefined).join('\n\n')}\n`;
 }
 
 function formatEnvironment({ environment: machine, floor, date }: BenchResults): string {
@@ -49,21 +54,31 @@ function formatEnvironment({ environment: machine, floor, date }: BenchResults):
     .join('\n');
 }
 
-function formatTrial(result: TrialResult): string {
+/** Each line by itself. */
+function wrapLines(text: string, columns: number): string {
+  return text
+    .split('\n')
+    .map((line) => wrap(line, columns))
+    .join('\n');
+}
+
+function formatTrial(result: TrialResult, columns: number): string {
   const { trial, cases, floor, comparison } = result;
   const shown = countingCases(cases);
   const best = shown[0]?.timing?.median ?? Number.NaN;
   const header = [trial.id, 'ms', 'p10–p90', 'to the best', 'of the floor', 'memory MiB', 'first call ms'];
-  return [
-    shown.length === 0 ? printable(trial.id) : formatTable([header, ...shown.map((one) => caseRow(one, best, floor.milliseconds))]),
+  const table =
+    shown.length === 0 ? trial.id : formatTable([header, ...shown.map((one) => caseRow(one, best, floor.milliseconds))], columns);
+  const notes = [
     ...(shown.some(({ timing }) => timing?.slow)
       ? [`* measured in fewer than ${enoughRounds} rounds, because one call takes so long`]
       : []),
-    ...describeOneSteps(result).map((text) => printable(`${text}.`)),
+    ...describeOneSteps(result).map((text) => `${text}.`),
     ...cases.filter(({ outcome }) => outcome !== 'timed' && outcome !== 'one step').map((one) => otherLine(one, result)),
     ...[describeThreads(result)].filter((line) => line !== undefined),
-    comparison === undefined ? `Not compared: ${printable(whyNotCompared(result))}.` : describe(comparison),
-  ].join('\n');
+    comparison === undefined ? `Not compared: ${whyNotCompared(result)}.` : describe(comparison),
+  ];
+  return [...table.split('\n').map(printable), ...notes.map((note) => wrap(printable(note), columns))].join('\n');
 }
 
 const leads: Record<Verdict, string> = {

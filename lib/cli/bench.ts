@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { compareRuns, formatChanges, readBench } from '../bench/compare';
 import { machineFloor } from '../bench/floor';
 import { formatFloorTable, formatMarkdown } from '../bench/markdown';
-import { writePage } from '../bench/page';
+import { benchFiles, writePage } from '../bench/page';
 import type { Work } from '../bench/protocol';
 import type { BenchResults } from '../bench/results';
 import { runBench } from '../bench/runner';
@@ -14,10 +14,12 @@ import { selectTrials, trials } from '../bench/trials';
 import { nearestName } from '../check';
 import { EvenkeelError } from '../errors';
 import { writeFileAtomic } from '../io/atomic-file';
-import { prepareFolder } from '../io/folder';
+import { printable } from '../report/text';
 import { exitStatusHelp } from './exit-status';
 import { longRun } from './long-run';
 import { integer, names, nonEmpty } from './options';
+import { forceHelp, prepareOut } from './out-folder';
+import { outputColumns, publish } from './output';
 
 interface BenchArguments {
   filter?: string;
@@ -30,6 +32,7 @@ interface BenchArguments {
   oneStep: number;
   json?: true;
   out: string;
+  force?: true;
 }
 
 /** Seconds of measuring per trial. Starting and checking the cases of a trial takes several times as long. */
@@ -74,6 +77,7 @@ export function addBenchCommand(program: Command): void {
       oneStepSeconds,
     )
     .option('--out <dir>', 'folder for the files', nonEmpty, 'bench-results')
+    .option('--force', forceHelp)
     .option('--json', 'print results.json on standard output, and nothing else there')
     .addHelpText('after', `\nCtrl-C ends early and writes the trials that have finished; a second Ctrl-C ends at once.${exitStatusHelp}`)
     .action(run);
@@ -83,7 +87,7 @@ export function addBenchCommand(program: Command): void {
     .option('--json', 'as JSON')
     .action((before: string, after: string, { json }: { json?: true }) => {
       const changes = compareRuns(readBench(before), readBench(after));
-      process.stdout.write(json ? `${JSON.stringify(changes)}\n` : formatChanges(changes));
+      process.stdout.write(json ? `${JSON.stringify(changes)}\n` : formatChanges(changes, outputColumns()));
     });
   addTableCommand(bench);
 }
@@ -129,13 +133,11 @@ function systemList(text: string): System[] {
   return systems.filter(({ id }) => wanted.includes(id));
 }
 
-async function run({ out, json, ...options }: BenchArguments): Promise<void> {
+async function run({ out, json, force, ...options }: BenchArguments): Promise<void> {
   const quick = options.quick === true;
   const chosen = selectTrials({ filter: options.filter, quick });
   if (chosen.length === 0) throw new EvenkeelError('ERR_OPTION', `--filter: no trial of --quick contains "${options.filter}".`);
-  prepareFolder(out);
-  const resultsFile = join(out, 'results.json');
-  const write = (results: BenchResults) => writeFileAtomic(resultsFile, `${JSON.stringify(results)}\n`);
+  prepareOut(out, benchFiles, force);
   const budgetSeconds = options.budget ?? (quick ? budgets.quick : budgets.full);
   const results = await longRun((progress, signal) =>
     runBench(
@@ -149,11 +151,17 @@ async function run({ out, json, ...options }: BenchArguments): Promise<void> {
         paths: options,
         floor: machineFloor(),
       },
-      { progress, signal, onTrial: write },
+      { progress, signal, onTrial: (results) => keep(results, out) },
     ),
   );
-  write(results);
-  const pages = await writePage(results, out);
-  process.stdout.write(json ? `${JSON.stringify(results)}\n` : formatBench(results));
-  process.stderr.write(`Written: ${[resultsFile, ...pages].join(', ')}\n`);
+  await publish({ results, out, json, format: formatBench, writePage });
+}
+
+/** What has been measured so far, as far as the disk takes it: hours of measuring go on, and all is written at their end. */
+function keep(results: BenchResults, out: string): void {
+  try {
+    writeFileAtomic(join(out, 'results.json'), `${JSON.stringify(results)}\n`, 'replace');
+  } catch (error) {
+    process.stderr.write(`bench: ${printable((error as Error).message)} The run goes on.\n`);
+  }
 }

@@ -7,6 +7,7 @@ import { printable } from '../report/text';
 import { addBenchCommand } from './bench';
 import { exitStatus, exitStatusHelp } from './exit-status';
 import { addInfoCommand } from './info';
+import { outliveOutput } from './output';
 import { addReportCommand } from './report';
 import { addStudyCommand } from './study';
 import { addSweepCommand } from './sweep';
@@ -32,10 +33,7 @@ function createProgram(): Command {
 }
 
 async function main(): Promise<void> {
-  // Whoever reads our output may stop reading (`| head`); the files are still worth writing.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
+  outliveOutput();
   try {
     await createProgram().parseAsync();
   } catch (error) {

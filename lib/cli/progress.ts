@@ -1,5 +1,6 @@
-import { SingleBar } from 'cli-progress';
+import { type GenericFormatter, SingleBar } from 'cli-progress';
 import type { Progress } from '../progress';
+import { barLine } from './bar-line';
 
 /** A line at least this often, in milliseconds, so that a log shows life. */
 const lineInterval = 5000;
@@ -21,13 +22,15 @@ export function createProgress(stream: NodeJS.WriteStream): Progress & { close()
     bar?.stop();
     bar = undefined;
   };
+  const formatBar: GenericFormatter = (_, { progress, value }, { left }) =>
+    barLine(progress, title, `${value}/${total}${left}`, stream.columns || 80);
   return {
     begin(nextTitle, nextTotal) {
       title = nextTitle;
       total = nextTotal;
       if (!stream.isTTY) return;
-      bar = new SingleBar({ stream, format: '{title} {bar} {value}/{total}{left}', clearOnComplete: true, hideCursor: true });
-      bar.start(total, 0, { title, left: '' });
+      bar = new SingleBar({ stream, format: formatBar, clearOnComplete: true, hideCursor: true });
+      bar.start(total, 0, { left: '' });
     },
     advance(done, secondsLeft) {
       const left = secondsLeft === undefined ? '' : `, about ${formatTimeLeft(secondsLeft)} left`;

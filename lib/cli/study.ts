@@ -1,16 +1,18 @@
 import type { Command } from 'commander';
-import { prepareFolder } from '../io/folder';
 import type { StudyOptions } from '../study/results';
 import { runStudy } from '../study/run';
 import { prepareSeries } from '../study/series';
 import { formatStudy } from '../study/terminal';
-import { writeStudy } from '../study/write';
+import { studyFiles, writeStudy } from '../study/write';
 import { exitStatusHelp } from './exit-status';
 import { longRun } from './long-run';
 import { integer, names, nonEmpty } from './options';
+import { forceHelp, prepareOut } from './out-folder';
+import { publish } from './output';
 
 interface StudyArguments extends StudyOptions {
   out: string;
+  force?: true;
   json?: true;
 }
 
@@ -24,6 +26,7 @@ export function addStudyCommand(program: Command): void {
         'write what their gradients did, and which of the text’s claims hold, as a page, charts and results.json.',
     )
     .option('--out <dir>', 'folder for the files', nonEmpty, 'study')
+    .option('--force', forceHelp)
     .option('--json', 'print results.json on standard output, and nothing else there')
     .option('--length <steps>', 'time steps through which gradients are followed back', integer(10, 20_000), 200)
     .option('--data <file.csv>', 'a CSV file with a header, the earliest row first (default: daily weather in Seattle)', nonEmpty)
@@ -36,11 +39,9 @@ export function addStudyCommand(program: Command): void {
     .action(study);
 }
 
-async function study({ out, json, ...options }: StudyArguments): Promise<void> {
-  prepareFolder(out);
+async function study({ out, json, force, ...options }: StudyArguments): Promise<void> {
+  prepareOut(out, studyFiles, force);
   const series = prepareSeries(options);
   const results = await longRun((progress, signal) => runStudy(options, series, progress, signal));
-  const files = await writeStudy(out, results);
-  process.stdout.write(json ? `${JSON.stringify(results)}\n` : formatStudy(results));
-  process.stderr.write(`Written: ${files.join(', ')}\n`);
+  await publish({ results, out, json, format: formatStudy, writePage: writeStudy });
 }

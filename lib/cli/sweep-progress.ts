@@ -4,6 +4,7 @@ import { workOf } from '../sweep/cost';
 import type { TrialJob } from '../sweep/executors/executor';
 import type { SweepWatcher } from '../sweep/sweep';
 import { describeTrial } from '../sweep/trial';
+import { barLine, joinFitting } from './bar-line';
 
 /** A line at least this often, in milliseconds, so that a log shows life. */
 const lineInterval = 5000;
@@ -69,7 +70,12 @@ export class SweepProgress implements SweepWatcher {
 
   #openBlock(): void {
     const bars = new MultiBar(
-      { stream: this.#stream, format: '{bar} {text}', clearOnComplete: true, hideCursor: true, barsize: 24, autopadding: false },
+      {
+        stream: this.#stream,
+        format: (_, { progress }, { text }) => barLine(progress, '', text, this.#columns()),
+        clearOnComplete: true,
+        hideCursor: true,
+      },
       Presets.legacy,
     );
     const count = bars.create(this.#trials, this.#done, { text: '' });
@@ -83,19 +89,24 @@ export class SweepProgress implements SweepWatcher {
       if (performance.now() - this.#lastLine > lineInterval) this.#line([this.#counts(), this.#slowest()].filter(Boolean).join('; '));
       return;
     }
-    const width = (this.#stream.columns || 80) - 1;
-    this.#block.count.update(this.#done, { text: this.#counts().slice(0, width - 26) });
+    const width = this.#columns() - 1;
+    this.#block.count.update(this.#done, { text: this.#counts(width) });
     this.#block.slowest.update(0, { text: this.#slowest().slice(0, width) });
   }
 
-  #counts(): string {
+  #columns(): number {
+    return this.#stream.columns || 80;
+  }
+
+  #counts(width = Number.POSITIVE_INFINITY): string {
     const seconds = (performance.now() - this.#begin) / 1000;
-    const parts = [`${this.#done} of ${this.#trials} done`, `${this.#running.size} running`];
-    if (this.#failed > 0) parts.push(`${this.#failed} failed`);
-    if (this.#finishedHere > 0) parts.push(`${threeDigits(this.#finishedHere / seconds)} a second`);
+    const parts = [`${this.#done} of ${this.#trials} done`];
     // By the work in them: a long sequence takes as long as many short ones.
     if (this.#workDone > 0) parts.push(`${formatTime((seconds * (this.#totalWork - this.#workDone)) / this.#workDone)} left`);
-    return parts.join(', ');
+    if (this.#failed > 0) parts.push(`${this.#failed} failed`);
+    parts.push(`${this.#running.size} running`);
+    if (this.#finishedHere > 0) parts.push(`${threeDigits(this.#finishedHere / seconds)} a second`);
+    return joinFitting(parts, width);
   }
 
   #slowest(): string {

@@ -1,18 +1,22 @@
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
-import { formatBytes, formatTable, plural } from '../report/text';
+import { formatBytes, plural } from '../report/text';
+import { formatTable } from '../report/text-table';
 import { readDefinition } from '../sweep/definition-file';
 import { estimateSweep, type SweepEstimate } from '../sweep/estimate';
 import { bullmqExecutor } from '../sweep/executors/bullmq';
 import { localExecutor } from '../sweep/executors/local';
-import { writeReport } from '../sweep/report';
+import { sweepFiles, writeReport } from '../sweep/report';
 import { runSweep, type SweepResult } from '../sweep/sweep';
 import { exitStatus, exitStatusHelp, type StopSignal, stopOnSignal } from './exit-status';
 import { integer, nonEmpty, seconds } from './options';
+import { forceHelp, prepareOut } from './out-folder';
+import { outputColumns } from './output';
 import { formatTime, SweepProgress } from './sweep-progress';
 
 interface SweepArguments {
   out: string;
+  force?: true;
   dryRun?: true;
   json?: true;
   trialTimeout?: number;
@@ -56,6 +60,7 @@ export function addSweepCommand(program: Command): void {
         .conflicts('queue'),
     )
     .option('--queue [url]', 'put the trials into a queue on Redis or Valkey, for evenkeel worker (default: EVENKEEL_REDIS_URL)', nonEmpty)
+    .option('--force', forceHelp)
     .option('--json', 'print the records on standard output, and nothing else there')
     .addHelpText('after', `${definitionHelp}\nCtrl-C ends it at once; what has finished is kept.${exitStatusHelp}`)
     .action(run);
@@ -66,9 +71,10 @@ async function run(path: string, options: SweepArguments): Promise<void> {
   const { out, json, workers, queue } = options;
   if (options.dryRun) {
     const estimate = await estimateSweep(definition, workers);
-    process.stdout.write(json ? `${JSON.stringify(estimate)}\n` : formatEstimate(estimate));
+    process.stdout.write(json ? `${JSON.stringify(estimate)}\n` : formatEstimate(estimate, outputColumns()));
     return;
   }
+  prepareOut(out, sweepFiles, options.force);
   const progress = new SweepProgress(process.stderr);
   const stop = stopOnSignal();
   // At once, so that even a second Ctrl-C finds the terminal in order.
@@ -94,26 +100,32 @@ async function run(path: string, options: SweepArguments): Promise<void> {
 }
 
 async function finish({ records, failed }: SweepResult, { out, json }: SweepArguments): Promise<void> {
-  const page = await writeReport(out);
   const done = records.length - failed;
   process.stdout.write(
     json
       ? `${JSON.stringify(records)}\n`
       : `${done} of ${plural(records.length, 'trial')} ${records.length === 1 ? 'has' : 'have'} a result.\n`,
   );
+  const page = await writeReport(out);
   process.stderr.write(`Written: ${page}, ${join(out, 'results.csv')}\n`);
   if (failed === 0) return;
   process.stderr.write(`${failed} failed, which the same command tries again; the page lists the reasons.\n`);
   process.exitCode = exitStatus.failure;
 }
 
-function formatEstimate({ trials, workers, seconds, totalSeconds, wallSeconds, bytes, totalBytes, tooLarge }: SweepEstimate): string {
+function formatEstimate(
+  { trials, workers, seconds, totalSeconds, wallSeconds, bytes, totalBytes, tooLarge }: SweepEstimate,
+  columns: number,
+): string {
   const warning = tooLarge === 0 ? '' : `${plural(tooLarge, 'trial')} will fail here: memory does not hold even the data and weights.\n`;
-  return `${formatTable([
-    [plural(trials, 'trial'), 'least', 'most', 'in all'],
-    ['time, about', formatTime(seconds.least), formatTime(seconds.most), formatTime(totalSeconds)],
-    ['memory, about', formatBytes(bytes.least), formatBytes(bytes.most), formatBytes(totalBytes)],
-  ])}
+  return `${formatTable(
+    [
+      [plural(trials, 'trial'), 'least', 'most', 'in all'],
+      ['time, about', formatTime(seconds.least), formatTime(seconds.most), formatTime(totalSeconds)],
+      ['memory, about', formatBytes(bytes.least), formatBytes(bytes.most), formatBytes(totalBytes)],
+    ],
+    columns,
+  )}
 With ${workers} at once on this machine: about ${formatTime(wallSeconds)}. Memory in all is that of the ${workers} largest.
 ${warning}`;
 }

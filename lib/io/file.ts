@@ -47,6 +47,11 @@ export function openInPlace(path: string, flags: number): number {
   }
 }
 
+/** Whether there is anything at the path itself, even a link that leads nowhere. */
+export function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
 /** Whether there is a symbolic link at the path itself. */
 export function isLink(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;

@@ -5,15 +5,20 @@ import { type RangeChart, type RangeLayout, renderRangeChart } from './range-cha
 import { escapeHtml } from './text';
 import { chartStyle, type Look, type LookName, looks, surface } from './theme';
 
-/** A whole page around `body`, which is markup. */
-export function renderPage(title: string, body: string): string {
+/** Whether a page, known by its beginning, is one of {@link renderPage}. */
+export function isOwnPage(html: string): boolean {
+  return /<title>[^<]* – evenkeel \w+<\/title>/.test(html);
+}
+
+/** A whole page around `body`, which is markup. @param kind such as "study", which ends the title */
+export function renderPage(title: string, kind: string, body: string): string {
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>${escapeHtml(title)}</title>
+<title>${escapeHtml(title)} – evenkeel ${kind}</title>
 <style>
 ${pageStyle}
 ${chartStyle}

@@ -85,21 +85,3 @@ export function wrap(text: string, width: number, indent = ''): string {
   }
   return [...lines, line].join('\n');
 }
-
-/** Plain-text table: the first column left-aligned, the others right-aligned, as numbers are read. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => [...(row[column] ?? '')].length)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => pad(cell, widths[column] ?? 0, column === 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
-}
-
-function pad(cell: string, width: number, left: boolean): string {
-  const fill = ' '.repeat(Math.max(0, width - [...cell].length));
-  return left ? cell + fill : fill + cell;
-}

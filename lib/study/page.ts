@@ -46,7 +46,7 @@ export async function renderStudy(results: StudyResults): Promise<{ page: string
     await seriesSection(results.series),
     methodSection(results, [...charts.keys()]),
   ];
-  return { page: renderPage(`${headline(results)} – evenkeel study`, body.join('\n')), charts };
+  return { page: renderPage(headline(results), 'study', body.join('\n')), charts };
 }
 
 type StudyFigure = StudyChart | StudyHeatMap;

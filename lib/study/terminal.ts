@@ -1,5 +1,6 @@
 /** The study's result as plain text. */
-import { formatNumber, formatTable, printable, wrap } from '../report/text';
+import { formatNumber, printable, wrap } from '../report/text';
+import { formatTable } from '../report/text-table';
 import { formatRate, meanRate } from './claims';
 import { clipRules } from './clip-rules';
 import { examinedText, verdictText } from './findings';
@@ -23,19 +24,22 @@ import {
   trendRuleText,
 } from './summary';
 
-const width = 96;
+/** Longer lines of prose are hard to read. */
+const widest = 96;
 
-export function formatStudy(results: StudyResults): string {
+/** @param columns of the terminal, where there is one */
+export function formatStudy(results: StudyResults, columns = Number.POSITIVE_INFINITY): string {
   const { reference, depth, clipping, series, findings, interrupted } = results;
-  const sections = [headline(results), wrap(leadSentences(results), width)];
-  if (interrupted) sections.push(describeInterruption(results));
-  if (depth.designs.length > 0) sections.push(depthSection(depth));
-  if (clipping.rules.length > 0) sections.push(clippingTable(clipping));
+  const width = Math.min(widest, columns);
+  const sections = [wrap(headline(results), width), wrap(leadSentences(results), width)];
+  if (interrupted) sections.push(wrap(describeInterruption(results), width));
+  if (depth.designs.length > 0) sections.push(depthSection(depth, columns));
+  if (clipping.rules.length > 0) sections.push(clippingTable(clipping, columns));
   if (reference.systems.length > 0) {
     sections.push(
-      stepTable('Reference set-up, loss', reference.systems, ({ loss }) => loss),
-      stepTable('Reference set-up, gradient norm', reference.systems, ({ gradNorm }) => gradNorm),
-      `${formatTable([['Verdict', 'gradients', 'clip'], ...reference.systems.map((run) => [fullName(run), ...verdict(run)])])}\n${wrap(trendRuleText, width)}`,
+      stepTable('Reference set-up, loss', reference.systems, ({ loss }) => loss, columns),
+      stepTable('Reference set-up, gradient norm', reference.systems, ({ gradNorm }) => gradNorm, columns),
+      `${formatTable([['Verdict', 'gradients', 'clip'], ...reference.systems.map((run) => [fullName(run), ...verdict(run)])], columns)}\n${wrap(trendRuleText, width)}`,
     );
   }
   if (findings.length > 0) {
@@ -44,11 +48,11 @@ export function formatStudy(results: StudyResults): string {
     });
     sections.push(wrap(`What "${examinedText.title}" claims, and what was measured`, width), ...items);
   }
-  if (series.systems.length > 0) sections.push(forecastSection(series));
+  if (series.systems.length > 0) sections.push(forecastSection(series, columns));
   return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
 }
 
-function depthSection({ designs, timeSteps }: DepthPart): string {
+function depthSection({ designs, timeSteps }: DepthPart, columns: number): string {
   const starts = [...new Set(designs.map(({ initializer }) => initializer))];
   const rows = placements.flatMap(({ name }) => {
     const own = designs.filter(({ placement }) => placement === name);
@@ -58,44 +62,62 @@ function depthSection({ designs, timeSteps }: DepthPart): string {
       ['', ...own.map((design) => `λ₁ ${formatLargestExponent(design)}`)],
     ];
   });
-  const table = formatTable([[`Growth rate over ${timeSteps} steps`, ...starts], ...rows]);
-  return `${table}\n${wrap(`${depthRuleText} λ₁ is the largest Lyapunov exponent.`, width)}`;
+  const table = formatTable([[`Growth rate over ${timeSteps} steps`, ...starts], ...rows], columns);
+  return `${table}\n${wrap(`${depthRuleText} λ₁ is the largest Lyapunov exponent.`, Math.min(widest, columns))}`;
 }
 
-function clippingTable({ rules, placement, initializer, gain }: ClippingPart): string {
+function clippingTable({ rules, placement, initializer, gain }: ClippingPart, columns: number): string {
   const rows = rules.map(({ rule, clippedSteps, clipped, gradNorm, loss, lastLoss }) => [
     clipRules.find(({ name }) => name === rule)?.title ?? rule,
     rule === 'none' ? '' : `${clippedSteps} of ${clipped.length} steps`,
     ...[gradNorm[0], gradNorm.at(-1)].map((norm = Number.NaN) => formatNumber(norm)),
     ...[loss[0], lastLoss].map((value = Number.NaN) => formatNumber(value, 3)),
   ]);
-  return formatTable([
-    [`Training of ${placement}, ${initializer} ×${gain}`, 'clip acted in', 'first norm', 'last norm', 'first loss', 'last losses'],
-    ...rows,
-  ]);
+  return formatTable(
+    [
+      [`Training of ${placement}, ${initializer} ×${gain}`, 'clip acted in', 'first norm', 'last norm', 'first loss', 'last losses'],
+      ...rows,
+    ],
+    columns,
+  );
 }
 
-function stepTable(title: string, runs: readonly ReferenceRun[], values: (run: ReferenceRun) => readonly number[]): string {
-  return formatTable([
-    [title, ...shownSteps.map((step) => `step ${step}`)],
-    ...runs.map((run) => [fullName(run), ...shownSteps.map((step) => formatNumber(values(run)[step - 1] ?? Number.NaN))]),
-  ]);
+function stepTable(
+  title: string,
+  runs: readonly ReferenceRun[],
+  values: (run: ReferenceRun) => readonly number[],
+  columns: number,
+): string {
+  return formatTable(
+    [
+      [title, ...shownSteps.map((step) => `step ${step}`)],
+      ...runs.map((run) => [fullName(run), ...shownSteps.map((step) => formatNumber(values(run)[step - 1] ?? Number.NaN))]),
+    ],
+    columns,
+  );
 }
 
-function forecastSection(series: SeriesPart): string {
+function forecastSection(series: SeriesPart, columns: number): string {
+  const width = Math.min(widest, columns);
   const { source, target, baselines, systems } = series;
   const best = Math.min(baselines.lastValue, baselines.trainingMean);
   const row = (who: string, error: number, ...rest: string[]) => [who, formatNumber(error, 3), percentAgainst(error, best), ...rest];
-  const table = formatTable([
-    ['Forecast by', 'test error', 'against baseline', 'best epoch', 'gradients', 'clip'],
-    row('Last value again', baselines.lastValue),
-    row('Mean of the training part', baselines.trainingMean),
-    ...systems.map((run) => row(fullName(run), run.testError, `${run.bestEpoch} of ${run.validationError.length}`, ...verdict(run))),
-  ]);
+  const table = formatTable(
+    [
+      ['Forecast by', 'test error', 'against baseline', 'best epoch', 'gradients', 'clip'],
+      row('Last value again', baselines.lastValue),
+      row('Mean of the training part', baselines.trainingMean),
+      ...systems.map((run) => row(fullName(run), run.testError, `${run.bestEpoch} of ${run.validationError.length}`, ...verdict(run))),
+    ],
+    columns,
+  );
   const notes = [forecastVerdict(series), clipOnSeries(series), noteOnNormBefore(series), seedNote].filter((note) => note !== undefined);
   return [
-    `Real series: ${printable(source)}`,
-    `Root mean square error of the next ${printable(target)} on the test part, in its own unit; the baseline is the better of two`,
+    wrap(`Real series: ${printable(source)}`, width),
+    wrap(
+      `Root mean square error of the next ${printable(target)} on the test part, in its own unit; the baseline is the better of two`,
+      width,
+    ),
     `${table}\n`,
     ...notes.map((note) => wrap(note, width)),
   ].join('\n');

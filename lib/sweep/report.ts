@@ -8,6 +8,9 @@ import { countTrials } from './grid';
 import { readStore, recordsInOrder, type StoredSweep, type TrialRecord } from './store';
 import { describeStart, describeTask, describeTrial } from './trial';
 
+/** Files for people, beside those of the store. */
+export const sweepFiles = ['index.html', 'results.csv'] as const;
+
 /**
  * Writes index.html into the folder of a sweep, which may be running.
  * @returns its path
@@ -40,7 +43,7 @@ ${failureTable(failed)}
 <p>Each trial ran in a process of its own, from its seed. All numbers but time and memory depend on the trial alone: they are the same, bit for bit, wherever it runs on one kind of CPU. Lines are medians over what their chart does not tell apart, such as seeds. Memory is the most that the process of a trial held, Node included. Evenkeel ${escapeHtml(sweep.version)}.</p>
 ${cpuText(done)}
 </section>`;
-  return renderPage(`${title} – evenkeel sweep`, body);
+  return renderPage(title, 'sweep', body);
 }
 
 function statusText(total: number, done: readonly TrialRecord[], failed: number): string {

@@ -6,12 +6,12 @@
  * - `lock`: held while a sweep runs
  */
 import { randomUUID } from 'node:crypto';
-import { closeSync, constants, fdatasyncSync, ftruncateSync, lstatSync, writeSync } from 'node:fs';
+import { closeSync, constants, fdatasyncSync, ftruncateSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isPlainObject } from '../check';
 import { EvenkeelError } from '../errors';
 import { syncFolder, writeFileAtomic } from '../io/atomic-file';
-import { fileFault, openInPlace, readWhole, rethrow } from '../io/file';
+import { fileFault, isThere, openInPlace, readWhole, rethrow } from '../io/file';
 import { prepareFolder } from '../io/folder';
 import type { Outcome } from './executors/executor';
 import { lockFile } from './file-lock';
@@ -110,11 +110,6 @@ export function readStore(folder: string): StoredSweep {
   const { header, journal } = paths(folder);
   const { version, sweepId, grid } = readHeader(header);
   return { version, sweepId, grid, records: isThere(journal) ? readClosedJournal(journal, version) : new Map() };
-}
-
-/** Even where it is a link that leads nowhere. */
-function isThere(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 /** The records of the grid's trials, in its order; what an earlier grid or version left is not among them. */

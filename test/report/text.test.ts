@@ -1,14 +1,5 @@
-import {
-  escapeHtml,
-  formatBytes,
-  formatDuration,
-  formatNumber,
-  formatTable,
-  printable,
-  threeDigits,
-  trimZeros,
-  wrap,
-} from '../../lib/report/text';
+import { escapeHtml, formatBytes, formatDuration, formatNumber, printable, threeDigits, trimZeros, wrap } from '../../lib/report/text';
+import { formatTable } from '../../lib/report/text-table';
 
 describe('text from outside', () => {
   test('markup becomes text', () => {
@@ -102,4 +93,30 @@ test('formatTable sets names left and numbers right', () => {
 test('wrap breaks between words and leaves longer words whole', () => {
   expect(wrap('one two three', 9, '  ')).toBe('  one two\n  three');
   expect(wrap('unbreakable', 4)).toBe('unbreakable');
+});
+
+describe('a table in a narrow terminal', () => {
+  const rows = [
+    ['A long heading of rows', 'first', 'second', 'third column', 'fourth'],
+    ['  a row', '1.25', '1.5', 'words that say much', '4'],
+    ['another row with a longer name', '2', '3', '', '5'],
+  ];
+
+  test.each([30, 40, 50, 60])('keeps within %i columns, breaks between words, and loses nothing', (width) => {
+    const table = formatTable(rows, width);
+    for (const line of table.split('\n')) expect(line.length).toBeLessThanOrEqual(width);
+    for (const word of rows.flat().flatMap((cell) => cell.split(' '))) expect(table).toContain(word);
+  });
+
+  test('repeats the first column', () => {
+    expect(
+      formatTable(
+        [
+          ['a', 'bbbbbbbb', 'cccccccc', 'dddddddd'],
+          ['x', '1', '2', '3'],
+        ],
+        24,
+      ),
+    ).toBe('a  bbbbbbbb  cccccccc\nx         1         2\n\na  dddddddd\nx         3');
+  });
 });
