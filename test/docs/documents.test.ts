@@ -2,7 +2,18 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readDefinition } from '../../lib/sweep/definition-file';
 import { countTrials } from '../../lib/sweep/grid';
-import { type Block, codeBlocks, commandProblem, relativeLinks, root, runProgram, typeErrors, userFolder } from './documents';
+import {
+  type Block,
+  codeBlocks,
+  commandProblem,
+  relativeLinks,
+  root,
+  runProgram,
+  saysSame,
+  tableBelow,
+  typeErrors,
+  userFolder,
+} from './documents';
 
 const documents = ['README.md', 'CONTRIBUTING.md'];
 const read = (file: string): string => (existsSync(join(root, file)) ? readFileSync(join(root, file), 'utf8') : '');
@@ -23,11 +34,21 @@ describe('the programs in README.md', () => {
     expect(programs.length).toBeGreaterThan(0);
   });
 
-  for (const { line, code } of programs) {
-    test(`the one at line ${line} runs`, () => {
-      runProgram(folder.path, `readme-${line}`, code);
+  for (const block of programs) {
+    const { line, code } = block;
+    const rows = tableBelow(read('README.md'), block);
+    test(`the one at line ${line} runs${rows.length > 0 ? ', and prints the figures of the table below it' : ''}`, () => {
+      const printed = runProgram(folder.path, `readme-${line}`, code).trimEnd().split('\n');
+      if (rows.length === 0) return;
+      expect(printed).toHaveLength(rows.length);
+      const wrong = rows.flatMap((row, i) => (saysSame(row, printed[i] ?? '') ? [] : [{ row, printed: printed[i] }]));
+      expect(wrong).toEqual([]);
     });
   }
+
+  test('have figures beside them', () => {
+    expect(programs.flatMap((block) => tableBelow(read('README.md'), block))).not.toEqual([]);
+  });
 
   test('are right in their types', () => {
     const typed = inLanguages(readmeBlocks, 'ts').map(({ line, code }) => [`readme-${line}`, code]);
@@ -101,6 +122,18 @@ describe('these checks', () => {
       { language: 'js', code: 'let a;\n', line: 3 },
       { language: 'bash', code: 'npm test\n\nls\n', line: 8 },
     ]);
+  });
+
+  test('see a figure that a program does not print', () => {
+    const text = "```js\nlet a;\n```\n\n| a | b |\n| --- | --- |\n| `'x'` | +0.10 ± 0.02 |\n| y | −1 | ∞ |\n\nend\n";
+    const [block] = codeBlocks(text) as [Block];
+    expect(tableBelow(text, block)).toEqual(['x 0.10 0.02', 'y -1 Infinity']);
+    expect(tableBelow(text.replace(/^\|.*\n/gm, ''), block)).toEqual([]);
+    expect(saysSame('x 0.10 0.02', 'x 0.1049 0.0151')).toBe(true);
+    expect(saysSame('x 0.10 0.02', 'x 0.1051 0.0151')).toBe(false);
+    expect(saysSame('x 0.10 0.02', 'x 0.1049')).toBe(false);
+    expect(saysSame('y -1 Infinity', 'y -0.7 Infinity')).toBe(true);
+    expect(saysSame('y -1 Infinity', 'z -1 Infinity')).toBe(false);
   });
 
   test('run a program as a user would, from ES modules and from CommonJS', () => {

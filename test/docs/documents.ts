@@ -23,6 +23,30 @@ export function codeBlocks(markdown: string): Block[] {
   }));
 }
 
+/** What the rows of the table right below a block say, its head left out: one text per row, in the words of a program's output. */
+export function tableBelow(markdown: string, { code, line }: Block): string[] {
+  const below = markdown.split('\n').slice(line + code.split('\n').length - 1);
+  const [first = '', ...rest] = below.slice(below.findIndex((text) => text.trim() !== ''));
+  if (!first.startsWith('|')) return [];
+  const end = rest.findIndex((text) => !text.startsWith('|'));
+  return rest.slice(1, end).map((row) =>
+    row
+      .replace(/[|`'±]|\bsteps\b|\+(?=\d)/g, ' ')
+      .replaceAll('−', '-')
+      .replaceAll('∞', 'Infinity')
+      .trim()
+      .replace(/\s+/g, ' '),
+  );
+}
+
+/** Whether a row says what a program printed in a line: the same words, and its numbers rounded to the row's digits. */
+export function saysSame(row: string, printed: string): boolean {
+  const [said, found] = [row.split(' '), printed.trim().split(/\s+/)];
+  const decimals = (word: string) => /\.(\d+)$/.exec(word)?.[1]?.length ?? 0;
+  const isSame = (word: string, other = '') => word === other || word === Number(other).toFixed(decimals(word));
+  return said.length === found.length && said.every((word, i) => isSame(word, found[i]));
+}
+
 /** The files of the repository that a Markdown text links to. */
 export function relativeLinks(markdown: string): string[] {
   const targets = [...markdown.matchAll(/\]\(([^)\s]+)\)|(?:src|srcset|href)="([^"]+)"/g)].map((match) => match[1] ?? match[2] ?? '');
