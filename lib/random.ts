@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { checkInteger, fail } from './check';
+import { checkInteger, checkNumber, fail, readSafely } from './check';
 
 // As constants: where `Math` is looked up in a context of node:vm, each look-up takes longer than the operation.
 const { imul, floor, sqrt, SQRT1_2, LN2 } = Math;
@@ -13,7 +13,8 @@ const { imul, floor, sqrt, SQRT1_2, LN2 } = Math;
  */
 export class Generator {
   /** The four words of xoshiro's state. */
-  readonly #state = new Uint32Array(4);
+  readonly #words = new Uint32Array(4);
+  /** the second of a pair of normal numbers, for the next call */
   #spare: number | undefined;
 
   /**
@@ -30,18 +31,43 @@ export class Generator {
       word = imul(word, 0x21f0aaad);
       word ^= word >>> 15;
       word = imul(word, 0x735a2d97);
-      this.#state[i] = word ^ (word >>> 15);
+      this.#words[i] = word ^ (word >>> 15);
     }
   }
 
   /** Whether `value` is a Generator in truth: no proxy of one, and not just something with its prototype. */
   static isGenerator(value: unknown): value is Generator {
-    return typeof value === 'object' && value !== null && #state in value;
+    return typeof value === 'object' && value !== null && #words in value;
+  }
+
+  /**
+   * A generator that goes on where another was.
+   * @param state what its `state` gave
+   * @throws EvenkeelError ERR_OPTION for anything else
+   */
+  static from(state: readonly number[]): Generator {
+    const generator = new Generator(0);
+    generator.state = state;
+    return generator;
+  }
+
+  /**
+   * Where it is: all that it takes to draw the same numbers again, as a list of four integers and, where {@link Generator.normal} has one in
+   * reserve, that number. JSON keeps it exactly, and so does a float64 tensor. A copy; set it to go back, or on.
+   */
+  get state(): number[] {
+    return this.#spare === undefined ? [...this.#words] : [...this.#words, this.#spare];
+  }
+
+  set state(state: readonly number[]) {
+    const [words, spare] = checkState(state);
+    this.#words.set(words);
+    this.#spare = spare;
   }
 
   /** 32 random bits, as an integer from 0 to 2^32 - 1. */
   nextUint32(): number {
-    const s = this.#state as unknown as [number, number, number, number];
+    const s = this.#words as unknown as [number, number, number, number];
     const product = imul(s[1], 5);
     const result = imul((product << 7) | (product >>> 25), 9) >>> 0;
     const shifted = s[1] << 9;
@@ -104,6 +130,14 @@ function exactLog(x: number): number {
   let series = 0;
   for (let power = 21; power >= 1; power -= 2) series = series * square + 1 / power;
   return k * LN2 + 2 * s * series;
+}
+
+function checkState(state: unknown): [words: number[], spare: number | undefined] {
+  const given = readSafely('state', () => (Array.isArray(state) && state.length <= 5 ? Array.from<unknown>(state) : undefined));
+  if (given === undefined || given.length < 4) fail('ERR_OPTION', 'state', 'the 4 or 5 numbers of generator.state', state);
+  const words = given.slice(0, 4).map((word, i) => checkInteger(`state[${i}]`, word, 0, 2 ** 32 - 1));
+  if (words.every((word) => word === 0)) fail('ERR_OPTION', 'state', 'words that are not all zero, of which only zeros follow', state);
+  return [words, given.length === 5 ? checkNumber('state[4]', given[4]) : undefined];
 }
 
 /** Checks for a {@link Generator}; for none, makes one from a random seed. */

@@ -101,6 +101,11 @@ testCalls({
     places: { 0: isReadableArray, 1: optional(hasNoKeys), '1.generator': optional(never), '1.dtype': optional(isDType) },
   },
   'new Generator': { make: () => [1], call: (seed) => new Generator(seed as number), places: { 0: isInteger(0, Number.MAX_SAFE_INTEGER) } },
+  'Generator.from': {
+    make: () => [[1, 2, 3, 4, 0.5]],
+    call: (state) => Generator.from(state as number[]),
+    places: { 0: (value) => isReadableArray(value) && (value as unknown[]).every((word) => Number.isInteger(word)) },
+  },
   'generator.integer': {
     make: () => [10],
     call: (bound) => generator().integer(bound as number),

@@ -1,4 +1,4 @@
-import { Generator } from '../../lib/index';
+import { Generator, Tensor } from '../../lib/index';
 import { checkGenerator } from '../../lib/random';
 import { expectRefused } from '../helpers/errors';
 
@@ -107,4 +107,46 @@ test('checkGenerator makes one from a random seed when none is given, and refuse
   for (const fake of [null, 1, {}, Object.create(Generator.prototype), new Proxy(generator, {})]) {
     expectRefused(() => checkGenerator('generator', fake), 'ERR_OPTION', 'generator: expected a Generator');
   }
+});
+
+describe('state', () => {
+  const sequence = (generator: Generator) => [generator.normal(), generator.uniform(), generator.normal(), generator.integer(7)];
+
+  test.each([0, 1, 2, 3])('after %i normal numbers it is all that is needed, through JSON and a tensor too', (drawn) => {
+    const generator = new Generator(11);
+    for (let i = 0; i < drawn; i++) generator.normal();
+    const { state } = generator;
+    expect(state).toHaveLength(4 + (drawn % 2));
+    const fromTensor = [...new Tensor(Float64Array.from(state), [state.length]).data];
+    const expected = sequence(generator);
+    for (const copy of [state, JSON.parse(JSON.stringify(state)), fromTensor]) expect(sequence(Generator.from(copy))).toEqual(expected);
+    expect(sequence(generator)).not.toEqual(expected);
+    generator.state = state;
+    expect(sequence(generator)).toEqual(expected);
+  });
+
+  test('is a copy, on both ways', () => {
+    const generator = new Generator(11);
+    const { state } = generator;
+    const other = Generator.from(state);
+    const expected = sequence(generator);
+    state.fill(1);
+    expect(sequence(other)).toEqual(expected);
+  });
+
+  test.each<[string, unknown, string]>([
+    ['nothing', undefined, 'the 4 or 5 numbers'],
+    ['a generator', new Generator(1), 'the 4 or 5 numbers'],
+    ['too few', [1, 2, 3], 'the 4 or 5 numbers'],
+    ['too many', [1, 2, 3, 4, 5, 6], 'the 4 or 5 numbers'],
+    ['zeros', [0, 0, 0, 0], 'not all zero'],
+    ['a fraction', [1, 2, 3.5, 4], 'state[2]: expected an integer'],
+    ['a word too large', [1, 2, 3, 2 ** 32], 'state[3]: expected an integer from 0 to 4294967295'],
+    ['a normal number that is none', [1, 2, 3, 4, Number.NaN], 'state[4]: expected a finite number'],
+  ])('refuses %s, and stays as it was', (_, state, text) => {
+    expectRefused(() => Generator.from(state as number[]), 'ERR_OPTION', text);
+    const generator = new Generator(1);
+    expectRefused(() => (generator.state = state as number[]), 'ERR_OPTION', text);
+    expect(generator.state).toEqual(new Generator(1).state);
+  });
 });
