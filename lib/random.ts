@@ -142,7 +142,12 @@ function checkState(state: unknown): [words: number[], spare: number | undefined
 
 /** Checks for a {@link Generator}; for none, makes one from a random seed. */
 export function checkGenerator(argument: string, value: unknown): Generator {
-  if (value === undefined) return new Generator(randomInt(2 ** 48 - 1));
-  if (!Generator.isGenerator(value)) fail('ERR_OPTION', argument, 'a Generator', value, 'Make one with new Generator(seed).');
+  return checkOptionalGenerator(argument, value) ?? new Generator(randomInt(2 ** 48 - 1));
+}
+
+/** Checks for a {@link Generator} or undefined. */
+export function checkOptionalGenerator(argument: string, value: unknown): Generator | undefined {
+  if (value !== undefined && !Generator.isGenerator(value))
+    fail('ERR_OPTION', argument, 'a Generator', value, 'Make one with new Generator(seed).');
   return value;
 }

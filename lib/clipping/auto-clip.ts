@@ -12,14 +12,17 @@ export interface AutoClipOptions {
 
 /**
  * AutoClip (Seetharaman, Wichern, Pardo, Le Roux 2020, arXiv:2007.14469): all gradients are scaled by min(1, η/‖g‖), with η the p-th
- * percentile of the norms of all steps so far, this one included, interpolated linearly. With p = 10 most steps are clipped.
+ * percentile of the norms of all steps so far, this one included, interpolated linearly. With p = 10 most steps are clipped. A step without
+ * gradient, whose norm is 0, says nothing of how large gradients are and is not remembered: a percentile of zeros would scale all later
+ * gradients to zero.
  *
- * Remembers 8 bytes per step.
+ * Remembers 16 bytes per step.
  */
 export class AutoClip implements Clipper {
   readonly #percentile: number;
-  /** The norms so far in ascending order, then room for more. */
+  /** The norms so far in ascending order, and as they came; then room for more. */
   #norms = new Float64Array(64);
+  #arrived = new Float64Array(64);
   #count = 0;
 
   /** @throws EvenkeelError ERR_OPTION for an option that is unknown or out of range */
@@ -34,11 +37,19 @@ export class AutoClip implements Clipper {
    */
   clip(parameters: readonly Parameter[]): ClipResult {
     const { list, norm } = checkGradients('AutoClip', parameters);
-    this.#remember(norm);
+    if (norm > 0) this.#remember(norm);
     const threshold = this.#threshold();
     const clipped = norm > threshold;
     if (clipped) scaleGradients(list, threshold / norm);
     return { norm, threshold, clipped };
+  }
+
+  /** What forgets all norms that are still to come. */
+  mark(): () => void {
+    const count = this.#count;
+    return () => {
+      while (this.#count > count) this.#forgetLast();
+    };
   }
 
   /** A copy of the norms seen, in ascending order: `history` [steps], float64. */
@@ -52,31 +63,52 @@ export class AutoClip implements Clipper {
     const own = Tensor.zeros([Tensor.isTensor(given) ? given.size : 0], { dtype: 'float64' });
     copyState(matchState('state', { history: own }, state));
     for (const [step, norm] of own.data.entries()) checkNumber(`state["history"], element ${step}`, norm, { min: 0 });
-    this.#norms = Float64Array.from(own.data).sort();
-    this.#count = own.size;
+    // Zeros may be of a version that remembered them.
+    this.#arrived = Float64Array.from(own.data).filter((norm) => norm > 0);
+    this.#norms = this.#arrived.toSorted();
+    this.#count = this.#norms.length;
   }
 
   #remember(norm: number): void {
     if (this.#count === this.#norms.length) {
-      const larger = new Float64Array(2 * this.#count + 64);
-      larger.set(this.#norms);
-      this.#norms = larger;
+      this.#norms = enlarged(this.#norms);
+      this.#arrived = enlarged(this.#arrived);
     }
+    const place = this.#placeAfter(norm);
+    this.#norms.copyWithin(place + 1, place, this.#count);
+    this.#norms[place] = norm;
+    this.#arrived[this.#count++] = norm;
+  }
+
+  #forgetLast(): void {
+    const place = this.#placeAfter(this.#arrived[this.#count - 1] as number) - 1;
+    this.#norms.copyWithin(place, place + 1, this.#count);
+    this.#count--;
+  }
+
+  /** How many norms are at most this one. */
+  #placeAfter(norm: number): number {
     let place = this.#count;
     for (let low = 0; low < place; ) {
       const middle = (low + place) >>> 1;
       if ((this.#norms[middle] as number) > norm) place = middle;
       else low = middle + 1;
     }
-    this.#norms.copyWithin(place + 1, place, this.#count);
-    this.#norms[place] = norm;
-    this.#count++;
+    return place;
   }
 
+  /** Infinite as long as there is nothing to compare with. */
   #threshold(): number {
+    if (this.#count === 0) return Number.POSITIVE_INFINITY;
     const rank = (this.#percentile / 100) * (this.#count - 1);
     const below = this.#norms[Math.floor(rank)] as number;
     const above = this.#norms[Math.ceil(rank)] as number;
     return below + (rank - Math.floor(rank)) * (above - below);
   }
+}
+
+function enlarged(values: Float64Array) {
+  const larger = new Float64Array(2 * values.length + 64);
+  larger.set(values);
+  return larger;
 }

@@ -1,4 +1,4 @@
-import { checkNumber, checkOneOf, readOptions } from '../check';
+import { checkOneOf, fail, readOptions } from '../check';
 import { EvenkeelError } from '../errors';
 import { checkParameters, checkParametersAttached, type Parameter } from '../parameter';
 import { scaleGradients } from './clipper';
@@ -6,7 +6,7 @@ import { describeNonFinite, gradNorms } from './norms';
 
 /** Options of {@link clipGradNorm}. */
 export interface ClipGradNormOptions {
-  /** the largest norm to leave, at least 0 */
+  /** the largest norm to leave, at least 0; Infinity measures the norm and leaves the gradients as they are */
   maxNorm: number;
   /** 2 unless given */
   normType?: 1 | 2 | typeof Infinity;
@@ -26,7 +26,7 @@ export interface ClipGradNormOptions {
  */
 export function clipGradNorm(parameters: readonly Parameter[], options: ClipGradNormOptions): number {
   const given = readOptions('clipGradNorm options', options, ['maxNorm', 'normType', 'nonFinite'], { normType: 2, nonFinite: 'throw' });
-  const maxNorm = checkNumber('maxNorm', given.maxNorm, { min: 0 });
+  const maxNorm = checkMaxNorm('maxNorm', given.maxNorm);
   const nonFinite = checkOneOf('nonFinite', given.nonFinite, ['throw', 'skip', 'propagate']);
   const list = checkParameters('parameters', parameters);
   checkParametersAttached(list);
@@ -40,10 +40,16 @@ export function clipGradNorm(parameters: readonly Parameter[], options: ClipGrad
   return norms.total;
 }
 
+/** Checks for a limit of a norm. */
+export function checkMaxNorm(argument: string, value: unknown): number {
+  if (typeof value !== 'number' || !(value >= 0)) fail('ERR_OPTION', argument, 'a number of at least 0, or Infinity', value);
+  return value;
+}
+
 /** Scales gradients whose norm is `total`; returns whether that changed them. */
 export function scaleToNorm(parameters: readonly Parameter[], total: number, maxNorm: number): boolean {
   const factor = maxNorm / (total + 1e-6);
-  if (factor >= 1) return false;
+  if (maxNorm === Infinity || factor >= 1) return false;
   scaleGradients(parameters, factor);
   return true;
 }

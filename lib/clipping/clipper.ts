@@ -12,6 +12,11 @@ export interface Clipper {
   stateDict?(): StateDict;
   /** Takes over what {@link stateDict} gave; nothing is changed when it throws. */
   loadStateDict?(state: StateDict): void;
+  /**
+   * What takes back all that it has been told since, for a step that is refused after all. Left out where {@link stateDict} is small enough to
+   * be kept at each step.
+   */
+  mark?(): () => void;
 }
 
 /** What a clipping rule saw and did. */

@@ -18,7 +18,8 @@ export interface ZClipOptions {
  * ZClip (Kumar, Owen, Chowdhury, Güra 2025, arXiv:2504.02507): a norm g whose z-score z = (g − μ)/σ is above the threshold z* is a spike, and
  * all gradients are scaled to the norm μ + σ·z*²/z, the smaller the larger the spike is. Then, with g' the norm after clipping,
  * μ ← α·μ + (1 − α)·g' and σ² ← α·σ² + (1 − α)·(g' − μ)². The first steps are not clipped: their mean and (population) variance are what
- * μ and σ² start from.
+ * μ and σ² start from. A step without gradient, whose norm is 0, says nothing of how large gradients are and is passed over: μ = σ = 0 would
+ * scale all later gradients to zero.
  *
  * The threshold is reported as μ + z*·σ, infinite in the first steps.
  */
@@ -46,11 +47,12 @@ export class ZClip implements Clipper {
   clip(parameters: readonly Parameter[]): ClipResult {
     const { list, norm } = checkGradients('ZClip', parameters);
     if (this.#steps < this.#warmupSteps) {
-      this.#watch(norm);
+      if (norm > 0) this.#watch(norm);
       return { norm, threshold: Number.POSITIVE_INFINITY, clipped: false };
     }
     const margin = this.#zThreshold * Math.sqrt(this.#variance);
     const threshold = this.#mean + margin;
+    if (norm === 0) return { norm, threshold, clipped: false };
     const clipped = norm > threshold;
     // σ·z*²/z without a division by σ, which may be 0.
     const after = clipped ? this.#mean + margin * (margin / (norm - this.#mean)) : norm;
@@ -83,7 +85,8 @@ export class ZClip implements Clipper {
       checkNumber('state["mean"]', mean.data[0], { min: 0 }),
       checkNumber('state["variance"]', variance.data[0], { min: 0 }),
     ] as const;
-    [this.#steps, this.#mean, this.#variance] = checked;
+    // A mean of 0 is of a version that counted steps without gradient: it has seen nothing yet.
+    [this.#steps, this.#mean, this.#variance] = checked[1] === 0 ? [0, 0, 0] : checked;
   }
 }
 

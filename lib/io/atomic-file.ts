@@ -34,7 +34,7 @@ export function writeFileAtomic(path: string, contents: string | Iterable<Uint8A
     const target = links === 'follow' ? linkTarget(path) : path;
     const replaced = checkReplaceable(target);
     const chunks = typeof contents === 'string' ? [Buffer.from(contents)] : contents;
-    const temporary = join(dirname(target), `.evenkeel-${randomBytes(8).toString('hex')}.tmp`);
+    const temporary = temporaryBeside(target);
     try {
       writeAndSync(temporary, chunks, replaced);
       renameSync(temporary, target);
@@ -46,6 +46,30 @@ export function writeFileAtomic(path: string, contents: string | Iterable<Uint8A
   } catch (cause) {
     rethrow('write', path, cause);
   }
+}
+
+/**
+ * Tries a path that {@link writeFileAtomic} shall write to later, so that an unusable one is known before any work: a temporary file is made
+ * beside the target and removed again.
+ * @returns the path
+ * @throws EvenkeelError ERR_FILE with the reason, ERR_OPTION for a path that is none
+ */
+export function checkDestination(argument: string, value: unknown): string {
+  const path = checkPath(argument, value);
+  try {
+    const target = linkTarget(path);
+    checkReplaceable(target);
+    const temporary = temporaryBeside(target);
+    writeAndSync(temporary, [], undefined);
+    rmSync(temporary);
+  } catch (cause) {
+    rethrow('write', path, cause);
+  }
+  return path;
+}
+
+function temporaryBeside(target: string): string {
+  return join(dirname(target), `.evenkeel-${randomBytes(8).toString('hex')}.tmp`);
 }
 
 /** The file that writing to `path` is meant for: where its symbolic links lead, even when nothing is there yet. */

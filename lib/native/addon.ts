@@ -180,6 +180,10 @@ export interface NativeAddon {
 
   /** values ← 0 */
   zeroPass(values: Arrays): () => void;
+  /** the index of the first array with an element that is NaN or infinite, or -1 */
+  finitePass(values: Arrays): () => number;
+  /** to ← from */
+  copyPass(from: Arrays, to: Arrays): () => void;
   sgdPass(
     values: Arrays,
     grads: Arrays,

@@ -54,6 +54,11 @@ export abstract class Optimizer {
     return [...this.#parameters];
   }
 
+  /** How many steps it has made. */
+  get steps(): number {
+    return this.#steps.data[0] as number;
+  }
+
   /** May be set at any time, to a finite number of at least 0. */
   get learningRate(): number {
     return this.#learningRate.data[0] as number;
@@ -77,7 +82,7 @@ export abstract class Optimizer {
    */
   step(): void {
     checkParametersAttached(this.#parameters);
-    const step = (this.#steps.data[0] as number) + 1;
+    const step = this.steps + 1;
     this.update(this.#arrays, this.learningRate, step);
     this.#steps.data[0] = step;
   }

@@ -2,11 +2,14 @@ import { checkInteger, fail, readOptions } from '../check';
 import type { Clipper } from '../clipping/clipper';
 import { EvenkeelError } from '../errors';
 import { loadState, saveState } from '../io/safetensors';
+import { carriedStateOf, loadCarriedStateOf } from '../layers/carried-state';
 import { checkLayer, type Layer } from '../layers/layer';
 import { checkOptimizer, type Optimizer } from '../optimizers/optimizer';
+import { checkOptionalGenerator, Generator } from '../random';
 import { copyState, matchState, type StateDict } from '../state-dict';
 import { Tensor } from '../tensor';
 import { isClipper } from './clip-rule';
+import { setStepsMade } from './step-count';
 
 /** What a checkpoint saves the state of. */
 export interface Trained {
@@ -14,61 +17,106 @@ export interface Trained {
   optimizer: Optimizer;
   /** the clipping rule with a memory, such as an AutoClip, if there is one */
   clipper?: Clipper;
+  /** where the order of the batches comes from, and what else is random in training */
+  generator?: Generator;
 }
 
 const MODEL = 'model.';
+const CARRIED = 'carried.';
 const OPTIMIZER = 'optimizer.';
 const CLIPPER = 'clipper.';
+const GENERATOR = 'generator';
 const STEP = 'step';
 
 /**
- * Writes all that training needs to go on into one safetensors file, atomically: the model's state dict under `model.`, the optimiser's
- * under `optimizer.`, the clipper's under `clipper.`, and the scalar `step`.
+ * Writes all that training needs to go on into one safetensors file, atomically: the model's state dict under `model.`, what its layers carry
+ * from call to call, such as the state of a stateful RNN, under `carried.`, the optimiser's state dict under `optimizer.`, the clipper's under
+ * `clipper.`, the generator's state as `generator`, and the scalar `step`.
  * @param path the file to write or replace
  * @param checkpoint.step how many steps have been made
  * @throws EvenkeelError ERR_FILE, ERR_OPTION
  */
 export function saveCheckpoint(path: string, checkpoint: Trained & { step: number }): void {
-  const given = readOptions('saveCheckpoint checkpoint', checkpoint, ['model', 'optimizer', 'clipper', 'step']);
-  const model = checkLayer('model', given.model);
-  const optimizer = checkOptimizer('optimizer', given.optimizer);
-  const clipper = checkClipper(given.clipper);
-  const step = checkInteger('step', given.step, 0);
+  const { model, optimizer, clipper, generator, step } = readTrained('saveCheckpoint checkpoint', checkpoint, [...TRAINED, 'step']);
+  const steps = checkInteger('step', step, 0);
   saveState(path, {
-    [STEP]: new Tensor(Float64Array.of(step), []),
+    [STEP]: new Tensor(Float64Array.of(steps), []),
     ...prefixed(MODEL, model.stateDict()),
+    ...prefixed(CARRIED, carriedStateOf(model)),
     ...prefixed(OPTIMIZER, optimizer.stateDict()),
     ...prefixed(CLIPPER, clipper?.stateDict?.() ?? {}),
+    ...(generator && { [GENERATOR]: new Tensor(Float64Array.from(generator.state), [generator.state.length]) }),
   });
 }
 
 /**
- * Reads what {@link saveCheckpoint} wrote into a model, an optimiser and a clipper made with the same sizes and kinds. Nothing is changed when
- * it throws.
+ * Reads what {@link saveCheckpoint} wrote into a model, an optimiser, a clipper and a generator made with the same sizes and kinds.
+ * {@link fit} with this optimiser counts its steps on from there. Nothing is changed when it throws.
  * @returns how many steps had been made
- * @throws EvenkeelError ERR_FILE; ERR_STATE, ERR_SHAPE or ERR_DTYPE when the file belongs to another model, optimiser or clipper
+ * @throws EvenkeelError ERR_FILE, for a file that is damaged too; ERR_STATE, ERR_SHAPE or ERR_DTYPE when the file belongs to another model,
+ *   optimiser or clipper, or holds a clipper or generator that is not given, or none for one that is
  */
 export function loadCheckpoint(path: string, trained: Trained): number {
-  const given = readOptions('loadCheckpoint trained', trained, ['model', 'optimizer', 'clipper']);
-  const model = checkLayer('model', given.model);
-  const optimizer = checkOptimizer('optimizer', given.optimizer);
-  const clipper = checkClipper(given.clipper);
-  const { [STEP]: step, ...rest } = loadState(path);
-  const foreign = Object.keys(rest).find((name) => ![MODEL, OPTIMIZER, CLIPPER].some((prefix) => name.startsWith(prefix)));
-  if (step?.size !== 1 || !Number.isSafeInteger(step.data[0]) || foreign !== undefined) {
-    const reason = foreign === undefined ? 'it has no whole number called "step"' : `it holds "${foreign.slice(0, 100)}"`;
-    throw new EvenkeelError('ERR_STATE', `${path}: expected a file written by saveCheckpoint, but ${reason}.`);
-  }
+  const { model, optimizer, clipper, generator } = readTrained('loadCheckpoint trained', trained, TRAINED);
+  const { [STEP]: step, [GENERATOR]: generatorState, ...rest } = loadState(path);
+  checkContents(path, step, Object.keys(rest));
   const pairs = matchState('model', model.stateDict(), unprefixed(MODEL, rest));
-  const undo = loadClipper(clipper, unprefixed(CLIPPER, rest));
+  const restoreGenerator = matchGenerator(generator, generatorState);
+  const undo: (() => void)[] = [];
   try {
+    undo.push(loadClipper(clipper, unprefixed(CLIPPER, rest)));
+    undo.push(loadCarried(model, unprefixed(CARRIED, rest)));
     optimizer.loadStateDict(unprefixed(OPTIMIZER, rest));
   } catch (error) {
-    undo();
+    for (const takeBack of undo) takeBack();
     throw error;
   }
   copyState(pairs);
-  return step.data[0] as number;
+  restoreGenerator();
+  const steps = step?.data[0] as number;
+  setStepsMade(optimizer, steps);
+  return steps;
+}
+
+const TRAINED = ['model', 'optimizer', 'clipper', 'generator'] as const;
+
+function readTrained(where: string, value: unknown, known: readonly (keyof Trained | 'step')[]): Trained & { step: unknown } {
+  const { model, optimizer, clipper, generator, step } = readOptions(where, value, known);
+  if (clipper !== undefined && !isClipper(clipper)) fail('ERR_OPTION', 'clipper', 'a clipper, such as an AutoClip', clipper);
+  return {
+    model: checkLayer('model', model),
+    optimizer: checkOptimizer('optimizer', optimizer),
+    clipper,
+    generator: checkOptionalGenerator('generator', generator),
+    step,
+  };
+}
+
+function checkContents(path: string, step: Tensor | undefined, names: readonly string[]): void {
+  const foreign = names.find((name) => ![MODEL, CARRIED, OPTIMIZER, CLIPPER].some((prefix) => name.startsWith(prefix)));
+  if (step?.size === 1 && Number.isSafeInteger(step.data[0]) && foreign === undefined) return;
+  const reason = foreign === undefined ? 'it has no whole number called "step"' : `it holds "${foreign.slice(0, 100)}"`;
+  throw new EvenkeelError('ERR_STATE', `${path}: expected a file written by saveCheckpoint, but ${reason}.`);
+}
+
+/** Checks a generator's state, and returns what lets the generator go on from it. */
+function matchGenerator(generator: Generator | undefined, state: Tensor | undefined): () => void {
+  if ((generator === undefined) !== (state === undefined)) {
+    const [expected, got] = generator === undefined ? ['the generator whose state the checkpoint holds', 'none'] : ['none', 'one'];
+    throw new EvenkeelError('ERR_STATE', `generator: expected ${expected}, got ${got}.`);
+  }
+  if (generator === undefined || state === undefined) return () => {};
+  const restored = Generator.from([...state.data]);
+  return () => {
+    generator.state = restored.state;
+  };
+}
+
+/** Loads what layers carry, and returns what takes that back. */
+function loadCarried(model: Layer, state: StateDict): () => void {
+  const before = carriedStateOf(model);
+  loadCarriedStateOf(model, state);
+  return () => loadCarriedStateOf(model, before);
 }
 
 /** Loads what a clipper remembers, and returns what takes that back. */
@@ -86,11 +134,6 @@ function loadClipper(clipper: Clipper | undefined, state: StateDict): () => void
     );
   }
   return () => {};
-}
-
-function checkClipper(value: unknown): Clipper | undefined {
-  if (value !== undefined && !isClipper(value)) fail('ERR_OPTION', 'clipper', 'a clipper, such as an AutoClip', value);
-  return value;
 }
 
 function prefixed(prefix: string, state: StateDict): StateDict {

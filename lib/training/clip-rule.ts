@@ -1,5 +1,5 @@
 import { checkNumber, fail, readOptions, readSafely } from '../check';
-import { scaleToNorm } from '../clipping/clip-grad-norm';
+import { checkMaxNorm, scaleToNorm } from '../clipping/clip-grad-norm';
 import { clampToValue } from '../clipping/clip-grad-value';
 import type { Clipper, ClipResult } from '../clipping/clipper';
 import { checkNormType, gradNorms } from '../clipping/norms';
@@ -22,7 +22,7 @@ export function makeClipRule(clip: unknown): ClipRule {
 }
 
 function byNorm(max: unknown, type: unknown): ClipRule {
-  const threshold = checkNumber('clip.maxNorm', max, { min: 0 });
+  const threshold = checkMaxNorm('clip.maxNorm', max);
   const normType = checkNormType('clip.normType', type);
   return (parameters, norm) => ({
     threshold,

@@ -1,11 +1,13 @@
-import { checkFunction, checkInteger, checkOneOf, checkString, fail, readOptions, readSafely } from '../check';
+import { checkFunction, checkInteger, checkOneOf, fail, readOptions, readSafely } from '../check';
 import type { Clipper } from '../clipping/clipper';
 import { EvenkeelError } from '../errors';
+import { checkDestination } from '../io/atomic-file';
 import { checkLayer, type Layer } from '../layers/layer';
 import type { RNN } from '../layers/rnn';
 import type { LossResult } from '../losses/loss';
 import { checkOptimizer, type Optimizer } from '../optimizers/optimizer';
 import { checkParameters, type Parameter } from '../parameter';
+import { checkOptionalGenerator, type Generator } from '../random';
 import { recurrentLayers } from '../stability/recurrent-layers';
 import type { Tensor } from '../tensor';
 import { type Clip, type ClipRule, isClipper, makeClipRule } from './clip-rule';
@@ -22,20 +24,20 @@ export type Batches<Target = Tensor> = Iterable<Batch<Target>> | AsyncIterable<B
 
 /** What `onStep` is told after each step. */
 export interface StepRecord {
-  /** from 1 */
+  /** counts on from the steps that were made with this optimiser, by fit or before its checkpoint was loaded; the first is 1 */
   step: number;
   /** from 1 */
   epoch: number;
   loss: number;
-  /** the 2-norm of all gradients before clipping; NaN where the loss was not finite */
+  /** the 2-norm of all gradients that are trained by, before clipping; NaN where the loss was not finite */
   gradNorm: number;
-  /** the 2-norm of each parameter's gradient before clipping, by name */
+  /** the 2-norm of each trained parameter's gradient before clipping, by name */
   gradNorms: Record<string, number>;
   /** the norm, or with `clipValue` the magnitude, above which clipping acted; infinite without clipping, NaN in a skipped step */
   clipThreshold: number;
   /** whether clipping changed the gradients */
   clipped: boolean;
-  /** whether the step was skipped because its loss or gradients were not finite */
+  /** whether the step was skipped because its loss, its gradients or what it made of the weights was not finite */
   skipped: boolean;
 }
 
@@ -43,30 +45,36 @@ export interface StepRecord {
 export interface FitOptions<Target = Tensor> {
   /** such as mseLoss or crossEntropyLoss */
   loss: (output: Tensor, target: Target) => LossResult;
-  /** over some or all of the model's parameters */
+  /** over some or all of the model's parameters; others are frozen: they stay as they are, and no norm, clipping or refusal counts them */
   optimizer: Optimizer;
   /** no clipping unless given */
   clip?: Clip;
   /** 1 unless given; more need batches that can be gone through more than once */
   epochs?: number;
-  /** called after each step; what it returns is awaited */
-  onStep?: (record: StepRecord) => void | Promise<void>;
-  /** looked at before each step */
+  /**
+   * Called after each step; what it returns is awaited. With `false` the training ends as it does after the last step, and fit returns its
+   * history: what `model.stop_training = True` does in a callback of Keras, and `trainer.should_stop = True` in one of PyTorch Lightning.
+   */
+  onStep?: (record: StepRecord) => unknown;
+  /** ends the training at once when it is aborted, but for a step under way: while fit waits for a batch or for `onStep` too */
   signal?: AbortSignal;
-  /** where saveCheckpoint writes after every so many steps, and after the last one */
+  /** what the batches, the loss or layers draw random numbers from: checkpoints hold where it is, and a refused step gives back what it drew */
+  generator?: Generator;
+  /** where saveCheckpoint writes after every so many steps, and after the last one; tried before the first one */
   checkpoint?: { path: string; every?: number };
   /** records how the gradient flows back through time in every so many steps, from the first on: see {@link History} and {@link gradientFlow} */
   gradientFlow?: { every: number };
-  /** what to do with a loss or gradient that is not finite: `'throw'` unless given */
+  /** what to do with a step whose loss, gradient or new weights are not finite: `'throw'` unless given */
   nonFinite?: 'throw' | 'skip';
 }
 
 /** What fit works with, checked. */
 export interface Run {
   model: Layer;
+  /** those that are trained, which are the optimiser's, under the model's names */
   parameters: readonly Parameter[];
-  /** the model's parameters that the optimiser does not know, and so does not clear */
-  notOptimized: readonly Parameter[];
+  /** the model's others, whose gradients the optimiser does not clear */
+  frozen: readonly Parameter[];
   optimizer: Optimizer;
   loss: (output: Tensor, target: unknown) => unknown;
   clip: ClipRule;
@@ -75,32 +83,40 @@ export interface Run {
   epochs: number;
   onStep: ((record: StepRecord) => unknown) | undefined;
   signal: AbortSignal | undefined;
+  generator: Generator | undefined;
   checkpoint: { path: string; every: number } | undefined;
   /** the model's recurrent layers, where their gradient flow is recorded */
   gradientFlow: { every: number; layers: ReadonlyMap<string, RNN> } | undefined;
   nonFinite: 'throw' | 'skip';
 }
 
-const OPTIONS = ['loss', 'optimizer', 'clip', 'epochs', 'onStep', 'signal', 'checkpoint', 'gradientFlow', 'nonFinite'] as const;
+const OPTIONS = [
+  'loss',
+  'optimizer',
+  'clip',
+  'epochs',
+  'onStep',
+  'signal',
+  'generator',
+  'checkpoint',
+  'gradientFlow',
+  'nonFinite',
+] as const;
 
 /** Checks everything that fit is given. */
 export function checkRun(model: unknown, batches: unknown, options: unknown): Run {
   const given = readOptions('fit options', options, OPTIONS, { epochs: 1, nonFinite: 'throw' });
   const layer = checkLayer('model', model);
   const optimizer = checkOptimizer('optimizer', given.optimizer);
-  const parameters = checkParameters(
-    'model.parameters()',
-    readSafely('model.parameters()', () => layer.parameters()),
-  );
-  checkNames(parameters);
+  const { trained, frozen } = splitParameters(layer, optimizer);
   checkFunction('loss', given.loss);
   if (given.onStep !== undefined) checkFunction('onStep', given.onStep);
   const epochs = checkInteger('epochs', given.epochs, 1);
   checkBatches(batches, epochs);
   return {
     model: layer,
-    parameters,
-    notOptimized: checkOptimized(parameters, optimizer),
+    parameters: trained,
+    frozen,
     optimizer,
     loss: given.loss as Run['loss'],
     clip: makeClipRule(given.clip),
@@ -108,10 +124,33 @@ export function checkRun(model: unknown, batches: unknown, options: unknown): Ru
     epochs,
     onStep: given.onStep as Run['onStep'],
     signal: checkSignal(given.signal),
-    checkpoint: checkCheckpoint(given.checkpoint),
+    generator: checkOptionalGenerator('generator', given.generator),
     gradientFlow: checkGradientFlow(given.gradientFlow, layer),
     nonFinite: checkOneOf('nonFinite', given.nonFinite, ['throw', 'skip']),
+    // The last, since it tries the disk.
+    checkpoint: checkCheckpoint(given.checkpoint),
   };
+}
+
+/** Those of the optimiser's parameters that are the model's go by its names, which tell layers apart. */
+function splitParameters(model: Layer, optimizer: Optimizer): { trained: Parameter[]; frozen: Parameter[] } {
+  const all = checkParameters(
+    'model.parameters()',
+    readSafely('model.parameters()', () => model.parameters()),
+  );
+  checkNames(all);
+  const optimized = new Set(optimizer.parameters().map(({ value }) => value));
+  const trained = all.filter(({ value }) => optimized.has(value));
+  if (trained.length === 0) {
+    throw new EvenkeelError(
+      'ERR_OPTION',
+      'optimizer: expected one over parameters of the model, got one that has none of them. Make it with model.parameters().',
+    );
+  }
+  const own = new Set(all.map(({ value }) => value));
+  trained.push(...optimizer.parameters().filter(({ value }) => !own.has(value)));
+  checkNames(trained);
+  return { trained, frozen: all.filter(({ value }) => !optimized.has(value)) };
 }
 
 function checkNames(parameters: readonly Parameter[]): void {
@@ -120,18 +159,6 @@ function checkNames(parameters: readonly Parameter[]): void {
     if (seen.has(name)) fail('ERR_OPTION', 'model.parameters()', 'names that differ', name, 'A Sequential makes them so.');
     seen.add(name);
   }
-}
-
-function checkOptimized(parameters: readonly Parameter[], optimizer: Optimizer): Parameter[] {
-  const optimized = new Set(optimizer.parameters().map(({ value }) => value));
-  const others = parameters.filter(({ value }) => !optimized.has(value));
-  if (others.length === parameters.length) {
-    throw new EvenkeelError(
-      'ERR_OPTION',
-      'optimizer: expected one over parameters of the model, got one that has none of them. Make it with model.parameters().',
-    );
-  }
-  return others;
 }
 
 function checkBatches(batches: unknown, epochs: number): void {
@@ -154,7 +181,10 @@ function checkBatches(batches: unknown, epochs: number): void {
 export function checkSignal(signal: unknown): AbortSignal | undefined {
   if (signal === undefined) return undefined;
   // By what it does: signals come from other realms and from polyfills too.
-  const works = readSafely('signal', () => typeof (signal as Partial<AbortSignal> | null)?.throwIfAborted === 'function');
+  const works = readSafely('signal', () => {
+    const { throwIfAborted, addEventListener, removeEventListener } = (signal ?? {}) as Partial<AbortSignal>;
+    return [throwIfAborted, addEventListener, removeEventListener].every((method) => typeof method === 'function');
+  });
   if (!works) fail('ERR_OPTION', 'signal', 'an AbortSignal', signal);
   return signal as AbortSignal;
 }
@@ -163,8 +193,8 @@ function checkCheckpoint(value: unknown): Run['checkpoint'] {
   if (value === undefined) return undefined;
   const { path, every } = readOptions('checkpoint', value, ['path', 'every']);
   return {
-    path: checkString('checkpoint.path', path),
     every: every === undefined ? Number.POSITIVE_INFINITY : checkInteger('checkpoint.every', every, 1),
+    path: checkDestination('checkpoint.path', path),
   };
 }
 

@@ -92,6 +92,22 @@ Napi::Value fill_zero_over(const Arguments& arguments, const KeptLists& lists) {
   return arguments.env().Undefined();
 }
 
+Napi::Value find_non_finite_over(const Arguments& arguments, const KeptLists& lists) {
+  double found = -1;
+  lists.for_each([&](auto zero, size_t i) {
+    if (found < 0 && !is_finite(lists.length(i), lists.elements<decltype(zero)>(0, i))) found = static_cast<double>(i);
+  });
+  return Napi::Number::New(arguments.env(), found);
+}
+
+Napi::Value copy_over(const Arguments& arguments, const KeptLists& lists) {
+  lists.for_each([&](auto zero, size_t i) {
+    using T = decltype(zero);
+    copy(lists.length(i), lists.elements<T>(0, i), lists.elements<T>(1, i));
+  });
+  return arguments.env().Undefined();
+}
+
 Napi::Value sgd_step_over(const Arguments& arguments, const KeptLists& lists) {
   const SgdStep step = {.learning_rate = arguments.number(0, "learningRate"),
                         .momentum = arguments.number(1, "momentum"),
@@ -140,6 +156,10 @@ Napi::Value rmsprop_step_over(const Arguments& arguments, const KeptLists& lists
 
 Napi::Value make_zero_pass(const Arguments& arguments) { return function_over<fill_zero_over>(arguments, {{"values"}}); }
 
+Napi::Value make_finite_pass(const Arguments& arguments) { return function_over<find_non_finite_over>(arguments, {{"values"}}); }
+
+Napi::Value make_copy_pass(const Arguments& arguments) { return function_over<copy_over>(arguments, {{"from"}, {"to"}}); }
+
 Napi::Value make_sgd_pass(const Arguments& arguments) {
   return function_over<sgd_step_over>(arguments, {{"values"}, {"grads"}, {"momentumBuffers", true}});
 }
@@ -159,6 +179,8 @@ void register_training(Napi::Object exports) {
   add_function<cross_entropy_call>(exports, "crossEntropy");
   add_function<norm_terms_call>(exports, "normTerms");
   add_function<make_zero_pass>(exports, "zeroPass");
+  add_function<make_finite_pass>(exports, "finitePass");
+  add_function<make_copy_pass>(exports, "copyPass");
   add_function<scale_call>(exports, "scale");
   add_function<clamp_call>(exports, "clamp");
   add_function<make_sgd_pass>(exports, "sgdPass");

@@ -28,8 +28,20 @@ double norm_term(size_t count, const T* values, NormOrder order) {
 }
 
 template <typename T>
+bool is_finite(size_t count, const T* values) {
+  return sum_of_parts(count, kElementsPerPart, [&](size_t begin, size_t end) {
+           return std::isfinite(kernels<T>().max_abs(end - begin, values + begin)) ? 0.0 : 1.0;
+         }) == 0;
+}
+
+template <typename T>
 void fill_zero(size_t count, T* values) noexcept {
   parallel_ranges(count, kElementsPerPart, [&](size_t begin, size_t end) { std::fill(values + begin, values + end, T{0}); });
+}
+
+template <typename T>
+void copy(size_t count, const T* from, T* to) noexcept {
+  parallel_ranges(count, kElementsPerPart, [&](size_t begin, size_t end) { std::copy(from + begin, from + end, to + begin); });
 }
 
 template <typename T>
@@ -66,7 +78,9 @@ void rmsprop_step(size_t count, const RmspropStep& step, T* value, const T* grad
 
 #define EVENKEEL_INSTANTIATE(T)                                                    \
   template double norm_term(size_t, const T*, NormOrder);                          \
+  template bool is_finite(size_t, const T*);                                       \
   template void fill_zero(size_t, T*) noexcept;                                    \
+  template void copy(size_t, const T*, T*) noexcept;                               \
   template void scale(size_t, T, T*) noexcept;                                     \
   template void clamp(size_t, T, T*) noexcept;                                     \
   template void sgd_step(size_t, const SgdStep&, T*, const T*, T*) noexcept;       \

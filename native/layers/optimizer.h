@@ -13,8 +13,15 @@ enum class NormOrder : unsigned char { kMax = 0, kSum = 1, kSquares = 2 };
 template <typename T>
 double norm_term(size_t count, const T* values, NormOrder order);
 
+// Whether no element is NaN or infinite. Throws std::bad_alloc.
+template <typename T>
+bool is_finite(size_t count, const T* values);
+
 template <typename T>
 void fill_zero(size_t count, T* values) noexcept;
+
+template <typename T>
+void copy(size_t count, const T* from, T* to) noexcept;
 
 template <typename T>
 void scale(size_t count, T factor, T* values) noexcept;

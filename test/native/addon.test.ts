@@ -276,6 +276,36 @@ describe('passes over all parameters', () => {
     expect(fill).toThrow(expect.objectContaining({ name: 'EvenkeelError', code: 'ERR_SHAPE' }));
   });
 
+  test.each([Float32Array, Float64Array])('the first array that is not finite is found, whatever its length (%p)', (Array_) => {
+    const sizes = [1, 7, 16, 257, 20_000];
+    const largest = Array_ === Float32Array ? 3.4e38 : Number.MAX_VALUE;
+    for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      const values = sizes.map((size) => new Array_(size).fill(-largest));
+      const find = addon.finitePass(values);
+      expect(find()).toBe(-1);
+      for (const index of [4, 3, 2, 1, 0]) {
+        for (const at of [0, (sizes[index] as number) >> 1, (sizes[index] as number) - 1]) {
+          const array = values[index] as TensorData;
+          const before = array[at] as number;
+          array[at] = bad;
+          expect(find()).toBe(index);
+          array[at] = before;
+        }
+        (values[index] as TensorData)[0] = bad;
+      }
+    }
+  });
+
+  test('copies go from one list to the other, bit for bit', () => {
+    const from = [Float64Array.of(1, Number.NaN, -0), Float32Array.from({ length: 20_000 }, (_, i) => i), new Float32Array(0)];
+    const to = [new Float64Array(3), new Float32Array(20_000), new Float32Array(0)];
+    addon.copyPass(from, to)();
+    expect(to).toEqual(from);
+    expect(() => addon.copyPass(from, [new Float64Array(2), new Float32Array(20_000), new Float32Array(0)])).toThrow(
+      expect.objectContaining({ code: 'ERR_SHAPE' }),
+    );
+  });
+
   test('the arrays live as long as the function', () => {
     const size = 1 << 20;
     const fill = addon.zeroPass(Array.from({ length: 4 }, () => new Float64Array(size).fill(1)));

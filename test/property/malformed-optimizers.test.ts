@@ -116,7 +116,7 @@ testCalls({
     places: {
       0: never,
       1: never,
-      '1.maxNorm': isNumber(0),
+      '1.maxNorm': isNumber(0, Infinity),
       '1.normType': optional((value) => value === 1 || value === 2 || value === Number.POSITIVE_INFINITY),
       '1.nonFinite': optional(never),
     },

@@ -183,7 +183,7 @@ describe('fit records the flow of the training loss', () => {
     const short = { input: inputOf(2), target: random([N, 2, H], 8) };
     const optimizer = new Adam(model.parameters());
     await expect(fit(model, [short], { loss: mseLoss, optimizer, gradientFlow: { every: 1 } })).rejects.toEqual(
-      evenkeelError('ERR_SHAPE', `batches, step 1, epoch 1, input: expected [N, T, I] with T of at least 3, got [${N}, 2, ${I}].`),
+      evenkeelError('ERR_SHAPE', `step 1, epoch 1: input: expected [N, T, I] with T of at least 3, got [${N}, 2, ${I}].`),
     );
     expect(model.parameters().map(({ value }) => value.toArray())).toEqual(before);
   });

@@ -150,11 +150,32 @@ describe('AutoClip', () => {
   test('keeps a long history in order', () => {
     const clipper = new AutoClip({ percentile: 50 });
     const generator = new Generator(3);
-    const norms = Array.from({ length: 501 }, () => Math.round(generator.uniform() * 100));
+    const norms = Array.from({ length: 501 }, () => 1 + Math.round(generator.uniform() * 100));
     const last = course(clipper, norms).at(-1);
     const sorted = norms.toSorted((a, b) => a - b);
     expect(last?.threshold).toBe(sorted[250]);
     expectClose(clipper.stateDict().history?.data ?? [], sorted, { within: 1e-14 });
+  });
+
+  test.each([
+    [
+      [3, 1, 2],
+      [5, 5, 0.5, 0, 9],
+    ],
+    [[], [1, 2]],
+    [
+      [2, 2, 2],
+      [2, 2],
+    ],
+  ])('after %j it takes back %j', (before, taken) => {
+    const [clipper, twin] = [new AutoClip({ percentile: 60 }), new AutoClip({ percentile: 60 })];
+    course(clipper, before);
+    const takeBack = clipper.mark();
+    course(clipper, taken);
+    takeBack();
+    course(twin, before);
+    expect(clipper.stateDict()).toEqual(twin.stateDict());
+    expect(course(clipper, [4, 1, 7])).toEqual(course(twin, [4, 1, 7]));
   });
 
   test('takes over what another has remembered', () => {
@@ -271,5 +292,29 @@ describe('ZClip', () => {
     [{ zTreshold: 3 }, 'Did you mean "zThreshold"?'],
   ])('refuses %j', (options, text) => {
     expectRefused(() => new ZClip(options), 'ERR_OPTION', text);
+  });
+});
+
+describe('steps without gradient', () => {
+  test.each<[string, () => Clipper]>([
+    ['AutoClip', () => new AutoClip()],
+    ['ZClip', () => new ZClip({ warmupSteps: 3 })],
+  ])('are not remembered by %s, at the beginning or later', (_, make) => {
+    const [clipper, twin] = [make(), make()];
+    const norms = [2, 1, 3, 4, 2, 8];
+    const withZeros = course(clipper, [0, 0, 0, 0, 0, ...norms.slice(0, 4), 0, 0, ...norms.slice(4)]);
+    expect(withZeros[0]).toMatchObject({ norm: 0, threshold: Number.POSITIVE_INFINITY, clipped: false });
+    expect(withZeros.filter(({ norm }) => norm > 0)).toEqual(course(twin, norms));
+    expect(clipper.stateDict?.()).toEqual(twin.stateDict?.());
+  });
+
+  test('that a state of an earlier version remembers are forgotten', () => {
+    const autoClip = new AutoClip();
+    autoClip.loadStateDict({ history: Tensor.from([0, 0, 0, 5], { dtype: 'float64' }) });
+    expect(course(autoClip, [5])[0]).toMatchObject({ norm: 5, threshold: 5, clipped: false });
+    const zClip = new ZClip();
+    const zero = Tensor.from(0, { dtype: 'float64' });
+    zClip.loadStateDict({ steps: Tensor.from(25, { dtype: 'float64' }), mean: zero, variance: zero });
+    expect(course(zClip, [5])[0]).toMatchObject({ norm: 5, threshold: Number.POSITIVE_INFINITY, clipped: false });
   });
 });

@@ -63,6 +63,18 @@ describe('clipGradNorm', () => {
     expect(grads(parameters)).toEqual(before);
   });
 
+  test('without a limit it measures the norm', () => {
+    const parameters = make({ a: [3e200, 4e200], b: [12e200] });
+    const before = grads(parameters);
+    expectClose(clipGradNorm(parameters, { maxNorm: Infinity }), 13e200, { within: 1e-15 });
+    expect(clipGradNorm(parameters, { maxNorm: Infinity, normType: Infinity })).toBe(12e200);
+    expect(grads(parameters)).toEqual(before);
+    const infinite = make({ a: [1], b: [Infinity] });
+    expectRefused(() => clipGradNorm(infinite, { maxNorm: Infinity }), 'ERR_NON_FINITE', '"b" is Infinity');
+    expect(clipGradNorm(infinite, { maxNorm: Infinity, nonFinite: 'propagate' })).toBe(Infinity);
+    expect(grads(infinite)).toEqual([[1], [Infinity]]);
+  });
+
   test('counts parameters of both dtypes', () => {
     const parameters = [...make({ a: [3] }), ...make({ b: [4] }, 'float32')];
     expect(clipGradNorm(parameters, { maxNorm: 1, normType: 1 })).toBe(7);
@@ -95,7 +107,9 @@ describe('clipGradNorm', () => {
   });
 
   test.each<[object, string]>([
-    [{}, 'maxNorm: expected a finite number at least 0, got undefined'],
+    [{}, 'maxNorm: expected a number of at least 0, or Infinity, got undefined'],
+    [{ maxNorm: Number.NaN }, 'maxNorm: expected a number of at least 0'],
+    [{ maxNorm: Number.NEGATIVE_INFINITY }, 'maxNorm: expected a number of at least 0'],
     [{ maxNorm: -1 }, 'maxNorm'],
     [{ maxNorm: Number.NaN }, 'maxNorm'],
     [{ maxNorm: 1, normType: 3 }, 'normType: expected 1, 2 or Infinity, got 3'],

@@ -1,0 +1,65 @@
+import type { Clipper } from '../clipping/clipper';
+import { carriedStateOf, loadCarriedStateOf } from '../layers/carried-state';
+import type { Layer } from '../layers/layer';
+import type { Optimizer } from '../optimizers/optimizer';
+import { OptimizerBackup } from '../optimizers/optimizer-backup';
+import type { Parameter } from '../parameter';
+import type { Generator } from '../random';
+import type { StateDict } from '../state-dict';
+
+/** What a step of fit changes besides gradients. */
+interface Changed {
+  model: Layer;
+  optimizer: Optimizer;
+  clipper: Clipper | undefined;
+  generator: Generator | undefined;
+}
+
+/** Lets a step that is refused, or that throws, leave no trace: what layers carry, generator, clipper, weights and optimiser are as before. */
+export class StepGuard {
+  readonly #changed: Changed;
+  readonly #backup: OptimizerBackup;
+  #carried: StateDict = {};
+  #generatorState: readonly number[] | undefined;
+  #unclip: (() => void) | undefined;
+
+  /** @throws EvenkeelError ERR_MEMORY */
+  constructor(changed: Changed) {
+    this.#changed = changed;
+    this.#backup = new OptimizerBackup(changed.optimizer);
+  }
+
+  /** Before a step. */
+  begin(): void {
+    this.#carried = carriedStateOf(this.#changed.model);
+    this.#generatorState = this.#changed.generator?.state;
+    this.#unclip = undefined;
+    this.#backup.forget();
+  }
+
+  /** Before the clipper and the optimiser have their turn. */
+  beforeUpdate(): void {
+    this.#unclip = markClipper(this.#changed.clipper);
+    this.#backup.keep();
+  }
+
+  /** After the optimiser's: the first weight that is not finite. */
+  findNonFinite(): Parameter | undefined {
+    return this.#backup.findNonFinite();
+  }
+
+  takeBack(): void {
+    const { model, generator } = this.#changed;
+    loadCarriedStateOf(model, this.#carried);
+    if (generator !== undefined && this.#generatorState !== undefined) generator.state = this.#generatorState;
+    this.#unclip?.();
+    this.#backup.takeBack();
+  }
+}
+
+/** What takes back a clipper's next calls. */
+function markClipper(clipper: Clipper | undefined): (() => void) | undefined {
+  if (clipper?.mark !== undefined) return clipper.mark();
+  const before = clipper?.stateDict?.();
+  return before && (() => clipper?.loadStateDict?.(before));
+}

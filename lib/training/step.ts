@@ -1,0 +1,105 @@
+import { fail, readSafely } from '../check';
+import { describeNonFinite, gradNorms } from '../clipping/norms';
+import { EvenkeelError, formatShape } from '../errors';
+import type { LossResult } from '../losses/loss';
+import type { GradientFlow } from '../stability/flow';
+import { checkLongEnough, recordFlow } from '../stability/gradient-flow';
+import { checkTensor, Tensor } from '../tensor';
+import type { Batch, Run } from './run';
+import type { StepGuard } from './step-guard';
+
+/** What one step of fit came to. */
+export interface StepResult {
+  loss: number;
+  gradNorm: number;
+  /** in the order of the trained parameters */
+  gradNorms: readonly number[];
+  clipThreshold: number;
+  clipped: boolean;
+  skipped: boolean;
+  flow?: GradientFlow;
+}
+
+/**
+ * Makes one step, or leaves it out and no trace of it.
+ * @throws EvenkeelError ERR_NON_FINITE, and what model, loss, clipper and optimiser throw; no trace is left then either
+ */
+export function makeStep(run: Run, guard: StepGuard, batch: unknown, step: number): StepResult {
+  guard.begin();
+  try {
+    const result = recordedStep(run, guard, checkBatch(batch), step);
+    if (result.skipped) guard.takeBack();
+    return result;
+  } catch (error) {
+    try {
+      guard.takeBack();
+    } catch {
+      // Memory that is gone cannot be written to: what failed first says so.
+    }
+    throw error;
+  }
+}
+
+function recordedStep(run: Run, guard: StepGuard, batch: Batch<unknown>, step: number): StepResult {
+  const { gradientFlow } = run;
+  if (gradientFlow === undefined || (step - 1) % gradientFlow.every !== 0) return trainStep(run, guard, batch);
+  checkLongEnough('input', batch.input, 'Shorter ones have no gradient flow: leave out the option gradientFlow.');
+  const { result, flow } = recordFlow(gradientFlow.layers, () => trainStep(run, guard, batch));
+  return result.skipped ? result : { ...result, flow: flow() };
+}
+
+function trainStep(run: Run, guard: StepGuard, { input, target }: Batch<unknown>): StepResult {
+  const { model, optimizer, parameters } = run;
+  for (const { grad } of run.frozen) grad.data.fill(0);
+  optimizer.zeroGrad();
+  const output = checkTensor('output of model.forward()', model.forward(input));
+  const { value, grad } = checkLossResult(run.loss(output, target), output);
+  if (!Number.isFinite(value)) {
+    const gradNorms = parameters.map(() => Number.NaN);
+    return refuse(run, { loss: value, gradNorm: Number.NaN, gradNorms }, `the loss is ${value}`);
+  }
+  model.backward(grad, { inputGradient: false });
+  const norms = gradNorms(parameters);
+  const result = { loss: value, gradNorm: norms.total, gradNorms: norms.perParameter };
+  if (!Number.isFinite(norms.total)) return refuse(run, result, describeNonFinite(parameters, norms));
+  guard.beforeUpdate();
+  const { threshold, clipped } = run.clip(parameters, norms.total);
+  optimizer.step();
+  const broken = guard.findNonFinite();
+  if (broken !== undefined) return refuse(run, result, `the optimiser's step made the parameter "${broken.name}" infinite or NaN`);
+  return { ...result, clipThreshold: threshold, clipped, skipped: false };
+}
+
+/** A step that must not be made: skipped on request, else an error. */
+function refuse(run: Run, result: Pick<StepResult, 'loss' | 'gradNorm' | 'gradNorms'>, reason: string): StepResult {
+  if (run.nonFinite === 'skip') return { ...result, clipThreshold: Number.NaN, clipped: false, skipped: true };
+  throw new EvenkeelError(
+    'ERR_NON_FINITE',
+    `${reason}. The parameters are as they were before this step. Look at the batch for values that are not finite, lower the ` +
+      "learning rate, clip the gradients, or leave such steps out with nonFinite: 'skip'.",
+  );
+}
+
+function checkBatch(given: unknown): Batch<unknown> {
+  const { input, target } = readSafely('batches', () => pick(given, 'input', 'target'));
+  if (!Tensor.isTensor(input)) fail('ERR_OPTION', 'batches', '{ input: Tensor, target }', given);
+  return { input, target };
+}
+
+function checkLossResult(given: unknown, output: Tensor): LossResult {
+  const { value, grad } = readSafely('loss()', () => pick(given, 'value', 'grad'));
+  if (typeof value !== 'number' || !Tensor.isTensor(grad)) fail('ERR_OPTION', 'loss()', '{ value: number, grad: Tensor }', given);
+  if (grad.dtype !== output.dtype || formatShape(grad.shape) !== formatShape(output.shape)) {
+    throw new EvenkeelError(
+      'ERR_OPTION',
+      `loss().grad: expected the output's ${output.dtype} ${formatShape(output.shape)}, got ${grad.dtype} ${formatShape(grad.shape)}.`,
+    );
+  }
+  return { value, grad };
+}
+
+/** Two properties of what may be no object at all. */
+function pick<A extends string, B extends string>(given: unknown, a: A, b: B): Partial<Record<A | B, unknown>> {
+  const object = given as Partial<Record<A | B, unknown>> | null | undefined;
+  return { [a]: object?.[a], [b]: object?.[b] } as Partial<Record<A | B, unknown>>;
+}
