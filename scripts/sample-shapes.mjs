@@ -72,7 +72,8 @@ function compare([n, t, inputSize, hiddenSize], against) {
     return performance.now() - begin;
   };
   const measure = (seconds) => medians(() => [time('auto'), time(against)], seconds);
-  const chosen = native().scanStrategy(n, inputSize, hiddenSize, 0);
+  const arrays = (kind) => rnn.parameters().map((parameter) => parameter[kind].data);
+  const chosen = native().recurrentLayer(arrays('value'), arrays('grad'), rnn.nativeOptions()).strategy(n);
   let [own, other] = measure(0.3);
   if (own > LOST * other) [own, other] = measure(1.2);
   native().setScanStrategy('auto');

@@ -1,18 +1,18 @@
 import { checkBoolean, checkDType, checkNumber, checkOneOf, checkRowCount, checkSize, readOptions } from '../check';
 import { EvenkeelError } from '../errors';
 import { checkInitializer, fillUniform, type Initializer, type InitializerOptions, initializeWeight } from '../initializers';
-import type { BesideArguments } from '../native/addon';
+import type { ConcurrentArguments, NativeRecurrentLayer, RecurrentLayerOptions } from '../native/addon';
 import { native } from '../native/load';
 import { Parameter } from '../parameter';
 import { checkGenerator, type Generator } from '../random';
 import type { StateDict } from '../state-dict';
-import { allocate, checkTensor, type DType, Tensor, type TensorData } from '../tensor';
+import { checkTensor, type DType, Tensor, type TensorData } from '../tensor';
 import { allocateOutput, allocateState, makeTensor } from '../workspace';
 import { checkCarriedState } from './carried-state';
 import { type Checkpointing, checkCheckpointing, segmentSteps } from './checkpointing';
 import { type BackwardOptions, BaseLayer, type Pass } from './layer';
 import { cutTime, type Piece, PieceMemory, SequenceArray } from './pieces';
-import { type NormalizationOptions, type NormCache, type Placement, RecurrentNormalization } from './placement';
+import { type NormalizationOptions, type Placement, RecurrentNormalization } from './placement';
 import { StateGradientPass } from './state-gradient';
 
 /** The function φ between the steps of an {@link RNN}. */
@@ -104,8 +104,8 @@ interface RNNPass extends Pass {
   readonly states: SequenceArray | undefined;
   /** whose elements `states` are */
   readonly sequence: Tensor | undefined;
-  /** what the normalisations keep of all steps; undefined where it is computed again */
-  readonly normCache: NormCache | undefined;
+  /** what else forward keeps of all steps, null for nothing; undefined where it is computed again */
+  readonly tape: TensorData | null | undefined;
   readonly starts: readonly TensorData[];
 }
 
@@ -133,11 +133,8 @@ export class RNN extends BaseLayer {
   readonly #truncateAfter: number;
   readonly #checkpointing: Checkpointing;
   readonly #normalization: RecurrentNormalization;
-  readonly #weightIh: Parameter;
-  readonly #weightHh: Parameter;
-  // Without biases the addon adds zeros, and these are in no list of parameters.
-  readonly #biasIh: Parameter;
-  readonly #biasHh: Parameter;
+  readonly #hasBias: boolean;
+  #layer: NativeRecurrentLayer | undefined;
   readonly #inputShape: readonly (number | string)[];
   #pass: RNNPass | undefined;
   #finalState: Tensor | undefined;
@@ -166,9 +163,7 @@ export class RNN extends BaseLayer {
     const parameter = (name: string, shape: number[]) => new Parameter(name, Tensor.zeros(shape, { dtype }));
     const weightIh = parameter('weight_ih_l0', [hiddenSize, inputSize]);
     const weightHh = parameter('weight_hh_l0', [hiddenSize, hiddenSize]);
-    const biasIh = parameter('bias_ih_l0', [hiddenSize]);
-    const biasHh = parameter('bias_hh_l0', [hiddenSize]);
-    const biases = hasBias ? [biasIh, biasHh] : [];
+    const biases = hasBias ? [parameter('bias_ih_l0', [hiddenSize]), parameter('bias_hh_l0', [hiddenSize])] : [];
     super([weightIh, weightHh, ...biases, ...normalization.parameters()]);
     this.inputSize = inputSize;
     this.hiddenSize = hiddenSize;
@@ -180,10 +175,7 @@ export class RNN extends BaseLayer {
     this.#truncateAfter = truncateAfter;
     this.#checkpointing = checkpointing;
     this.#normalization = normalization;
-    this.#weightIh = weightIh;
-    this.#weightHh = weightHh;
-    this.#biasIh = biasIh;
-    this.#biasHh = biasHh;
+    this.#hasBias = hasBias;
     this.#inputShape = ['N', 'T', inputSize];
 
     const bound = 1 / Math.sqrt(hiddenSize);
@@ -252,7 +244,7 @@ export class RNN extends BaseLayer {
     };
     const last = pass.pieces.length - 1;
     let current: ForwardPiece | undefined = this.#pieceAt(pass, arrays, last);
-    if (!current.isKept) this.#nativeForward(n, current.steps, current.input, current.before, current.normCache, current.states);
+    if (!current.isKept) this.#nativeForward(n, current.steps, current.input, current.before, current.tape, current.states);
     for (let index = last; current !== undefined; index--) {
       current = this.#pieceBackward(pass, index, current, arrays, dstate);
       // A window's gradient stays within it.
@@ -271,6 +263,21 @@ export class RNN extends BaseLayer {
   get normalization(): Required<NormalizationOptions> {
     const { placement, kind, eps } = this.#normalization;
     return { placement, kind, eps };
+  }
+
+  /**
+   * What the addon takes for this layer.
+   * @internal
+   */
+  nativeOptions(): RecurrentLayerOptions {
+    return {
+      cell: 'elman',
+      inputSize: this.inputSize,
+      hiddenSize: this.hiddenSize,
+      nonlinearity: NONLINEARITIES[this.nonlinearity],
+      bias: this.#hasBias,
+      ...this.#normalization.nativeOptions(),
+    };
   }
 
   /** h_T [N, H] of the last forward call: a copy, ready to be the next call's initialState. */
@@ -343,29 +350,51 @@ export class RNN extends BaseLayer {
     return this.#finalState;
   }
 
+  /** The layer's native half, which keeps its parameters. */
+  get #native(): NativeRecurrentLayer {
+    this.#layer ??= native().recurrentLayer(
+      this.parameters().map(({ value }) => value.data),
+      this.parameters().map(({ grad }) => grad.data),
+      this.nativeOptions(),
+    );
+    return this.#layer;
+  }
+
   #segmentSteps(n: number, t: number): number {
     const bytes = this.dtype === 'float64' ? 8 : 4;
     const stateBytes = n * this.hiddenSize * bytes;
-    const normBytes = this.#normalization.cacheLength(n) * bytes;
+    const tapeBytes = (this.#native.tapeLength(n, 1) - this.#native.tapeLength(n, 0)) * bytes;
     return segmentSteps(this.#checkpointing, {
       steps: t,
-      chunkSteps: native().rnnChunkSteps(n, this.inputSize, this.hiddenSize, this.#normalization.placementNumber),
+      chunkSteps: this.#native.chunkSteps(n),
       stateBytes,
-      bytesPerStep: (this.returnSequences ? 0 : stateBytes) + normBytes,
-      scratchPerStep: (this.returnSequences ? 3 : 2) * stateBytes + 2 * normBytes + 2 * n * this.inputSize * bytes,
+      bytesPerStep: (this.returnSequences ? 0 : stateBytes) + tapeBytes,
+      scratchPerStep: (this.returnSequences ? 3 : 2) * stateBytes + 2 * tapeBytes + 2 * n * this.inputSize * bytes,
     });
   }
 
-  /** Forward through all of time, and every state kept; what the normalisations keep, if asked for. */
-  #scan(input: Tensor, initialState: Tensor | undefined, keepsNorms: boolean) {
+  #makeTape(n: number, t: number, take: typeof takeArray): TensorData | null {
+    const length = this.#native.tapeLength(n, t);
+    return length === 0 ? null : take(this.dtype, length);
+  }
+
+  /** The part of a tape that holds a piece's steps. */
+  #takeTape(tape: TensorData | null, n: number, { begin, end }: Piece): TensorData | null {
+    if (tape === null) return null;
+    const first = this.#native.tapeLength(n, begin) - this.#native.tapeLength(n, 0);
+    return tape.subarray(first, first + this.#native.tapeLength(n, end - begin));
+  }
+
+  /** Forward through all of time, and every state kept; with a tape, if asked for. */
+  #scan(input: Tensor, initialState: Tensor | undefined, keepsTape: boolean) {
     const [n, t] = input.shape as [number, number, number];
-    const normCache = keepsNorms ? this.#normalization.makeCache(n, t, takeArray) : undefined;
+    const tape = keepsTape ? this.#makeTape(n, t, takeArray) : undefined;
     const sequence = allocateOutput(this.dtype, [n, t, this.hiddenSize]);
-    const states = this.#nativeForward(n, t, input.data, initialState?.data ?? null, normCache, sequence.data);
+    const states = this.#nativeForward(n, t, input.data, initialState?.data ?? null, tape ?? null, sequence.data);
     // A stateful layer may need its state in a later run than the next.
     const finalState = (this.stateful ? makeTensor : allocateState)(this.dtype, [n, this.hiddenSize]);
     states.step(t - 1, this.dtype, finalState.data);
-    return { output: this.returnSequences ? sequence : copyOf(finalState), finalState, states, sequence, normCache, starts: [] };
+    return { output: this.returnSequences ? sequence : copyOf(finalState), finalState, states, sequence, tape, starts: [] };
   }
 
   /** The same, and only the states between the pieces kept. */
@@ -379,11 +408,11 @@ export class RNN extends BaseLayer {
       const steps = piece.end - piece.begin;
       memory.restart();
       const data = memory.take(this.dtype, n * steps * this.hiddenSize);
-      last = this.#nativeForward(n, steps, inputs.take(piece, this.dtype), last, undefined, data).step(steps - 1, this.dtype);
+      last = this.#nativeForward(n, steps, inputs.take(piece, this.dtype), last, null, data).step(steps - 1, this.dtype);
       starts.push(last);
     }
     const finalState = new Tensor(starts.pop() as TensorData, [n, this.hiddenSize]);
-    return { output: copyOf(finalState), finalState, states: undefined, sequence: undefined, normCache: undefined, starts };
+    return { output: copyOf(finalState), finalState, states: undefined, sequence: undefined, tape: undefined, starts };
   }
 
   /** The state before a piece. */
@@ -397,7 +426,7 @@ export class RNN extends BaseLayer {
     const { n } = input;
     const piece = pass.pieces[index] as Piece;
     const steps = piece.end - piece.begin;
-    const isKept = pass.states !== undefined && pass.normCache !== undefined;
+    const isKept = pass.states !== undefined && pass.tape !== undefined;
     // Two pieces are at work at a time.
     const memory = memories[index % 2] as PieceMemory;
     memory.restart();
@@ -407,7 +436,7 @@ export class RNN extends BaseLayer {
       before: this.#stateBefore(pass, index),
       isKept,
       states: isKept ? pass.states.take(piece, this.dtype) : memory.take(this.dtype, n * steps * this.hiddenSize),
-      normCache: isKept ? this.#normalization.takeCache(pass.normCache, n, piece) : this.#normalization.makeCache(n, steps, memory.take),
+      tape: isKept ? this.#takeTape(pass.tape, n, piece) : this.#makeTape(n, steps, memory.take),
     };
   }
 
@@ -425,71 +454,44 @@ export class RNN extends BaseLayer {
   ): ForwardPiece | undefined {
     const { n } = arrays.input;
     const piece = pass.pieces[index] as Piece;
-    const { steps, before, states, normCache } = current;
+    const { steps, before, states, tape } = current;
     const next = index > 0 ? this.#pieceAt(pass, arrays, index - 1) : undefined;
-    const beside: BesideArguments | [] =
-      next === undefined || next.isKept
-        ? []
-        : [next.steps, next.input, next.before, next.states, ...this.#normalization.arguments(next.normCache)];
+    const concurrent: ConcurrentArguments | [] =
+      next === undefined || next.isKept ? [] : [next.steps, next.input, next.before, next.states, null, next.tape];
     const gradOutput = arrays.gradOutput?.take(piece, this.dtype) ?? null;
     const gradInput = arrays.gradInput?.take(piece, this.dtype) ?? null;
-    arrays.stateGradients.pass(piece, (...last) =>
-      native().rnnBackward(
+    arrays.stateGradients.pass(piece, (limit, logNorms, exponents) =>
+      this.#native.backward(
         n,
         steps,
-        this.inputSize,
-        this.hiddenSize,
-        NONLINEARITIES[this.nonlinearity],
         current.input,
         before,
-        this.#weightIh.value.data,
-        this.#weightHh.value.data,
-        this.#biasIh.value.data,
-        this.#biasHh.value.data,
         states,
+        tape,
         gradOutput,
         gradInput,
         dstate,
-        this.#weightIh.grad.data,
-        this.#weightHh.grad.data,
-        this.#biasIh.grad.data,
-        this.#biasHh.grad.data,
-        ...this.#normalization.arguments(normCache),
-        ...this.#normalization.gradients(),
-        ...last,
-        ...beside,
+        limit,
+        logNorms,
+        exponents,
+        ...concurrent,
       ),
     );
     if (gradInput !== null) arrays.gradInput?.put(piece, gradInput);
     return next;
   }
 
-  /** @returns all states, in `data`; what the normalisations keep goes to their cache, or nowhere */
+  /** @returns all states, in `data`; what else backward needs goes to the tape, or nowhere */
   #nativeForward(
     n: number,
     t: number,
     input: TensorData,
     initialState: TensorData | null,
-    normCache: NormCache | undefined,
-    data = allocate(this.dtype, n * t * this.hiddenSize),
+    tape: TensorData | null,
+    data: TensorData,
   ): SequenceArray {
-    const states = new SequenceArray(data, n, t, this.hiddenSize);
-    native().rnnForward(
-      n,
-      t,
-      this.inputSize,
-      this.hiddenSize,
-      NONLINEARITIES[this.nonlinearity],
-      input,
-      initialState,
-      this.#weightIh.value.data,
-      this.#weightHh.value.data,
-      this.#biasIh.value.data,
-      this.#biasHh.value.data,
-      states.data,
-      ...this.#normalization.arguments(normCache),
-    );
-    return states;
+    this.#native.forward(n, t, input, initialState, data, null, tape);
+    return new SequenceArray(data, n, t, this.hiddenSize);
   }
 }
 
@@ -515,7 +517,7 @@ interface ForwardPiece {
   /** whether the two that follow hold it already */
   readonly isKept: boolean;
   readonly states: TensorData;
-  readonly normCache: NormCache;
+  readonly tape: TensorData | null;
 }
 
 function checkKept({ sequence, initialState }: RNNPass): void {

@@ -1,4 +1,3 @@
-import type { StateGradientArguments } from '../native/addon';
 import { allocate, Tensor, type TensorData } from '../tensor';
 import { type Piece, SequenceArray } from './pieces';
 
@@ -26,8 +25,8 @@ export class StateGradientPass {
     return this.#logNorms && new Tensor(this.#logNorms.data, [this.#logNorms.n, this.#logNorms.steps]);
   }
 
-  /** @param backward the addon's backward call for a piece of time, which ends on these arguments and returns how many it limited */
-  pass(piece: Piece, backward: (...last: StateGradientArguments) => number): void {
+  /** @param backward the addon's backward call for a piece of time, which takes these and returns how many it limited */
+  pass(piece: Piece, backward: (limit: number, logNorms: Float64Array | null, exponents: Int32Array | null) => number): void {
     const logNorms = this.#logNorms?.take(piece, 'float64') as Float64Array | undefined;
     this.#limited += backward(this.#limit, logNorms ?? null, this.#exponents ?? null);
     if (logNorms !== undefined) this.#logNorms?.put(piece, logNorms);

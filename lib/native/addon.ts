@@ -9,24 +9,6 @@ import type { TensorData } from '../tensor';
 type Optional = TensorData | null;
 type Arrays = readonly TensorData[];
 
-/**
- * One normalisation within a recurrent step; null where it has none of these, all four where the placement has no such site. A forward call
- * whose backward pass will not come may do without `inputs` and `statistics`.
- */
-export type NormSiteArguments = [
-  weight: Optional,
-  bias: Optional,
-  /** what it normalised [T, N, H], for backward; written by forward */
-  inputs: Optional,
-  /** of each row, for backward [T, 3, N], or [T, 1, N] of kind rms; written by forward */
-  statistics: Optional,
-];
-
-/** The normalisations within a recurrent step. placement: 0 none, 1 preactivation, 2 split-preactivation, 3 recurrent-input, 4 hidden. */
-export type NormArguments = [placement: number, kind: number, eps: number, ...NormSiteArguments, ...NormSiteArguments];
-
-/** gradWeight and gradBias of both sites. */
-export type NormGradients = [Optional, Optional, Optional, Optional];
 type NormForward = (
   rows: number,
   size: number,
@@ -49,88 +31,99 @@ type NormBackward = (
   gradBias: Optional,
 ) => void;
 
-/** What a backward pass does about ∂L/∂h_t, the total derivative by each state. */
-export type StateGradientArguments = [
-  /** its norm is limited to this for each sequence; Infinity for no limit */
-  limit: number,
-  /** ln of its norm before the limit [N, T], written; null where it is not recorded */
-  logNorms: Float64Array | null,
-  /** [N] where it is recorded: gradState is 2^−exponent of the true gradient, at the start and at the end */
-  exponents: Int32Array | null,
+/** What a recurrent layer is made of. Its cell says what else it reads. */
+export interface RecurrentLayerOptions {
+  /** 'elman' */
+  cell: string;
+  inputSize: number;
+  hiddenSize: number;
+  /** P, what is put out at each step; hiddenSize unless given */
+  outputSize?: number;
+  /** 0 tanh, the default, 1 relu */
+  nonlinearity?: number;
+  /** whether b_ih and b_hh are among the weights; true unless given */
+  bias?: boolean;
+  /** where a normalisation stands: 0 nowhere, the default, 1 preactivation, 2 split-preactivation, 3 recurrent-input, 4 hidden */
+  placement?: number;
+  /** 0 LayerNorm, the default, 1 RMSNorm */
+  normKind?: number;
+  eps?: number;
+}
+
+/** What a forward pass over another part of the time takes: t, and the arguments of forward from `input` on. */
+export type ConcurrentArguments = [
+  t: number,
+  input: TensorData,
+  initialState: Optional,
+  output: TensorData,
+  finalState: Optional,
+  tape: Optional,
 ];
 
-/** output: [N, T, H] */
-export type BesideArguments = [t: number, input: TensorData, initialState: Optional, output: TensorData, ...norm: NormArguments];
-
-export interface NativeAddon {
-  /** output: [N, T, H] */
-  rnnForward(
-    n: number,
-    t: number,
-    i: number,
-    h: number,
-    nonlinearity: number,
-    input: TensorData,
-    initialState: Optional,
-    weightIh: TensorData,
-    weightHh: TensorData,
-    biasIh: TensorData,
-    biasHh: TensorData,
-    output: TensorData,
-    ...norm: NormArguments
-  ): void;
+/**
+ * A recurrent layer of the addon. The state that a step hands to the next is S wide, its first P columns are what is put out. The tape is what
+ * forward keeps for backward: `tapeLength(n, t)` elements, in any array. That of the steps [b, e) is the part of it that begins at
+ * `tapeLength(n, b) − tapeLength(n, 0)` and is `tapeLength(n, e − b)` long.
+ */
+export interface NativeRecurrentLayer {
+  /** input [N, T, I], initialState, finalState [N, S], output [N, T, P]; finalState is written where it is given. tape: null to keep nothing */
+  forward(n: number, t: number, input: TensorData, initialState: Optional, output: TensorData, finalState: Optional, tape: Optional): void;
   /**
-   * gradOutput: null for zeros. gradState: ∂L/∂h_T from beyond the last step [N, H], which becomes ∂L/∂h_0. beside: a forward pass over
-   * another part of the time, which threads that are idle else may take. Returns how many gradients were limited.
+   * output, tape: as forward left them. gradOutput: null for zeros. gradInput: null where it is not wanted. gradState: ∂L/∂state_T from beyond
+   * the last step [N, S], which becomes ∂L/∂state_0. limit: of ‖∂L/∂state_t‖ of each sequence, Infinity for none. logNorms: ln of it before the
+   * limit [N, T], written; exponents [N]: gradState is 2^−exponent of the true gradient, at the start and at the end; both null where it is not
+   * recorded. concurrent: a forward pass, which threads that are idle else may take. Returns how many gradients were limited.
    */
-  rnnBackward(
+  backward(
     n: number,
     t: number,
-    i: number,
-    h: number,
-    nonlinearity: number,
     input: TensorData,
     initialState: Optional,
-    weightIh: TensorData,
-    weightHh: TensorData,
-    biasIh: TensorData,
-    biasHh: TensorData,
     output: TensorData,
+    tape: Optional,
     gradOutput: Optional,
     gradInput: Optional,
     gradState: TensorData,
-    gradWeightIh: TensorData,
-    gradWeightHh: TensorData,
-    gradBiasIh: TensorData,
-    gradBiasHh: TensorData,
-    ...last: [...NormArguments, ...NormGradients, ...StateGradientArguments, ...beside: BesideArguments | []]
+    limit: number,
+    logNorms: Float64Array | null,
+    exponents: Int32Array | null,
+    ...concurrent: ConcurrentArguments | []
   ): number;
   /**
-   * In float64: forward, keeping all states and what the normalisations keep, and for each sequence and step J_t Q = Q' R with J_t = ∂h_t/∂h_{t−1}.
-   * tangents: the `count` columns of Q_0, orthonormal, each a row [N, count, H], which become those of Q_T. logGrowths: ln|R_t(i, i)|
+   * Of a layer in float64: forward, and for each sequence and step J_t Q = Q' R with J_t = ∂state_t/∂state_{t−1}.
+   * tangents: the `count` columns of Q_0, orthonormal, each a row [N, count, S], which become those of Q_T. logGrowths: ln|R_t(i, i)|
    * [N, T, count], written.
    */
-  rnnTangents(
+  tangents(
     n: number,
     t: number,
-    i: number,
-    h: number,
-    nonlinearity: number,
     input: TensorData,
     initialState: Optional,
-    weightIh: TensorData,
-    weightHh: TensorData,
-    biasIh: TensorData,
-    biasHh: TensorData,
     output: TensorData,
-    ...last: [...NormArguments, count: number, tangents: TensorData, logGrowths: TensorData]
+    finalState: Optional,
+    count: number,
+    tangents: TensorData,
+    logGrowths: TensorData,
   ): void;
+  /** The state [N, S] after the step `step`, from 0, of a pass that kept what backward needs. */
+  readState(n: number, t: number, step: number, output: TensorData, tape: Optional, state: TensorData): void;
   /** The steps after which time is cut: a part of a sequence that starts at a multiple of them gives the same bits as the whole. */
-  rnnChunkSteps(n: number, i: number, h: number, placement: number): number;
+  chunkSteps(n: number): number;
+  tapeLength(n: number, t: number): number;
+  /** Which way the scan over time takes: 'blas', 'panels', 'single', 'columns' or 'lanes'. */
+  strategy(n: number): string;
+  /** S and P */
+  readonly stateSize: number;
+  readonly outputSize: number;
+}
 
-  /** Which way the scan over time takes for this shape and placement: 'blas', 'panels', 'single', 'columns' or 'lanes'. */
-  scanStrategy(n: number, i: number, h: number, placement: number): string;
-  /** Forces one of them for every shape, as the environment's `EVENKEEL_SCAN` does; 'auto' chooses by shape again. */
+export interface NativeAddon {
+  /**
+   * weights, gradients: one array for each of the layer's parameters, in their order: W_ih, W_hh, then the cell's own. The layer keeps them
+   * alive, and sees at each call whether they still have their elements.
+   */
+  recurrentLayer(weights: Arrays, gradients: Arrays, options: RecurrentLayerOptions): NativeRecurrentLayer;
+  /** Forces one way through time for every shape, as the environment's `EVENKEEL_SCAN` does; 'auto' chooses by shape again. */
   setScanStrategy(name: string): void;
 
   /** statistics: [3, R], what backward needs of each row: mean, the part of the mean below the element type's precision, 1/σ */
@@ -210,8 +203,6 @@ export interface NativeAddon {
    * per second; reading and copying (bytes read plus written) memory beyond the caches, in 10⁹ bytes per second. Takes about a second.
    */
   measureMachine(): { fmaGflops: number; gemmGflops: number; readGBs: number; copyGBs: number };
-  /** how many bytes after the begin of a cache line the array begins */
-  bytesPastLine(array: TensorData): number;
   /** flock(descriptor, LOCK_EX | LOCK_NB): false when another open file description holds the lock */
   lockFile(descriptor: number): boolean;
   runtimeInfo(): { simdTarget: string; simdTargets: string[]; blas: string };

@@ -64,20 +64,26 @@ export function remedy(platform: NodeJS.Platform): string {
 type NativeFunction = (...args: unknown[]) => unknown;
 
 /** The same functions, throwing EvenkeelErrors. */
-function wrap(addon: NativeAddon): NativeAddon {
-  const functions = Object.entries(addon) as [string, NativeFunction][];
-  return Object.fromEntries(functions.map(([name, call]) => [name, translateErrors(name, call)])) as unknown as NativeAddon;
+function wrap<Group extends object>(group: Group): Group {
+  const entries = Object.entries(group).map(([name, value]) => [name, typeof value === 'function' ? translateErrors(name, value) : value]);
+  return Object.fromEntries(entries) as Group;
 }
 
 function translateErrors(name: string, call: NativeFunction): NativeFunction {
   return (...args) => {
     try {
       const result = call(...args);
-      return typeof result === 'function' ? translateErrors(name, result as NativeFunction) : result;
+      if (typeof result === 'function') return translateErrors(name, result as NativeFunction);
+      return isGroup(result) ? wrap(result) : result;
     } catch (cause) {
       throw translate(cause, name);
     }
   };
+}
+
+/** Whether a native call gave functions of its own, as a recurrent layer does. */
+function isGroup(result: unknown): result is object {
+  return typeof result === 'object' && result !== null && 'forward' in result;
 }
 
 function translate(cause: unknown, name?: string): EvenkeelError {

@@ -2,8 +2,8 @@ import { checkFunction, checkInteger, fail, readOptions, readSafely } from '../c
 import { EvenkeelError } from '../errors';
 import { fillOrthogonal } from '../initializers';
 import { cutTime, type Piece, SequenceArray } from '../layers/pieces';
-import { RecurrentNormalization } from '../layers/placement';
-import { NONLINEARITIES, RNN } from '../layers/rnn';
+import { RNN } from '../layers/rnn';
+import type { NativeRecurrentLayer } from '../native/addon';
 import { native } from '../native/load';
 import { Generator } from '../random';
 import { checkTensor, Tensor, type TensorData } from '../tensor';
@@ -87,9 +87,7 @@ function checkLyapunov(rnn: unknown, options: unknown): Required<Pick<LyapunovOp
 /** A layer's states and the tangents that go along with them, in float64. */
 class TangentDynamics {
   readonly stepsPerPiece: number;
-  readonly #rnn: RNN;
-  readonly #weights: Record<string, Float64Array>;
-  readonly #normalization: RecurrentNormalization;
+  readonly #native: NativeRecurrentLayer;
   readonly #n: number;
   readonly #count: number;
   readonly #tangents: Float64Array;
@@ -97,12 +95,15 @@ class TangentDynamics {
 
   constructor(rnn: RNN, n: number, count: number) {
     const { hiddenSize, inputSize } = rnn;
-    this.#rnn = rnn;
     this.#n = n;
     this.#count = count;
-    this.#weights = Object.fromEntries(Object.entries(rnn.stateDict()).map(([name, { data }]) => [name, Float64Array.from(data)]));
-    this.#normalization = new RecurrentNormalization(rnn.normalization, hiddenSize, 'float64');
-    for (const { name, value } of this.#normalization.parameters()) value.data.set(this.#weight(name));
+    // The layer in float64, whatever its own type.
+    const weights = Object.values(rnn.stateDict()).map(({ data }) => Float64Array.from(data));
+    this.#native = native().recurrentLayer(
+      weights,
+      weights.map(({ length }) => new Float64Array(length)),
+      rnn.nativeOptions(),
+    );
     // Any directions would do, but for a W_hh whose own directions are those of the axes, as those of the identity are.
     const directions = Tensor.zeros([count, hiddenSize], { dtype: 'float64' });
     fillOrthogonal(directions, 1, new Generator(0));
@@ -118,40 +119,14 @@ class TangentDynamics {
    * @returns ln|R_t(i, i)| of each [N, steps, count]
    */
   advance(input: TensorData, steps: number): Float64Array {
-    const { inputSize, hiddenSize, nonlinearity } = this.#rnn;
     const n = this.#n;
-    const states = new Float64Array(n * steps * hiddenSize);
+    const state = new Float64Array(n * this.#native.stateSize);
     const logGrowths = new Float64Array(n * steps * this.#count);
-    native().rnnTangents(
-      n,
-      steps,
-      inputSize,
-      hiddenSize,
-      NONLINEARITIES[nonlinearity],
-      Float64Array.from(input),
-      this.#state,
-      this.#weight('weight_ih_l0'),
-      this.#weight('weight_hh_l0'),
-      this.#bias('bias_ih_l0'),
-      this.#bias('bias_hh_l0'),
-      states,
-      ...this.#normalization.arguments(this.#normalization.makeCache(n, steps)),
-      this.#count,
-      this.#tangents,
-      logGrowths,
-    );
-    this.#state = new SequenceArray(states, n, steps, hiddenSize).step(steps - 1, 'float64');
-    checkGrowths(logGrowths, this.#state);
+    const output = new Float64Array(n * steps * this.#native.outputSize);
+    this.#native.tangents(n, steps, Float64Array.from(input), this.#state, output, state, this.#count, this.#tangents, logGrowths);
+    this.#state = state;
+    checkGrowths(logGrowths, state);
     return logGrowths;
-  }
-
-  #weight(name: string): Float64Array {
-    return this.#weights[name] as Float64Array;
-  }
-
-  /** Zeros for a layer without biases. */
-  #bias(name: string): Float64Array {
-    return this.#weights[name] ?? new Float64Array(this.#rnn.hiddenSize);
   }
 }
 

@@ -62,6 +62,11 @@ std::string Arguments::string(size_t index, const char* name) const {
   return info_[index].As<Napi::String>().Utf8Value();
 }
 
+Napi::Object Arguments::object(size_t index, const char* name) const {
+  if (!info_[index].IsObject()) fail(env(), "ERR_OPTION", std::string(name) + ": expected an object.");
+  return info_[index].As<Napi::Object>();
+}
+
 Arguments::View Arguments::view(size_t index, const char* name) const {
   View view{.array = info_[index]};
   // The array buffer is not asked for: a SharedArrayBuffer is none to N-API, but its elements are as good.

@@ -31,6 +31,7 @@ class Arguments {
   double number(size_t index, const char* name) const;
   bool boolean(size_t index, const char* name) const;
   std::string string(size_t index, const char* name) const;
+  Napi::Object object(size_t index, const char* name) const;
 
   size_t count() const { return info_.Length(); }
   // What the function was made with.
@@ -118,6 +119,7 @@ void add_function(Napi::Object exports, const char* name) {
 
 // One per file of this folder.
 void register_layers(Napi::Object exports);
+void register_recurrent(Napi::Object exports);
 void register_training(Napi::Object exports);
 void register_runtime(Napi::Object exports);
 

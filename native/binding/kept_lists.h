@@ -31,19 +31,24 @@ class KeptLists {
   }
   template <typename T>
   T* elements(size_t list, size_t index) const {
-    return static_cast<T*>(lists_[list].views[index].data);
+    return static_cast<T*>(lists_[list].elements[index]);
   }
   // The same, null where there is no such list.
   template <typename T>
   T* optional_elements(size_t list, size_t index) const {
     return lists_[list].views.empty() ? nullptr : elements<T>(list, index);
   }
+  size_t count() const { return lists_[0].views.size(); }
   size_t length(size_t index) const { return lists_[0].views[index].length; }
+  napi_typedarray_type kind(size_t index) const { return lists_[0].views[index].kind; }
+  // The elements of all arrays of a list, as find_elements found them.
+  void* const* all(size_t list) const { return lists_[list].elements.data(); }
 
  private:
   struct List {
     const char* name;
     std::vector<Arguments::View> views;
+    std::vector<void*> elements;
     std::vector<Napi::ObjectReference> references;
   };
 

@@ -44,14 +44,6 @@ Napi::Value lock_file(const Arguments& arguments) {
   fail(arguments.env(), "ERR_NATIVE", std::strerror(errno) + std::string("."));
 }
 
-Napi::Value bytes_past_line(const Arguments& arguments) {
-  constexpr size_t kCacheLine = 64;
-  return with_element_type(arguments, 0, "array", [&](auto zero) {
-    const auto* elements = arguments.array<decltype(zero)>(0, "array", arguments.length(0, "array"));
-    return Napi::Number::New(arguments.env(), static_cast<double>(reinterpret_cast<uintptr_t>(elements) % kCacheLine));
-  });
-}
-
 Napi::Value measure_machine(const Arguments& arguments) {
   const MachineLimits limits = measure_machine_limits();
   Napi::Object result = Napi::Object::New(arguments.env());
@@ -105,7 +97,6 @@ void register_runtime(Napi::Object exports) {
   add_function<get_num_threads>(exports, "getNumThreads");
   add_function<runtime_info>(exports, "runtimeInfo");
   add_function<lock_file>(exports, "lockFile");
-  add_function<bytes_past_line>(exports, "bytesPastLine");
   add_function<measure_machine>(exports, "measureMachine");
 }
 

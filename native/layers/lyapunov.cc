@@ -6,57 +6,75 @@
 #include "core/aligned_buffer.h"
 #include "core/thread_pool.h"
 #include "kernels/gemm.h"
+#include "kernels/kernels.h"
 #include "kernels/qr.h"
+#include "layers/recurrent/strategy.h"
+#include "layers/recurrent/tape.h"
 
 namespace evenkeel {
 namespace {
 
 // What one sequence needs beside its tangents.
 struct TangentScratch {
-  double* operand;    // tangents of operand_t [count, H], where it is not h_{t−1} itself
-  double* recurrent;  // tangents of operand_t W_hhᵀ [count, gates · H]
+  double* states;   // state_{t−1} and state_t, in turns [2, S]
+  double* operand;  // tangents of operand_t [count, P]
+  double* gates_h;  // tangents of operand_t W_hhᵀ [count, G·H]
   double* qr;
+
+  static size_t size(const Widths& w, size_t count) noexcept { return 2 * w.s + count * (w.p + w.gates()) + qr::scratch_size(count); }
+  static TangentScratch of(double* memory, const Widths& w, size_t count) noexcept {
+    double* operand = memory + 2 * w.s;
+    double* gates_h = operand + count * w.p;
+    return {memory, operand, gates_h, gates_h + count * w.gates()};
+  }
 };
 
 // tangents ← J_t tangents, for the one sequence of `step`
-void advance(const Cell<double>& cell, size_t h, const double* weight_hh, const double* previous, TangentStep<double> step,
-             double* operand) noexcept {
-  const double* transformed = step.tangents;
+void advance(const Cell<double>& cell, const double* weight_hh, const TangentStep<double>& step, double* operand) noexcept {
+  const Widths& w = cell.widths;
+  Rows<double> transformed = {step.tangents, w.s};
   if (cell.transforms_operand()) {
-    std::copy_n(step.tangents, step.count * h, operand);
-    cell.operand_tangents(step, previous, step.count, operand);
-    transformed = operand;
+    kernels<double>().copy_rows(step.count, w.p, step.tangents, w.s, operand, w.p);
+    cell.operand_tangents(step, step.previous, step.count, operand);
+    transformed = {operand, w.p};
   }
-  const size_t width = cell.gates() * h;
-  gemm::multiply_transposed(step.count, width, h, transformed, h, weight_hh, h, 0.0, step.recurrent, width);
+  gemm::multiply_transposed(step.count, w.gates(), w.p, transformed.data, transformed.stride, weight_hh, w.p, 0.0, step.gates_h, w.gates());
   cell.tangents(step);
 }
 
 }  // namespace
 
-void evolve_tangents(const RecurrentShape& shape, const Cell<double>& cell, const RecurrentInputs<double>& inputs, const double* states,
-                     size_t count, double* tangents, double* log_growths) {
-  const size_t n = shape.n, t = shape.t, h = shape.h;
-  const size_t operand_size = cell.transforms_operand() ? count * h : 0;
-  const size_t recurrent_size = count * cell.gates() * h;
-  const size_t per_sequence = operand_size + recurrent_size + qr::scratch_size(count);
-  const AlignedBuffer<double> scratch(n * per_sequence);
-  const AlignedBuffer<double> zeros(h);
-  std::fill_n(zeros.get(), h, 0.0);
+void evolve_tangents(ForwardPass<double> pass, size_t count, double* tangents, double* log_growths) {
+  const RecurrentShape& shape = pass.shape;
+  const Cell<double>& cell = pass.cell;
+  // A cell's tangents read its tape in rows.
+  CellTraits traits = cell.traits;
+  if (traits.tape + shape.hidden_state() > 0) traits.across_units = true;
+  const AlignedBuffer<double> tape_memory(Tape<double>(shape, traits, 0, nullptr).length(shape.t));
+  pass.tape = tape_memory.get();
+  scan_strategy<double>(shape, traits).forward(pass);
 
-  parallel_for(n, [&](size_t sequence) {
-    double* operand = scratch.get() + sequence * per_sequence;
-    const TangentScratch own = {operand, operand + operand_size, operand + operand_size + recurrent_size};
-    double* vectors = tangents + sequence * count * h;
-    const double* previous = inputs.initial_state == nullptr ? zeros.get() : inputs.initial_state + sequence * h;
-    for (size_t step = 0; step < t; ++step) {
-      const double* state = states + (sequence * t + step) * h;
-      const StepRows rows = {.first = sequence, .rows = 1, .position = step * n + sequence};
-      advance(cell, h, inputs.weight_hh, previous, {rows, count, state, own.recurrent, vectors}, own.operand);
-      double* growths = log_growths + (sequence * t + step) * count;
-      qr::orthonormalize(count, h, vectors, growths, own.qr);
+  const Tape<double> tape(shape, traits, 0, pass.tape);
+  const size_t scratch_size = TangentScratch::size(shape, count);
+  const AlignedBuffer<double> scratch(shape.n * scratch_size);
+  parallel_for(shape.n, [&](size_t n) {
+    const TangentScratch own = TangentScratch::of(scratch.get() + n * scratch_size, shape, count);
+    double* vectors = tangents + n * count * shape.s;
+    if (pass.initial_state == nullptr) {
+      std::fill_n(own.states, shape.s, 0.0);
+    } else {
+      std::copy_n(pass.initial_state + n * shape.s, shape.s, own.states);
+    }
+    for (size_t t = 0; t < shape.t; ++t) {
+      const StepRows<double> rows = {.first = n, .rows = 1, .step = t, .units = shape.h, .tape = tape.at(t, n)};
+      const double* previous = own.states + t % 2 * shape.s;
+      double* state = own.states + (t + 1) % 2 * shape.s;
+      std::copy_n(pass.output + (n * shape.t + t) * shape.p, shape.p, state);
+      if (shape.hidden_state() > 0) std::copy_n(tape.hidden_state(rows), shape.hidden_state(), state + shape.p);
+      advance(cell, pass.weight_hh, {rows, count, previous, state, own.gates_h, vectors}, own.operand);
+      double* growths = log_growths + (n * shape.t + t) * count;
+      qr::orthonormalize(count, shape.s, vectors, growths, own.qr);
       for (size_t k = 0; k < count; ++k) growths[k] = std::log(growths[k]);
-      previous = state;
     }
   });
 }

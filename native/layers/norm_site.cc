@@ -27,55 +27,66 @@ std::span<const NormPoint> norm_points(Placement placement) noexcept {
   }
 }
 
+size_t norm_tape(Placement placement, Norm kind, size_t size) noexcept {
+  size_t numbers = 0;
+  for (const NormPoint point : norm_points(placement)) numbers += (keeps_inputs(point) ? size : 0) + statistics_per_row(kind);
+  return numbers;
+}
+
 template <typename T>
-NormSite<T>::NormSite(const NormShape& shape, const NormArrays<T>& arrays, bool sums_doutput)
-    : shape_(shape), arrays_(arrays), scratch_(arrays.statistics == nullptr ? statistics_per_row(shape.kind) * shape.sequences : 0) {
+NormSite<T>::NormSite(const NormShape& shape, const NormArrays<T>& arrays, const NormTape& tape, bool keeps_inputs, bool sums_doutput)
+    : shape_(shape),
+      arrays_(arrays),
+      tape_(tape),
+      keeps_inputs_(keeps_inputs),
+      scratch_(shape.keeps ? 0 : statistics_per_row(shape.kind) * shape.sequences) {
   if (arrays.dweight != nullptr) sums_.emplace(shape.sequences, shape.size, sums_doutput);
 }
 
 template <typename T>
-RowStatistics<T> NormSite<T>::statistics(const StepRows& step) const noexcept {
-  const size_t per_row = statistics_per_row(shape_.kind);
-  T* of_step = arrays_.statistics == nullptr ? scratch_.get() : arrays_.statistics + (step.position - step.first) * per_row;
-  T* first = of_step + step.first;
-  return {first, first + shape_.sequences, first + (per_row - 1) * shape_.sequences};
+RowStatistics<T> NormSite<T>::statistics(const StepRows<T>& step) const noexcept {
+  const size_t last = statistics_per_row(shape_.kind) - 1;
+  if (step.tape.data == nullptr) {
+    T* first = scratch_.get() + step.first;
+    return {first, first + shape_.sequences, first + last * shape_.sequences};
+  }
+  return {step.kept(tape_.statistics, 1), step.kept(tape_.statistics + 1, 1), step.kept(tape_.statistics + last, 1)};
 }
 
-// What the step before kept, which backward needs next: it stands pages away, where a processor does not foresee it. Null for nothing.
+// What the step before kept, which backward needs next: it stands pages apart, so that the hardware prefetcher misses it. Null for nothing.
 template <typename T>
-const T* NormSite<T>::kept_before(const StepRows& step) const noexcept {
-  if (arrays_.inputs == nullptr || step.position < shape_.sequences) return nullptr;
-  return kept(step) - shape_.sequences * shape_.size;
+const T* NormSite<T>::saved_before(const StepRows<T>& step) const noexcept {
+  return keeps_inputs_ && step.step > 0 ? saved(step) - step.tape.stride : nullptr;
 }
 
 template <typename T>
-void NormSite<T>::forward(const StepRows& step, const T* input, T* output) const noexcept {
+void NormSite<T>::forward(const StepRows<T>& step, const T* input, T* output) const noexcept {
   normalize(step, input, arrays_.bias, 0, output);
 }
 
 template <typename T>
-void NormSite<T>::forward_onto(const StepRows& step, const T* input, T* output) const noexcept {
+void NormSite<T>::forward_onto(const StepRows<T>& step, const T* input, T* output) const noexcept {
   normalize(step, input, output, shape_.size, output);
 }
 
 template <typename T>
-void NormSite<T>::normalize(const StepRows& step, const T* input, const T* bias, size_t ld_bias, T* output) const noexcept {
-  if (arrays_.inputs != nullptr && input != kept(step)) std::copy_n(input, step.rows * shape_.size, place(step));
+void NormSite<T>::normalize(const StepRows<T>& step, const T* input, const T* bias, size_t ld_bias, T* output) const noexcept {
+  if (keeps_inputs_ && step.tape.data != nullptr && input != saved(step)) std::copy_n(input, step.rows * shape_.size, saved(step));
   const auto run = shape_.kind == Norm::kLayer ? kernels<T>().layer_norm_forward : kernels<T>().rms_norm_forward;
   run(step.rows, shape_.size, static_cast<T>(shape_.eps), input, arrays_.weight, bias, ld_bias, output, statistics(step), false);
 }
 
 // Where a step's sums begin: a row for each sequence or, where all may go into one, the next of a few, so that a float sum has fewer terms.
 template <typename T>
-size_t NormSite<T>::row_of_sums(const StepRows& step) const noexcept {
+size_t NormSite<T>::row_of_sums(const StepRows<T>& step) const noexcept {
   if (!step.cut_by_shape) return step.first;
   // A divisor of a chunk's steps, as is every smaller power of two: where the first step is does not matter.
   constexpr size_t kMostRows = 8;
-  return step.first + step.position / shape_.sequences % std::min(kMostRows, std::bit_floor(step.rows));
+  return step.first + step.step % std::min(kMostRows, std::bit_floor(step.rows));
 }
 
 template <typename T>
-void NormSite<T>::backward(const StepRows& step, const T* input, const T* doutput, T* dinput) const noexcept {
+void NormSite<T>::backward(const StepRows<T>& step, const T* input, const T* doutput, T* dinput) const noexcept {
   const auto run = shape_.kind == Norm::kLayer ? kernels<T>().layer_norm_backward : kernels<T>().rms_norm_backward;
   const size_t size = shape_.size;
   const RowStatistics<T> rows = statistics(step);
@@ -83,7 +94,7 @@ void NormSite<T>::backward(const StepRows& step, const T* input, const T* doutpu
   T* doutputs = sums_->doutput ? sums_->doutput->row(row_of_sums(step)) : nullptr;
   const size_t ld_sums = step.cut_by_shape ? 0 : size;
   if (step.exponents == nullptr) {
-    return run(step.rows, size, input, arrays_.weight, rows, doutput, dinput, dweight, doutputs, ld_sums, false, kept_before(step));
+    return run(step.rows, size, input, arrays_.weight, rows, doutput, dinput, dweight, doutputs, ld_sums, false, saved_before(step));
   }
   for (size_t r = 0; r < step.rows; ++r, input += size, doutput += size, dinput += size) {
     const RowStatistics<T> row = {rows.mean + r, rows.residual + r, rows.rstd + r};
@@ -102,7 +113,7 @@ void NormSite<T>::backward(const StepRows& step, const T* input, const T* doutpu
 
 // The Jacobian of â by a is symmetric: what backward makes of a gradient by â, it makes of a tangent of a. γ comes after it, not before.
 template <typename T>
-void NormSite<T>::tangents(const StepRows& step, const T* input, size_t count, T* tangents) const noexcept {
+void NormSite<T>::tangents(const StepRows<T>& step, const T* input, size_t count, T* tangents) const noexcept {
   const auto run = shape_.kind == Norm::kLayer ? kernels<T>().layer_norm_backward : kernels<T>().rms_norm_backward;
   const RowStatistics<T> row = statistics(step);
   for (T* tangent = tangents; tangent != tangents + count * shape_.size; tangent += shape_.size) {
@@ -120,13 +131,17 @@ void NormSite<T>::accumulate(const NormSite* twin) const noexcept {
 }
 
 template <typename T>
-NormSites<T>::NormSites(Placement placement, const NormShape& shape, const std::array<NormArrays<T>, kMaxNormSites>& arrays) {
+NormSites<T>::NormSites(Placement placement, const NormShape& shape, const std::array<NormArrays<T>, kMaxNormSites>& arrays, size_t tape) {
   const std::span<const NormPoint> points = norm_points(placement);
+  size_t inputs = tape;
+  size_t statistics = tape + norm_tape(placement, shape.kind, shape.size) - points.size() * statistics_per_row(shape.kind);
   for (size_t i = 0; i < points.size(); ++i) {
     // Both products of a split step get the gradient of their sum, which is that of the cell's biases too: the first one's sums are for
     // all.
     const bool sums_doutput = points[i] == NormPoint::kProjected || (points[i] != NormPoint::kRecurrent && arrays[i].dbias != nullptr);
-    sites_[static_cast<size_t>(points[i])].emplace(shape, arrays[i], sums_doutput);
+    sites_[static_cast<size_t>(points[i])].emplace(shape, arrays[i], NormTape{inputs, statistics}, keeps_inputs(points[i]), sums_doutput);
+    if (keeps_inputs(points[i])) inputs += shape.size;
+    statistics += statistics_per_row(shape.kind);
   }
 }
 

@@ -32,6 +32,9 @@ std::span<const NormPoint> norm_points(Placement placement) noexcept;
 // Whether a site must keep what it normalised; h_{t−1}, the operand's, is at hand in the backward pass.
 constexpr bool keeps_inputs(NormPoint point) noexcept { return point != NormPoint::kOperand; }
 
+// Numbers of a sequence's step that a placement's sites keep.
+size_t norm_tape(Placement placement, Norm kind, size_t size) noexcept;
+
 // Of each row: mean, the mean's part below T's precision, 1/√(var + ε); for RMS the last alone.
 constexpr size_t statistics_per_row(Norm kind) noexcept { return kind == Norm::kLayer ? 3 : 1; }
 
@@ -39,17 +42,22 @@ struct NormShape {
   Norm kind;
   size_t sequences, size;
   double eps;
+  bool keeps;  // whether the pass has a tape
 };
 
-// A site's parameters, and what it keeps from forward for backward, time-major.
+// A site's parameters, and their gradients.
 template <typename T>
 struct NormArrays {
   const T* weight;  // γ [size]
   const T* bias;    // β [size]; null where it has none
-  T* inputs;        // [T, N, size], at a point that keeps_inputs; null in a forward pass that keeps nothing
-  T* statistics;    // [T, statistics_per_row, N]; null in a forward pass that keeps nothing
   T* dweight;       // [size], added to by accumulate(); null in a forward pass
   T* dbias;
+};
+
+// Where on the tape a site keeps what: numbers of each sequence that stand before it.
+struct NormTape {
+  size_t inputs;      // [size], at a point that keeps_inputs
+  size_t statistics;  // [statistics_per_row]
 };
 
 // A normalisation at one point of the step: LayerNorm or RMSNorm of each row.
@@ -57,25 +65,21 @@ template <typename T>
 class NormSite {
  public:
   // sums_doutput: whether a backward pass sums doutput, for β or for whatever else is added to the output   Throws std::bad_alloc.
-  NormSite(const NormShape& shape, const NormArrays<T>& arrays, bool sums_doutput);
+  NormSite(const NormShape& shape, const NormArrays<T>& arrays, const NormTape& tape, bool keeps_inputs, bool sums_doutput);
 
-  // input, output: [rows, size], may be one array unless input is place(step)
-  void forward(const StepRows& step, const T* input, T* output) const noexcept;
+  // input, output: [rows, size], may be one array unless input is saved(step)
+  void forward(const StepRows<T>& step, const T* input, T* output) const noexcept;
   // output += the normalised input, without β
-  void forward_onto(const StepRows& step, const T* input, T* output) const noexcept;
+  void forward_onto(const StepRows<T>& step, const T* input, T* output) const noexcept;
   // Where forward's input is best, since it need not be copied from there in order to be kept; null where it is not kept.
-  T* place(const StepRows& step) const noexcept {
-    return arrays_.inputs == nullptr ? nullptr : arrays_.inputs + step.position * shape_.size;
-  }
+  T* saved(const StepRows<T>& step) const noexcept { return step.kept(tape_.inputs, shape_.size); }
   // input: as forward had it   doutput, dinput: [rows, size], may be one array
-  void backward(const StepRows& step, const T* input, const T* doutput, T* dinput) const noexcept;
+  void backward(const StepRows<T>& step, const T* input, const T* doutput, T* dinput) const noexcept;
 
   // Forward mode: each of `count` tangents of the step's one row becomes that of its normalised self [count, size]. input: as forward had
   // it
-  void tangents(const StepRows& step, const T* input, size_t count, T* tangents) const noexcept;
+  void tangents(const StepRows<T>& step, const T* input, size_t count, T* tangents) const noexcept;
 
-  // The inputs of the step as forward had them, at a point that keeps_inputs.
-  const T* kept(const StepRows& step) const noexcept { return place(step); }
   const T* bias() const noexcept { return arrays_.bias; }
 
   // As of Cell. twin: for a site that does not sum doutput, one that got the same and has accumulated
@@ -84,10 +88,10 @@ class NormSite {
   const T* output_gradient() const noexcept { return sums_->doutput->total(); }
 
  private:
-  RowStatistics<T> statistics(const StepRows& step) const noexcept;
-  size_t row_of_sums(const StepRows& step) const noexcept;
-  const T* kept_before(const StepRows& step) const noexcept;
-  void normalize(const StepRows& step, const T* input, const T* bias, size_t ld_bias, T* output) const noexcept;
+  RowStatistics<T> statistics(const StepRows<T>& step) const noexcept;
+  size_t row_of_sums(const StepRows<T>& step) const noexcept;
+  const T* saved_before(const StepRows<T>& step) const noexcept;
+  void normalize(const StepRows<T>& step, const T* input, const T* bias, size_t ld_bias, T* output) const noexcept;
 
   struct Sums {
     SequenceSums<T> dweight;
@@ -101,7 +105,9 @@ class NormSite {
 
   NormShape shape_;
   NormArrays<T> arrays_;
-  AlignedBuffer<T> scratch_;  // statistics of one step, where they are not kept
+  NormTape tape_;
+  bool keeps_inputs_;
+  AlignedBuffer<T> scratch_;  // statistics of one step, in a forward pass that keeps nothing
   std::optional<Sums> sums_;  // in a backward pass
 };
 
@@ -109,8 +115,8 @@ class NormSite {
 template <typename T>
 class NormSites {
  public:
-  // arrays: for each of the placement's points   Throws std::bad_alloc.
-  NormSites(Placement placement, const NormShape& shape, const std::array<NormArrays<T>, kMaxNormSites>& arrays);
+  // arrays: for each of the placement's points   tape: numbers of a sequence's step before theirs   Throws std::bad_alloc.
+  NormSites(Placement placement, const NormShape& shape, const std::array<NormArrays<T>, kMaxNormSites>& arrays, size_t tape);
 
   // Null where no normalisation stands.
   const NormSite<T>* at(NormPoint point) const noexcept {

@@ -40,65 +40,66 @@ void scale_by(size_t count, double factor, T* values) noexcept {
 }  // namespace
 
 template <typename T>
-StateGradient<T>::StateGradient(size_t sequences, size_t steps, size_t hidden, const StateGradientOptions& options)
+StateGradient<T>::StateGradient(size_t sequences, size_t steps, const Widths& widths, const StateGradientOptions& options)
     : sequences_(sequences),
       steps_(steps),
-      hidden_(hidden),
+      output_(widths.p),
+      state_(widths.s),
       options_(options),
       limited_(sequences),
-      shares_(options.exponents == nullptr ? 0 : sequences * hidden) {
+      shares_(options.exponents == nullptr ? 0 : sequences * widths.p) {
   std::fill_n(limited_.get(), sequences, size_t{0});
 }
 
 template <typename T>
-Rows<T> StateGradient<T>::output_share(const StepRows& step, Rows<T> doutput, size_t width,
-                                       std::initializer_list<T*> carried) const noexcept {
+Rows<T> StateGradient<T>::output_share(const StepRows<T>& step, Rows<T> doutput, std::initializer_list<Carried<T>> carried) const noexcept {
   if (step.exponents == nullptr || doutput.data == nullptr) return doutput;
-  T* shares = shares_.get() + step.first * hidden_;
+  T* shares = shares_.get() + step.first * output_;
   for (size_t r = 0; r < step.rows; ++r) {
-    T* share = shares + r * hidden_;
-    std::copy_n(doutput.data + r * doutput.stride, hidden_, share);
-    if (step.exponent(r) == 0 || kernels<T>().max_abs(hidden_, share) == 0) continue;
+    T* share = shares + r * output_;
+    std::copy_n(doutput.data + r * doutput.stride, output_, share);
+    if (step.exponent(r) == 0 || kernels<T>().max_abs(output_, share) == 0) continue;
     std::int32_t& exponent = options_.exponents[step.first + r];
     if (exponent < 0) {
-      for (T* rows : carried) {
-        if (rows != nullptr) scale_by_power_of_two(width, exponent, rows + r * width);
+      for (const Carried<T>& rows : carried) {
+        if (rows.data != nullptr) scale_by_power_of_two(rows.width, exponent, rows.data + r * rows.width);
       }
       exponent = 0;
     }
-    scale_by_power_of_two(hidden_, -exponent, share);
+    scale_by_power_of_two(output_, -exponent, share);
   }
-  return {shares, hidden_};
+  return {shares, output_};
 }
 
 template <typename T>
-void StateGradient<T>::complete(const StepRows& step, size_t t, T* dstate) const noexcept {
+void StateGradient<T>::complete(const StepRows<T>& step, T* dstate) const noexcept {
   if (idle()) return;
-  for (size_t r = 0; r < step.rows; ++r) complete_row(step.first + r, t, dstate + r * hidden_);
+  for (size_t r = 0; r < step.rows; ++r) complete_row(step.first + r, step.step, dstate + r * state_);
 }
 
 template <typename T>
 void StateGradient<T>::complete_row(size_t sequence, size_t t, T* dstate) const noexcept {
   const int exponent = options_.exponents == nullptr ? 0 : options_.exponents[sequence];
-  double norm = norm_of(hidden_, dstate);
+  double norm = norm_of(state_, dstate);
   if (options_.log_norms != nullptr) options_.log_norms[sequence * steps_ + t] = std::log(norm) + exponent * std::numbers::ln2;
   const double limit = std::ldexp(options_.limit, -exponent);
   if (norm > limit) {
-    scale_by(hidden_, limit / norm, dstate);
+    scale_by(state_, limit / norm, dstate);
     norm = limit;
     ++limited_.get()[sequence];
   }
   if (options_.exponents == nullptr || norm == 0 || !std::isfinite(norm)) return;
   const int power = std::ilogb(norm);
   if (std::abs(power) <= kRange<T>) return;
-  scale_by_power_of_two(hidden_, -power, dstate);
+  scale_by_power_of_two(state_, -power, dstate);
   options_.exponents[sequence] += power;
 }
 
 template <typename T>
-void StateGradient<T>::unscale(const StepRows& step, size_t width, T* gradients) const noexcept {
+void StateGradient<T>::unscale(const StepRows<T>& step, const Carried<T>& gradients) const noexcept {
+  if (step.exponents == nullptr || gradients.data == nullptr) return;
   for (size_t r = 0; r < step.rows; ++r) {
-    if (step.exponent(r) != 0) scale_by_power_of_two(width, step.exponent(r), gradients + r * width);
+    if (step.exponent(r) != 0) scale_by_power_of_two(gradients.width, step.exponent(r), gradients.data + r * gradients.width);
   }
 }
 

@@ -9,8 +9,8 @@
 
 namespace evenkeel {
 
-// What is asked of a backward pass about g_t = ∂L/∂h_t, the total derivative by the state that step t hands to step t + 1: what comes from
-// the output at t and from all later steps.
+// What is asked of a backward pass about g_t = ∂L/∂state_t, the total derivative by the state that step t hands to step t + 1: what comes
+// from the output at t and from all later steps.
 struct StateGradientOptions {
   double limit;             // ‖g_t‖ of each sequence is limited to this before it goes on; infinite for no limit (Graves 2013)
   double* log_norms;        // ln‖g_t‖ of each sequence, before the limit [N, T]: written; null where it is not recorded
@@ -23,6 +23,13 @@ struct Rows {
   size_t stride;
 };
 
+// Gradients [rows, width] that are carried back to a step; null for nothing.
+template <typename T>
+struct Carried {
+  T* data;
+  size_t width;
+};
+
 // The part of a backward scan that knows g_t as a whole. A recorded gradient is carried as a mantissa and a power of two per sequence, so
 // that it neither overflows nor underflows in however many steps; scaling by a power of two is exact. The power moves only when a norm has
 // left a wide range around 1, and whatever is summed over time gets true gradients: the parameters' gradients keep every bit, unless an
@@ -31,7 +38,7 @@ template <typename T>
 class StateGradient {
  public:
   // Throws std::bad_alloc.
-  StateGradient(size_t sequences, size_t steps, size_t hidden, const StateGradientOptions& options);
+  StateGradient(size_t sequences, size_t steps, const Widths& widths, const StateGradientOptions& options);
 
   // Whether nothing is asked: then the members below change nothing.
   bool idle() const noexcept { return options_.log_norms == nullptr && options_.limit == std::numeric_limits<double>::infinity(); }
@@ -40,14 +47,14 @@ class StateGradient {
     return options_.exponents == nullptr ? nullptr : options_.exponents + first;
   }
 
-  // What an output gives to g_t, in the powers of two of the step's sequences [rows, H]. A power that would make it overflow is first taken
-  // out of all that is `carried` back to this step [rows, width], null for nothing.
+  // What an output gives to g_t, in the powers of two of the step's sequences [rows, P]. A power that would make it overflow is first taken
+  // out of all that is `carried` back to this step.
   // doutput, returned: rows with a leading dimension
-  Rows<T> output_share(const StepRows& step, Rows<T> doutput, size_t width, std::initializer_list<T*> carried) const noexcept;
-  // dstate, all of g_t for the step t (from 0) [rows, H]: recorded, limited, and brought back into range
-  void complete(const StepRows& step, size_t t, T* dstate) const noexcept;
-  // What the step's gradients [rows, width] are in truth, once no product of the recursion needs them.
-  void unscale(const StepRows& step, size_t width, T* gradients) const noexcept;
+  Rows<T> output_share(const StepRows<T>& step, Rows<T> doutput, std::initializer_list<Carried<T>> carried) const noexcept;
+  // dstate, all of g_t [rows, S]: recorded, limited, and brought back into range
+  void complete(const StepRows<T>& step, T* dstate) const noexcept;
+  // What the step's gradients are in truth, once no product of the recursion needs them.
+  void unscale(const StepRows<T>& step, const Carried<T>& gradients) const noexcept;
 
   // How many gradients were limited so far.
   size_t limited() const noexcept;
@@ -55,10 +62,10 @@ class StateGradient {
  private:
   void complete_row(size_t sequence, size_t t, T* dstate) const noexcept;
 
-  size_t sequences_, steps_, hidden_;
+  size_t sequences_, steps_, output_, state_;
   StateGradientOptions options_;
   AlignedBuffer<size_t> limited_;  // of each sequence
-  AlignedBuffer<T> shares_;        // [N, H] where gradients are recorded
+  AlignedBuffer<T> shares_;        // [N, P] where gradients are recorded
 };
 
 }  // namespace evenkeel

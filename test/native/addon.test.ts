@@ -1,29 +1,13 @@
 // The addon's own checks, which stand between a mistake in TypeScript and a corrupted process.
-import type { BesideArguments, NativeAddon } from '../../lib/native/addon';
 import { native } from '../../lib/native/load';
 import type { TensorData } from '../../lib/tensor';
-import { backwardArguments, NO_NORM, normArrays, normTerm, rnnArrays, runRnn } from './helpers';
+import { backwardArguments, layerOf, normArrays, normTerm, rnnArrays, runRnn, tapeOf } from './helpers';
 
 const addon = native();
 const [n, t, i, h] = [3, 4, 2, 5];
 
 type Call = (...args: unknown[]) => unknown;
 const arrays = () => rnnArrays(n, t, i, h, 'float32');
-const forwardArguments = (a = arrays(), norm = NO_NORM): unknown[] => [
-  n,
-  t,
-  i,
-  h,
-  0,
-  a.input,
-  a.initialState,
-  a.weightIh,
-  a.weightHh,
-  a.biasIh,
-  a.biasHh,
-  a.output,
-  ...norm,
-];
 
 /** Arguments that are wrong in every place where these are not right. */
 function wrongFor(good: unknown): unknown[] {
@@ -46,104 +30,155 @@ function wrongFor(good: unknown): unknown[] {
 
 const refused = expect.objectContaining({ name: 'EvenkeelError', code: expect.stringMatching(/^ERR_(SHAPE|DTYPE|OPTION|STATE)$/) });
 
-describe('rnnForward', () => {
-  const call = addon.rnnForward as unknown as Call;
+describe('recurrentLayer', () => {
+  const call = addon.recurrentLayer as unknown as Call;
+  const options = { cell: 'elman', inputSize: i, hiddenSize: h, placement: 1 };
+  const lists = (): [TensorData[], TensorData[]] => {
+    const a = arrays();
+    const { weights, gradients } = normArrays(1, 0, h, 'float32');
+    return [
+      [a.weightIh, a.weightHh, a.biasIh, a.biasHh, ...weights],
+      [a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh, ...gradients],
+    ];
+  };
 
-  test.each([...forwardArguments().slice(0, 12).keys()])('argument %i may be nothing else', (index) => {
-    for (const bad of wrongFor(forwardArguments()[index])) expect(() => call(...forwardArguments().with(index, bad))).toThrow(refused);
-    expect(() => call(...forwardArguments())).not.toThrow();
+  test.each([0, 1])('list %i may be nothing else', (list) => {
+    const wrongLists = (good: TensorData[]): unknown[] => [
+      undefined,
+      'x',
+      {},
+      [],
+      good.slice(1),
+      [...good, new Float32Array(h)],
+      ...good.flatMap((array, at) => wrongFor(array).map((bad) => good.with(at, bad as TensorData))),
+    ];
+    const good = lists();
+    for (const bad of wrongLists(good[list] as TensorData[])) {
+      expect(() => call(...good.with(list, bad as TensorData[]), options)).toThrow(refused);
+    }
+    expect(() => call(...good, options)).not.toThrow();
   });
 
-  describe.each([1, 2, 3, 4])('with a normalisation, placement %i', (placement) => {
-    const good = () => forwardArguments(arrays(), normArrays(placement, 0, n, t, h, 'float32')[0]);
-    // eps may be any number; an array that the placement has no use for is not looked at.
-    const places = [...good().keys()].filter((index) => index >= 12 && index !== 14 && good()[index] !== null);
-
-    test.each(places)('argument %i may be nothing else', (index) => {
-      for (const bad of wrongFor(good()[index])) expect(() => call(...good().with(index, bad))).toThrow(refused);
-      expect(() => call(...good())).not.toThrow();
-    });
+  test.each([
+    ['cell', ['gru?', 1, undefined]],
+    ['inputSize', [0, -1, 1.5, '2', 2 ** 31, Number.NaN, undefined]],
+    ['hiddenSize', [0, 6, undefined]],
+    ['outputSize', [0, 'x']],
+    ['nonlinearity', [2, -1, 'tanh']],
+    ['bias', [1, 'true', false]],
+    ['placement', [5, 0.5, 'hidden', 0]],
+    ['normKind', [2, 'layer', 1]],
+    ['eps', ['x']],
+  ])('option %s may be nothing else', (name, wrong) => {
+    for (const bad of wrong) expect(() => call(...lists(), { ...options, [name]: bad })).toThrow(refused);
   });
 
   test('sizes whose product overflows 64 bits are refused', () => {
     const big = 2 ** 31 - 1;
-    expect(() => call(big, big, big, 1, ...forwardArguments().slice(4))).toThrow(expect.objectContaining({ code: 'ERR_SHAPE' }));
+    const layer = layerOf(addon, i, h, arrays());
+    expect(() => layer.forward(big, big, new Float32Array(1), null, new Float32Array(1), null, null)).toThrow(
+      expect.objectContaining({ code: 'ERR_SHAPE' }),
+    );
+  });
+
+  test('an array that is gone since the layer was made is refused at the next call', () => {
+    const a = arrays();
+    const layer = layerOf(addon, i, h, a);
+    const gone = (b: TensorData) => structuredClone(b.buffer, { transfer: [b.buffer as ArrayBuffer] });
+    gone(a.gradBiasHh);
+    expect(() => layer.forward(n, t, a.input, null, a.output, null, null)).toThrow(
+      expect.objectContaining({ code: 'ERR_STATE', message: expect.stringContaining('gradients[3]: expected 5 elements, got 0') }),
+    );
   });
 
   test('a call with no arguments is refused', () => {
-    for (const [name, value] of Object.entries(addon) as [keyof NativeAddon, Call][]) {
+    const layer = layerOf(addon, i, h, arrays());
+    for (const [name, value] of [...Object.entries(addon), ...Object.entries(layer)] as [string, Call][]) {
       if (['getNumThreads', 'runtimeInfo', 'measureMachine'].includes(name)) continue; // take no arguments
-      expect(() => value()).toThrow(expect.objectContaining({ name: 'EvenkeelError' }));
+      if (typeof value === 'function') expect(() => value()).toThrow(expect.objectContaining({ name: 'EvenkeelError' }));
     }
+  });
+
+  test('methods live as long as they are held', () => {
+    const a = arrays();
+    const { forward } = layerOf(addon, i, h, a);
+    for (let k = 0; k < 100; k++) new Float64Array(1 << 20).fill(2);
+    expect(() => forward(n, t, a.input, null, a.output, null, null)).not.toThrow();
   });
 });
 
-describe('rnnTangents', () => {
-  const call = addon.rnnTangents as unknown as Call;
+describe.each([0, 1, 2, 3, 4])('the calls of a layer, placement %i', (placement) => {
+  const norm = normArrays(placement, 0, h, 'float32');
+  const a = arrays();
+  const layer = layerOf(addon, i, h, a, norm);
+  const forward: unknown[] = [n, t, a.input, a.initialState, a.output, new Float32Array(n * h), tapeOf(layer, n, t, 'float32')];
+  const backward: unknown[] = [
+    ...backwardArguments(n, t, a, tapeOf(layer, n, t, 'float32'), [1, new Float64Array(n * t), new Int32Array(n)]),
+    t + 2,
+    ...(() => {
+      const { input, initialState, output } = rnnArrays(n, t + 2, i, h, 'float32');
+      return [input, initialState, output, new Float32Array(n * h), tapeOf(layer, n, t + 2, 'float32')];
+    })(),
+  ];
+  const state: unknown[] = [n, t, 1, a.output, null, new Float32Array(n * h)];
+
+  test.each([
+    ['forward', forward],
+    ['backward', backward],
+    ['readState', state],
+  ] as [keyof typeof layer, unknown[]][])('%s: an argument may be nothing else', (name, good) => {
+    const call = layer[name] as unknown as Call;
+    for (const index of good.keys()) {
+      // The limit may be any number; null is a tape that is not there.
+      if (good[index] === null || (name === 'backward' && index === 9)) continue;
+      for (const bad of wrongFor(good[index])) expect(() => call(...good.with(index, bad))).toThrow(refused);
+    }
+    expect(() => call(...good)).not.toThrow();
+  });
+
+  test('what backward needs may not be left out', () => {
+    const call = layer.backward as unknown as Call;
+    for (const index of [10, 11])
+      expect(() => call(...backward.with(index, null))).toThrow('logNorms, exponents: expected both or neither');
+    if (placement > 0) expect(() => call(...backward.with(5, null))).toThrow('tape');
+  });
+});
+
+describe('tangents', () => {
   const count = 2;
-  const good = (placement = 2): unknown[] => [
-    ...forwardArguments(rnnArrays(n, t, i, h, 'float64'), normArrays(placement, 0, n, t, h, 'float64')[0]),
+  const a = rnnArrays(n, t, i, h, 'float64');
+  const layer = layerOf(addon, i, h, a, normArrays(2, 0, h, 'float64'));
+  const call = layer.tangents as unknown as Call;
+  const good: unknown[] = [
+    n,
+    t,
+    a.input,
+    a.initialState,
+    a.output,
+    new Float64Array(n * h),
     count,
     new Float64Array(n * count * h),
     new Float64Array(n * t * count),
   ];
-  // eps may be any number.
-  const places = [...good().keys()].filter((index) => index !== 14 && good()[index] !== null);
   const wrong = (value: unknown) =>
     value instanceof Float64Array ? [...wrongFor(0), new Float64Array(value.length + 1), new Float32Array(value.length)] : wrongFor(value);
 
-  test.each(places)('argument %i may be nothing else', (index) => {
-    for (const bad of wrong(good()[index])) expect(() => call(...good().with(index, bad))).toThrow(refused);
-    expect(() => call(...good())).not.toThrow();
+  test.each([...good.keys()])('argument %i may be nothing else', (index) => {
+    for (const bad of wrong(good[index])) expect(() => call(...good.with(index, bad))).toThrow(refused);
+    expect(() => call(...good)).not.toThrow();
   });
 
-  test('no more tangents than units, and what the normalisations keep must have its place', () => {
-    expect(() => call(...good().with(23, h + 1))).toThrow('count: expected an integer from 1 to 5');
-    expect(() => call(...good().with(17, null))).toThrow('norm[0].inputs');
-    expect(() => call(...good(3).with(18, null))).toThrow('norm[0].statistics');
+  test('no more tangents than units, and in float64 alone', () => {
+    expect(() => call(...good.with(6, h + 1))).toThrow('count: expected an integer from 1 to 5');
+    expect(() => (layerOf(addon, i, h, arrays()).tangents as unknown as Call)(...good)).toThrow('float64');
   });
-});
-
-describe('rnnBackward', () => {
-  const call = addon.rnnBackward as unknown as Call;
-  const good = (): unknown[] => [
-    ...backwardArguments(n, t, i, h, arrays(), normArrays(2, 0, n, t, h, 'float32'), [1, new Float64Array(n * t), new Int32Array(n)]),
-    ...beside(t + 2),
-  ];
-  const beside = (steps: number): BesideArguments => {
-    const { input, initialState, output } = rnnArrays(n, steps, i, h, 'float32');
-    return [steps, input, initialState, output, ...normArrays(2, 0, n, steps, h, 'float32')[0]];
-  };
-  // eps and the limit may be any number.
-  const places = [...good().keys()].filter((index) => ![21, 34, 43].includes(index) && good()[index] !== null);
-
-  test.each(places)('argument %i may be nothing else', (index) => {
-    for (const bad of wrongFor(good()[index])) expect(() => call(...good().with(index, bad))).toThrow(refused);
-    expect(() => call(...good())).not.toThrow();
-  });
-
-  test.each([
-    [24, 'norm[0].inputs'],
-    [29, 'norm[1].statistics'],
-    [35, 'logNorms, exponents: expected both or neither'],
-    [36, 'logNorms, exponents: expected both or neither'],
-  ])('argument %i may not be left out', (index, text) => {
-    expect(() => call(...good().with(index, null))).toThrow(text);
-  });
-});
-
-test.each([Float32Array, Float64Array])('how far past the begin of a cache line a %p begins', (Kind) => {
-  const array = new Kind(128);
-  const first = addon.bytesPastLine(array);
-  const all = Array.from({ length: 64 }, (_, k) => addon.bytesPastLine(array.subarray(k)));
-  expect(all).toEqual(Array.from({ length: 64 }, (_, k) => (first + k * Kind.BYTES_PER_ELEMENT) % 64));
-  expect(first % Kind.BYTES_PER_ELEMENT).toBe(0);
 });
 
 test('a transferred buffer is refused, and one that moved inside a larger buffer is read where it is', () => {
   const a = arrays();
+  const layer = layerOf(addon, i, h, a);
   structuredClone(a.weightHh.buffer, { transfer: [a.weightHh.buffer as ArrayBuffer] });
-  expect(() => (addon.rnnForward as unknown as Call)(...forwardArguments(a))).toThrow(expect.objectContaining({ code: 'ERR_STATE' }));
+  expect(() => layer.forward(n, t, a.input, null, a.output, null, null)).toThrow(expect.objectContaining({ code: 'ERR_STATE' }));
 
   const [plain, shifted] = [arrays(), arrays()];
   // An odd offset inside a larger buffer: not aligned for any SIMD load.
@@ -178,21 +213,14 @@ test('NaN and infinity are passed on, never hidden', () => {
   for (const nonlinearity of [0, 1]) {
     const output = new Float64Array(3);
     const weight = Float64Array.of(1, 0, 1);
-    addon.rnnForward(
-      1,
-      1,
-      1,
-      3,
+    const zeros = (length: number) => new Float64Array(length);
+    const layer = addon.recurrentLayer([weight, zeros(9), zeros(3), zeros(3)], [zeros(3), zeros(9), zeros(3), zeros(3)], {
+      cell: 'elman',
+      inputSize: 1,
+      hiddenSize: 3,
       nonlinearity,
-      Float64Array.of(Number.NaN),
-      null,
-      weight,
-      new Float64Array(9),
-      new Float64Array(3),
-      new Float64Array(3),
-      output,
-      ...NO_NORM,
-    );
+    });
+    layer.forward(1, 1, Float64Array.of(Number.NaN), null, output, null, null);
     expect([...output]).toEqual([Number.NaN, Number.NaN, Number.NaN]);
   }
 });

@@ -1,32 +1,25 @@
-import type { NativeAddon, NormArguments, NormGradients, StateGradientArguments } from '../../lib/native/addon';
+import type { NativeAddon, NativeRecurrentLayer } from '../../lib/native/addon';
 import { Generator } from '../../lib/random';
 import { allocate, type DType, type TensorData } from '../../lib/tensor';
 
-/** What the calls take for an RNN without normalisation. */
-export const NO_NORM: NormArguments = [0, 0, 1e-5, null, null, null, null, null, null, null, null];
+/** The normalisations of a placement, by its number and that of its kind, as a layer takes them: weight and bias of two sites for 2, none for 0. */
+export interface NormArrays {
+  placement: number;
+  normKind: number;
+  weights: TensorData[];
+  gradients: TensorData[];
+}
 
-/** The normalisations of a placement, by its number and that of its kind: two sites for 2, none for 0; no kept inputs for 3. */
-export function normArrays(placement: number, kind: number, n: number, t: number, h: number, dtype: DType): Norm {
+export function normArrays(placement: number, normKind: number, h: number, dtype: DType): NormArrays {
   const generator = new Generator(9);
   const around = (center: number): TensorData => allocate(dtype, h).map(() => center + 0.5 * generator.normal()) as TensorData;
-  const hasBias = kind === 0 && placement !== 2;
-  const site = (exists: boolean): [TensorData | null, TensorData | null, TensorData | null, TensorData | null] =>
-    exists
-      ? [
-          around(1),
-          hasBias ? around(0) : null,
-          placement === 3 ? null : allocate(dtype, n * t * h),
-          allocate(dtype, n * t * (kind === 0 ? 3 : 1)),
-        ]
-      : [null, null, null, null];
-  const gradients = (exists: boolean): [TensorData | null, TensorData | null] =>
-    exists ? [allocate(dtype, h), hasBias ? allocate(dtype, h) : null] : [null, null];
-  const [first, second] = [placement !== 0, placement === 2];
-  return [
-    [placement, kind, 1e-5, ...site(first), ...site(second)],
-    [...gradients(first), ...gradients(second)],
-  ];
+  const hasBias = normKind === 0 && placement !== 2;
+  const sites = [placement !== 0, placement === 2].filter((exists) => exists);
+  const weights = sites.flatMap(() => (hasBias ? [around(1), around(0)] : [around(1)]));
+  return { placement, normKind, weights, gradients: weights.map(() => allocate(dtype, h)) };
 }
+
+const NOTHING_NORMALISED: NormArrays = { placement: 0, normKind: 0, weights: [], gradients: [] };
 
 /** Every array of an RNN's forward and backward call, filled with random numbers. */
 export function rnnArrays(n: number, t: number, i: number, h: number, dtype: DType, scale = 1 / Math.sqrt(h)) {
@@ -53,48 +46,39 @@ export function rnnArrays(n: number, t: number, i: number, h: number, dtype: DTy
 
 export type RnnArrays = ReturnType<typeof rnnArrays>;
 
-type Norm = [NormArguments, NormGradients];
-const NOTHING_NORMALISED: Norm = [NO_NORM, [null, null, null, null]];
-const NOT_RECORDED: StateGradientArguments = [Number.POSITIVE_INFINITY, null, null];
+/** A tanh RNN over these arrays. */
+export function layerOf(addon: NativeAddon, i: number, h: number, a: RnnArrays, norm = NOTHING_NORMALISED): NativeRecurrentLayer {
+  const { placement, normKind } = norm;
+  return addon.recurrentLayer(
+    [a.weightIh, a.weightHh, a.biasIh, a.biasHh, ...norm.weights],
+    [a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh, ...norm.gradients],
+    { cell: 'elman', inputSize: i, hiddenSize: h, placement, normKind },
+  );
+}
 
-/** Those of rnnBackward without a forward pass beside it. */
-type BackwardArguments = Extract<Parameters<NativeAddon['rnnBackward']>, { length: 37 }>;
+/** A tape for a layer's forward call; null where it keeps nothing. */
+export function tapeOf(layer: NativeRecurrentLayer, n: number, t: number, dtype: DType): TensorData | null {
+  const length = layer.tapeLength(n, t);
+  return length === 0 ? null : allocate(dtype, length);
+}
 
-/** The arguments of rnnBackward, for a tanh RNN. */
+type StateGradient = [limit: number, logNorms: Float64Array | null, exponents: Int32Array | null];
+const NOT_RECORDED: StateGradient = [Number.POSITIVE_INFINITY, null, null];
+
+type Backward = Parameters<NativeRecurrentLayer['backward']>;
+/** Those of backward without a concurrent forward pass. */
+type BackwardArguments = Extract<Backward, { length: 12 }>;
+
+/** The arguments of backward. */
 export function backwardArguments(
   n: number,
   t: number,
-  i: number,
-  h: number,
   a: RnnArrays,
-  [norm, normGradients] = NOTHING_NORMALISED,
+  tape: TensorData | null,
   stateGradient = NOT_RECORDED,
   { gradInput = a.gradInput, gradOutput = a.gradOutput }: { gradInput?: TensorData | null; gradOutput?: TensorData | null } = {},
 ): BackwardArguments {
-  return [
-    n,
-    t,
-    i,
-    h,
-    0,
-    a.input,
-    a.initialState,
-    a.weightIh,
-    a.weightHh,
-    a.biasIh,
-    a.biasHh,
-    a.output,
-    gradOutput,
-    gradInput,
-    a.gradInitialState,
-    a.gradWeightIh,
-    a.gradWeightHh,
-    a.gradBiasIh,
-    a.gradBiasHh,
-    ...norm,
-    ...normGradients,
-    ...stateGradient,
-  ];
+  return [n, t, a.input, a.initialState, a.output, tape, gradOutput, gradInput, a.gradInitialState, ...stateGradient];
 }
 
 /** One forward and one backward pass of a tanh RNN, its parameter gradients starting at zero; returns all that they wrote. */
@@ -107,13 +91,14 @@ export function runRnn(
   a: RnnArrays,
   norm = NOTHING_NORMALISED,
 ): TensorData[] {
-  const [normArguments, normGradients] = norm;
-  for (const gradient of [a.gradInitialState, a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh, ...normGradients])
-    gradient?.fill(0);
-  addon.rnnForward(n, t, i, h, 0, a.input, a.initialState, a.weightIh, a.weightHh, a.biasIh, a.biasHh, a.output, ...normArguments);
-  addon.rnnBackward(...backwardArguments(n, t, i, h, a, norm));
+  for (const gradient of [a.gradInitialState, a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh, ...norm.gradients])
+    gradient.fill(0);
+  const layer = layerOf(addon, i, h, a, norm);
+  const tape = tapeOf(layer, n, t, a.input instanceof Float64Array ? 'float64' : 'float32');
+  layer.forward(n, t, a.input, a.initialState, a.output, null, tape);
+  layer.backward(...backwardArguments(n, t, a, tape));
   const written = [a.output, a.gradInput, a.gradInitialState, a.gradWeightIh, a.gradWeightHh, a.gradBiasIh, a.gradBiasHh];
-  return [...written, ...normGradients.filter((gradient) => gradient !== null)];
+  return [...written, ...norm.gradients];
 }
 
 /** What {@link NativeAddon.normTerms} gives for one array. */

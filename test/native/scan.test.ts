@@ -1,7 +1,7 @@
 import { native } from '../../lib/native/load';
 import { Generator } from '../../lib/random';
 import type { DType, TensorData } from '../../lib/tensor';
-import { backwardArguments, normArrays, type RnnArrays, rnnArrays, runRnn } from './helpers';
+import { backwardArguments, layerOf, normArrays, type RnnArrays, rnnArrays, runRnn, tapeOf } from './helpers';
 
 const addon = native();
 const threadsBefore = addon.getNumThreads();
@@ -140,7 +140,7 @@ test.each<Shape>([
     const arrays = arraysOf([n, t, i, h], 'float32');
     const expected = results(strategy, [n, t, i, h], arrays).toSpliced(1, 1);
     for (const gradient of [arrays.gradInput, ...gradientsOf(arrays)]) gradient.fill(0);
-    addon.rnnBackward(...backwardArguments(n, t, i, h, arrays, undefined, undefined, { gradInput: null }));
+    layerOf(addon, i, h, arrays).backward(...backwardArguments(n, t, arrays, null, undefined, { gradInput: null }));
     expect([arrays.output, ...gradientsOf(arrays)]).toEqual(expected);
     expect(arrays.gradInput.every((value) => value === 0)).toBe(true);
   }
@@ -161,15 +161,17 @@ describe.each<Shape>([
   ])('%s', (_, placement, records) => {
     for (const strategy of ['blas', ...OTHERS]) {
       const arrays = arraysOf([n, t, i, h], 'float32');
-      const norm = normArrays(placement, 0, n, t, h, 'float32');
+      const norm = normArrays(placement, 0, h, 'float32');
       addon.setScanStrategy(strategy);
-      runRnn(addon, n, t, i, h, arrays, norm);
+      const layer = layerOf(addon, i, h, arrays, norm);
+      const tape = tapeOf(layer, n, t, 'float32');
+      layer.forward(n, t, arrays.input, arrays.initialState, arrays.output, null, tape);
       const back = (gradOutput: TensorData | null): (TensorData | undefined)[] => {
-        const written = [arrays.gradInput, ...gradientsOf(arrays), ...norm[1]];
+        const written = [arrays.gradInput, ...gradientsOf(arrays), ...norm.gradients];
         for (const array of written) array?.fill(0);
         arrays.gradInitialState.fill(1); // all that comes in
         const recorded = [Number.POSITIVE_INFINITY, records ? new Float64Array(n * t) : null, records ? new Int32Array(n) : null] as const;
-        addon.rnnBackward(...backwardArguments(n, t, i, h, arrays, norm, [...recorded], { gradOutput }));
+        layer.backward(...backwardArguments(n, t, arrays, tape, [...recorded], { gradOutput }));
         return [...written, recorded[1]].map((array) => array?.map((value) => value + 0)); // what underflowed has either sign
       };
       const expected = back(new Float32Array(n * t * h));
@@ -180,14 +182,16 @@ describe.each<Shape>([
 });
 
 test('a strategy can be read and forced, by its name only', () => {
+  const strategy = (n: number, i: number, h: number, placement = 0) =>
+    layerOf(addon, i, h, rnnArrays(1, 1, i, h, 'float32'), normArrays(placement, 0, h, 'float32')).strategy(n);
   addon.setScanStrategy('auto');
-  expect(addon.scanStrategy(32, 10, 200, 0)).toBe('panels');
-  expect(addon.scanStrategy(1, 10, 20, 0)).toBe('single');
-  expect(addon.scanStrategy(32, 10, 20, 0)).toBe('lanes');
-  expect(addon.scanStrategy(32, 10, 20, 1)).toBe('panels'); // a cell with a normalisation has no step in lanes
-  expect(addon.scanStrategy(16, 1760, 1760, 0)).toBe('columns');
+  expect(strategy(32, 10, 200)).toBe('panels');
+  expect(strategy(1, 10, 20)).toBe('single');
+  expect(strategy(32, 10, 20)).toBe('lanes');
+  expect(strategy(32, 10, 20, 1)).toBe('panels'); // a cell with a normalisation has no step in lanes
+  expect(strategy(16, 1760, 1760)).toBe('columns');
   addon.setScanStrategy('blas');
-  expect(addon.scanStrategy(32, 10, 20, 0)).toBe('blas');
+  expect(strategy(32, 10, 20)).toBe('blas');
   expect(() => addon.setScanStrategy('fast')).toThrow('name: expected one of auto, blas, panels, single, columns, lanes, got "fast".');
-  expect(addon.scanStrategy(32, 10, 20, 0)).toBe('blas');
+  expect(strategy(32, 10, 20)).toBe('blas');
 });

@@ -1,7 +1,7 @@
 import { native } from '../../lib/native/load';
 import { Generator } from '../../lib/random';
 import { allocate, type DType, type TensorData } from '../../lib/tensor';
-import { normArrays, normTerm, rnnArrays, runRnn } from './helpers';
+import { layerOf, normArrays, normTerm, rnnArrays, runRnn } from './helpers';
 
 const addon = native();
 const placements = [0, 1, 2, 3, 4];
@@ -27,28 +27,11 @@ function expectSameBits(run: () => TensorData[]): void {
 test.each(placements)('tangents do not depend on the number of threads: placement %i', (placement) => {
   const [n, t, i, h, count] = [11, 30, 3, 17, 9];
   const a = rnnArrays(n, t, i, h, 'float64');
-  const [norm] = normArrays(placement, 0, n, t, h, 'float64');
+  const layer = layerOf(addon, i, h, a, normArrays(placement, 0, h, 'float64'));
   expectSameBits(() => {
     const [tangents, logGrowths] = [new Float64Array(n * count * h), new Float64Array(n * t * count)];
     for (let row = 0; row < n * count; row++) tangents[row * h + (row % count)] = 1;
-    addon.rnnTangents(
-      n,
-      t,
-      i,
-      h,
-      0,
-      a.input,
-      a.initialState,
-      a.weightIh,
-      a.weightHh,
-      a.biasIh,
-      a.biasHh,
-      a.output,
-      ...norm,
-      count,
-      tangents,
-      logGrowths,
-    );
+    layer.tangents(n, t, a.input, a.initialState, a.output, null, count, tangents, logGrowths);
     return [a.output, tangents, logGrowths];
   });
 });
@@ -76,7 +59,7 @@ describe.each<DType>(['float32', 'float64'])('%s results do not depend on the nu
       [0, 17, 150, 1, 33],
     ])('kind %i, N, T, I, H = %i, %i, %i, %i', (kind, n, t, i, h) => {
       const arrays = rnnArrays(n, t, i, h, dtype);
-      const norm = normArrays(placement, kind, n, t, h, dtype);
+      const norm = normArrays(placement, kind, h, dtype);
       expectSameBits(() => runRnn(addon, n, t, i, h, arrays, norm));
     });
   });

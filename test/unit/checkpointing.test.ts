@@ -18,6 +18,17 @@ function randn(shape: number[], dtype: DType = 'float64', seed = 2): Tensor {
   return Tensor.randn(shape, { dtype, generator: new Generator(seed) });
 }
 
+/** The steps of a chunk of a layer's native scan. */
+function chunkSteps(n: number, options: Partial<RNNOptions> = {}): number {
+  const rnn = makeRnn(options);
+  const layer = native().recurrentLayer(
+    rnn.parameters().map(({ value }) => value.data),
+    rnn.parameters().map(({ grad }) => grad.data),
+    rnn.nativeOptions(),
+  );
+  return layer.chunkSteps(n);
+}
+
 /** All that a training step gives: output, final state and every gradient. */
 function step(rnn: RNN, x: Tensor, gradOutput: Tensor, initialState?: Tensor, gradFinalState?: Tensor): Tensor[] {
   for (const { grad } of rnn.parameters()) grad.data.fill(0);
@@ -31,7 +42,7 @@ const bits = (tensors: Tensor[]): string[] =>
 
 describe.each<DType>(['float32', 'float64'])('%s gradients are the same bits whatever is kept', (dtype) => {
   test.each([1, 2, 37])('of the last state of %i sequences', (n) => {
-    const chunk = native().rnnChunkSteps(n, I, H, 0);
+    const chunk = chunkSteps(n);
     const t = 3 * chunk + 5;
     const [x, gradOutput, h0, gradFinalState] = [
       randn([n, t, I], dtype),
@@ -49,7 +60,7 @@ describe.each<DType>(['float32', 'float64'])('%s gradients are the same bits wha
   });
 
   test.each([96, 97])('of one sequence with %i units, whose columns threads share', (hiddenSize) => {
-    const chunk = native().rnnChunkSteps(1, I, hiddenSize, 0);
+    const chunk = chunkSteps(1, { hiddenSize });
     const [x, gradOutput] = [randn([1, 5 * chunk + 3, I], dtype), randn([1, hiddenSize], dtype)];
     const run = (checkpointing: Checkpointing) =>
       bits(step(makeRnn({ dtype, hiddenSize, returnSequences: false, checkpointing }), x, gradOutput));
@@ -61,7 +72,7 @@ describe.each<DType>(['float32', 'float64'])('%s gradients are the same bits wha
     [20, 128],
     [2, 450],
   ])('of %i sequences with %i units, where the last piece is a single step', (n, hiddenSize) => {
-    const chunk = native().rnnChunkSteps(n, I, hiddenSize, 0);
+    const chunk = chunkSteps(n, { hiddenSize });
     const [x, gradOutput] = [randn([n, chunk + 1, I], dtype), randn([n, hiddenSize], dtype)];
     const run = (checkpointing: Checkpointing) =>
       bits(step(makeRnn({ dtype, hiddenSize, returnSequences: false, checkpointing }), x, gradOutput));
@@ -72,7 +83,7 @@ describe.each<DType>(['float32', 'float64'])('%s gradients are the same bits wha
   test.each(placements.flatMap((placement) => [1, 2].map((n) => [placement, n] as const)))(
     'with a normalisation in the recurrence (%s) of %i sequences, of the last state and of all, with a window and without',
     (normalization, n) => {
-      const chunk = native().rnnChunkSteps(n, I, H, 1);
+      const chunk = chunkSteps(n, { normalization });
       const t = 2 * chunk + 7;
       const x = randn([n, t, I], dtype);
       for (const returnSequences of [true, false]) {
@@ -90,7 +101,7 @@ describe.each<DType>(['float32', 'float64'])('%s gradients are the same bits wha
 
   test('of all states, and with a window', () => {
     const n = 2;
-    const chunk = native().rnnChunkSteps(n, I, H, 0);
+    const chunk = chunkSteps(n);
     const t = 2 * chunk + 7;
     const [x, gradOutput] = [randn([n, t, I], dtype), randn([n, t, H], dtype)];
     const run = (options: Partial<RNNOptions>) => bits(step(makeRnn({ dtype, ...options }), x, gradOutput));

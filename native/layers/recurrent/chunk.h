@@ -6,6 +6,7 @@
 #include "core/thread_pool.h"
 #include "kernels/kernels.h"
 #include "layers/recurrent/recurrent.h"
+#include "layers/recurrent/tape.h"
 
 // Time in chunks, for every strategy. Within a chunk arrays are time-major, so that a step's rows stand together; what a chunk computes is
 // used up while it is in the caches.
@@ -25,17 +26,17 @@ void parallel_rows(size_t rows, Body&& body) noexcept {
 // ∂L/∂output at a step, of sequences from `first` on; null where nothing comes from the outputs.
 template <typename T>
 Rows<T> output_gradient(const RecurrentShape& shape, const T* doutput, size_t first, size_t step) noexcept {
-  return {doutput == nullptr ? nullptr : doutput + (first * shape.t + step) * shape.h, shape.t * shape.h};
+  return {doutput == nullptr ? nullptr : doutput + (first * shape.t + step) * shape.p, shape.t * shape.p};
 }
 
-// to [rows, size] packed += from, unless that is null
+// to [rows, size] += from, unless that is null; to: with leading dimension
 template <typename T>
-void add_rows(size_t rows, size_t size, const Rows<T>& from, T* to) noexcept {
+void add_rows(size_t rows, size_t size, const Rows<T>& from, T* to, size_t ld) noexcept {
   if (from.data == nullptr) return;
-  for (size_t r = 0; r < rows; ++r) kernels<T>().add(size, from.data + r * from.stride, to + r * size);
+  for (size_t r = 0; r < rows; ++r) kernels<T>().add(size, from.data + r * from.stride, to + r * ld);
 }
 
-// Asks the caches for rows that are needed soon: those of one step stand far apart, where a processor does not foresee them.
+// Asks the caches for rows that are needed soon: those of one step stand far apart, so that the hardware prefetcher misses them.
 template <typename T>
 void prefetch_rows(size_t rows, size_t size, const Rows<T>& from) noexcept {
   if (from.data == nullptr) return;
@@ -45,62 +46,76 @@ void prefetch_rows(size_t rows, size_t size, const Rows<T>& from) noexcept {
   }
 }
 
-// Sequences [first, end) of [N, T, size] ↔ time-major: chunk[s, n, :] is row (n, begin + s).
+// Sequences [first, end) of [N, T, size] ↔ time-major: row (s, n) of the chunk, whose rows are `ld` apart, is row (n, begin + s).
 template <typename T>
-void gather(const RecurrentShape& shape, size_t first, size_t end, size_t begin, size_t steps, size_t size, const T* array,
-            T* chunk) noexcept {
+void gather(const RecurrentShape& shape, size_t first, size_t end, size_t begin, size_t steps, size_t size, const T* array, T* chunk,
+            size_t ld) noexcept {
   for (size_t n = first; n < end; ++n) {
-    kernels<T>().copy_rows(steps, size, array + (n * shape.t + begin) * size, size, chunk + n * size, shape.n * size);
+    kernels<T>().copy_rows(steps, size, array + (n * shape.t + begin) * size, size, chunk + n * ld, shape.n * ld);
   }
 }
 template <typename T>
-void scatter(const RecurrentShape& shape, size_t first, size_t end, size_t begin, size_t steps, size_t size, const T* chunk,
+void scatter(const RecurrentShape& shape, size_t first, size_t end, size_t begin, size_t steps, size_t size, const T* chunk, size_t ld,
              T* array) noexcept {
   for (size_t n = first; n < end; ++n) {
-    kernels<T>().copy_rows(steps, size, chunk + n * size, shape.n * size, array + (n * shape.t + begin) * size, size);
+    kernels<T>().copy_rows(steps, size, chunk + n * ld, shape.n * ld, array + (n * shape.t + begin) * size, size);
   }
 }
 
-// h_0 of sequences [first, end), to states [N, H].
+// state_0 of sequences [first, end), to states [N, S].
 template <typename T>
 void copy_initial_state(const RecurrentShape& shape, size_t first, size_t end, const T* initial_state, T* states) noexcept {
-  const size_t begin = first * shape.h;
-  const size_t count = (end - first) * shape.h;
+  const size_t begin = first * shape.s;
+  const size_t count = (end - first) * shape.s;
   if (initial_state == nullptr) {
     std::fill_n(states + begin, count, T{0});
   } else {
     std::copy_n(initial_state + begin, count, states + begin);
   }
 }
-
-// The states that a chunk's backward pass reads, of sequences [first, end): h before its first step, then after each [steps + 1, N, H].
+// states [N, S] of sequences [first, end), to where the last state is wanted, if it is.
 template <typename T>
-void gather_states(const RecurrentShape& shape, size_t first, size_t end, size_t begin, size_t steps, const RecurrentInputs<T>& inputs,
-                   const T* output, T* states) noexcept {
-  if (begin > 0) return gather(shape, first, end, begin - 1, steps + 1, shape.h, output, states);
-  copy_initial_state(shape, first, end, inputs.initial_state, states);
-  gather(shape, first, end, 0, steps, shape.h, output, states + shape.n * shape.h);
+void copy_final_state(const RecurrentShape& shape, size_t first, size_t end, const T* states, T* final_state) noexcept {
+  if (final_state != nullptr) std::copy_n(states + first * shape.s, (end - first) * shape.s, final_state + first * shape.s);
+}
+
+// The states that a chunk's backward pass reads, of a pass's sequences [first, end): before its first step, then after each [steps + 1, N,
+// S]. origin: what the pass's first sequence is on the tape
+template <typename T>
+void gather_states(const ForwardPass<T>& pass, const Tape<T>& tape, size_t origin, size_t first, size_t end, size_t begin, size_t steps,
+                   T* states) noexcept {
+  const RecurrentShape& shape = pass.shape;
+  const size_t s = shape.s, p = shape.p;
+  if (begin == 0) copy_initial_state(shape, first, end, pass.initial_state, states);
+  const size_t skipped = begin == 0 ? 1 : 0;  // rows that are there
+  const size_t from = begin + skipped - 1;    // the step of the first one that is not
+  const size_t count = steps + 1 - skipped;
+  T* to = states + skipped * shape.n * s;
+  gather(shape, first, end, from, count, p, pass.output, to, s);
+  if (s == p) return;
+  for (size_t k = 0; k < count; ++k) {
+    const StepRows<T> step{.first = origin + first, .rows = end - first, .step = from + k, .tape = tape.at(from + k, origin + first)};
+    kernels<T>().copy_rows(end - first, s - p, tape.hidden_state(step), s - p, to + (k * shape.n + first) * s + p, s);
+  }
 }
 
 // The arrays of a chunk of at most `steps` steps, time-major.
 template <typename T>
 struct Chunk {
-  AlignedBuffer<T> inputs;      // x_t [steps, N, I]
-  AlignedBuffer<T> states;      // [steps + 1, N, H]: h before the chunk's first step, then after each
-  AlignedBuffer<T> projected;   // x_t W_ihᵀ or its gradient [steps, N, gates · H]
-  AlignedBuffer<T> apart;       // operand_t W_hhᵀ or its gradient [steps, N, gates · H], for a cell that has it apart
-  AlignedBuffer<T> operands;    // [steps, N, H], for a cell that transforms it
-  T* recurrent;                 // apart, or projected
-  const T* recurrent_operands;  // what multiplied W_hh at each step: operands, or states
+  AlignedBuffer<T> inputs;    // x_t [steps, N, I]
+  AlignedBuffer<T> states;    // [steps + 1, N, S]: before the chunk's first step, then after each
+  AlignedBuffer<T> gates_x;   // as of ForwardStep, or their gradients [steps, N, G·H]
+  AlignedBuffer<T> gates_h;   // [steps, N, separate · H]
+  AlignedBuffer<T> operands;  // [steps, N, P], for a cell that transforms it
+  Rows<T> hh_operands;        // what multiplied W_hh at each step: operands, or states [steps, N, P] with leading dimension
 
   Chunk(const RecurrentShape& shape, const Cell<T>& cell, size_t steps)
       : inputs(steps * shape.n * shape.i),
-        states((steps + 1) * shape.n * shape.h),
-        projected(steps * shape.n * cell.gates() * shape.h),
-        apart(cell.products_apart() ? steps * shape.n * cell.gates() * shape.h : 0),
-        operands(cell.transforms_operand() ? steps * shape.n * shape.h : 0),
-        recurrent(cell.products_apart() ? apart.get() : projected.get()),
-        recurrent_operands(cell.transforms_operand() ? operands.get() : states.get()) {}
+        states((steps + 1) * shape.n * shape.s),
+        gates_x(steps * shape.n * shape.gates()),
+        gates_h(steps * shape.n * shape.separate_gates()),
+        operands(cell.transforms_operand() ? steps * shape.n * shape.p : 0),
+        hh_operands(cell.transforms_operand() ? Rows<T>{operands.get(), shape.p} : Rows<T>{states.get(), shape.s}) {}
 };
 
 }  // namespace evenkeel

@@ -7,6 +7,7 @@
 #include "layers/recurrent/chunk.h"
 #include "layers/recurrent/group_sums.h"
 #include "layers/recurrent/packed_weights.h"
+#include "layers/recurrent/step.h"
 #include "layers/recurrent/strategy.h"
 
 namespace evenkeel {
@@ -31,217 +32,213 @@ void parallel_columns(size_t cols, const PanelOperand<T>& product, Body&& body) 
   });
 }
 
-// c = start + a b
+// c [rows, cols] = start + a b, with leading dimension
 template <typename T>
-void multiply_in_columns(size_t rows, size_t cols, const PanelOperand<T>& product, const Rows<T>& start, T* c) noexcept {
+void multiply_in_columns(size_t rows, size_t cols, const PanelOperand<T>& product, const Rows<T>& start, T* c, size_t ldc) noexcept {
+  if (cols == 0 || product.k == 0) return;
   parallel_columns(cols, product, [&](size_t begin, size_t end, const PanelOperand<T>& columns) {
     const T* from = start.data == nullptr ? nullptr : start.data + begin;
-    kernels<T>().multiply_panels(rows, end - begin, columns, PackedWeights<T>::none(), from, start.stride, c + begin, cols);
+    kernels<T>().multiply_panels(rows, end - begin, columns, PackedWeights<T>::none(), from, start.stride, c + begin, ldc);
   });
 }
 
-template <typename T>
-struct Weights {
-  PackedWeights<T> ih, hh;
-};
-
 // Steps [begin, begin + steps), forward, from their x_t W_ihᵀ and the state before them, with which chunk.states begins.
 template <typename T>
-void steps_forward(const RecurrentShape& shape, const Cell<T>& cell, const PackedWeights<T>& weight_hh, size_t begin, size_t steps,
-                   const Chunk<T>& chunk, T* output) noexcept {
-  const size_t n = shape.n, t = shape.t, h = shape.h;
-  const size_t width = cell.gates() * h;
-  const auto operand = [&](size_t s, size_t first, size_t end) {
-    if (!cell.transforms_operand()) return;
-    const size_t row = s * n + first;
-    cell.operand({.first = first, .rows = end - first, .position = begin * n + row}, chunk.states.get() + row * h,
-                 chunk.operands.get() + row * h);
+void steps_forward(const ForwardPass<T>& pass, const Tape<T>& tape, const GateWeights<T>& weight_hh, size_t begin, size_t steps,
+                   const Chunk<T>& chunk) noexcept {
+  const RecurrentShape& shape = pass.shape;
+  const size_t n = shape.n, t = shape.t, p = shape.p, s = shape.s, width = shape.gates(), separate = shape.separate_gates();
+  const auto rows_of = [&](size_t k, size_t first, size_t end) {
+    return StepRows<T>{.first = first, .rows = end - first, .step = begin + k, .units = shape.h, .tape = tape.at(begin + k, first)};
+  };
+  const auto arrays_of = [&](size_t k, size_t first) {
+    const size_t row = k * n + first;
+    return ForwardRows<T>{.previous = chunk.states.get() + row * s,
+                          .state = chunk.states.get() + (row + n) * s,
+                          .operand = chunk.operands.get() + row * p,
+                          .gates_x = chunk.gates_x.get() + row * width,
+                          .gates_h = chunk.gates_h.get() + row * separate,
+                          .projected = true,
+                          .output = pass.output + (first * t + begin + k) * p,
+                          .ld_output = t * p};
+  };
+  const auto operand = [&](size_t k, size_t first, size_t end) {
+    const ForwardRows<T> arrays = arrays_of(k, first);
+    return operand_of(pass.cell, rows_of(k, first, end), arrays.previous, arrays.operand);
   };
   parallel_rows(n, [&](size_t first, size_t end) { operand(0, first, end); });
-  for (size_t s = 0; s < steps; ++s) {
-    T* recurrent = chunk.recurrent + s * n * width;
-    const Rows<T> start = {cell.products_apart() ? nullptr : recurrent, width};
-    multiply_in_columns(n, width, weight_hh.times(chunk.recurrent_operands + s * n * h, h), start, recurrent);
+  for (size_t k = 0; k < steps; ++k) {
+    const Gates<T> gates = gates_of(pass.cell, rows_of(k, 0, n), arrays_of(k, 0));
+    const Rows<T> hh = {chunk.hh_operands.data + k * n * chunk.hh_operands.stride, chunk.hh_operands.stride};
+    multiply_in_columns(n, shape.joint_gates(), weight_hh.joint.times(hh.data, hh.stride), {gates.x, width}, gates.x, width);
+    multiply_in_columns(n, separate, weight_hh.separate.times(hh.data, hh.stride), {nullptr, 0}, gates.h, separate);
     parallel_rows(n, [&](size_t first, size_t end) {
-      const size_t row = s * n + first;
-      T* state = chunk.states.get() + (row + n) * h;
-      cell.forward({{.first = first, .rows = end - first, .position = begin * n + row},
-                    chunk.projected.get() + row * width,
-                    cell.products_apart() ? chunk.recurrent + row * width : nullptr,
-                    state - n * h,
-                    state,
-                    output + (first * t + begin + s) * h,
-                    t * h});
-      if (s + 1 < steps) operand(s + 1, first, end);
+      const Gates<T> own = {gates.x + first * width, separate == 0 ? nullptr : gates.h + first * separate};
+      finish_forward(pass.cell, tape, rows_of(k, first, end), arrays_of(k, first), own);
+      if (k + 1 < steps) operand(k + 1, first, end);
     });
   }
 }
 
 // The same for a cell whose step is plain: each thread takes the step in its own columns.
 template <typename T>
-void plain_steps_forward(const RecurrentShape& shape, const PlainStep<T>& plain, const PackedWeights<T>& weight_hh, size_t begin,
-                         size_t steps, const Chunk<T>& chunk, T* output) noexcept {
-  const size_t n = shape.n, t = shape.t, h = shape.h;
-  for (size_t s = 0; s < steps; ++s) {
-    const T* previous = chunk.states.get() + s * n * h;
+void plain_steps_forward(const ForwardPass<T>& pass, const PlainStep<T>& plain, const PackedWeights<T>& weight_hh, size_t begin,
+                         size_t steps, const Chunk<T>& chunk) noexcept {
+  const size_t n = pass.shape.n, t = pass.shape.t, h = pass.shape.h;
+  for (size_t k = 0; k < steps; ++k) {
+    const T* previous = chunk.states.get() + k * n * h;
     parallel_columns(h, weight_hh.times(previous, h), [&](size_t first, size_t end, const PanelOperand<T>& columns) {
-      kernels<T>().multiply_panels_elman_forward(n, end - first, columns, PackedWeights<T>::none(),
-                                                 chunk.projected.get() + s * n * h + first, h,
-                                                 {plain.nonlinearity, plain.bias + first, output + (begin + s) * h + first, t * h},
-                                                 chunk.states.get() + (s + 1) * n * h + first, h);
+      kernels<T>().multiply_panels_elman_forward(n, end - first, columns, PackedWeights<T>::none(), chunk.gates_x.get() + k * n * h + first,
+                                                 h, {plain.nonlinearity, plain.bias + first, pass.output + (begin + k) * h + first, t * h},
+                                                 chunk.states.get() + (k + 1) * n * h + first, h);
     });
   }
 }
 
 // Steps [begin, begin + steps), forward. chunk.states begins with the state before them.
 template <typename T>
-void chunk_forward(const RecurrentShape& shape, const Cell<T>& cell, const Weights<T>& weights, const T* input, size_t begin, size_t steps,
-                   const Chunk<T>& chunk, T* output) noexcept {
-  const size_t n = shape.n, i = shape.i;
-  parallel_rows(n, [&](size_t first, size_t end) { gather(shape, first, end, begin, steps, i, input, chunk.inputs.get()); });
-  multiply_in_columns(steps * n, cell.gates() * shape.h, weights.ih.times(chunk.inputs.get(), i), {nullptr, 0}, chunk.projected.get());
-  if (const std::optional<PlainStep<T>> plain = cell.plain_step()) {
-    plain_steps_forward(shape, *plain, weights.hh, begin, steps, chunk, output);
+void chunk_forward(const ForwardPass<T>& pass, const Tape<T>& tape, const ForwardWeights<T>& weights, size_t begin, size_t steps,
+                   const Chunk<T>& chunk) noexcept {
+  const RecurrentShape& shape = pass.shape;
+  const size_t n = shape.n, i = shape.i, width = shape.gates(), joint = shape.joint_gates();
+  parallel_rows(n, [&](size_t first, size_t end) { gather(shape, first, end, begin, steps, i, pass.input, chunk.inputs.get(), i); });
+  multiply_in_columns(steps * n, joint, weights.ih.joint.times(chunk.inputs.get(), i), {nullptr, 0}, chunk.gates_x.get(), width);
+  multiply_in_columns(steps * n, shape.separate_gates(), weights.ih.separate.times(chunk.inputs.get(), i), {nullptr, 0},
+                      chunk.gates_x.get() + joint, width);
+  if (const std::optional<PlainStep<T>> plain = pass.cell.plain_step()) {
+    plain_steps_forward(pass, *plain, weights.hh.joint, begin, steps, chunk);
   } else {
-    steps_forward(shape, cell, weights.hh, begin, steps, chunk, output);
+    steps_forward(pass, tape, weights.hh, begin, steps, chunk);
   }
 }
 
-// What a backward pass carries from step to step.
-template <typename T>
-struct Carried {
-  T* dstate;    // ∂L/∂h [N, H] after the steps still to do, without what comes from the output at the last of them
-  T* doperand;  // [N, H], for a cell that transforms its operand
-};
-
 // Steps [begin, begin + steps), backward, as far as they follow each other: all but the products outside the recurrence.
 template <typename T>
-void steps_backward(const RecurrentShape& shape, const Cell<T>& cell, const PackedWeights<T>& weight_hh, const T* doutput,
-                    const StateGradient<T>& state_gradient, size_t begin, size_t steps, const Chunk<T>& chunk,
-                    const Carried<T>& carried) noexcept {
-  const size_t n = shape.n, h = shape.h;
-  const size_t width = cell.gates() * h;
-  for (size_t s = steps; s-- > 0;) {
-    const size_t step = begin + s;
+void steps_backward(const BackwardPass<T>& pass, const Tape<T>& tape, const BackwardWeights<T>& weights, size_t begin, size_t steps,
+                    const Chunk<T>& chunk, T* doperand) noexcept {
+  const RecurrentShape& shape = pass.forward.shape;
+  const Cell<T>& cell = pass.forward.cell;
+  const StateGradient<T>& state_gradient = pass.state_gradient;
+  const size_t n = shape.n, p = shape.p, s = shape.s, separate = shape.separate_gates();
+  for (size_t k = steps; k-- > 0;) {
+    const size_t t = begin + k;
     const auto rows_of = [&](size_t first, size_t end) {
-      return StepRows{.first = first, .rows = end - first, .position = step * n + first, .exponents = state_gradient.exponents(first)};
+      return StepRows<T>{.first = first,
+                         .rows = end - first,
+                         .step = t,
+                         .units = shape.h,
+                         .tape = tape.at(t, first),
+                         .exponents = state_gradient.exponents(first)};
     };
-    const auto products = [&](T* of_chunk, size_t first) { return of_chunk + (s * n + first) * width; };
-    const T* previous = chunk.states.get() + s * n * h;
-    Rows<T> start{nullptr, 0};  // what the output before gives, of all rows
+    const auto arrays_of = [&](size_t first) {
+      const size_t row = k * n + first;
+      return BackwardRows<T>{.previous = chunk.states.get() + row * s,
+                             .state = chunk.states.get() + (row + n) * s,
+                             .dstate = pass.gradients.dstate + first * s,
+                             .dgates_x = chunk.gates_x.get() + row * shape.gates(),
+                             .dgates_h = separate == 0 ? nullptr : chunk.gates_h.get() + row * separate,
+                             .operand = chunk.operands.get() + row * p,
+                             .doperand = doperand + first * p};
+    };
+    StateProduct<T> target{};  // of all rows
     parallel_rows(n, [&](size_t first, size_t end) {
-      const StepRows where = rows_of(first, end);
-      T* dstate = carried.dstate + first * h;
-      T* dprojected = products(chunk.projected.get(), first);
-      T* drecurrent = products(chunk.recurrent, first);
-      const auto from_output = [&](size_t of_step) { return output_gradient(shape, doutput, first, of_step); };
-      if (s + 1 == steps) add_rows(where.rows, h, state_gradient.output_share(where, from_output(step), h, {dstate}), dstate);
-      state_gradient.complete(where, step, dstate);
-      cell.backward({where, previous + first * h, previous + (n + first) * h, dstate, dprojected, drecurrent});
+      const auto from_output = [&](size_t of_step) { return output_gradient(shape, pass.doutput, first, of_step); };
       // Within the chunk the product starts from what the output before gives; across chunks, and calls, it is added later.
-      const Rows<T> before = s == 0 ? Rows<T>{nullptr, 0} : from_output(step - 1);
-      const Rows<T> share = state_gradient.output_share(where, before, width, {dprojected, cell.products_apart() ? drecurrent : nullptr});
-      if (first == 0) start = share;
-      if (cell.transforms_operand()) cell.operand(where, previous + first * h, chunk.operands.get() + (s * n + first) * h);
+      const Rows<T> here = k + 1 == steps ? from_output(t) : Rows<T>{nullptr, 0};
+      const Rows<T> before = k == 0 ? Rows<T>{nullptr, 0} : from_output(t - 1);
+      const StateProduct<T> own = begin_backward(cell, rows_of(first, end), state_gradient, arrays_of(first), here, before);
+      if (first == 0) target = own;
     });
-    const PanelOperand<T> product = weight_hh.times(products(chunk.recurrent, 0), width);
-    if (cell.transforms_operand()) {
-      multiply_in_columns(n, h, product, {nullptr, 0}, carried.doperand);
-      parallel_rows(n, [&](size_t first, size_t end) {
-        T* dstate = carried.dstate + first * h;
-        std::fill_n(dstate, (end - first) * h, T{0});
-        cell.operand_backward(rows_of(first, end), previous + first * h, carried.doperand + first * h, dstate);
-        if (start.data != nullptr) add_rows(end - first, h, {start.data + first * start.stride, start.stride}, dstate);
-      });
-    } else {
-      multiply_in_columns(n, h, product, start, carried.dstate);
-    }
-    if (state_gradient.exponents(0) == nullptr) continue;
-    const StepRows all = rows_of(0, n);
-    state_gradient.unscale(all, width, products(chunk.projected.get(), 0));
-    if (cell.products_apart()) state_gradient.unscale(all, width, products(chunk.recurrent, 0));
+    const BackwardRows<T> all = arrays_of(0);
+    const auto [dgates, others] = weights.times(shape, all.dgates_x, all.dgates_h);
+    multiply_in_columns(n, p, dgates, target.start, target.to, target.ld);
+    multiply_in_columns(n, p, others, {target.to, target.ld}, target.to, target.ld);
+    if (!cell.transforms_operand() && state_gradient.exponents(0) == nullptr) continue;
+    parallel_rows(n, [&](size_t first, size_t end) {
+      const T* later = target.later.data == nullptr ? nullptr : target.later.data + first * target.later.stride;
+      finish_backward(cell, rows_of(first, end), state_gradient, arrays_of(first), {later, target.later.stride});
+    });
   }
 }
 
 // The same for a cell whose step is plain, where nothing is asked of the state's gradient: each thread takes the step in its own columns.
 template <typename T>
-void plain_steps_backward(const RecurrentShape& shape, const PlainStep<T>& plain, const PackedWeights<T>& weight_hh, const T* doutput,
-                          size_t begin, size_t steps, const Chunk<T>& chunk, T* dstate) noexcept {
+void plain_steps_backward(const BackwardPass<T>& pass, const PlainStep<T>& plain, const PackedWeights<T>& weight_hh, size_t begin,
+                          size_t steps, const Chunk<T>& chunk) noexcept {
+  const RecurrentShape& shape = pass.forward.shape;
   const size_t n = shape.n, h = shape.h;
-  const auto row = [&](const AlignedBuffer<T>& array, size_t s) { return array.get() + s * n * h; };
+  T* dstate = pass.gradients.dstate;
+  const auto row = [&](const AlignedBuffer<T>& array, size_t k) { return array.get() + k * n * h; };
   parallel_rows(n, [&](size_t first, size_t end) {
-    add_rows(end - first, h, output_gradient(shape, doutput, first, begin + steps - 1), dstate + first * h);
+    add_rows(end - first, h, output_gradient(shape, pass.doutput, first, begin + steps - 1), dstate + first * h, h);
     kernels<T>().elman_backward(plain.nonlinearity, (end - first) * h, row(chunk.states, steps) + first * h, dstate + first * h,
-                                row(chunk.projected, steps - 1) + first * h);
+                                row(chunk.gates_x, steps - 1) + first * h);
   });
-  for (size_t s = steps - 1; s > 0; --s) {
-    const Rows<T> before = output_gradient(shape, doutput, 0, begin + s - 1);
-    parallel_columns(h, weight_hh.times(row(chunk.projected, s), h), [&](size_t first, size_t end, const PanelOperand<T>& columns) {
+  for (size_t k = steps - 1; k > 0; --k) {
+    const Rows<T> before = output_gradient(shape, pass.doutput, 0, begin + k - 1);
+    parallel_columns(h, weight_hh.times(row(chunk.gates_x, k), h), [&](size_t first, size_t end, const PanelOperand<T>& columns) {
       kernels<T>().multiply_panels_elman_backward(n, end - first, columns, before.data == nullptr ? nullptr : before.data + first,
-                                                  before.stride, {plain.nonlinearity, row(chunk.states, s) + first, h},
-                                                  row(chunk.projected, s - 1) + first, h);
+                                                  before.stride, {plain.nonlinearity, row(chunk.states, k) + first, h},
+                                                  row(chunk.gates_x, k - 1) + first, h);
     });
   }
-  multiply_in_columns(n, h, weight_hh.times(row(chunk.projected, 0), h), {nullptr, 0}, dstate);
+  multiply_in_columns(n, h, weight_hh.times(row(chunk.gates_x, 0), h), {nullptr, 0}, dstate, h);
 }
 
 template <typename T>
-void forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, T* output) {
-  const size_t n = shape.n, t = shape.t, i = shape.i, h = shape.h;
-  const size_t width = cell.gates() * h;
-  const size_t most_steps = std::min(t, chunk_steps(shape));
-  const Weights<T> weights{PackedWeights<T>::transposed(width, i, inputs.weight_ih),
-                           PackedWeights<T>::transposed(width, h, inputs.weight_hh)};
-  const Chunk<T> chunk(shape, cell, most_steps);
-  copy_initial_state(shape, 0, n, inputs.initial_state, chunk.states.get());
-  for (size_t begin = 0; begin < t; begin += most_steps) {
-    const size_t steps = std::min(most_steps, t - begin);
-    chunk_forward(shape, cell, weights, inputs.input, begin, steps, chunk, output);
-    std::copy_n(chunk.states.get() + steps * n * h, n * h, chunk.states.get());
+void forward(const ForwardPass<T>& pass) {
+  const RecurrentShape& shape = pass.shape;
+  const size_t states = shape.n * shape.s;
+  const size_t most_steps = std::min(shape.t, chunk_steps(shape));
+  const Tape<T> tape(shape, pass.cell.traits, 0, pass.tape);
+  const ForwardWeights<T> weights(pass);
+  const Chunk<T> chunk(shape, pass.cell, most_steps);
+  copy_initial_state(shape, 0, shape.n, pass.initial_state, chunk.states.get());
+  for (size_t begin = 0; begin < shape.t; begin += most_steps) {
+    const size_t steps = std::min(most_steps, shape.t - begin);
+    chunk_forward(pass, tape, weights, begin, steps, chunk);
+    std::copy_n(chunk.states.get() + steps * states, states, chunk.states.get());
   }
+  copy_final_state(shape, 0, shape.n, chunk.states.get(), pass.final_state);
 }
 
 template <typename T>
-void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output, const T* doutput,
-              const StateGradient<T>& state_gradient, const RecurrentGradients<T>& gradients) {
-  const size_t n = shape.n, t = shape.t, i = shape.i, h = shape.h;
-  const size_t width = cell.gates() * h;
-  const size_t most_steps = std::min(t, chunk_steps(shape));
-  const Weights<T> weights{PackedWeights<T>::plain_if(gradients.dinput != nullptr, width, i, inputs.weight_ih),
-                           PackedWeights<T>::plain(width, h, inputs.weight_hh)};
+void backward(const BackwardPass<T>& pass) {
+  const RecurrentShape& shape = pass.forward.shape;
+  const Cell<T>& cell = pass.forward.cell;
+  const size_t n = shape.n, i = shape.i, width = shape.gates();
+  const size_t most_steps = std::min(shape.t, chunk_steps(shape));
+  const Tape<T> tape(shape, cell.traits, 0, pass.forward.tape);
+  const BackwardWeights<T> weights(pass);
   const Chunk<T> chunk(shape, cell, most_steps);
-  const AlignedBuffer<T> doperand(cell.transforms_operand() ? n * h : 0);
+  const AlignedBuffer<T> doperand(cell.transforms_operand() ? n * shape.p : 0);
   const std::optional<PlainStep<T>> plain = cell.plain_step();
-  const SumsIn place = t == most_steps ? SumsIn::kGradient : SumsIn::kPanels;
-  const WeightGradient<T> dweight_ih(place, 1, width, i, gradients.dweight_ih);
-  const WeightGradient<T> dweight_hh(place, 1, width, h, gradients.dweight_hh);
-  for (size_t end = t; end > 0;) {
+  const SumsIn place = shape.t == most_steps ? SumsIn::kGradient : SumsIn::kPanels;
+  const WeightGradients<T> dweights(place, 1, shape, pass.gradients);
+  for (size_t end = shape.t; end > 0;) {
     const size_t begin = (end - 1) / most_steps * most_steps;
     const size_t steps = end - begin;
     const size_t rows = steps * n;
     parallel_rows(n, [&](size_t first, size_t last) {
-      gather_states(shape, first, last, begin, steps, inputs, output, chunk.states.get());
-      gather(shape, first, last, begin, steps, i, inputs.input, chunk.inputs.get());
+      gather_states(pass.forward, tape, 0, first, last, begin, steps, chunk.states.get());
+      gather(shape, first, last, begin, steps, i, pass.forward.input, chunk.inputs.get(), i);
     });
-    if (plain && state_gradient.idle()) {
-      plain_steps_backward(shape, *plain, weights.hh, doutput, begin, steps, chunk, gradients.dstate);
+    if (plain && pass.state_gradient.idle()) {
+      plain_steps_backward(pass, *plain, weights.hh_joint, begin, steps, chunk);
     } else {
-      steps_backward(shape, cell, weights.hh, doutput, state_gradient, begin, steps, chunk, {gradients.dstate, doperand.get()});
+      steps_backward(pass, tape, weights, begin, steps, chunk, doperand.get());
     }
-    parallel_rows(width, [&](size_t first, size_t last) {
-      dweight_hh.add(0, rows, first, last, chunk.recurrent, chunk.recurrent_operands);
-      dweight_ih.add(0, rows, first, last, chunk.projected.get(), chunk.inputs.get());
-    });
-    cell.accumulate(rows, chunk.projected.get(), chunk.recurrent);
+    const GradientRows<T> from = {chunk.gates_x.get(), chunk.gates_h.get(), chunk.inputs.get(), chunk.hh_operands};
+    parallel_rows(width, [&](size_t first, size_t last) { dweights.add(0, rows, first, last, from); });
+    cell.accumulate(rows, from.dgates_x, from.dgates_h);
     end = begin;
-    if (gradients.dinput == nullptr) continue;
+    if (pass.gradients.dinput == nullptr) continue;
     // x is not needed again: its gradient takes its place.
-    multiply_in_columns(rows, i, weights.ih.times(chunk.projected.get(), width), {nullptr, 0}, chunk.inputs.get());
-    parallel_rows(n,
-                  [&](size_t first, size_t last) { scatter(shape, first, last, begin, steps, i, chunk.inputs.get(), gradients.dinput); });
+    multiply_in_columns(rows, i, weights.ih.times(from.dgates_x, width), {nullptr, 0}, chunk.inputs.get(), i);
+    parallel_rows(
+        n, [&](size_t first, size_t last) { scatter(shape, first, last, begin, steps, i, chunk.inputs.get(), i, pass.gradients.dinput); });
   }
-  dweight_ih.complete();
-  dweight_hh.complete();
+  dweights.complete();
 }
 
 }  // namespace

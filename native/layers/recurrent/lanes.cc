@@ -5,6 +5,7 @@
 #include "core/thread_pool.h"
 #include "kernels/kernels.h"
 #include "layers/recurrent/chunk.h"
+#include "layers/recurrent/step.h"
 #include "layers/recurrent/strategy.h"
 
 namespace evenkeel {
@@ -16,7 +17,7 @@ constexpr size_t kChunksTogether = 16;
 // What a chunk's backward pass leaves should stay in L2.
 size_t chunk_steps(const RecurrentShape& shape) noexcept {
   constexpr size_t kVectors = 8192, kFewest = 16, kMost = 64;
-  return std::clamp(kVectors / (2 * shape.i + 3 * shape.h), kFewest, kMost);
+  return std::clamp(kVectors / (2 * shape.i + shape.p + shape.s + shape.gates() + shape.separate_gates()), kFewest, kMost);
 }
 
 // Sequences that go through time together, one in each lane; in the last group lanes may be left over.
@@ -54,16 +55,16 @@ class Groups {
 // What a part needs for a group's chunk, in lanes but for `rows`.
 template <typename T>
 struct LaneChunk {
-  T* inputs;     // x_t [steps, I]
-  T* states;     // [steps + 1, H]: h before the chunk's first step, then after each
-  T* projected;  // x_t W_ihᵀ of one step, plus h_{t−1} W_hhᵀ; in a backward pass its gradient [steps, gates · H]
-  T* recurrent;  // h_{t−1} W_hhᵀ likewise, for a cell that has it apart; else projected
+  T* inputs;   // x_t [steps, I]
+  T* states;   // [steps + 1, S]: before the chunk's first step, then after each
+  T* gates_x;  // as of ForwardStep, of one step; in a backward pass their gradients [steps, G·H]
+  T* gates_h;  // [separate · H] likewise
   // In a backward pass:
-  T* doutput;  // ∂L/∂output_t [steps, H]
+  T* doutput;  // ∂L/∂output_t [steps, P]
   T* dinputs;  // [steps, I]
-  T* dstate;   // ∂L/∂h_t [H]
+  T* dstate;   // ∂L/∂state_t [S]
   T* ones;     // a vector of ones
-  T* rows;     // [lanes, gates · H], where rows are needed
+  T* rows;     // [lanes, S] or [lanes, G·H], where rows are needed
 };
 
 // The sizes of a scan in lanes, and its memory: a chunk for each part.
@@ -73,14 +74,14 @@ class LaneScratch {
   enum Pass : bool { kForward, kBackward };
 
   const size_t lanes = kernels<T>().lane_count();
-  const size_t i, h, width;  // elements of a step in lanes: I, H, gates · H, each times `lanes`
-  const bool apart;
+  const size_t i, p, s, width, separate;  // elements of a step in lanes: I, P, S, G·H, separate · H, each times `lanes`
 
-  LaneScratch(const RecurrentShape& shape, const Cell<T>& cell, size_t parts, Pass pass)
+  LaneScratch(const RecurrentShape& shape, size_t parts, Pass pass)
       : i(shape.i * lanes),
-        h(shape.h * lanes),
-        width(cell.gates() * h),
-        apart(cell.products_apart()),
+        p(shape.p * lanes),
+        s(shape.s * lanes),
+        width(shape.gates() * lanes),
+        separate(shape.separate_gates() * lanes),
         pass_(pass),
         steps_(std::min(shape.t, chunk_steps(shape))),
         size_(carve(nullptr).second),
@@ -98,15 +99,15 @@ class LaneScratch {
     LaneChunk<T> chunk{};
     const size_t kept = pass_ == kForward ? 1 : steps_;
     chunk.inputs = take(steps_ * i);
-    chunk.states = take((steps_ + 1) * h);
-    chunk.projected = take(kept * width);
-    chunk.recurrent = apart ? take(kept * width) : chunk.projected;
+    chunk.states = take((steps_ + 1) * s);
+    chunk.gates_x = take(kept * width);
+    chunk.gates_h = separate == 0 ? nullptr : take(kept * separate);
     if (pass_ == kForward) return {chunk, used};
-    chunk.doutput = take(steps_ * h);
+    chunk.doutput = take(steps_ * p);
     chunk.dinputs = take(steps_ * i);
-    chunk.dstate = take(h);
+    chunk.dstate = take(s);
     chunk.ones = take(lanes);
-    chunk.rows = take(width);
+    chunk.rows = take(std::max(s, width));
     return {chunk, used};
   }
 
@@ -125,24 +126,49 @@ void store(const RecurrentShape& shape, const Group& group, size_t begin, size_t
   kernels<T>().from_lanes(group.rows, steps * size, lanes, array + (group.first * shape.t + begin) * size, shape.t * size);
 }
 
+// state_0 of the group, in lanes.
 template <typename T>
-void load_initial_state(const RecurrentShape& shape, const Group& group, const T* initial_state, T* lanes) noexcept {
-  if (initial_state == nullptr) return kernels<T>().to_lanes(0, shape.h, nullptr, 0, lanes);
-  kernels<T>().to_lanes(group.rows, shape.h, initial_state + group.first * shape.h, shape.h, lanes);
+void load_initial_state(const ForwardPass<T>& pass, const Group& group, T* lanes) noexcept {
+  const size_t s = pass.shape.s;
+  if (pass.initial_state == nullptr) return kernels<T>().to_lanes(0, s, nullptr, 0, lanes);
+  kernels<T>().to_lanes(group.rows, s, pass.initial_state + group.first * s, s, lanes);
+}
+
+// The first P columns of states after so many steps, `states` [steps, S] in lanes, ↔ output.
+template <typename T>
+void store_output(const ForwardPass<T>& pass, const Group& group, size_t begin, size_t steps, const LaneScratch<T>& sizes,
+                  const T* states) noexcept {
+  const RecurrentShape& shape = pass.shape;
+  if (shape.p == shape.s) return store(shape, group, begin, steps, shape.p, states, pass.output);
+  for (size_t k = 0; k < steps; ++k) store(shape, group, begin + k, 1, shape.p, states + k * sizes.s, pass.output);
+}
+// The other columns come from the tape.
+template <typename T>
+void load_states(const ForwardPass<T>& pass, const Tape<T>& tape, const Group& group, size_t begin, size_t steps,
+                 const LaneScratch<T>& sizes, T* states) noexcept {
+  const RecurrentShape& shape = pass.shape;
+  const T* output = pass.output;
+  if (shape.p == shape.s) return load(shape, group, begin, steps, shape.p, output, states);
+  for (size_t k = 0; k < steps; ++k, states += sizes.s) {
+    load(shape, group, begin + k, 1, shape.p, output, states);
+    const StepRows<T> step{.first = group.first, .rows = group.rows, .step = begin + k, .tape = tape.at(begin + k, group.first)};
+    std::copy_n(tape.hidden_state(step), sizes.s - sizes.p, states + sizes.p);
+  }
 }
 
 // Both weights as products forward need them: the columns that a tile multiplies stand together.
 template <typename T>
 class TransposedWeights {
  public:
-  TransposedWeights(size_t width, const RecurrentShape& shape, const RecurrentInputs<T>& inputs)
-      : width_(width), i_(shape.i), h_(shape.h), ih_(i_ * width), hh_(h_ * width) {
-    transpose(i_, inputs.weight_ih, ih_.get());
-    transpose(h_, inputs.weight_hh, hh_.get());
+  explicit TransposedWeights(const ForwardPass<T>& pass)
+      : width_(pass.shape.gates()), i_(pass.shape.i), p_(pass.shape.p), ih_(i_ * width_), hh_(p_ * width_) {
+    transpose(i_, pass.weight_ih, ih_.get());
+    transpose(p_, pass.weight_hh, hh_.get());
   }
 
-  LanesOperand<T> input(const T* x) const noexcept { return {x, ih_.get(), width_, i_}; }
-  LanesOperand<T> recurrent(const T* h) const noexcept { return {h, hh_.get(), width_, h_}; }
+  // The products with the columns from `first` on.
+  LanesOperand<T> input(const T* x, size_t first) const noexcept { return {x, ih_.get() + first, width_, i_}; }
+  LanesOperand<T> recurrent(const T* h, size_t first) const noexcept { return {h, hh_.get() + first, width_, p_}; }
 
  private:
   void transpose(size_t cols, const T* from, T* to) const noexcept {
@@ -151,8 +177,8 @@ class TransposedWeights {
     }
   }
 
-  size_t width_, i_, h_;
-  AlignedBuffer<T> ih_, hh_;  // [I, gates · H], [H, gates · H]
+  size_t width_, i_, p_;
+  AlignedBuffer<T> ih_, hh_;  // [I, G·H], [P, G·H]
 };
 
 template <typename T>
@@ -160,97 +186,130 @@ constexpr LanesOperand<T> kNothing = {nullptr, nullptr, 0, 0};
 
 // A chunk's steps forward; the states before the first are there.
 template <typename T>
-void scan_forward(const RecurrentShape& shape, const Cell<T>& cell, const TransposedWeights<T>& weights, const LaneScratch<T>& sizes,
+void scan_forward(const ForwardPass<T>& pass, const Tape<T>& tape, const TransposedWeights<T>& weights, const LaneScratch<T>& sizes,
                   const LaneChunk<T>& chunk, const Group& group, size_t begin, size_t steps) noexcept {
-  const size_t width = cell.gates() * shape.h;
+  const RecurrentShape& shape = pass.shape;
+  const size_t joint = shape.joint_gates(), separate = shape.separate_gates();
   const auto multiply = kernels<T>().multiply_in_lanes;
-  for (size_t s = 0; s < steps; ++s) {
-    const T* previous = chunk.states + s * sizes.h;
-    const LanesOperand<T> input = weights.input(chunk.inputs + s * sizes.i);
-    const LanesOperand<T> recurrent = weights.recurrent(previous);
-    multiply(width, input, sizes.apart ? kNothing<T> : recurrent, nullptr, chunk.projected);
-    if (sizes.apart) multiply(width, recurrent, kNothing<T>, nullptr, chunk.recurrent);
-    const StepRows where{.first = group.first, .rows = group.rows, .position = (begin + s) * shape.n + group.first};
-    cell.forward_in_lanes({where, chunk.projected, sizes.apart ? chunk.recurrent : nullptr, previous, chunk.states + (s + 1) * sizes.h});
+  for (size_t k = 0; k < steps; ++k) {
+    const StepRows<T> step{.first = group.first,
+                           .rows = group.rows,
+                           .step = begin + k,
+                           .units = shape.h,
+                           .lanes = sizes.lanes,
+                           .tape = tape.at(begin + k, group.first)};
+    const ForwardRows<T> of_step = {.previous = chunk.states + k * sizes.s,
+                                    .state = chunk.states + (k + 1) * sizes.s,
+                                    .operand = nullptr,
+                                    .gates_x = chunk.gates_x,
+                                    .gates_h = chunk.gates_h,
+                                    .projected = false};
+    step_forward(pass.cell, tape, step, of_step, [&](const Rows<T>& operand, const Gates<T>& gates) {
+      const T* x = chunk.inputs + k * sizes.i;
+      if (joint > 0) multiply(joint, weights.input(x, 0), weights.recurrent(operand.data, 0), nullptr, gates.x);
+      if (separate == 0) return;
+      multiply(separate, weights.input(x, joint), kNothing<T>, nullptr, gates.x + joint * sizes.lanes);
+      multiply(separate, weights.recurrent(operand.data, joint), kNothing<T>, nullptr, gates.h);
+    });
   }
 }
 
 template <typename T>
-void forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, T* output) {
+void forward(const ForwardPass<T>& pass) {
+  const RecurrentShape& shape = pass.shape;
   const Groups<T> groups(shape.n);
-  const TransposedWeights<T> weights(cell.gates() * shape.h, shape, inputs);
-  const LaneScratch<T> scratch(shape, cell, groups.parts(), LaneScratch<T>::kForward);
+  const TransposedWeights<T> weights(pass);
+  const LaneScratch<T> scratch(shape, groups.parts(), LaneScratch<T>::kForward);
+  const Tape<T> tape(shape, pass.cell.traits, scratch.lanes, pass.tape);
   const size_t most_steps = chunk_steps(shape);
   groups.for_each([&](size_t part, const Group& group) {
     const LaneChunk<T> chunk = scratch.chunk(part);
-    load_initial_state(shape, group, inputs.initial_state, chunk.states);
+    load_initial_state(pass, group, chunk.states);
     for (size_t begin = 0; begin < shape.t; begin += most_steps) {
       const size_t steps = std::min(most_steps, shape.t - begin);
-      load(shape, group, begin, steps, shape.i, inputs.input, chunk.inputs);
-      scan_forward(shape, cell, weights, scratch, chunk, group, begin, steps);
-      store(shape, group, begin, steps, shape.h, chunk.states + scratch.h, output);
-      std::copy_n(chunk.states + steps * scratch.h, scratch.h, chunk.states);
+      load(shape, group, begin, steps, shape.i, pass.input, chunk.inputs);
+      scan_forward(pass, tape, weights, scratch, chunk, group, begin, steps);
+      store_output(pass, group, begin, steps, scratch, chunk.states + scratch.s);
+      std::copy_n(chunk.states + steps * scratch.s, scratch.s, chunk.states);
     }
+    if (pass.final_state == nullptr) return;
+    kernels<T>().from_lanes(group.rows, shape.s, chunk.states, pass.final_state + group.first * shape.s, shape.s);
   });
 }
 
-// Gives g_t, in lanes without what comes from the output, to whoever must see it as rows, and takes it back complete.
+// Transposes g_t to rows, adds ∂L/∂output_t, applies what is asked of the state's gradient, transposes back.
 template <typename T>
-void complete_rows(const RecurrentShape& shape, const StateGradient<T>& state_gradient, const StepRows& where, size_t step,
-                   const T* doutput, const LaneChunk<T>& chunk) noexcept {
-  const size_t h = shape.h;
+void complete_rows(const BackwardPass<T>& pass, const StepRows<T>& step, const LaneChunk<T>& chunk) noexcept {
+  const RecurrentShape& shape = pass.forward.shape;
   T* rows = chunk.rows;
-  kernels<T>().from_lanes(where.rows, h, chunk.dstate, rows, h);
-  add_rows(where.rows, h, state_gradient.output_share(where, output_gradient(shape, doutput, where.first, step), h, {rows}), rows);
-  state_gradient.complete(where, step, rows);
-  kernels<T>().to_lanes(where.rows, h, rows, h, chunk.dstate);
+  kernels<T>().from_lanes(step.rows, shape.s, chunk.dstate, rows, shape.s);
+  const Rows<T> doutput = output_gradient(shape, pass.doutput, step.first, step.step);
+  add_rows(step.rows, shape.p, pass.state_gradient.output_share(step, doutput, {{rows, shape.s}}), rows, shape.s);
+  pass.state_gradient.complete(step, rows);
+  kernels<T>().to_lanes(step.rows, shape.s, rows, shape.s, chunk.dstate);
 }
 
 template <typename T>
-void unscale_rows(const StateGradient<T>& state_gradient, const StepRows& where, size_t width, T* rows, T* lanes) noexcept {
-  if (where.exponents == nullptr) return;
-  kernels<T>().from_lanes(where.rows, width, lanes, rows, width);
-  state_gradient.unscale(where, width, rows);
-  kernels<T>().to_lanes(where.rows, width, rows, width, lanes);
+void unscale_rows(const StateGradient<T>& state_gradient, const StepRows<T>& step, size_t width, T* rows, T* lanes) noexcept {
+  if (step.exponents == nullptr || lanes == nullptr) return;
+  kernels<T>().from_lanes(step.rows, width, lanes, rows, width);
+  state_gradient.unscale(step, {rows, width});
+  kernels<T>().to_lanes(step.rows, width, rows, width, lanes);
 }
 
-// A chunk's steps backward. dstate: ∂L/∂h after the last step, without what comes from the output at that step; before the first at the
+// A step's dgates W_hh: dstate += that, or = that plus what the output before gives.
+template <typename T>
+void multiply_backward(const RecurrentShape& shape, const T* weight_hh, bool direct, const T* dgates_x, const T* dgates_h,
+                       const T* output_before, const LaneScratch<T>& sizes, T* dstate) noexcept {
+  const size_t joint = shape.joint_gates(), separate = shape.separate_gates(), p = shape.p;
+  if (direct && output_before != nullptr) kernels<T>().add(sizes.p, output_before, dstate);
+  const LanesOperand<T> of_joint = {dgates_x, weight_hh, p, joint};
+  const LanesOperand<T> of_separate = {dgates_h, weight_hh + joint * p, p, separate};
+  const LanesOperand<T>& first = joint > 0 ? of_joint : of_separate;
+  const LanesOperand<T>& second = joint > 0 && separate > 0 ? of_separate : kNothing<T>;
+  kernels<T>().multiply_in_lanes(p, first, second, direct ? dstate : output_before, dstate);
+}
+
+// A chunk's steps backward. dstate: ∂L/∂state after the last step, without what comes from the output at that step; before the first at the
 // end.
 template <typename T>
-void scan_backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* doutput,
-                   const StateGradient<T>& state_gradient, const LaneScratch<T>& sizes, const LaneChunk<T>& chunk, const Group& group,
-                   size_t begin, size_t steps) noexcept {
-  const size_t width = cell.gates() * shape.h;
-  const auto multiply = kernels<T>().multiply_in_lanes;
+void scan_backward(const BackwardPass<T>& pass, const Tape<T>& tape, const LaneScratch<T>& sizes, const LaneChunk<T>& chunk,
+                   const Group& group, size_t begin, size_t steps) noexcept {
+  const RecurrentShape& shape = pass.forward.shape;
+  const Cell<T>& cell = pass.forward.cell;
+  const StateGradient<T>& state_gradient = pass.state_gradient;
   const bool whole = state_gradient.idle();  // nobody sees g_t: what comes from the output is added in lanes
-  const bool in_lanes = whole && doutput != nullptr;
+  const bool in_lanes = whole && pass.doutput != nullptr;
   if (in_lanes) {
-    load(shape, group, begin, steps, shape.h, doutput, chunk.doutput);
-    kernels<T>().add(sizes.h, chunk.doutput + (steps - 1) * sizes.h, chunk.dstate);
+    load(shape, group, begin, steps, shape.p, pass.doutput, chunk.doutput);
+    kernels<T>().add(sizes.p, chunk.doutput + (steps - 1) * sizes.p, chunk.dstate);
   }
-  for (size_t s = steps; s-- > 0;) {
-    const StepRows where{.first = group.first,
-                         .rows = group.rows,
-                         .position = (begin + s) * shape.n + group.first,
-                         .exponents = state_gradient.exponents(group.first)};
-    T* dprojected = chunk.projected + s * sizes.width;
-    T* drecurrent = chunk.recurrent + s * sizes.width;
-    if (!whole) complete_rows(shape, state_gradient, where, begin + s, doutput, chunk);
-    cell.backward_in_lanes({where, chunk.states + s * sizes.h, chunk.states + (s + 1) * sizes.h, chunk.dstate, dprojected, drecurrent});
-    const T* output_before = in_lanes && s > 0 ? chunk.doutput + (s - 1) * sizes.h : nullptr;
-    multiply(shape.h, {drecurrent, inputs.weight_hh, shape.h, width}, kNothing<T>, output_before, chunk.dstate);
-    unscale_rows(state_gradient, where, width, chunk.rows, dprojected);
-    if (sizes.apart) unscale_rows(state_gradient, where, width, chunk.rows, drecurrent);
+  for (size_t k = steps; k-- > 0;) {
+    const StepRows<T> step{.first = group.first,
+                           .rows = group.rows,
+                           .step = begin + k,
+                           .units = shape.h,
+                           .lanes = sizes.lanes,
+                           .tape = tape.at(begin + k, group.first),
+                           .exponents = state_gradient.exponents(group.first)};
+    T* dgates_x = chunk.gates_x + k * sizes.width;
+    T* dgates_h = chunk.gates_h == nullptr ? nullptr : chunk.gates_h + k * sizes.separate;
+    if (!whole) complete_rows(pass, step, chunk);
+    cell.backward({step, chunk.states + k * sizes.s, chunk.states + (k + 1) * sizes.s, chunk.dstate, dgates_x, dgates_h});
+    const T* output_before = in_lanes && k > 0 ? chunk.doutput + (k - 1) * sizes.p : nullptr;
+    multiply_backward(shape, pass.forward.weight_hh, cell.traits.direct, dgates_x, dgates_h, output_before, sizes, chunk.dstate);
+    unscale_rows(state_gradient, step, shape.gates(), chunk.rows, dgates_x);
+    unscale_rows(state_gradient, step, shape.separate_gates(), chunk.rows, dgates_h);
   }
 }
 
 // ∂L/∂x of a chunk's steps, once scan_backward is through.
 template <typename T>
-void inputs_backward(const RecurrentShape& shape, const RecurrentInputs<T>& inputs, const LaneScratch<T>& sizes, const LaneChunk<T>& chunk,
+void inputs_backward(const RecurrentShape& shape, const T* weight_ih, const LaneScratch<T>& sizes, const LaneChunk<T>& chunk,
                      size_t steps) noexcept {
-  for (size_t s = 0; s < steps; ++s) {
-    const LanesOperand<T> dprojected = {chunk.projected + s * sizes.width, inputs.weight_ih, shape.i, sizes.width / sizes.lanes};
-    kernels<T>().multiply_in_lanes(shape.i, dprojected, kNothing<T>, nullptr, chunk.dinputs + s * sizes.i);
+  for (size_t k = 0; k < steps; ++k) {
+    const LanesOperand<T> dgates = {chunk.gates_x + k * sizes.width, weight_ih, shape.i, shape.gates()};
+    kernels<T>().multiply_in_lanes(shape.i, dgates, kNothing<T>, nullptr, chunk.dinputs + k * sizes.i);
   }
 }
 
@@ -258,73 +317,82 @@ void inputs_backward(const RecurrentShape& shape, const RecurrentInputs<T>& inpu
 template <typename T>
 class WeightSums {
  public:
-  WeightSums(const RecurrentShape& shape, const Cell<T>& cell, size_t groups)
-      : cell_(cell), groups_(groups), i_(shape.i), h_(shape.h), width_(cell.gates() * shape.h), sums_(kChunksTogether * groups * size()) {}
+  WeightSums(const RecurrentShape& shape, size_t groups) : shape_(shape), groups_(groups), sums_(kChunksTogether * groups * size()) {}
 
   void write(const LaneScratch<T>& sizes, const LaneChunk<T>& chunk, size_t steps, size_t turn, size_t group) const noexcept {
     const auto sum = kernels<T>().sum_products_in_lanes;
+    const size_t joint = shape_.joint_gates(), separate = shape_.separate_gates(), width = shape_.gates();
     T* to = at(turn, group);
-    sum(steps, width_, h_, chunk.recurrent, sizes.width, chunk.states, sizes.h, to);
-    sum(steps, width_, i_, chunk.projected, sizes.width, chunk.inputs, sizes.i, to + hh());
-    sum(steps, width_, 1, chunk.projected, sizes.width, chunk.ones, 0, to + hh() + ih());
-    if (sizes.apart) sum(steps, width_, 1, chunk.recurrent, sizes.width, chunk.ones, 0, to + hh() + ih() + width_);
+    if (joint > 0) sum(steps, joint, shape_.p, chunk.gates_x, sizes.width, chunk.states, sizes.s, to);
+    if (separate > 0) sum(steps, separate, shape_.p, chunk.gates_h, sizes.separate, chunk.states, sizes.s, to + joint * shape_.p);
+    sum(steps, width, shape_.i, chunk.gates_x, sizes.width, chunk.inputs, sizes.i, to + hh());
+    sum(steps, width, 1, chunk.gates_x, sizes.width, chunk.ones, 0, to + hh() + ih());
+    if (separate > 0) sum(steps, separate, 1, chunk.gates_h, sizes.separate, chunk.ones, 0, to + hh() + ih() + width);
   }
 
   // Of one chunk, over the groups in their order.
-  void add_to(const RecurrentGradients<T>& gradients, size_t turn) const noexcept {
+  void add_to(const RecurrentGradients<T>& gradients, const Cell<T>& cell, size_t turn) const noexcept {
     T* total = at(turn, 0);
     for (size_t group = 1; group < groups_; ++group) kernels<T>().add(size(), at(turn, group), total);
     kernels<T>().add(hh(), total, gradients.dweight_hh);
     kernels<T>().add(ih(), total + hh(), gradients.dweight_ih);
-    const T* dprojected = total + hh() + ih();
-    cell_.accumulate_sums(dprojected, cell_.products_apart() ? dprojected + width_ : dprojected);
+    const T* dgates_x = total + hh() + ih();
+    cell.accumulate_sums(dgates_x, dgates_x + shape_.gates());
   }
 
  private:
-  size_t hh() const noexcept { return width_ * h_; }
-  size_t ih() const noexcept { return width_ * i_; }
-  size_t size() const noexcept { return hh() + ih() + (cell_.products_apart() ? 2 : 1) * width_; }
+  size_t hh() const noexcept { return shape_.gates() * shape_.p; }
+  size_t ih() const noexcept { return shape_.gates() * shape_.i; }
+  size_t size() const noexcept { return hh() + ih() + shape_.gates() + shape_.separate_gates(); }
   T* at(size_t turn, size_t group) const noexcept { return sums_.get() + (turn * groups_ + group) * size(); }
 
-  const Cell<T>& cell_;
-  size_t groups_, i_, h_, width_;
+  RecurrentShape shape_;
+  size_t groups_;
   AlignedBuffer<T> sums_;  // [kChunksTogether, groups, dW_hh, dW_ih and the sums for the cell]
 };
 
+// A chunk of a group, backward: its arrays, and all that it gives.
 template <typename T>
-void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output, const T* doutput,
-              const StateGradient<T>& state_gradient, const RecurrentGradients<T>& gradients) {
+void chunk_backward(const BackwardPass<T>& pass, const Tape<T>& tape, const LaneScratch<T>& sizes, const LaneChunk<T>& chunk,
+                    const Group& group, size_t begin, size_t steps) noexcept {
+  const RecurrentShape& shape = pass.forward.shape;
+  if (begin == 0) {
+    load_initial_state(pass.forward, group, chunk.states);
+    load_states(pass.forward, tape, group, 0, steps, sizes, chunk.states + sizes.s);
+  } else {
+    load_states(pass.forward, tape, group, begin - 1, steps + 1, sizes, chunk.states);
+  }
+  load(shape, group, begin, steps, shape.i, pass.forward.input, chunk.inputs);
+  scan_backward(pass, tape, sizes, chunk, group, begin, steps);
+  if (pass.gradients.dinput == nullptr) return;
+  inputs_backward(shape, pass.forward.weight_ih, sizes, chunk, steps);
+  store(shape, group, begin, steps, shape.i, chunk.dinputs, pass.gradients.dinput);
+}
+
+template <typename T>
+void backward(const BackwardPass<T>& pass) {
+  const RecurrentShape& shape = pass.forward.shape;
   const Groups<T> groups(shape.n);
-  const LaneScratch<T> scratch(shape, cell, groups.parts(), LaneScratch<T>::kBackward);
+  const LaneScratch<T> scratch(shape, groups.parts(), LaneScratch<T>::kBackward);
+  const Tape<T> tape(shape, pass.forward.cell.traits, scratch.lanes, pass.forward.tape);
   const size_t most_steps = chunk_steps(shape);
-  const WeightSums<T> sums(shape, cell, groups.count());
+  const WeightSums<T> sums(shape, groups.count());
   for (size_t part = 0; part < groups.parts(); ++part) std::fill_n(scratch.chunk(part).ones, scratch.lanes, T{1});
   for (size_t last = (shape.t + most_steps - 1) / most_steps; last > 0;) {
     const size_t together = std::min(last, kChunksTogether);
     groups.for_each([&](size_t part, const Group& group) {
       const LaneChunk<T> chunk = scratch.chunk(part);
-      T* dstate = gradients.dstate + group.first * shape.h;
-      kernels<T>().to_lanes(group.rows, shape.h, dstate, shape.h, chunk.dstate);
+      T* dstate = pass.gradients.dstate + group.first * shape.s;
+      kernels<T>().to_lanes(group.rows, shape.s, dstate, shape.s, chunk.dstate);
       for (size_t turn = 0; turn < together; ++turn) {
         const size_t begin = (last - 1 - turn) * most_steps;
         const size_t steps = std::min(most_steps, shape.t - begin);
-        if (begin == 0) {
-          load_initial_state(shape, group, inputs.initial_state, chunk.states);
-          load(shape, group, 0, steps, shape.h, output, chunk.states + scratch.h);
-        } else {
-          load(shape, group, begin - 1, steps + 1, shape.h, output, chunk.states);
-        }
-        load(shape, group, begin, steps, shape.i, inputs.input, chunk.inputs);
-        scan_backward(shape, cell, inputs, doutput, state_gradient, scratch, chunk, group, begin, steps);
-        if (gradients.dinput != nullptr) {
-          inputs_backward(shape, inputs, scratch, chunk, steps);
-          store(shape, group, begin, steps, shape.i, chunk.dinputs, gradients.dinput);
-        }
+        chunk_backward(pass, tape, scratch, chunk, group, begin, steps);
         sums.write(scratch, chunk, steps, turn, group.index);
       }
-      kernels<T>().from_lanes(group.rows, shape.h, chunk.dstate, dstate, shape.h);
+      kernels<T>().from_lanes(group.rows, shape.s, chunk.dstate, dstate, shape.s);
     });
-    for (size_t turn = 0; turn < together; ++turn) sums.add_to(gradients, turn);
+    for (size_t turn = 0; turn < together; ++turn) sums.add_to(pass.gradients, pass.forward.cell, turn);
     last -= together;
   }
 }
@@ -333,7 +401,7 @@ void backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentI
 
 template <typename T>
 ScanStrategy<T> lanes_strategy() noexcept {
-  return {"lanes", chunk_steps, forward<T>, backward<T>};
+  return {.name = "lanes", .chunk_steps = chunk_steps, .forward = forward<T>, .backward = backward<T>, .in_lanes = true};
 }
 
 template ScanStrategy<float> lanes_strategy() noexcept;

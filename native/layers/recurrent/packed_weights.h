@@ -1,10 +1,12 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 #include "core/aligned_buffer.h"
 #include "core/thread_pool.h"
 #include "kernels/kernels.h"
+#include "layers/recurrent/recurrent.h"
 
 namespace evenkeel {
 
@@ -34,6 +36,7 @@ class PackedWeights {
   static constexpr size_t kElementsPerTask = 16384;
 
   PackedWeights(size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride) : k_(k), panels_(k * whole_panels<T>(cols)) {
+    if (k * cols == 0) return;
     const size_t panel = kernels<T>().panel_columns();
     const size_t cols_per_task = panel * std::max<size_t>(1, kElementsPerTask / (panel * k));
     const size_t tasks = std::max<size_t>(1, cols / cols_per_task);
@@ -46,6 +49,49 @@ class PackedWeights {
 
   size_t k_;
   AlignedBuffer<T> panels_;
+};
+
+// A product that gives all gates, forward: those that are joint, and those that are separate, since they go to different places.
+template <typename T>
+struct GateWeights {
+  PackedWeights<T> joint, separate;
+
+  // weight: [G·H, in]   Throws std::bad_alloc.
+  GateWeights(const Widths& w, size_t in, const T* weight)
+      : joint(PackedWeights<T>::transposed(w.joint_gates(), in, weight)),
+        separate(PackedWeights<T>::transposed(w.separate_gates(), in, weight + w.joint_gates() * in)) {}
+};
+
+// Both weights, forward.
+template <typename T>
+struct ForwardWeights {
+  GateWeights<T> ih, hh;
+
+  explicit ForwardWeights(const ForwardPass<T>& pass)
+      : ih(pass.shape, pass.shape.i, pass.weight_ih), hh(pass.shape, pass.shape.p, pass.weight_hh) {}
+};
+
+// Both weights, backward. W_hh multiplies the gradients of joint gates by those of x_t W_ihᵀ, which they share.
+template <typename T>
+struct BackwardWeights {
+  PackedWeights<T> ih, hh_joint, hh_separate;
+
+  explicit BackwardWeights(const BackwardPass<T>& pass) : BackwardWeights(pass.forward, pass.gradients.dinput != nullptr) {}
+
+  // The operands of dgates W_hh, for gradients as of BackwardStep.
+  std::pair<PanelOperand<T>, PanelOperand<T>> times(const Widths& w, const T* dgates_x, const T* dgates_h) const noexcept {
+    const PanelOperand<T> joint = hh_joint.times(dgates_x, w.gates());
+    if (w.separate == 0) return {joint, PackedWeights<T>::none()};
+    const PanelOperand<T> separate = hh_separate.times(dgates_h, w.separate_gates());
+    return w.separate == w.g ? std::pair{separate, PackedWeights<T>::none()} : std::pair{joint, separate};
+  }
+
+ private:
+  BackwardWeights(const ForwardPass<T>& pass, bool wants_dinput)
+      : ih(PackedWeights<T>::plain_if(wants_dinput, pass.shape.gates(), pass.shape.i, pass.weight_ih)),
+        hh_joint(PackedWeights<T>::plain(pass.shape.joint_gates(), pass.shape.p, pass.weight_hh)),
+        hh_separate(
+            PackedWeights<T>::plain(pass.shape.separate_gates(), pass.shape.p, pass.weight_hh + pass.shape.joint_gates() * pass.shape.p)) {}
 };
 
 }  // namespace evenkeel

@@ -6,51 +6,60 @@
 
 namespace evenkeel {
 
-struct RecurrentShape {
-  size_t n, t, i, h;  // sequences, time steps, inputs, hidden units; each from 1 to 2^31 − 1
+struct RecurrentShape : Widths {
+  size_t n, t;  // sequences, time steps; each, like the widths, from 1 to 2^31 − 1
 };
 
-// What both passes of a recurrent layer read.
-template <typename T>
-struct RecurrentInputs {
-  const T* input;          // x [N, T, I]
-  const T* initial_state;  // h_0 [N, H]; null for zeros
-  const T* weight_ih;      // [gates · H, I]
-  const T* weight_hh;      // [gates · H, H]
-};
-
-// Time is cut into chunks of so many steps, whatever T: a part of a sequence that starts where a chunk does gives the same bits as the
-// whole.
-size_t recurrent_chunk_steps(const RecurrentShape& shape, bool has_lanes) noexcept;
-
-// h_t = cell(x_t W_ihᵀ, operand_t W_hhᵀ) for t = 1 … T.
-// output: all h_t [N, T, H], written   Throws std::bad_alloc.
-template <typename T>
-void recurrent_forward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, T* output);
-
-// A forward pass over another part of the time, all that recurrent_forward takes.
+// state_t = cell(x_t W_ihᵀ, operand_t W_hhᵀ) for t = 1 … T.
 template <typename T>
 struct ForwardPass {
   RecurrentShape shape;
-  const Cell<T>* cell;
-  RecurrentInputs<T> inputs;
-  T* output;
+  const Cell<T>& cell;
+  const T* input;          // x [N, T, I]
+  const T* initial_state;  // state_0 [N, S]; null for zeros
+  const T* weight_ih;      // [G·H, I]
+  const T* weight_hh;      // [G·H, P]
+  T* output;               // the first P columns of all states [N, T, P]: written
+  T* final_state;          // state_T [N, S]: written; null where it is not wanted
+  T* tape;                 // tape_length elements, written: what backward needs beside; null for a pass without a backward pass
 };
 
 // The gradients that a backward pass writes (dinput), carries back (dstate), and adds to (the rest; the cell adds to its own parameters').
 template <typename T>
 struct RecurrentGradients {
   T* dinput;      // [N, T, I]; null where it is not wanted
-  T* dstate;      // ∂L/∂h_T from beyond the last step [N, H]; ∂L/∂h_0 at the end
-  T* dweight_ih;  // [gates · H, I]
-  T* dweight_hh;  // [gates · H, H]
+  T* dstate;      // ∂L/∂state_T from beyond the last step [N, S]; ∂L/∂state_0 at the end
+  T* dweight_ih;  // [G·H, I]
+  T* dweight_hh;  // [G·H, P]
 };
 
-// Backward through time. output: as forward left it   doutput: ∂L/∂output [N, T, H]; null for zeros
-// beside: null, or a forward pass to be made as well, at which threads work that this one leaves idle   Throws std::bad_alloc.
+// Backward through time.
 template <typename T>
-void recurrent_backward(const RecurrentShape& shape, const Cell<T>& cell, const RecurrentInputs<T>& inputs, const T* output,
-                        const T* doutput, const StateGradient<T>& state_gradient, const RecurrentGradients<T>& gradients,
-                        const ForwardPass<T>* beside = nullptr);
+struct BackwardPass {
+  const ForwardPass<T>& forward;  // the pass that this one goes back through, with what it has written
+  const T* doutput;               // ∂L/∂output [N, T, P]; null for zeros
+  const StateGradient<T>& state_gradient;
+  RecurrentGradients<T> gradients;
+  const ForwardPass<T>* concurrent;  // a forward pass over another part of the time, for threads that this one leaves idle; null for none
+};
+
+// Both throw std::bad_alloc.
+template <typename T>
+void recurrent_forward(const ForwardPass<T>& pass);
+template <typename T>
+void recurrent_backward(const BackwardPass<T>& pass);
+
+// Time is cut into chunks of so many steps, whatever T: a part of a sequence that starts where a chunk does gives the same bits as the
+// whole. `shape` and `traits` are the cell's; T does not matter.
+size_t recurrent_chunk_steps(const RecurrentShape& shape, const CellTraits& traits) noexcept;
+// Elements of the tape of all T steps; 0 where nothing is kept. Any memory of that length will do.
+template <typename T>
+size_t tape_length(const RecurrentShape& shape, const CellTraits& traits) noexcept;
+// Elements from one step's tape to the next one's: a part of the time has its part of the tape.
+template <typename T>
+size_t tape_stride(const RecurrentShape& shape, const CellTraits& traits) noexcept;
+// state_{step + 1} [N, S] out of what a pass has written.
+template <typename T>
+void read_state(const RecurrentShape& shape, const CellTraits& traits, const T* output, T* tape, size_t step, T* state) noexcept;
 
 }  // namespace evenkeel

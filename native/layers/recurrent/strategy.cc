@@ -26,11 +26,11 @@ Index choose(const RecurrentShape& shape) noexcept {
   // Elements beyond which the caches that threads share cannot hand all weights to each of them at every step.
   constexpr size_t kManyWeights = size_t{3} << 20;
   if (shape.n == 1) return kSingle;
-  if (shape.h * (shape.h + shape.i) > kManyWeights) return kColumns;
+  if (shape.gates() * (shape.p + shape.i) > kManyWeights) return kColumns;
   // So few sequences take longer to read a step's recurrent weights than to multiply them: the threads share them, where they are more than
   // one thread's cache holds.
   constexpr size_t kFewSequences = 3, kOneCache = size_t{192} << 10;
-  if (shape.n <= kFewSequences && shape.h * shape.h > kOneCache) return kColumns;
+  if (shape.n <= kFewSequences && shape.gates() * shape.p > kOneCache) return kColumns;
   if (suits_lanes(shape)) return kLanes;
   return kPanels;
 }
@@ -38,10 +38,10 @@ Index choose(const RecurrentShape& shape) noexcept {
 }  // namespace
 
 template <typename T>
-ScanStrategy<T> scan_strategy(const RecurrentShape& shape, bool has_lanes) noexcept {
+ScanStrategy<T> scan_strategy(const RecurrentShape& shape, const CellTraits& traits) noexcept {
   int index = forced.load(std::memory_order_relaxed);
   if (index == kAuto) index = choose(shape);
-  if (index == kLanes && !has_lanes) index = kPanels;
+  if (index == kLanes && traits.across_units) index = kPanels;
   return kStrategies<T>[static_cast<size_t>(index)]();
 }
 
@@ -56,7 +56,7 @@ void force_scan_strategy(std::string_view name) {
   throw std::invalid_argument("expected one of " + names + ", got \"" + std::string(name.substr(0, 40)) + "\".");
 }
 
-template ScanStrategy<float> scan_strategy(const RecurrentShape&, bool) noexcept;
-template ScanStrategy<double> scan_strategy(const RecurrentShape&, bool) noexcept;
+template ScanStrategy<float> scan_strategy(const RecurrentShape&, const CellTraits&) noexcept;
+template ScanStrategy<double> scan_strategy(const RecurrentShape&, const CellTraits&) noexcept;
 
 }  // namespace evenkeel

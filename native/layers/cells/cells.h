@@ -1,0 +1,76 @@
+#pragma once
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "layers/cells/cell.h"
+#include "layers/norm_site.h"
+
+// Every cell by its name, made of a layer's options and parameters.
+
+namespace evenkeel {
+
+// A layer's options, of which each cell reads what it knows.
+struct CellOptions {
+  size_t input, hidden;
+  size_t output;  // P
+  Nonlinearity nonlinearity = Nonlinearity::kTanh;
+  bool bias = true;
+  Placement placement = Placement::kNone;
+  Norm norm = Norm::kLayer;
+  double eps = 1e-5;
+};
+
+struct ParameterSize {
+  std::string name;
+  size_t count;
+};
+
+// What one call of a layer gives its cell.
+template <typename T>
+struct CellCall {
+  size_t sequences;
+  bool keeps;              // whether the pass has a tape
+  void* const* values;     // of all parameters, in the layer's order: W_ih [G·H, I], W_hh [G·H, P], then the cell's own
+  void* const* gradients;  // likewise; null in a forward pass
+
+  const T* value(size_t parameter) const noexcept { return static_cast<const T*>(values[parameter]); }
+  // Null in a forward pass.
+  T* gradient(size_t parameter) const noexcept { return gradients == nullptr ? nullptr : static_cast<T*>(gradients[parameter]); }
+};
+
+struct CellKind {
+  std::string_view name;
+  Widths (*widths)(const CellOptions& options);
+  CellTraits (*traits)(const CellOptions& options);
+  // The cell's own parameters, after W_ih and W_hh.
+  std::vector<ParameterSize> (*parameters)(const CellOptions& options);
+  std::unique_ptr<Cell<float>> (*make_float)(const CellOptions& options, const CellCall<float>& call);
+  std::unique_ptr<Cell<double>> (*make_double)(const CellOptions& options, const CellCall<double>& call);
+
+  // Throws std::bad_alloc.
+  template <typename T>
+  std::unique_ptr<Cell<T>> make(const CellOptions& options, const CellCall<T>& call) const {
+    if constexpr (std::is_same_v<T, float>) {
+      return make_float(options, call);
+    } else {
+      return make_double(options, call);
+    }
+  }
+};
+
+// Null for a name that no cell has.
+const CellKind* find_cell(std::string_view name) noexcept;
+
+// The parameters of a placement's sites: of each weight and, where it has one, bias.
+std::vector<ParameterSize> norm_parameters(Placement placement, Norm norm, size_t size);
+
+// The same as arrays of a call, from its parameter `first` on.
+template <typename T>
+std::array<NormArrays<T>, kMaxNormSites> norm_arrays(Placement placement, Norm norm, const CellCall<T>& call, size_t first) noexcept;
+
+}  // namespace evenkeel
