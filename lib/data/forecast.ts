@@ -1,6 +1,6 @@
 import { checkNumber, readOptions } from '../check';
 import { checkTensor, type DType, type Tensor } from '../tensor';
-import type { Series } from './csv';
+import type { Series } from './series';
 import { makeWindows, type Split, splitInTime, standardize, type Windows } from './windows';
 
 export interface ForecastError {

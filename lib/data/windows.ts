@@ -2,7 +2,7 @@ import { checkDType, checkInteger, fail, MAX_DIMENSION, readOptions } from '../c
 import { EvenkeelError } from '../errors';
 import { allocate, type DType, Tensor } from '../tensor';
 import { typedArrayKind, typedArrayLength } from '../typed-arrays';
-import type { Series } from './csv';
+import type { Series } from './series';
 
 /** The rows from `begin` up to, but not including, `end`. */
 export interface RowRange {

@@ -82,8 +82,8 @@ const LARGEST = 2n ** 53n;
 function copyExactly(integers: BigInt64Array | BigUint64Array, data: TensorData, where: string): void {
   for (const [i, integer] of integers.entries()) {
     if (integer > LARGEST || integer < -LARGEST) {
-      const mend = 'A float64 would round it: save the tensor as F64 in Python, or choose other names.';
-      fileFault(where, 'whole numbers from -2^53 to 2^53', `${integer}`, mend);
+      const hint = 'A float64 would round it: save the tensor as F64 in Python, or choose other names.';
+      fileFault(where, 'whole numbers from -2^53 to 2^53', `${integer}`, hint);
     }
     data[i] = Number(integer);
   }

@@ -235,16 +235,16 @@ function chooseEntries(path: string, entries: readonly HeaderEntry[], names: rea
     const entry = byName.get(name);
     if (entry !== undefined) return entry;
     const nearest = nearestName(name, [...byName.keys()]);
-    const mend = nearest === undefined ? undefined : `Did you mean ${quote(nearest)}?`;
-    return fail('ERR_OPTION', `names[${i}]`, `the name of a tensor in ${path}`, name, mend);
+    const hint = nearest === undefined ? undefined : `Did you mean ${quote(nearest)}?`;
+    return fail('ERR_OPTION', `names[${i}]`, `the name of a tensor in ${path}`, name, hint);
   });
 }
 
 function findReading(path: string, { name, dtype }: HeaderEntry): Reading {
   const reading = FILE_DTYPES.get(dtype)?.reading;
   if (reading !== undefined) return reading;
-  const mend = 'Convert the tensor in Python, or leave it out with names.';
-  return fileFault(tensorLabel(path, name), `one of the dtypes ${READABLE.join(', ')}`, quote(dtype), mend);
+  const hint = 'Convert the tensor in Python, or leave it out with names.';
+  return fileFault(tensorLabel(path, name), `one of the dtypes ${READABLE.join(', ')}`, quote(dtype), hint);
 }
 
 /** Bytes converted at a time; a multiple of every element's. */

@@ -97,7 +97,7 @@ describe('readSeries', () => {
     [
       'an empty cell',
       'a,b\n1,2\n3,\n',
-      ', line 3, column "b": expected a number, got an empty cell. Fill it in, remove the row, or choose other columns.',
+      ', line 3, column "b": expected a number, got an empty cell. Fill it in, remove the row, choose other columns, or say',
     ],
     ['a blank cell', 'a,b\n1, \n3,4\n', ', line 2, column "b": expected a number, got an empty cell.'],
     ['text among numbers', 'a,b\n1,2\n3,n/a\n', ', line 3, column "b": expected a finite number, got "n/a". Correct it,'],

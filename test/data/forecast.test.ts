@@ -1,7 +1,7 @@
-import type { Series } from '../../lib/data/csv';
 import { readSeries } from '../../lib/data/csv';
 import { defaultSeries } from '../../lib/data/default-series';
 import { forecastError, prepareForecast } from '../../lib/data/forecast';
+import type { Series } from '../../lib/data/series';
 import { Tensor } from '../../lib/tensor';
 
 /** One column that rises by one per row, and one that falls by two. */

@@ -1,4 +1,4 @@
-import type { Series } from '../../lib/data/csv';
+import type { Series } from '../../lib/data/series';
 import { makeWindows, splitInTime, standardize, type WindowOptions } from '../../lib/data/windows';
 import { EvenkeelError } from '../../lib/errors';
 

@@ -42,6 +42,7 @@ test('the root exports these values and no others', () => {
     'makeWindows',
     'mseLoss',
     'readSeries',
+    'readSeriesAsync',
     'runtimeInfo',
     'saveCheckpoint',
     'saveState',
