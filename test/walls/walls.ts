@@ -29,7 +29,7 @@ export const rooms: Record<string, readonly string[]> = {
   losses: [...base, 'native'],
   optimizers: [...base, 'native', 'parameter'],
   clipping: [...base, 'native', 'parameter'],
-  data: [...base, 'io'],
+  data: [...base, 'io', 'losses'],
   stability: [...models, 'native', 'initializers'],
   training: [...models, 'stability', 'io'],
   report: base,
