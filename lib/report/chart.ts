@@ -22,7 +22,7 @@ export interface ChartLine {
 
 export interface ChartPanel {
   title?: string;
-  /** Later lines lie over earlier ones. */
+  /** Broken lines lie over solid ones, and thin over wide ones, so that lines which coincide are all seen. */
   lines: readonly ChartLine[];
 }
 
@@ -107,7 +107,9 @@ type Plot = typeof import('@observablehq/plot', { with: { 'resolution-mode': 'im
 function marks(Plot: Plot, chart: Chart, columns: number) {
   const place = (panel: number) => ({ fx: panel % columns, fy: Math.floor(panel / columns) });
   const titles = chart.panels.map(({ title }, panel) => ({ title: printable(title ?? ''), ...place(panel) }));
-  const lines = distinctLines(chart).map(({ name, look }) => ({ look: looks[look] as Look, points: pointsOf(chart, name, place) }));
+  const lines = distinctLines(chart)
+    .toSorted(byCover)
+    .map(({ name, look }) => ({ look: looks[look] as Look, points: pointsOf(chart, name, place) }));
   return [
     ...lines.filter(({ points }) => points.some(({ low, high }) => low < high)).map(({ look, points }) => bandMark(Plot, look, points)),
     ...lines.map(({ look, points }) => lineMark(Plot, look, points)),
@@ -126,6 +128,13 @@ function marks(Plot: Plot, chart: Chart, columns: number) {
     ]),
     Plot.text(titles, { fx: 'fx', fy: 'fy', text: 'title', frameAnchor: 'top-left', dy: -19, fontWeight: 600 }),
   ];
+}
+
+/** What would hide others comes first: solid lines before broken ones, wide before thin. */
+function byCover(a: ChartLine, b: ChartLine): number {
+  const [one, other]: Look[] = [looks[a.look], looks[b.look]];
+  const isBroken = (look?: Look) => Number(look?.dash !== undefined);
+  return isBroken(one) - isBroken(other) || (other?.width ?? 0) - (one?.width ?? 0);
 }
 
 type PlacedPoint = Required<ChartPoint> & { fx: number; fy: number };

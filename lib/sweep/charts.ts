@@ -3,8 +3,10 @@ import type { Chart, ChartLayout, ChartLine } from '../report/chart';
 import type { HeatCell, HeatLayout, HeatMap } from '../report/heat-map';
 import { escapeHtml, formatNumber, shorten } from '../report/text';
 import { type LookName, placementLooks } from '../report/theme';
+import { designName, taskAndSize } from './findings';
+import { groupBy, median } from './groups';
 import type { Measures } from './measures';
-import type { TrialRecord } from './store';
+import type { DoneRecord as Done, TrialRecord } from './store';
 import { describeStart, describeTask, type Trial } from './trial';
 
 export interface SweepChart {
@@ -22,8 +24,6 @@ export interface SweepHeatMap {
   wide: HeatLayout;
   narrow: HeatLayout;
 }
-
-type Done = Extract<TrialRecord, { status: 'done' }>;
 
 interface Plan {
   title: string;
@@ -163,20 +163,22 @@ function linesOf(plan: Plan, records: readonly Done[]): ChartLine[] {
 
 /** More rows, columns and maps would not be looked at. */
 const mostOfMaps = { rows: 42, columns: 6, maps: 6 };
+/** Columns that leave a cell room for words. */
+const mostOfWords = 4;
 /** From which rate on the colour is full: what multiplies a gradient by 1.1 per step. */
 const fullRate = 0.1;
 
 /** Growth rates of every placement and start over the lengths: one map per task and size, none where there is no rate. */
 export function growthMaps(records: readonly TrialRecord[]): SweepHeatMap[] {
-  const measured = records.filter((record): record is Done => record.status === 'done' && typeof record.measures.verdict === 'string');
-  const groups = [...groupBy(measured, ({ trial }) => `${describeTask(trial.task)}, ${formOf(trial)}`)];
+  const measured = records.filter((record): record is Done => record.status === 'done' && record.measures.verdict !== null);
+  const groups = [...groupBy(measured, ({ trial }) => taskAndSize(trial))];
   return groups.slice(0, mostOfMaps.maps).map(([title, members]) => growthMap(title, members));
 }
 
 function growthMap(title: string, records: readonly Done[]): SweepHeatMap {
   const all = [...groupBy(records, ({ trial }) => trial.length).keys()].sort((a, b) => a - b);
   const lengths = spread(all, mostOfMaps.columns);
-  const rows = [...groupBy(records, ({ trial }) => `${trial.placement}, ${describeStart(trial)}${variantOf(trial)}`)];
+  const rows = [...groupBy(records, ({ trial }) => designName(trial))];
   const isShort = rows.length > mostOfMaps.rows || all.length > lengths.length;
   const cut = isShort
     ? ` ${Math.min(rows.length, mostOfMaps.rows)} of ${rows.length} rows, ${lengths.length} of ${all.length} lengths.`
@@ -184,7 +186,7 @@ function growthMap(title: string, records: readonly Done[]): SweepHeatMap {
   return {
     title: `Growth rates: ${title}`,
     captionHtml: escapeHtml(
-      `Medians over what the map does not tell apart. No colour is a gradient that neither grows nor vanishes tellingly, bold one that explodes in every such trial. Below the rate the horizon: the steps back in time after which the gradient leaves the range of float32, where there are any.${cut}`,
+      `Colour and first number: the rate, a median over what the map does not tell apart, such as seeds. Below it whether the gradient explodes (↑) or vanishes (↓), which takes a factor of 100 over the sequence and a rate of twice its error, and after how many steps back in time it leaves the range of float32; where trials differ, in how many. Nothing below: neither.${cut}`,
     ),
     map: {
       description: `Heat map: growth rate of the gradient per step back in time for ${rows.length} combinations of placement and start, at ${lengths.length} lengths of the sequences.`,
@@ -192,7 +194,12 @@ function growthMap(title: string, records: readonly Done[]): SweepHeatMap {
       columns: lengths.map((length) => `T ${length.toLocaleString('en-US')}`),
       rows: rows.slice(0, mostOfMaps.rows).map(([label, members]) => ({
         label,
-        cells: lengths.map((length) => growthCell(members.filter(({ trial }) => trial.length === length))),
+        cells: lengths.map((length) =>
+          growthCell(
+            members.filter(({ trial }) => trial.length === length),
+            lengths.length > mostOfWords,
+          ),
+        ),
       })),
       limit: fullRate,
       key: { negative: 'vanishes', positive: 'explodes', limit: String(fullRate) },
@@ -202,39 +209,29 @@ function growthMap(title: string, records: readonly Done[]): SweepHeatMap {
   };
 }
 
-function growthCell(records: readonly Done[]): HeatCell {
-  if (records.length === 0) return { value: Number.NaN, lines: ['', ''] };
+function growthCell(records: readonly Done[], isNarrow: boolean): HeatCell {
+  if (records.length === 0) return { value: Number.NaN, lines: [] };
   const values = (name: NumberName, none: number) => median(records.map(({ measures }) => measures[name] ?? none));
-  const rate = values('growthRate', Number.NEGATIVE_INFINITY);
-  const horizon = values('horizon', Number.POSITIVE_INFINITY);
-  const isAll = (verdict: string) => records.every(({ measures }) => measures.verdict === verdict);
-  return {
-    value: isAll('exploding') || isAll('vanishing') ? rate : 0,
-    lines: [(Number.isFinite(rate) ? rate.toFixed(3) : '−∞').replace(/^-/, '−'), Number.isFinite(horizon) ? formatNumber(horizon, 1) : ''],
-    strong: isAll('exploding'),
-  };
+  const value = values('growthRate', Number.NEGATIVE_INFINITY);
+  const rate = (Number.isFinite(value) ? value.toFixed(3) : '−∞').replace(/^-/, '−');
+  const [long, short] = cellWords(records, values('horizon', Number.POSITIVE_INFINITY));
+  const lines = (words: string) => [rate, words].filter((line) => line !== '');
+  return { value, lines: lines(isNarrow ? short : long), narrowLines: lines(short), strong: /explode/.test(long) };
+}
+
+/** For wide and for narrow cells. */
+function cellWords(records: readonly Done[], horizon: number): [string, string] {
+  const count = (verdict: string) => records.filter(({ measures }) => measures.verdict === verdict).length;
+  const [exploding, vanishing] = [count('exploding'), count('vanishing')];
+  const steps = Number.isFinite(horizon) ? formatNumber(horizon, 1) : '';
+  if (exploding === records.length) return [`explodes in ${steps}`, `↑ ${steps}`];
+  if (vanishing === records.length) return [`vanishes${steps === '' ? '' : ` in ${steps}`}`, `↓ ${steps}`.trimEnd()];
+  if (exploding > 0) return [`${exploding} of ${records.length} explode`, `${exploding}/${records.length} ↑`];
+  return vanishing > 0 ? [`${vanishing} of ${records.length} vanish`, `${vanishing}/${records.length} ↓`] : ['', ''];
 }
 
 /** At most so many values, the first and the last among them, at even distances. */
 function spread<T>(values: readonly T[], most: number): T[] {
   if (values.length <= most) return [...values];
   return Array.from({ length: most }, (_, i) => values[Math.round((i * (values.length - 1)) / (most - 1))] as T);
-}
-
-/** NaN of no values. */
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? (sorted[middle] as number) : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
-}
-
-function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
-  const groups = new Map<K, T[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [item]);
-    else group.push(item);
-  }
-  return groups;
 }

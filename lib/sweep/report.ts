@@ -4,8 +4,9 @@ import { writeFileAtomic } from '../io/atomic-file';
 import { renderFigure, renderHeatFigure, renderPage, renderTable } from '../report/page';
 import { escapeHtml, formatDuration, plural } from '../report/text';
 import { growthMaps, type SweepChart, type SweepHeatMap, sweepCharts } from './charts';
+import { describeDesigns, designsOf, headline } from './findings';
 import { countTrials } from './grid';
-import { readStore, recordsInOrder, type StoredSweep, type TrialRecord } from './store';
+import { type DoneRecord, readStore, recordsInOrder, type StoredSweep, type TrialRecord } from './store';
 import { describeStart, describeTask, describeTrial } from './trial';
 
 /** Files for people, beside those of the store. */
@@ -26,18 +27,22 @@ export async function writeReport(folder: string): Promise<string> {
 export async function renderSweep(sweep: StoredSweep): Promise<string> {
   const records = recordsInOrder(sweep);
   const total = countTrials(sweep.grid);
-  const done = records.filter(({ status }) => status === 'done');
+  const done = records.filter((record): record is DoneRecord => record.status === 'done');
   const failed = records.filter(({ status }) => status === 'failed');
-  const title = `${done.length} of ${plural(total, 'trial')}`;
+  const designs = designsOf(done);
+  const title = headline(designs, done.length === total) ?? `${done.length} of ${plural(total, 'trial')}`;
   const figures = await Promise.all([...growthMaps(done).map(mapFigure), ...sweepCharts(done).map(figure)]);
   const body = `<header>
-<p class="kicker">evenkeel sweep</p>
-<h1>${title}</h1>
+<p class="kicker">evenkeel sweep, ${done.length} of ${plural(total, 'trial')}</p>
+<h1>${escapeHtml(title)}</h1>
 </header>
-<p class="lead">${escapeHtml(statusText(total, done, failed.length))}</p>
-${gridTable(sweep)}
+${designs.length === 0 ? '' : `<p class="lead">${escapeHtml(describeDesigns(designs))}</p>\n`}<p>${escapeHtml(statusText(total, done, failed.length))}</p>
 ${figures.join('\n')}
 ${failureTable(failed)}
+<section>
+<h2>The grid</h2>
+${gridTable(sweep)}
+</section>
 <section>
 <h2>How it was measured</h2>
 <p>Each trial ran in a process of its own, from its seed. All numbers but time and memory depend on the trial alone: they are the same, bit for bit, wherever it runs on one kind of CPU. Lines are medians over what their chart does not tell apart, such as seeds. Memory is the most that the process of a trial held, Node included. Evenkeel ${escapeHtml(sweep.version)}.</p>
@@ -46,10 +51,10 @@ ${cpuText(done)}
   return renderPage(title, 'sweep', body);
 }
 
-function statusText(total: number, done: readonly TrialRecord[], failed: number): string {
+function statusText(total: number, done: readonly DoneRecord[], failed: number): string {
   const left = total - done.length - failed;
-  const diverged = done.filter((record) => record.status === 'done' && record.measures.divergedAt !== null).length;
-  const seconds = done.reduce((sum, record) => sum + (record.status === 'done' ? record.cost.seconds : 0), 0);
+  const diverged = done.filter(({ measures }) => measures.divergedAt !== null).length;
+  const seconds = done.reduce((sum, { cost }) => sum + cost.seconds, 0);
   return [
     left === 0 ? 'The sweep is complete.' : `${plural(left, 'trial')} ${left === 1 ? 'has' : 'have'} not ended yet.`,
     failed === 0 ? '' : `${failed} failed; the same sweep, started again, tries them again.`,
@@ -80,7 +85,7 @@ function gridTable({ grid }: StoredSweep): string {
     ['Seeds', listed(grid.seeds)],
     ['Training', escapeHtml(`${grid.steps} steps of Adam at ${grid.learningRate}, ${grid.dtype}`)],
   ];
-  return renderTable('The grid', [{ head: 'Axis' }, { head: 'values', sentences: true }], rows);
+  return renderTable('Axes and their values', [{ head: 'Axis' }, { head: 'values', sentences: true }], rows);
 }
 
 function figure({ title, captionHtml, chart, wide, narrow }: SweepChart): Promise<string> {
@@ -94,10 +99,9 @@ function mapFigure({ title, captionHtml, map, wide, narrow }: SweepHeatMap): Pro
 }
 
 /** What computed, and a warning where it was not the same for all. */
-function cpuText(done: readonly TrialRecord[]): string {
+function cpuText(done: readonly DoneRecord[]): string {
   const counts = new Map<string, number>();
   for (const record of done) {
-    if (record.status !== 'done') continue;
     const { cpu, simdTarget, blas } = record.cpuKind;
     const kind = `${cpu}, ${simdTarget}, ${blas}`;
     counts.set(kind, (counts.get(kind) ?? 0) + 1);

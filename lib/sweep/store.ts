@@ -27,6 +27,9 @@ export type TrialRecord = {
   finished: string;
 } & Outcome;
 
+/** One that ended well. */
+export type DoneRecord = Extract<TrialRecord, { status: 'done' }>;
+
 /** What a folder holds: `records` by the trial's hash, failed ones included. */
 export interface StoredSweep {
   version: string;

@@ -45,7 +45,7 @@ test('runs, writes the page and the tables, and has nothing to do the second tim
   expect(records).toHaveLength(4);
   expect(first.stderr).toContain('sweep: 4 trials\n');
   const page = readFileSync(file('out/index.html'), 'utf8');
-  expect(page).toContain('<h1>4 of 4 trials</h1>');
+  expect(page).toContain('evenkeel sweep, 4 of 4 trials');
   const results = readFileSync(file('out/results.csv'), 'utf8');
   expect(results.trimEnd().split('\n')).toHaveLength(5);
 

@@ -49,7 +49,8 @@ test('a page of nothing yet', async () => {
 test('lines go through the medians over seeds, and say what they are', async () => {
   const records = trials.map((trial) => done(trial, { lossMin: trial.seed === 2 ? 5 : trial.seed === 1 ? 4 : 700 }));
   const page = await renderSweep(stored(records));
-  expect(page).toContain('<h1>18 of 18 trials</h1>');
+  expect(page).toContain('evenkeel sweep, 18 of 18 trials');
+  expect(page).toContain('<h1>None of 2 designs explodes</h1>');
   expect(page).toContain('The sweep is complete. The trials took 36.0 s in all.');
   for (const title of ['Gradient norm', 'Loss reached', 'Throughput', 'Memory']) expect(page).toContain(`<h2>${title} against length</h2>`);
   // The median is 5, so the axis never sees 700.
@@ -58,12 +59,15 @@ test('lines go through the medians over seeds, and say what they are', async () 
   expect(page).not.toContain('What failed');
 });
 
-test('growth rates are lines and a map: colour where all seeds agree, bold where they explode, the horizon below', async () => {
+test('growth rates are lines and a map: colour is the rate, words say what the trials make of it, bold where one explodes', async () => {
   const records = trials.map((trial) => {
     const explodes = trial.placement === 'output';
     // One seed of the shortest length is not told apart from 0.
     if (trial.length === 10 && trial.seed === 1) return done(trial, { growthRate: 0.5, verdict: 'stable', horizon: null });
-    return done(trial, explodes ? { growthRate: 0.25, verdict: 'exploding', horizon: 300 } : { growthRate: null, verdict: 'vanishing' });
+    return done(
+      trial,
+      explodes ? { growthRate: 0.25, verdict: 'exploding', horizon: 300 } : { growthRate: null, verdict: 'vanishing', horizon: null },
+    );
   });
   const page = await renderSweep(stored(records));
   expect(page).toContain('<h2>Growth rate against length</h2>');
@@ -71,13 +75,61 @@ test('growth rates are lines and a map: colour where all seeds agree, bold where
   const fills = [...(map ?? '').matchAll(/<rect [^>]*>/g)].map(([rect]) => rect).filter((rect) => rect.includes(' rx="'));
   const colors = fills.map((rect) => /fill="([^"]+)"/.exec(rect)?.[1]);
   expect(colors).toHaveLength(6);
-  const [neutral, vanishes, , , explodes] = colors;
-  expect(new Set([neutral, vanishes, explodes]).size).toBe(3);
-  expect(colors).toEqual([neutral, vanishes, vanishes, neutral, explodes, explodes]);
-  expect(map?.match(/font-weight="600" text-anchor="middle"/g)).toHaveLength(4);
+  const [vanishes, , , explodes] = colors;
+  expect(explodes).not.toBe(vanishes);
+  expect(colors).toEqual([vanishes, vanishes, vanishes, explodes, explodes, explodes]);
+  expect(map?.match(/font-weight="600" text-anchor="middle"/g)).toHaveLength(6);
   expect([map?.split('>−∞<').length, map?.split('>0.250<').length]).toEqual([4, 4]);
   expect(map).toContain('T 1,000');
-  expect(map).toContain('>300<');
+  expect(map?.match(/>[^<>]*(explode|vanish)[^<>]*</g)?.slice(-6)).toEqual([
+    '>2 of 3 vanish<',
+    '>vanishes<',
+    '>vanishes<',
+    '>2 of 3 explode<',
+    '>explodes in 300<',
+    '>explodes in 300<',
+  ]);
+  // Of more lengths in words there is no room.
+  expect(page).toContain('>↑ 300<');
+});
+
+test('a tie of two seeds is in the colour of its rate, whatever they make of it', async () => {
+  const two = checkDefinition({ lengths: [100], placements: ['none', 'hidden', 'output'], seeds: [1, 2] }, '.').grid;
+  const rates = { none: [3, -0.002], hidden: [0.039, 0.039], output: [-0.106, -0.106] } as Record<string, number[]>;
+  const records = [...trialsOf(two)].map((trial) => {
+    const growthRate = rates[trial.placement]?.[trial.seed - 1] as number;
+    return done(trial, { growthRate, verdict: growthRate > 1 ? 'exploding' : 'stable', horizon: 30, gradNormFirst: 3e22 });
+  });
+  const page = await renderSweep({ ...stored(records), grid: two });
+  const [, map = ''] = /<div class="wide">(.*?)<div class="narrow">/s.exec(page) ?? [];
+  const fills = [...map.matchAll(/<rect [^>]*>/g)].map(([rect]) => /fill="([^"]+)"/.exec(rect)?.[1]);
+  // The nine steps of the key, then the cells.
+  const [key, cells] = [fills.slice(0, 9), fills.slice(9)];
+  expect(cells).toEqual([key[8], key[6], key[0]]);
+  expect(map).toContain('>1 of 2 explode<');
+  expect(page).toContain('<h1>1 of 3 designs explodes in some trials</h1>');
+  expect(page).toContain('In some trials alone: none, uniform ×1 at T 100.');
+});
+
+test('the headline says which designs explode, and from which length', async () => {
+  const explodesFrom = (from: Record<string, (length: number) => boolean>) =>
+    renderSweep(
+      stored(
+        trials.map((trial) => {
+          const explodes = from[trial.placement]?.(trial.length);
+          return done(trial, explodes ? { growthRate: 0.1, verdict: 'exploding', horizon: 870 } : { growthRate: -1, verdict: 'vanishing' });
+        }),
+      ),
+    );
+  expect(await explodesFrom({ output: (length) => length >= 100 })).toContain(
+    '<h1>1 of 2 designs explodes</h1>\n</header>\n<p class="lead">Exploding: output, uniform ×1 from T 100 on (×1.11 per step). Of the others, 1 of 1 vanish at the longest length.</p>',
+  );
+  expect(await explodesFrom({ output: () => true, none: (length) => length === 1000 })).toContain(
+    'output, uniform ×1 at every length (×1.11 per step)',
+  );
+  expect(await explodesFrom({ none: (length) => length === 1000 })).toContain('none, uniform ×1 at T 1,000 (×1.11 per step)');
+  expect(await explodesFrom({ none: (length) => length === 100 })).toContain('none, uniform ×1 at T 100 (');
+  expect(await renderSweep(stored([done(trials[0] as Trial)]))).toContain('<h1>The design does not explode so far</h1>');
 });
 
 test('series, sizes and nonlinearities of one sweep have maps and lines of their own', async () => {
