@@ -81,7 +81,14 @@ function measure(
   sizes: DepthPart,
 ): Measured {
   const { inputSize, hiddenSize, dtype } = sizes;
-  const options = { inputSize, hiddenSize, dtype, initializer, generator: new Generator(weightSeed), returnSequences: false };
+  const options: RNNOptions = {
+    inputSize,
+    hiddenSize,
+    dtype,
+    recurrentInitializer: initializer,
+    generator: new Generator(weightSeed),
+    returnSequences: false,
+  };
   const layers = placedLayers(placement, options);
   const { name: _, logNorms, ...growth } = (gradientFlow(new Sequential(layers), input, { target }).layers as [LayerFlow])[0];
   // What a LayerNorm before the RNN makes of the input is what drives the recurrence.
