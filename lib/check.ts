@@ -25,6 +25,11 @@ export function readSafely<T>(argument: string, read: () => T): T {
   }
 }
 
+/** A copy of a list's elements, by no iterator of its own. Look at its length first: it may claim any. */
+export function copyList<T>(list: readonly T[]): T[] {
+  return Array.from({ length: list.length }, (_, index) => list[index] as T);
+}
+
 /** Whether `value` is an object literal, or made like one, in any realm. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
@@ -127,6 +132,9 @@ export function checkBoolean(argument: string, value: unknown): boolean {
 
 export function checkFunction(argument: string, value: unknown): void {
   if (typeof value !== 'function') fail('ERR_OPTION', argument, 'a function', value);
+  // Only a class, which cannot be called, has a prototype that cannot be set.
+  const prototype = readSafely(argument, () => Object.getOwnPropertyDescriptor(value, 'prototype'));
+  if (prototype?.writable === false) throw new EvenkeelError('ERR_OPTION', `${argument}: expected a function to call, got a class.`);
 }
 
 export function checkString(argument: string, value: unknown): string {

@@ -1,4 +1,5 @@
 import { checkNumber, checkOneOf, readOptions } from './check';
+import { checkMemory } from './memory';
 import type { Generator } from './random';
 import { Tensor } from './tensor';
 
@@ -103,6 +104,7 @@ function fillSemiOrthogonal(weight: Tensor, gain: number, generator: Generator):
  */
 export function fillOrthogonal({ data, shape }: Tensor, gain: number, generator: Generator): void {
   const [rows, size] = shape as [number, number];
+  checkMemory('initializer: "orthogonal"', 2 * rows * size * Float64Array.BYTES_PER_ELEMENT, 'Use a smaller hiddenSize.');
   // Row k holds the k-th column of the matrix to decompose, so that each reflection runs over contiguous memory.
   const columns = Array.from({ length: rows }, () => Float64Array.from({ length: size }, () => generator.normal()));
   const signs = columns.map((column, k) => reflectBelow(columns, column, k));

@@ -1,4 +1,5 @@
-import { checkString, fail, readSafely } from './check';
+import { type MemoryRange, memoryOf, overlap } from './aliasing';
+import { checkString, copyList, fail, readSafely } from './check';
 import { EvenkeelError } from './errors';
 import { checkTensor, Tensor } from './tensor';
 
@@ -13,25 +14,38 @@ export class Parameter {
   readonly value: Tensor;
   /** ∂L/∂value, same shape and dtype; backward passes add to it, `optimizer.zeroGrad()` clears it. */
   readonly grad: Tensor;
-  readonly #brand = true;
+  readonly #memory: Memory;
 
   /**
    * @param name as in the state dict, such as `rnn.weight_ih_l0`
    * @param value the values, not copied
    * @param grad zeros when left out; not copied
-   * @throws EvenkeelError when `grad` has another dtype (ERR_DTYPE) or shape (ERR_SHAPE) than `value`, and for anything else than tensors
+   * @throws EvenkeelError when `grad` has another dtype (ERR_DTYPE) or shape (ERR_SHAPE) than `value`, shares memory with it (ERR_OPTION),
+   *   and for anything else than tensors
    */
   constructor(name: string, value: Tensor, grad?: Tensor) {
     this.name = checkString('name', name);
     this.value = checkTensor('value', value);
     this.grad =
       grad === undefined ? Tensor.zeros(value.shape, { dtype: value.dtype }) : checkTensor('grad', grad, value.dtype, value.shape);
+    this.#memory = { value: memoryOf(this.value.data), grad: memoryOf(this.grad.data) };
+    if (overlap(this.#memory.value, this.#memory.grad)) {
+      throw new EvenkeelError('ERR_OPTION', 'grad: expected memory of its own, but it is that of value. Leave it out for a new one.');
+    }
     Object.freeze(this);
+  }
+
+  /**
+   * Where its elements are.
+   * @internal
+   */
+  static memoryOf(parameter: Parameter): Memory {
+    return parameter.#memory;
   }
 
   /** Whether `value` is a Parameter in truth: no proxy of one, and not just something with its prototype. */
   static isParameter(value: unknown): value is Parameter {
-    return typeof value === 'object' && value !== null && #brand in value;
+    return typeof value === 'object' && value !== null && #memory in value;
   }
 }
 
@@ -40,22 +54,47 @@ export class Parameter {
  * @throws EvenkeelError ERR_OPTION for anything else: the same parameter twice would be updated, or counted, twice
  */
 export function checkParameters(argument: string, value: unknown): Parameter[] {
-  const list = readSafely(argument, () =>
-    Array.isArray(value) && value.length <= MAX_PARAMETERS ? Array.from<unknown>(value) : undefined,
-  );
+  const list = readSafely(argument, () => (Array.isArray(value) && value.length <= MAX_PARAMETERS ? copyList<unknown>(value) : undefined));
   if (list === undefined) fail('ERR_OPTION', argument, 'an array of Parameters', value, 'Give it model.parameters().');
   if (list.length === 0) fail('ERR_OPTION', argument, 'at least one Parameter', value);
-  const seen = new Set<object>();
+  const seen = new SeenMemory();
   for (let index = 0; index < list.length; index++) {
     const parameter = list[index];
     if (!Parameter.isParameter(parameter))
       fail('ERR_OPTION', `${argument}[${index}]`, 'a Parameter', parameter, 'Give it model.parameters().');
-    if (seen.has(parameter.value.data) || seen.has(parameter.grad.data)) {
-      throw new EvenkeelError('ERR_OPTION', `${argument}[${index}]: expected each parameter once, got "${parameter.name}" a second time.`);
+    const { value, grad } = Parameter.memoryOf(parameter);
+    const other = seen.add(value, parameter) ?? seen.add(grad, parameter);
+    if (other !== undefined) {
+      throw new EvenkeelError(
+        'ERR_OPTION',
+        `${argument}[${index}]: expected each parameter once and in memory of its own, got "${parameter.name}" in that of "${other.name}".`,
+      );
     }
-    seen.add(parameter.value.data).add(parameter.grad.data);
   }
   return list as Parameter[];
+}
+
+/** The memory of values and gradients. */
+interface Memory {
+  readonly value: MemoryRange;
+  readonly grad: MemoryRange;
+}
+
+/** Memory by the buffer that it is in. */
+class SeenMemory {
+  readonly #ranges = new Map<MemoryRange['buffer'], { range: MemoryRange; owner: Parameter }[]>();
+
+  /** @returns whose memory the range overlaps, if anybody's */
+  add(range: MemoryRange, owner: Parameter): Parameter | undefined {
+    const inBuffer = this.#ranges.get(range.buffer);
+    if (inBuffer === undefined) {
+      this.#ranges.set(range.buffer, [{ range, owner }]);
+      return undefined;
+    }
+    const other = inBuffer.find((seen) => overlap(seen.range, range));
+    inBuffer.push({ range, owner });
+    return other?.owner;
+  }
 }
 
 /** More than any model has: an array that claims more is not a list of parameters. */

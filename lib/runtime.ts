@@ -1,15 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { availableParallelism, cpus } from 'node:os';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { usableCores } from './cgroup';
 import { checkInteger } from './check';
-import { native } from './native/load';
-
-/** The most threads that {@link setNumThreads} takes. */
-const MAX_THREADS = 256;
+import { MAX_THREADS, native } from './native/load';
 
 /**
  * Sets how many threads native calls use, in the whole process. Results do not depend on it, not in a single bit.
- * The default is the environment's `EVENKEEL_NUM_THREADS`, else the number of cores.
+ * The default is the environment's `EVENKEEL_NUM_THREADS`, else the number of cores that the process may use: those it may run on, or as many
+ * as a container's CPU quota grants.
  * @param count from 1 to 256
  * @throws EvenkeelError ERR_OPTION for anything else
  */
@@ -32,7 +31,7 @@ export interface RuntimeInfo {
   arch: string;
   /** the processor's name; on Linux with family and model, since virtual machines hide the name's end */
   cpu: string;
-  /** cores that this process may use */
+  /** cores that this process may use, by its affinity and a container's quota */
   cores: number;
   /** threads that native calls use */
   threads: number;
@@ -53,7 +52,7 @@ export function runtimeInfo(): RuntimeInfo {
     platform: process.platform,
     arch: process.arch,
     cpu: cpuName(),
-    cores: availableParallelism(),
+    cores: usableCores(),
     threads: getNumThreads(),
     ...native().runtimeInfo(),
   };

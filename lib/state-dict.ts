@@ -1,6 +1,7 @@
 import { fail, isPlainObject, readSafely } from './check';
 import { EvenkeelError } from './errors';
 import { checkTensor, type Tensor } from './tensor';
+import { copyOfArray } from './typed-arrays';
 
 /** Tensors by name, as layers and optimisers give and take them and safetensors files hold them. */
 export type StateDict = Record<string, Tensor>;
@@ -31,7 +32,7 @@ export function matchState(where: string, own: StateDict, given: unknown): [own:
 /** Copies the values of the pairs that {@link matchState} made. */
 export function copyState(pairs: readonly (readonly [own: Tensor, given: Tensor])[]): void {
   // All are read before any is written: a state dict holds live tensors, and the given one may name the same ones in another order.
-  const values = pairs.map(([, given]) => given.data.slice());
+  const values = pairs.map(([, given]) => copyOfArray(given.data));
   pairs.forEach(([own], index) => {
     own.data.set(values[index] ?? []);
   });

@@ -1,7 +1,8 @@
-import { checkDType, fail, readOptions, readSafely } from './check';
+import { checkDType, copyList, fail, readOptions, readSafely } from './check';
 import { EvenkeelError, formatShape } from './errors';
+import { checkAllocation, checkHeap } from './memory';
 import { checkGenerator, type Generator } from './random';
-import { typedArrayKind, typedArrayLength } from './typed-arrays';
+import { plainArray, typedArrayKind, typedArrayLength } from './typed-arrays';
 
 /** The element type of a tensor; one layer and its data have one. */
 export type DType = 'float32' | 'float64';
@@ -32,7 +33,7 @@ export class Tensor {
    */
   constructor(data: TensorData, shape: readonly number[]) {
     this.dtype = dtypeOf(data);
-    this.data = data;
+    this.data = plainArray(data);
     this.shape = Object.freeze(readShape(shape));
     this.size = elementCount(this.shape);
     const length = typedArrayLength(data);
@@ -58,11 +59,13 @@ export class Tensor {
 
   /**
    * Takes the elements away from a tensor of a workspace, which will use their memory for others: whoever still holds it gets an error.
+   * @returns false for a tensor that somebody froze, which keeps them
    * @internal
    */
-  static expire(tensor: Tensor): void {
-    (tensor as { data: TensorData }).data = EXPIRED[tensor.dtype];
+  static expire(tensor: Tensor, dtype: DType): boolean {
+    if (!Reflect.set(tensor, 'data', EXPIRED[dtype])) return false;
     Object.freeze(tensor);
+    return true;
   }
 
   /** Whether `value` is a Tensor in truth: no proxy of one, and not just something with its prototype. */
@@ -105,9 +108,14 @@ export class Tensor {
     return tensor;
   }
 
-  /** A copy as nested arrays; a scalar gives a number. */
+  /**
+   * A copy as nested arrays; a scalar gives a number.
+   * @throws EvenkeelError ERR_MEMORY for more numbers and arrays than JavaScript's heap holds, ERR_STATE for a detached buffer
+   */
   toArray(): NestedNumbers {
-    this.#checkCurrent('toArray');
+    this.checkAttached('toArray');
+    const arrays = nestedArrays(this.shape);
+    checkHeap(`toArray of shape ${formatShape(this.shape)}`, this.size, arrays, 'Read data instead.');
     let next = 0;
     const build = (axis: number): NestedNumbers =>
       axis === this.shape.length ? (this.data[next++] ?? Number.NaN) : Array.from({ length: this.shape[axis] ?? 0 }, () => build(axis + 1));
@@ -120,11 +128,12 @@ export class Tensor {
    * @throws EvenkeelError ERR_STATE
    */
   checkAttached(argument: string): void {
-    if (typedArrayLength(this.data) !== this.size) {
+    const length = typedArrayKind(this.data) === undefined ? 0 : typedArrayLength(this.data);
+    if (length !== this.size) {
       this.#checkCurrent(argument);
       throw new EvenkeelError(
         'ERR_STATE',
-        `${argument}: expected the ${this.size} elements of its shape ${formatShape(this.shape)}, but its buffer now holds ${typedArrayLength(this.data)}. ` +
+        `${argument}: expected the ${this.size} elements of its shape ${formatShape(this.shape)}, but its buffer now holds ${length}. ` +
           'Was it transferred to a worker? Give each thread its own copy, or use a SharedArrayBuffer.',
       );
     }
@@ -144,13 +153,26 @@ export class Tensor {
 /** What stands for the elements of a tensor that expired. */
 const EXPIRED: Readonly<Record<DType, TensorData>> = { float32: new Float32Array(0), float64: new Float64Array(0) };
 
-/** Zero-filled storage of one dtype; an allocation that fails is an ERR_MEMORY. */
+/**
+ * Zero-filled storage of one dtype.
+ * @throws EvenkeelError ERR_MEMORY when memory does not hold it, before the system ends the process for it
+ */
 export function allocate(dtype: DType, length: number): TensorData {
+  return dtype === 'float64' ? allocateArray(Float64Array, length, dtype) : allocateArray(Float32Array, length, dtype);
+}
+
+/** The same for class numbers. */
+export function allocateLabels(length: number): Int32Array {
+  return allocateArray(Int32Array, length, 'int32');
+}
+
+function allocateArray<A>(Kind: { new (length: number): A; BYTES_PER_ELEMENT: number }, length: number, type: string): A {
+  const bytes = length * Kind.BYTES_PER_ELEMENT;
+  checkAllocation(`${length} ${type} elements`, bytes);
   try {
-    return dtype === 'float64' ? new Float64Array(length) : new Float32Array(length);
+    return new Kind(length);
   } catch (cause) {
-    const bytes = length * (dtype === 'float64' ? 8 : 4);
-    throw new EvenkeelError('ERR_MEMORY', `Could not allocate ${bytes} bytes for ${length} ${dtype} elements.`, { cause });
+    throw new EvenkeelError('ERR_MEMORY', `Could not allocate ${bytes} bytes for ${length} ${type} elements.`, { cause });
   }
 }
 
@@ -170,9 +192,20 @@ export function elementCount(shape: readonly number[]): number {
 
 const MAX_RANK = 32;
 
+/** How many arrays `toArray` nests. */
+function nestedArrays(shape: readonly number[]): number {
+  let rows = 1;
+  let arrays = 0;
+  for (let axis = 0; axis < shape.length && rows > 0; axis++) {
+    arrays += rows;
+    rows *= shape[axis] ?? 0;
+  }
+  return arrays;
+}
+
 /** A copy of the caller's shape: an array whose sizes are still to be checked. */
 function readShape(shape: unknown): number[] {
-  const sizes = readSafely('shape', () => (Array.isArray(shape) && shape.length <= MAX_RANK ? Array.from<number>(shape) : undefined));
+  const sizes = readSafely('shape', () => (Array.isArray(shape) && shape.length <= MAX_RANK ? copyList<number>(shape) : undefined));
   if (sizes === undefined) fail('ERR_SHAPE', 'shape', `an array of at most ${MAX_RANK} sizes`, shape);
   return sizes;
 }

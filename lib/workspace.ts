@@ -67,6 +67,11 @@ export class Workspace {
   }
 
   /** @internal */
+  get bytesLeft(): number {
+    return this.#outputs.bytesLeft + this.#states[0].bytesLeft;
+  }
+
+  /** @internal */
   takeState(dtype: DType, shape: readonly number[]): Tensor {
     return this.#states[0].take(dtype, shape);
   }
@@ -74,26 +79,39 @@ export class Workspace {
 
 /** Tensors in the order in which a run takes them. */
 class Pool {
-  #tensors: Tensor[] = [];
+  #taken: Taken[] = [];
   #memory: (TensorData | undefined)[] = [];
 
-  /** Ends the life of all tensors. Memory that was not used since the last restart is let go. */
+  /** Ends the life of all tensors but those that somebody froze. Memory that was not used since the last restart is let go. */
   restart(): void {
-    const tensors = this.#tensors;
-    this.#memory = tensors.map(({ data }) => data);
-    for (const tensor of tensors) Tensor.expire(tensor);
-    this.#tensors = [];
+    this.#memory = this.#taken.map(({ tensor, dtype, memory }) => (Tensor.expire(tensor, dtype) ? memory : undefined));
+    this.#taken = [];
   }
 
   take(dtype: DType, shape: readonly number[]): Tensor {
     const size = elementCount(shape);
-    const kept = this.#memory[this.#tensors.length];
+    const kept = this.#memory[this.#taken.length];
     // Memory may have been transferred to another thread meanwhile.
     const fits = kept !== undefined && typedArrayKind(kept) === KINDS[dtype] && typedArrayLength(kept) === size;
-    const tensor = Tensor.expirable(fits ? kept : allocate(dtype, size), shape);
-    this.#tensors.push(tensor);
+    const memory = fits ? kept : allocate(dtype, size);
+    const tensor = Tensor.expirable(memory, shape);
+    this.#taken.push({ tensor, dtype, memory });
     return tensor;
   }
+
+  /** Bytes that this run may still take without an allocation. */
+  get bytesLeft(): number {
+    let bytes = 0;
+    for (const kept of this.#memory.slice(this.#taken.length)) bytes += kept?.byteLength ?? 0;
+    return bytes;
+  }
+}
+
+/** A tensor with the memory that it was given, whatever became of the tensor. */
+interface Taken {
+  readonly tensor: Tensor;
+  readonly dtype: DType;
+  readonly memory: TensorData;
 }
 
 const KINDS = { float32: 'Float32Array', float64: 'Float64Array' } as const;
@@ -112,6 +130,14 @@ export function allocateOutput(dtype: DType, shape: readonly number[]): Tensor {
  */
 export function allocateState(dtype: DType, shape: readonly number[]): Tensor {
   return active === undefined ? makeTensor(dtype, shape) : active.takeState(dtype, shape);
+}
+
+/**
+ * Bytes that outputs and states take without an allocation: those that the run under way took last time.
+ * @internal
+ */
+export function reusableBytes(): number {
+  return active?.bytesLeft ?? 0;
 }
 
 /** @internal */

@@ -37,10 +37,19 @@ interface Norm {
 }
 
 const NORMS = new Map<unknown, Norm>([
-  [1, { ofArrays: (arrays) => native().normTerms(arrays, 1), ofNorms: (norms) => norms.reduce((sum, norm) => sum + norm, 0) }],
+  [1, { ofArrays: (arrays) => normTerms(arrays, 1), ofNorms: (norms) => norms.reduce((sum, norm) => sum + norm, 0) }],
   [2, { ofArrays: euclideanNorms, ofNorms: (norms) => scaledNorm(norms, largest(norms)) }],
   [Infinity, { ofArrays: maximumNorms, ofNorms: largest }],
 ]);
+
+/** Where the addon leaves its numbers: made once, since a step should allocate nothing. */
+let terms = new Float64Array(64);
+
+function normTerms(arrays: readonly TensorData[], order: 0 | 1 | 2): number[] {
+  if (terms.length < arrays.length) terms = new Float64Array(2 * arrays.length);
+  native().normTerms(arrays, order, terms);
+  return Array.from({ length: arrays.length }, (_, index) => terms[index] as number);
+}
 
 /** Checks for one of the three norms. */
 export function checkNormType(argument: string, value: unknown): number {
@@ -53,7 +62,7 @@ const SMALLEST_SAFE_SQUARES = 1e-280;
 
 /** √Σx² of each array, which neither overflows nor underflows where the norm itself does not. */
 function euclideanNorms(arrays: readonly TensorData[]): number[] {
-  const norms = native().normTerms(arrays, 2);
+  const norms = normTerms(arrays, 2);
   for (let i = 0; i < norms.length; i++) {
     const squares = norms[i] as number;
     const safe = Number.isNaN(squares) || (squares >= SMALLEST_SAFE_SQUARES && squares < Infinity);
@@ -70,7 +79,7 @@ export function euclideanNorm(values: TensorData): number {
 
 /** max|x| of each array; NaN if one of its elements is NaN. */
 export function maximumNorms(arrays: readonly TensorData[]): number[] {
-  return native().normTerms(arrays, 0);
+  return normTerms(arrays, 0);
 }
 
 /** √Σx² as m·√Σ(x/m)² with the largest magnitude m, whose squares cannot overflow. */

@@ -1,6 +1,6 @@
 import { checkDType, checkInteger, checkRowCount, checkSize, fail, MAX_DIMENSION, readOptions } from '../check';
 import { Generator } from '../random';
-import { type DType, Tensor } from '../tensor';
+import { allocateLabels, type DType, Tensor } from '../tensor';
 import type { Task } from './task';
 
 /** Options of {@link copyMemory}. */
@@ -66,7 +66,7 @@ function drawBatch(sizes: Sizes, dtype: DType, generator: Generator): { input: T
   const length = delay + 2 * copyLength;
   const [blank, marker] = [symbols, symbols + 1];
   const input = Tensor.zeros([size, length, symbols + 2], { dtype });
-  const target = new Int32Array(size * length).fill(blank);
+  const target = allocateLabels(size * length).fill(blank);
   for (let n = 0; n < size; n++) {
     for (let t = 0; t < length; t++) {
       const symbol = t < copyLength ? generator.integer(symbols) : t === copyLength + delay - 1 ? marker : blank;

@@ -25,6 +25,10 @@ export interface KeptMemory {
   bytesPerStep: number;
   /** what each step takes beside that while its segment, or the one after it, is computed again */
   scratchPerStep: number;
+  /** what the call allocates in any case */
+  outputBytes: number;
+  /** of all this, what it takes from a workspace without an allocation */
+  reusableBytes: number;
 }
 
 const EXPECTED = '"auto", "none", { every: steps } or { budget: bytes }';
@@ -48,22 +52,25 @@ const SMALL_SEGMENT = 4 * 1024 * 1024;
 
 /**
  * The steps of each segment, the last of which may be shorter; T where everything is kept.
- * @throws EvenkeelError ERR_MEMORY when it cannot fit, before anything is allocated
+ * @throws EvenkeelError ERR_MEMORY when what is kept and the output cannot fit, before anything is allocated
  */
 export function segmentSteps(checkpointing: Checkpointing, kept: KeptMemory): number {
+  const segment = chosenSteps(checkpointing, kept);
+  const what = `checkpointing: ${JSON.stringify(checkpointing)}: the output and what is kept for backward`;
+  const alternative = checkpointing === 'none' ? '"auto", ' : '';
+  const bytes = kept.outputBytes + bytesOf(kept, segment) - kept.reusableBytes;
+  checkMemory(what, bytes, `Use ${alternative}a smaller batch or a shorter sequence.`);
+  return segment;
+}
+
+function chosenSteps(checkpointing: Checkpointing, kept: KeptMemory): number {
   const { steps, chunkSteps } = kept;
-  const everything = steps * kept.bytesPerStep;
-  if (checkpointing === 'none') {
-    checkMemory('checkpointing: "none"', everything, 'Use "auto", a smaller batch or a shorter sequence.');
-    return steps;
-  }
-  if (typeof checkpointing === 'object' && 'every' in checkpointing) {
-    const segment = wholeChunks(checkpointing.every, chunkSteps);
-    checkMemory(`checkpointing: { every: ${checkpointing.every} }`, bytesOf(kept, segment), 'Use "auto", or a smaller batch.');
-    return Math.min(segment, steps);
-  }
-  if (checkpointing === 'auto' ? fitsInMemory(everything, AUTO_SHARE) : everything <= checkpointing.budget) return steps;
-  const budget = checkpointing === 'auto' ? AUTO_SHARE * availableMemory() : checkpointing.budget;
+  if (checkpointing === 'none') return steps;
+  if (checkpointing !== 'auto' && 'every' in checkpointing) return Math.min(wholeChunks(checkpointing.every, chunkSteps), steps);
+  const isAuto = checkpointing === 'auto';
+  const everything = bytesOf(kept, steps);
+  if (isAuto ? fitsInMemory(everything, AUTO_SHARE) : everything <= checkpointing.budget) return steps;
+  const budget = isAuto ? AUTO_SHARE * Math.max(0, availableMemory() + kept.reusableBytes - kept.outputBytes) : checkpointing.budget;
   const perStep = kept.bytesPerStep + kept.scratchPerStep;
   const least = wholeChunks(Math.sqrt((steps * kept.stateBytes) / perStep), chunkSteps);
   const small = Math.max(least, wholeChunks(SMALL_SEGMENT / perStep, chunkSteps));
@@ -73,7 +80,7 @@ export function segmentSteps(checkpointing: Checkpointing, kept: KeptMemory): nu
     throw new EvenkeelError(
       'ERR_MEMORY',
       `checkpointing: segments of ${segment} steps need ${inGigabytes(bytes)}, and ${inGigabytes(budget)} are ` +
-        `${checkpointing === 'auto' ? 'to spare, half of what is available' : 'allowed'}. Use a smaller batch or a shorter sequence.`,
+        `${isAuto ? 'to spare, half of what is available' : 'allowed'}. Use a smaller batch or a shorter sequence.`,
     );
   }
   return Math.min(segment, steps);
@@ -83,6 +90,8 @@ function wholeChunks(steps: number, chunkSteps: number): number {
   return Math.ceil(steps / chunkSteps) * chunkSteps;
 }
 
+/** What is kept for backward, and what computing a segment again takes. */
 function bytesOf({ steps, stateBytes, bytesPerStep, scratchPerStep }: KeptMemory, segment: number): number {
-  return Math.ceil(steps / segment) * stateBytes + Math.min(segment, steps) * (bytesPerStep + scratchPerStep);
+  if (segment >= steps) return steps * bytesPerStep;
+  return Math.ceil(steps / segment) * stateBytes + segment * (bytesPerStep + scratchPerStep);
 }

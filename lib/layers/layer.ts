@@ -1,6 +1,7 @@
+import { checkSeparate, type Written } from '../aliasing';
 import { checkBoolean, checkRowCount, fail, readOptions, readSafely } from '../check';
 import { EvenkeelError, formatShape } from '../errors';
-import { checkParametersAttached, type Parameter } from '../parameter';
+import { checkParametersAttached, Parameter } from '../parameter';
 import { copyState, matchState, type StateDict } from '../state-dict';
 import { checkTensor, type DType, type Tensor } from '../tensor';
 
@@ -59,9 +60,15 @@ export interface Layer {
 /** What the layers of this package share: a fixed list of parameters, which is all of their state. */
 export abstract class BaseLayer implements Layer {
   readonly #parameters: readonly Parameter[];
+  /** what backward adds to */
+  readonly #gradients: readonly Written[];
 
   constructor(parameters: readonly Parameter[]) {
     this.#parameters = parameters;
+    this.#gradients = parameters.map((parameter) => ({
+      name: `the gradient of ${parameter.name}`,
+      memory: Parameter.memoryOf(parameter).grad,
+    }));
   }
 
   abstract forward(input: Tensor): Tensor;
@@ -91,7 +98,8 @@ export abstract class BaseLayer implements Layer {
 
   /**
    * Checks that backward may run, and returns the pass that it belongs to.
-   * @throws EvenkeelError ERR_STATE without a pass or when a buffer is gone, ERR_SHAPE or ERR_DTYPE for a gradient unlike the output
+   * @throws EvenkeelError ERR_STATE without a pass or when a buffer is gone, ERR_SHAPE or ERR_DTYPE for a gradient unlike the output,
+   *   ERR_OPTION for what is read in the memory of a gradient that is added to
    * @internal
    */
   protected checkBackward<P extends Pass>(pass: P | undefined, gradOutput: Tensor): P {
@@ -99,14 +107,9 @@ export abstract class BaseLayer implements Layer {
     checkTensor('gradOutput', gradOutput, pass.input.dtype, pass.outputShape);
     pass.input.checkAttached('input of the last forward call');
     this.checkParameters();
-    for (const { name, grad } of this.#parameters) {
-      if (grad.data.buffer === gradOutput.data.buffer) {
-        throw new EvenkeelError(
-          'ERR_OPTION',
-          `gradOutput: expected memory of its own, but it is that of the gradient of ${name}, which backward adds to.`,
-        );
-      }
-    }
+    checkSeparate('gradOutput', gradOutput.data, this.#gradients);
+    checkSeparate('input of the last forward call', pass.input.data, this.#gradients);
+    checkSeparate('initialState of the last forward call', pass.initialState?.data, this.#gradients);
     return pass;
   }
 }
@@ -114,6 +117,7 @@ export abstract class BaseLayer implements Layer {
 /** What a layer keeps from forward to backward. */
 export interface Pass {
   readonly input: Tensor;
+  readonly initialState?: Tensor | undefined;
   readonly outputShape: readonly number[];
 }
 

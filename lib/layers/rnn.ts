@@ -7,7 +7,7 @@ import { Parameter } from '../parameter';
 import { checkGenerator, type Generator } from '../random';
 import type { StateDict } from '../state-dict';
 import { checkTensor, type DType, Tensor, type TensorData } from '../tensor';
-import { allocateOutput, allocateState, makeTensor } from '../workspace';
+import { allocateOutput, allocateState, makeTensor, reusableBytes } from '../workspace';
 import { checkCarriedState } from './carried-state';
 import { type Checkpointing, checkCheckpointing, segmentSteps } from './checkpointing';
 import { type BackwardOptions, BaseLayer, type Pass } from './layer';
@@ -97,7 +97,6 @@ const DEFAULTS = {
 };
 
 interface RNNPass extends Pass {
-  readonly initialState: Tensor | undefined;
   /** how backward goes through time, a piece at a time */
   readonly pieces: readonly Piece[];
   /** all states [N, T, H]; where they are not kept, those before each piece but the first [N, H] */
@@ -370,6 +369,8 @@ export class RNN extends BaseLayer {
       stateBytes,
       bytesPerStep: (this.returnSequences ? 0 : stateBytes) + tapeBytes,
       scratchPerStep: (this.returnSequences ? 3 : 2) * stateBytes + 2 * tapeBytes + 2 * n * this.inputSize * bytes,
+      outputBytes: (this.returnSequences ? t : 1) * stateBytes,
+      reusableBytes: reusableBytes(),
     });
   }
 

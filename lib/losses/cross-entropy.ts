@@ -1,12 +1,12 @@
 import { checkRowCount, fail, readSafely } from '../check';
 import { EvenkeelError, formatShape } from '../errors';
 import { native } from '../native/load';
-import { checkTensor, type Tensor } from '../tensor';
+import { allocateLabels, checkTensor, type Tensor } from '../tensor';
 import { typedArrayKind, typedArrayLength } from '../typed-arrays';
 import { allocateOutput } from '../workspace';
 import type { LossResult } from './loss';
 
-/** Class numbers; an Int32Array is used in place, all else is copied into one. */
+/** Class numbers, which the call copies. */
 export type Labels = Int32Array | Int8Array | Uint8Array | Uint8ClampedArray | Int16Array | Uint16Array | Uint32Array | readonly number[];
 
 const INTEGER_KINDS = ['Int32Array', 'Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array', 'Uint32Array'];
@@ -37,13 +37,14 @@ function checkLabels(labels: unknown, rows: number, classes: number): Int32Array
   const source = labels as Int32Array;
   const length = kind === undefined ? source.length : typedArrayLength(source);
   if (length !== rows) throw new EvenkeelError('ERR_SHAPE', `labels: expected one for each of the ${rows} rows of logits, got ${length}.`);
-  const checked = kind === 'Int32Array' ? source : new Int32Array(rows);
+  // A copy: another thread may change shared memory, or a getter its mind, after the check.
+  const checked = allocateLabels(rows);
   for (let row = 0; row < rows; row++) {
     const label: unknown = source[row];
     if (typeof label !== 'number' || !Number.isInteger(label) || label < 0 || label >= classes) {
       fail('ERR_OPTION', `labels[${row}]`, `a class from 0 to ${classes - 1}`, label);
     }
-    if (checked !== source) checked[row] = label;
+    checked[row] = label;
   }
   return checked;
 }

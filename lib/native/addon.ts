@@ -161,8 +161,8 @@ export interface NativeAddon {
 
   // Passes over all parameters: each list has one array per parameter, float32 or float64, of one kind and length in all lists.
 
-  /** for each array Σ|x| (order 1), Σx² (order 2) or max|x| (order 0), in double; NaN if any element is NaN */
-  normTerms(values: Arrays, order: 0 | 1 | 2): number[];
+  /** for each array Σ|x| (order 1), Σx² (order 2) or max|x| (order 0), in double; NaN if any element is NaN. terms: one for each, or more */
+  normTerms(values: Arrays, order: 0 | 1 | 2, terms: Float64Array): void;
   /** values ← factor · values */
   scale(values: Arrays, factor: number): void;
   /** values ← min(max(values, −limit), limit) */
@@ -198,11 +198,15 @@ export interface NativeAddon {
 
   setNumThreads(count: number): void;
   getNumThreads(): number;
+  /** What getNumThreads gives unless the environment or setNumThreads says else; the first call in the process counts. */
+  setDefaultThreads(count: number): void;
   /**
    * What the machine can do in float32 with the threads in use: multiply-adds in registers and OpenBLAS's best product, in 10⁹ operations
    * per second; reading and copying (bytes read plus written) memory beyond the caches, in 10⁹ bytes per second. Takes about a second.
    */
   measureMachine(): { fmaGflops: number; gemmGflops: number; readGBs: number; copyGBs: number };
+  /** where the array begins in memory, of whichever handle of its buffer */
+  addressOf(array: TensorData): number;
   /** flock(descriptor, LOCK_EX | LOCK_NB): false when another open file description holds the lock */
   lockFile(descriptor: number): boolean;
   runtimeInfo(): { simdTarget: string; simdTargets: string[]; blas: string };

@@ -1,4 +1,7 @@
+import { statSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join, resolve } from 'node:path';
+import { usableCores } from '../cgroup';
 import { type ErrorCode, EvenkeelError } from '../errors';
 import type { NativeAddon } from './addon';
 
@@ -36,8 +39,11 @@ const packageRoot = join(__dirname, '..', '..');
 export function load(path: string | undefined): NativeAddon {
   const file = path === undefined || path === '' ? join(packageRoot, 'build', 'Release', 'evenkeel.node') : resolve(path);
   try {
-    return wrap(require(file) as NativeAddon);
+    const addon = wrap(open(file));
+    addon.setDefaultThreads(Math.min(usableCores(), MAX_THREADS));
+    return addon;
   } catch (cause) {
+    if (cause instanceof EvenkeelError) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
     // The addon itself may refuse its environment.
     if (isCode(code)) throw translate(cause);
@@ -45,6 +51,31 @@ export function load(path: string | undefined): NativeAddon {
     throw new EvenkeelError('ERR_NATIVE', `The native addon ${file} does not load: ${reason}. ${remedy(process.platform)}`, { cause });
   }
 }
+
+/** The most threads that the addon takes. */
+export const MAX_THREADS = 256;
+
+/**
+ * The addon in a file, which nothing but an addon can be: `require` would run a script. While it is loaded, OpenBLAS reads how many threads to
+ * start: none, for evenkeel's own threads call it.
+ */
+function open(file: string): NativeAddon {
+  // To open a pipe would wait for ever.
+  if (!statSync(file).isFile()) throw new Error('it is not a file');
+  const module = { exports: {} };
+  const before = process.env[OPENBLAS_THREADS];
+  process.env[OPENBLAS_THREADS] = '1';
+  try {
+    process.dlopen(module, file, constants.dlopen.RTLD_NOW);
+  } finally {
+    if (before === undefined) delete process.env[OPENBLAS_THREADS];
+    else process.env[OPENBLAS_THREADS] = before;
+  }
+  if (!('runtimeInfo' in module.exports)) throw new Error('it is an addon, but not of evenkeel');
+  return module.exports as NativeAddon;
+}
+
+const OPENBLAS_THREADS = 'OPENBLAS_NUM_THREADS';
 
 /** What to type to get a working addon. */
 export function remedy(platform: NodeJS.Platform): string {

@@ -5,8 +5,9 @@ import { cutTime, type Piece, SequenceArray } from '../layers/pieces';
 import { RNN } from '../layers/rnn';
 import type { NativeRecurrentLayer } from '../native/addon';
 import { native } from '../native/load';
+import { checkParametersAttached } from '../parameter';
 import { Generator } from '../random';
-import { checkTensor, Tensor, type TensorData } from '../tensor';
+import { allocate, checkTensor, Tensor, type TensorData } from '../tensor';
 
 /** Options of {@link lyapunovExponents} and {@link lyapunovSpectrum}. */
 export interface LyapunovOptions {
@@ -90,13 +91,14 @@ class TangentDynamics {
   readonly #native: NativeRecurrentLayer;
   readonly #n: number;
   readonly #count: number;
-  readonly #tangents: Float64Array;
+  readonly #tangents: TensorData;
   #state: TensorData | null = null;
 
   constructor(rnn: RNN, n: number, count: number) {
     const { hiddenSize, inputSize } = rnn;
     this.#n = n;
     this.#count = count;
+    checkParametersAttached(rnn.parameters());
     // The layer in float64, whatever its own type.
     const weights = Object.values(rnn.stateDict()).map(({ data }) => Float64Array.from(data));
     this.#native = native().recurrentLayer(
@@ -107,7 +109,7 @@ class TangentDynamics {
     // Any directions would do, but for a W_hh whose own directions are those of the axes, as those of the identity are.
     const directions = Tensor.zeros([count, hiddenSize], { dtype: 'float64' });
     fillOrthogonal(directions, 1, new Generator(0));
-    this.#tangents = new Float64Array(n * count * hiddenSize);
+    this.#tangents = allocate('float64', n * count * hiddenSize);
     for (let row = 0; row < n; row++) this.#tangents.set(directions.data, row * count * hiddenSize);
     const operations = n * hiddenSize * (inputSize + hiddenSize + count * (hiddenSize + 4 * count));
     const elements = n * (inputSize + 3 * hiddenSize + count);

@@ -1,5 +1,5 @@
 /** What a sweep will cost, from a short measurement of shortened trials on this machine. */
-import { availableParallelism } from 'node:os';
+import { usableCores } from '../cgroup';
 import { fitsInMemory } from '../memory';
 import { getNumThreads, setNumThreads } from '../runtime';
 import { estimateBytes, leastBytes, rowOperations } from './cost';
@@ -33,7 +33,7 @@ const sampleOperations = 1e8;
 const sampleSteps = 3;
 
 /** Estimates a whole sweep; takes a second or two. */
-export async function estimateSweep({ grid, files }: CheckedDefinition, workers = availableParallelism()): Promise<SweepEstimate> {
+export async function estimateSweep({ grid, files }: CheckedDefinition, workers = usableCores()): Promise<SweepEstimate> {
   const kinds = new Map<string, Trial>();
   for (const trial of trialsOf(grid)) {
     const key = kindOf(trial);

@@ -1,9 +1,13 @@
 #include "binding/arguments.h"
 
+#include <array>
+#include <cstdio>
+
 namespace evenkeel::binding {
 namespace {
 
-constexpr int64_t kMaxSize = 2147483647;  // BLAS counts in 32-bit integers
+constexpr int64_t kMaxSize = 2147483647;      // BLAS counts in 32-bit integers
+constexpr uint32_t kMaxListLength = 1000000;  // more arrays than any model has
 
 const char* kind_name(napi_typedarray_type kind) {
   switch (kind) {
@@ -16,6 +20,13 @@ const char* kind_name(napi_typedarray_type kind) {
     default:
       return "typed array of another kind";
   }
+}
+
+// As JavaScript would print it, or nearly.
+std::string text_of(double value) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.15g", value);
+  return text.data();
 }
 
 std::string element_name(const char* list, size_t index) { return std::string(list) + "[" + std::to_string(index) + "]"; }
@@ -34,7 +45,7 @@ int64_t Arguments::integer(size_t index, const char* name, int64_t min, int64_t 
   if (!in_range || value != static_cast<double>(static_cast<int64_t>(value))) {
     fail(env(), "ERR_SHAPE",
          std::string(name) + ": expected an integer from " + std::to_string(min) + " to " + std::to_string(max) + ", got " +
-             std::to_string(value) + ".");
+             text_of(value) + ".");
   }
   return static_cast<int64_t>(value);
 }
@@ -102,16 +113,28 @@ void* Arguments::elements(size_t index, const char* name, napi_typedarray_type k
 std::vector<Arguments::View> Arguments::list(size_t index, const char* name) const {
   const napi_value array = info_[index];
   uint32_t length = 0;
-  if (napi_get_array_length(env(), array, &length) != napi_ok) {
-    fail(env(), "ERR_DTYPE", std::string(name) + ": expected an array of typed arrays.");
+  if (napi_get_array_length(env(), array, &length) != napi_ok || length > kMaxListLength) {
+    fail(env(), "ERR_DTYPE", std::string(name) + ": expected an array of at most " + std::to_string(kMaxListLength) + " typed arrays.");
   }
-  std::vector<View> views(length);
+  std::vector<View> views;
   for (uint32_t i = 0; i < length; ++i) {
+    View& found = views.emplace_back();
+    bool is_typed_array = false;
+    if (napi_get_element(env(), array, i, &found.array) != napi_ok || napi_is_typedarray(env(), found.array, &is_typed_array) != napi_ok ||
+        !is_typed_array) {
+      fail(env(), "ERR_DTYPE", element_name(name, i) + ": expected a Float32Array or Float64Array.");
+    }
+  }
+  for (size_t i = 0; i < views.size(); ++i) {
     View& found = views[i];
-    if (napi_get_element(env(), array, i, &found.array) != napi_ok ||
-        napi_get_typedarray_info(env(), found.array, &found.kind, &found.length, &found.data, nullptr, nullptr) != napi_ok ||
+    napi_value buffer = nullptr;
+    if (napi_get_typedarray_info(env(), found.array, &found.kind, &found.length, &found.data, &buffer, nullptr) != napi_ok ||
         (found.kind != napi_float32_array && found.kind != napi_float64_array)) {
       fail(env(), "ERR_DTYPE", element_name(name, i) + ": expected a Float32Array or Float64Array.");
+    }
+    bool is_gone = false;
+    if (found.length == 0 && napi_is_detached_arraybuffer(env(), buffer, &is_gone) == napi_ok && is_gone) {
+      fail(env(), "ERR_STATE", element_name(name, i) + ": expected elements, but its buffer was transferred to another thread.");
     }
   }
   return views;

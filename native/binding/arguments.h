@@ -54,7 +54,15 @@ class Arguments {
     return is_null(index) ? nullptr : array<T>(index, name, count);
   }
 
-  // The elements of each typed array in the array at `index`.
+  // A copy of the elements, for values that become indices: memory that another thread shares may change between a check and its use.
+  template <typename T>
+  std::vector<T> copy(size_t index, const char* name, size_t count) const {
+    const T* elements = array<T>(index, name, count);
+    return std::vector<T>(elements, elements + count);
+  }
+
+  // The elements of each typed array in the array at `index`. Getters of the list run before the first address is looked up, and no
+  // JavaScript after it: make what a call returns when its work is done.
   struct View {
     napi_typedarray_type kind;
     size_t length;

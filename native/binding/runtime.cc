@@ -1,5 +1,6 @@
 #include <sys/file.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -17,8 +18,25 @@
 namespace evenkeel::binding {
 namespace {
 
+// Whether somebody chose the number of threads, in the environment or by a call.
+std::atomic<bool>& threads_are_chosen() {
+  static std::atomic<bool> chosen{false};
+  return chosen;
+}
+
 Napi::Value set_num_threads(const Arguments& arguments) {
   thread_pool::set_num_threads(static_cast<int>(arguments.integer(0, "count", 1, thread_pool::kMaxThreads)));
+  threads_are_chosen() = true;
+  return arguments.env().Undefined();
+}
+
+// The default, which the first to load the addon in this process knows: neither the environment's number nor a later call gives way to it.
+Napi::Value set_default_threads(const Arguments& arguments) {
+  const auto count = static_cast<int>(arguments.integer(0, "count", 1, thread_pool::kMaxThreads));
+  static std::once_flag once;
+  std::call_once(once, [count] {
+    if (!threads_are_chosen()) thread_pool::set_num_threads(count);
+  });
   return arguments.env().Undefined();
 }
 
@@ -42,6 +60,14 @@ Napi::Value lock_file(const Arguments& arguments) {
   if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) return Napi::Boolean::New(arguments.env(), true);
   if (errno == EWOULDBLOCK) return Napi::Boolean::New(arguments.env(), false);
   fail(arguments.env(), "ERR_NATIVE", std::strerror(errno) + std::string("."));
+}
+
+// Where an array begins. What another handle of the same SharedArrayBuffer views cannot be told otherwise.
+Napi::Value address_of(const Arguments& arguments) {
+  return with_element_type(arguments, 0, "array", [&](auto zero) {
+    const auto* elements = arguments.array<decltype(zero)>(0, "array", arguments.length(0, "array"));
+    return Napi::Number::New(arguments.env(), static_cast<double>(reinterpret_cast<uintptr_t>(elements)));
+  });
 }
 
 Napi::Value measure_machine(const Arguments& arguments) {
@@ -80,7 +106,10 @@ void initialize_process() {
     gemm::initialize();
     simd::target_name();
     const char* threads = std::getenv("EVENKEEL_NUM_THREADS");
-    if (threads != nullptr && *threads != '\0') thread_pool::set_num_threads(threads_from_environment(threads));
+    if (threads != nullptr && *threads != '\0') {
+      thread_pool::set_num_threads(threads_from_environment(threads));
+      threads_are_chosen() = true;
+    }
     scan_strategy_from_environment(std::getenv("EVENKEEL_SCAN"));
   });
 }
@@ -94,9 +123,11 @@ void register_runtime(Napi::Object exports) {
     fail(exports.Env(), "ERR_OPTION", error.what());
   }
   add_function<set_num_threads>(exports, "setNumThreads");
+  add_function<set_default_threads>(exports, "setDefaultThreads");
   add_function<get_num_threads>(exports, "getNumThreads");
   add_function<runtime_info>(exports, "runtimeInfo");
   add_function<lock_file>(exports, "lockFile");
+  add_function<address_of>(exports, "addressOf");
   add_function<measure_machine>(exports, "measureMachine");
 }
 

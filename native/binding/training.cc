@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "binding/arguments.h"
 #include "binding/kept_lists.h"
@@ -22,8 +24,8 @@ Napi::Value mean_squared_error_call(const Arguments& arguments) {
   return Napi::Number::New(arguments.env(), loss);
 }
 
-const int32_t* checked_labels(const Arguments& arguments, size_t index, size_t rows, size_t classes) {
-  const int32_t* labels = arguments.array<int32_t>(index, "labels", rows);
+std::vector<int32_t> checked_labels(const Arguments& arguments, size_t index, size_t rows, size_t classes) {
+  std::vector<int32_t> labels = arguments.copy<int32_t>(index, "labels", rows);
   for (size_t row = 0; row < rows; ++row) {
     if (labels[row] < 0 || static_cast<size_t>(labels[row]) >= classes) {
       fail(arguments.env(), "ERR_OPTION",
@@ -40,7 +42,7 @@ Napi::Value cross_entropy_call(const Arguments& arguments) {
     const size_t rows = arguments.size(0, "rows");
     const size_t classes = arguments.size(1, "classes");
     const size_t count = arguments.product({rows, classes});
-    return cross_entropy(rows, classes, arguments.array<T>(2, "logits", count), checked_labels(arguments, 3, rows, classes),
+    return cross_entropy(rows, classes, arguments.array<T>(2, "logits", count), checked_labels(arguments, 3, rows, classes).data(),
                          arguments.array<T>(4, "grad", count));
   });
   return Napi::Number::New(arguments.env(), loss);
@@ -58,11 +60,10 @@ T* elements(const Views& views, size_t index) {
 Napi::Value norm_terms_call(const Arguments& arguments) {
   const Views values = arguments.list(0, "values");
   const NormOrder order = static_cast<NormOrder>(arguments.integer(1, "order", 0, 2));
-  Napi::Array terms = Napi::Array::New(arguments.env(), values.size());
-  for_each_array(values, [&](auto zero, size_t i) {
-    terms.Set(static_cast<uint32_t>(i), norm_term(values[i].length, elements<decltype(zero)>(values, i), order));
-  });
-  return terms;
+  const size_t capacity = arguments.length(2, "terms");
+  double* terms = arguments.array<double>(2, "terms", std::max(capacity, values.size()));
+  for_each_array(values, [&](auto zero, size_t i) { terms[i] = norm_term(values[i].length, elements<decltype(zero)>(values, i), order); });
+  return arguments.env().Undefined();
 }
 
 Napi::Value scale_call(const Arguments& arguments) {

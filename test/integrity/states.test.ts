@@ -7,7 +7,7 @@ import {
   type Layer,
   LayerNorm,
   Linear,
-  type Parameter,
+  Parameter,
   RMSNorm,
   RNN,
   Sequential,
@@ -217,6 +217,31 @@ test.each([
   grad.data.fill(1);
   expectRefused(() => layer.backward(new Tensor(grad.data, shape)), 'ERR_OPTION', 'gradOutput: expected memory of its own');
   expect(layer.backward(new Tensor(grad.data.slice(), shape)).shape).toEqual(shape);
+});
+
+test.each([
+  ['RNN', makeRNN, 1, [2, 2, 4]],
+  ['Linear', () => new Linear({ inputSize: 4, outputSize: 4, generator: generator(), ...float64 }), 0, [4, 4]],
+  ['LayerNorm', () => new LayerNorm({ size: 4, ...float64 }), 0, [1, 4]],
+] as const)('%s: an input in the memory of a parameter gradient is refused by backward', (_, make, index, shape) => {
+  const layer = make();
+  const { grad } = layer.parameters()[index] as Parameter;
+  const output = layer.forward(new Tensor(grad.data, shape));
+  expectRefused(() => layer.backward(output), 'ERR_OPTION', 'input of the last forward call: expected memory of its own');
+  expect(gradients(layer)).toEqual(gradients(make()));
+});
+
+test('so is an initial state', () => {
+  const layer = makeRNN();
+  const { grad } = layer.parameters()[3] as Parameter;
+  const output = layer.forward(tensor([1, 3, 4], 1), { initialState: new Tensor(grad.data, [1, 4]) });
+  expectRefused(() => layer.backward(output), 'ERR_OPTION', 'initialState of the last forward call: expected memory of its own');
+});
+
+test('memory beside a gradient, in the same buffer, is memory of its own', () => {
+  const memory = new Float64Array(8);
+  const gradient = new Parameter('w', tensor([4], 1), new Tensor(memory.subarray(0, 4), [4]));
+  expect(clipGradNorm([gradient, new Parameter('v', tensor([4], 1), new Tensor(memory.subarray(4), [4]))], { maxNorm: 1 })).toBe(0);
 });
 
 test('outputs can be transferred to another thread once they are done with', () => {

@@ -1,7 +1,9 @@
 // The addon's own checks, which stand between a mistake in TypeScript and a corrupted process.
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import { native } from '../../lib/native/load';
 import type { TensorData } from '../../lib/tensor';
-import { backwardArguments, layerOf, normArrays, normTerm, rnnArrays, runRnn, tapeOf } from './helpers';
+import { backwardArguments, layerOf, normArrays, normTerm, normTerms, rnnArrays, runRnn, tapeOf } from './helpers';
 
 const addon = native();
 const [n, t, i, h] = [3, 4, 2, 5];
@@ -233,6 +235,65 @@ test('labels outside the classes are refused before anything is read with them',
   }
 });
 
+describe('memory that others can change', () => {
+  const gone = (array: TensorData) => structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
+
+  test('a getter of a list that takes another array of it away is refused', () => {
+    for (const at of [0, 1]) {
+      const arrays = [new Float32Array(1 << 16).fill(1), new Float32Array(1 << 16).fill(1)];
+      const other = arrays[1 - at] as Float32Array;
+      const get = () => {
+        gone(other);
+        return new Float32Array(4);
+      };
+      const list = Object.defineProperty([...arrays], at, { enumerable: true, get });
+      expect(() => addon.scale(list, 0.5)).toThrow(expect.objectContaining({ code: 'ERR_STATE' }));
+      expect(() => normTerms(addon, list, 2)).toThrow(expect.objectContaining({ name: 'EvenkeelError' }));
+    }
+  });
+
+  test('a list that claims more arrays than it has costs nothing', () => {
+    for (const length of [1, 1e6, 1e6 + 1, 2 ** 32 - 1]) {
+      expect(() => addon.scale(new Array(length), 1)).toThrow(expect.objectContaining({ code: 'ERR_DTYPE' }));
+    }
+  });
+
+  test('no setter of a prototype runs while results are made', () => {
+    const [first, second] = [new Float32Array([3]), new Float32Array([4])];
+    const ran: unknown[] = [];
+    Object.defineProperty(Array.prototype, 0, { configurable: true, set: (value) => ran.push(value) });
+    let terms: Float64Array;
+    try {
+      terms = normTerms(addon, [first, second], 2);
+    } finally {
+      Reflect.deleteProperty(Array.prototype, 0);
+    }
+    expect([ran, terms]).toEqual([[], Float64Array.of(9, 16)]);
+  });
+
+  test('labels that another thread changes during the call are never out of their range', async () => {
+    const rows = 20_000;
+    const labels = new Int32Array(new SharedArrayBuffer(4 * rows));
+    const hammer = new Worker(
+      'const l = require("worker_threads").workerData; for (;;) { l[l.length - 1] = 9e8; for (let i = 0; i < 100; i++) Atomics.load(l, 0); l[l.length - 1] = 1; for (let i = 0; i < 3e4; i++) Atomics.load(l, 0); }',
+      { eval: true, workerData: labels },
+    );
+    await once(hammer, 'online');
+    const logits = new Float32Array(4 * rows);
+    const seen = new Set<unknown>();
+    for (const end = Date.now() + 500; Date.now() < end; ) {
+      try {
+        seen.add(Math.abs(addon.crossEntropy(rows, 4, logits, labels, new Float32Array(4 * rows)) - Math.log(4)) < 1e-3);
+      } catch (error) {
+        seen.add((error as { code: string }).code);
+      }
+    }
+    await hammer.terminate();
+    seen.delete('ERR_OPTION');
+    expect([...seen]).toEqual([true]);
+  });
+});
+
 describe('passes over all parameters', () => {
   // ES2024, which Node has and the types of ES2023 have not
   const resizable = (length: number, maxByteLength: number) =>
@@ -273,7 +334,7 @@ describe('passes over all parameters', () => {
       const given: unknown[] = lists();
       given[at] = wrong;
       expect(() => make(...given)).toThrow(
-        expect.objectContaining({ name: 'EvenkeelError', code: expect.stringMatching(/^ERR_(SHAPE|DTYPE)$/) }),
+        expect.objectContaining({ name: 'EvenkeelError', code: expect.stringMatching(/^ERR_(SHAPE|DTYPE|STATE)$/) }),
       );
     }
   });
@@ -350,7 +411,8 @@ describe('passes over all parameters', () => {
   });
 
   test('one term for each array', () => {
-    expect(addon.normTerms([Float32Array.of(3, -4), Float64Array.of(-2)], 2)).toEqual([25, 4]);
-    expect(addon.normTerms([], 2)).toEqual([]);
+    expect(normTerms(addon, [Float32Array.of(3, -4), Float64Array.of(-2)], 2)).toEqual(Float64Array.of(25, 4));
+    expect(normTerms(addon, [], 2)).toEqual(new Float64Array(0));
+    expect(() => addon.normTerms([new Float32Array(1), new Float32Array(1)], 2, new Float64Array(1))).toThrow('terms: expected 2 elements');
   });
 });

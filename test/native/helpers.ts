@@ -101,7 +101,14 @@ export function runRnn(
   return [...written, ...norm.gradients];
 }
 
+/** What {@link NativeAddon.normTerms} gives. */
+export function normTerms(addon: NativeAddon, values: readonly TensorData[], order: 0 | 1 | 2): Float64Array {
+  const terms = new Float64Array(values.length);
+  addon.normTerms(values, order, terms);
+  return terms;
+}
+
 /** What {@link NativeAddon.normTerms} gives for one array. */
 export function normTerm(addon: NativeAddon, values: TensorData, order: 0 | 1 | 2): number {
-  return addon.normTerms([values], order)[0] as number;
+  return normTerms(addon, [values], order)[0] as number;
 }

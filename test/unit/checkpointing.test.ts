@@ -210,7 +210,15 @@ describe('stateful', () => {
 });
 
 describe('segments', () => {
-  const kept = { steps: 1_000_000, chunkSteps: 512, stateBytes: 256, bytesPerStep: 256, scratchPerStep: 768 };
+  const kept = {
+    steps: 1_000_000,
+    chunkSteps: 512,
+    stateBytes: 256,
+    bytesPerStep: 256,
+    scratchPerStep: 768,
+    outputBytes: 0,
+    reusableBytes: 0,
+  };
 
   test.each<[Checkpointing, number]>([
     ['none', 1_000_000],
@@ -226,7 +234,7 @@ describe('segments', () => {
   });
 
   test('grow as √T, and so does what is kept', () => {
-    const large = { chunkSteps: 1, stateBytes: 25_600, bytesPerStep: 25_600, scratchPerStep: 76_800 };
+    const large = { chunkSteps: 1, stateBytes: 25_600, bytesPerStep: 25_600, scratchPerStep: 76_800, outputBytes: 0, reusableBytes: 0 };
     const steps = [1e6, 4e6, 16e6].map((t) => segmentSteps({ budget: 1e10 }, { ...large, steps: t }));
     expect(steps).toEqual([500, 1000, 2000]);
   });

@@ -12,7 +12,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 test('an addon that is not there gives the remedy', () => {
   const path = join(directory, 'missing.node');
-  expectRefused(() => load(path), 'ERR_NATIVE', `The native addon ${path} does not load: Cannot find module`);
+  expectRefused(() => load(path), 'ERR_NATIVE', `The native addon ${path} does not load: ENOENT`);
   expectRefused(() => load(path), 'ERR_NATIVE', remedy(process.platform));
 });
 
@@ -22,6 +22,29 @@ test('a file that is no addon gives the cause', () => {
   expect(() => load(path)).toThrow(
     expect.objectContaining({ code: 'ERR_NATIVE', cause: expect.objectContaining({ code: 'ERR_DLOPEN_FAILED' }) }),
   );
+});
+
+test('what is no file, and what would run if it were required, is not', () => {
+  expectRefused(() => load(directory), 'ERR_NATIVE', 'does not load: it is not a file');
+  const pipe = join(directory, 'pipe.node');
+  execFileSync('mkfifo', [pipe]);
+  expectRefused(() => load(pipe), 'ERR_NATIVE', 'does not load: it is not a file');
+  const script = join(directory, 'script.js');
+  writeFileSync(script, 'globalThis.scriptRan = true;');
+  expectRefused(() => load(script), 'ERR_NATIVE');
+  expect(globalThis).not.toHaveProperty('scriptRan');
+});
+
+test('OpenBLAS starts no threads of its own, and the environment stays as it was', () => {
+  const script = `const tasks = () => require('fs').readdirSync('/proc/self/task').length; const before = tasks(); e.getNumThreads(); console.log(tasks() - before, process.env.OPENBLAS_NUM_THREADS)`;
+  const path = join(__dirname, '../../dist/index.js');
+  const threads = (value?: string) =>
+    execFileSync(process.execPath, ['-e', `const e = require(${JSON.stringify(path)}); ${script}`], {
+      env: { ...process.env, OPENBLAS_NUM_THREADS: value },
+      encoding: 'utf8',
+    }).trim();
+  expect(threads()).toBe('0 undefined');
+  expect(threads('7')).toBe('0 7');
 });
 
 test('the remedy is that of the platform', () => {
@@ -39,7 +62,7 @@ test('an OpenBLAS older than the processor is named with what to do', () => {
 
 test('native errors come as EvenkeelErrors with the name of the function', () => {
   expectRefused(() => native().scale([[] as unknown as Float32Array], 1), 'ERR_DTYPE', 'scale: values[0]');
-  expectRefused(() => native().normTerms([new Float32Array(1)], 7 as 0), 'ERR_SHAPE', 'normTerms: order');
+  expectRefused(() => native().normTerms([new Float32Array(1)], 7 as 0, new Float64Array(1)), 'ERR_SHAPE', 'normTerms: order');
 });
 
 describe('in a process of its own', () => {

@@ -25,6 +25,34 @@ test('checkParameters gives a copy of a list of different parameters', () => {
   expect(checked).not.toBe(list);
 });
 
+test('a gradient in the memory of its value is refused, however little they share', () => {
+  const value = Tensor.from([1, 2, 3]);
+  expectRefused(() => new Parameter('w', value, value), 'ERR_OPTION', 'grad: expected memory of its own');
+  const memory = new Float32Array(6);
+  const view = (begin: number, length: number) => new Tensor(memory.subarray(begin, begin + length), [length]);
+  expectRefused(() => new Parameter('w', view(0, 4), view(2, 4)), 'ERR_OPTION', 'grad: expected memory');
+  expect(new Parameter('w', view(0, 3), view(3, 3)).grad.data[0]).toBe(0);
+});
+
+test('shared memory is known by any of its handles', () => {
+  const memory = new SharedArrayBuffer(24);
+  const other = structuredClone(memory);
+  const view = (buffer: SharedArrayBuffer, begin: number, length: number) =>
+    new Tensor(new Float32Array(buffer, 4 * begin, length), [length]);
+  expectRefused(() => new Parameter('w', view(memory, 0, 4), view(other, 2, 4)), 'ERR_OPTION', 'grad: expected memory of its own');
+  const [first, second] = [new Parameter('a', view(memory, 0, 3)), new Parameter('b', view(other, 2, 3))];
+  expectRefused(() => checkParameters('p', [first, second]), 'ERR_OPTION', 'got "b" in that of "a"');
+  expect(checkParameters('p', [first, new Parameter('b', view(other, 3, 3))])).toHaveLength(2);
+});
+
+test('parameters side by side in one buffer are different ones, those that overlap are not', () => {
+  const memory = new Float64Array(6);
+  const at = (name: string, begin: number, length: number) =>
+    new Parameter(name, new Tensor(memory.subarray(begin, begin + length), [length]));
+  expect(checkParameters('p', [at('a', 0, 3), at('b', 3, 3)])).toHaveLength(2);
+  expectRefused(() => checkParameters('p', [at('a', 0, 4), at('b', 3, 3)]), 'ERR_OPTION', 'p[1]: expected each parameter once');
+});
+
 test('the same memory twice is refused, also in two parameters', () => {
   const parameter = make();
   expectRefused(
@@ -35,7 +63,7 @@ test('the same memory twice is refused, also in two parameters', () => {
   expectRefused(
     () => checkParameters('p', [parameter, new Parameter('other', parameter.value)]),
     'ERR_OPTION',
-    'got "other" a second time',
+    'got "other" in that of "weight"',
   );
   expectRefused(() => checkParameters('p', [parameter, new Parameter('third', make().value, parameter.grad)]), 'ERR_OPTION', '"third"');
 });

@@ -1,6 +1,47 @@
+import { totalmem } from 'node:os';
 import { type DType, Generator, Tensor } from '../../lib/index';
+import { availableMemory } from '../../lib/memory';
 import { checkTensor, elementCount } from '../../lib/tensor';
 import { detach, expectRefused } from '../helpers/errors';
+
+describe('memory', () => {
+  test.each([[[2 ** 32, 0]], [[1e8, 0]], [[2 ** 20, 2 ** 20, 0]]])('toArray of shape %j is refused before the heap is full', (shape) => {
+    expectRefused(() => Tensor.zeros(shape).toArray(), 'ERR_MEMORY', 'toArray');
+  });
+
+  test('toArray of shapes without elements that need few arrays', () => {
+    expect(Tensor.zeros([0, 2 ** 40]).toArray()).toEqual([]);
+    expect(Tensor.zeros([2, 0, 5]).toArray()).toEqual([[], []]);
+  });
+
+  test('a tensor that memory cannot hold is refused before anything is allocated', () => {
+    const tooMany = Math.ceil(1.5 * totalmem()) / 4;
+    expectRefused(() => Tensor.zeros([Math.ceil(tooMany)]), 'ERR_MEMORY', 'bytes) are available');
+    expectRefused(() => Tensor.zeros([2 ** 52]), 'ERR_MEMORY', 'elements');
+  });
+
+  test('memory that was given out and never written counts as taken', () => {
+    const bytes = 0.3 * availableMemory();
+    const kept: Tensor[] = [];
+    expectRefused(() => {
+      for (let i = 0; i < 6; i++) kept.push(Tensor.zeros([Math.ceil(bytes / 4)]));
+    }, 'ERR_MEMORY');
+    expect(kept.length).toBeGreaterThan(0);
+  });
+
+  test('an array of a subclass is read as what it holds', () => {
+    class Liar extends Float32Array {
+      override slice(): Float32Array<ArrayBuffer> {
+        return new Float32Array(99);
+      }
+    }
+    const data = Object.assign(new Liar(3), [1, 2, 3]);
+    const tensor = new Tensor(data, [3]);
+    expect([...tensor.data.slice()]).toEqual([1, 2, 3]);
+    tensor.data[0] = 9;
+    expect(data[0]).toBe(9);
+  });
+});
 
 describe('constructor', () => {
   test('wraps the array without copying', () => {
@@ -120,7 +161,7 @@ describe('zeros and randn', () => {
       'dtype: expected "float32" or "float64", got "float16"',
     );
     expectRefused(() => Tensor.zeros([1], { dtpye: 'float64' } as object), 'ERR_OPTION', 'unknown option "dtpye". Did you mean "dtype"?');
-    expectRefused(() => Tensor.zeros([2 ** 50]), 'ERR_MEMORY', 'Could not allocate');
+    expectRefused(() => Tensor.zeros([2 ** 50]), 'ERR_MEMORY', 'are available');
     expectRefused(() => Tensor.randn([1], { generator: {} as Generator }), 'ERR_OPTION', 'generator: expected a Generator, got an object');
   });
 });

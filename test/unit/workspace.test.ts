@@ -44,6 +44,29 @@ const spoil = (tensors: readonly Tensor[]) => {
   for (const { data } of tensors) data.fill(Number.NaN);
 };
 
+test.each([Object.freeze, Object.seal, Object.preventExtensions])('%p on a tensor of a run stops no later run', (harden) => {
+  const make = () => new Linear({ inputSize: 3, outputSize: 4, generator: generator() });
+  const [layer, twin] = [make(), make()];
+  const workspace = new Workspace();
+  const frozen = workspace.run(() => layer.forward(tensor([2, 5, 3], 1)));
+  harden(frozen);
+  const before = [...frozen.data];
+  for (const seed of [2, 3]) {
+    const output = workspace.run(() => layer.forward(tensor([2, 5, 3], seed)));
+    expect([...output.data]).toEqual([...twin.forward(tensor([2, 5, 3], seed)).data]);
+  }
+  // What is frozen keeps its elements; all else has expired.
+  expect([...frozen.data]).toEqual(harden === Object.freeze ? before : []);
+});
+
+test('a class for a body is refused with an error of the library', () => {
+  expectRefused(
+    () => new Workspace().run(class {} as unknown as () => void),
+    'ERR_OPTION',
+    'body: expected a function to call, got a class',
+  );
+});
+
 describe.each(layers)('%s', (_, make) => {
   test('gives the numbers that it gives in new memory, whatever the memory held', () => {
     const [layer, twin] = [make(), make()];

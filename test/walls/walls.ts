@@ -5,7 +5,7 @@
 import { posix } from 'node:path';
 import ts from 'typescript';
 
-const base = ['tensor', 'typed-arrays', 'workspace', 'state-dict', 'check', 'errors', 'random'];
+const base = ['tensor', 'typed-arrays', 'workspace', 'state-dict', 'check', 'errors', 'random', 'memory', 'cgroup'];
 const models = [...base, 'parameter', 'layers', 'losses', 'optimizers', 'clipping'];
 const study = [...models, 'io', 'runtime', 'stability', 'training', 'data', 'report', 'progress'];
 
@@ -18,14 +18,17 @@ export const rooms: Record<string, readonly string[]> = {
   workspace: base,
   'state-dict': base,
   random: base,
-  parameter: base,
+  // Where shared memory lies, the addon alone can tell.
+  aliasing: [...base, 'native'],
+  parameter: [...base, 'aliasing'],
   native: base,
   io: [...base, 'memory'],
   memory: base,
+  cgroup: base,
   progress: [],
   runtime: [...base, 'native'],
   initializers: base,
-  layers: [...base, 'native', 'memory', 'parameter', 'initializers'],
+  layers: [...base, 'native', 'aliasing', 'memory', 'parameter', 'initializers'],
   losses: [...base, 'native'],
   optimizers: [...base, 'native', 'parameter'],
   clipping: [...base, 'native', 'parameter'],

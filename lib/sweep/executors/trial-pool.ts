@@ -1,7 +1,8 @@
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { pool } from 'workerpool';
+import { usableCores } from '../../cgroup';
 import type { ErrorCode } from '../../errors';
+import { availableMemory } from '../../memory';
 import { estimateBytes } from '../cost';
 import type { TrialResult } from '../measures';
 import type { Trial } from '../trial';
@@ -21,11 +22,11 @@ export class TrialPool {
   /** how many trials may run at once */
   readonly workers: number;
   readonly #pool: ReturnType<typeof pool>;
-  readonly #memory = new MemoryBudget(0.9 * process.availableMemory());
+  readonly #memory = new MemoryBudget(0.9 * availableMemory());
   #closed = false;
 
   /** @param workers one per core unless given */
-  constructor(workers = availableParallelism()) {
+  constructor(workers = usableCores()) {
     this.workers = workers;
     this.#pool = pool(join(__dirname, 'trial-process.js'), {
       workerType: 'process',
@@ -51,7 +52,7 @@ export class TrialPool {
     const release = await this.#memory.take(bytes);
     try {
       const atOnce = Math.min(this.workers, sharers, this.#memory.count(bytes));
-      const request = { trial, file, threads: Math.max(1, Math.floor(availableParallelism() / atOnce)) };
+      const request = { trial, file, threads: Math.max(1, Math.floor(usableCores() / atOnce)) };
       const { retries = 1 } = limits;
       for (let attempts = 1; ; attempts++) {
         // An ended pool would start a process anew.
