@@ -20,7 +20,8 @@ export function matchState(where: string, own: StateDict, given: unknown): [own:
   if (missing.length + unexpected.length > 0) {
     throw new EvenkeelError(
       'ERR_STATE',
-      `${where}: expected exactly the ${Object.keys(own).length} names of the state dict. Missing: ${listNames(missing)}. Unexpected: ${listNames(unexpected)}.`,
+      `${where}: expected exactly the ${Object.keys(own).length} names of the state dict. Missing: ${listNames(missing)}. ` +
+        `Unexpected: ${listNames(unexpected)}.${hintFor(missing, unexpected)}`,
     );
   }
   return Object.entries(own).map(([name, tensor]) => {
@@ -36,6 +37,35 @@ export function copyState(pairs: readonly (readonly [own: Tensor, given: Tensor]
   pairs.forEach(([own], index) => {
     own.data.set(values[index] ?? []);
   });
+}
+
+/** What PyTorch's ways of naming tell about names that do not fit. */
+function hintFor(missing: readonly string[], unexpected: readonly string[]): string {
+  const prefix = unexpected.length === 0 ? '' : commonPrefix(unexpected);
+  const bare = unexpected.map((name) => name.slice(prefix.length));
+  const hints: string[] = [];
+  if (prefix !== '' && bare.some((name) => missing.includes(name))) {
+    hints.push(
+      ` Take ${JSON.stringify(prefix.slice(0, 100))} away from the names: a module around this one, such as DataParallel, put it there.`,
+    );
+  }
+  const deeper = bare.find((name) => /^.*_l[1-9]\d*(?:_reverse)?$/.test(name));
+  const backwards = bare.find((name) => name.endsWith('_l0_reverse'));
+  if (deeper !== undefined) {
+    hints.push(
+      ` ${deeper.slice(0, 100)} is of a further layer (num_layers): make a Sequential of one RNN each, whose names all end in _l0, and rename them.`,
+    );
+  }
+  if (backwards !== undefined) hints.push(` ${backwards.slice(0, 100)} is of a bidirectional layer, which there is not here.`);
+  return hints.join('');
+}
+
+/** The longest beginning that all names share and that ends with a point, such as `module.` */
+function commonPrefix(names: readonly string[]): string {
+  const [first = ''] = names;
+  let end = first.lastIndexOf('.') + 1;
+  while (end > 0 && !names.every((name) => name.startsWith(first.slice(0, end)))) end = first.lastIndexOf('.', end - 2) + 1;
+  return first.slice(0, end);
 }
 
 function listNames(names: readonly string[]): string {

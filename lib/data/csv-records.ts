@@ -6,7 +6,7 @@ const DELIMITERS: Readonly<Record<string, string>> = { ',': 'comma', ';': 'semic
 /** Bytes taken at a time: some thousand rows, a few milliseconds. */
 const SLICE = 2 ** 17;
 /** Characters; whoever writes a longer line has forgotten a double quote. */
-const LONGEST_RECORD = 2 ** 23;
+const LONGEST_RECORD = 2 ** 22;
 
 /** Is given the cells of each record, without spaces around them, and how many lines it stands on; an empty line is one empty cell. */
 export type Take = (cells: string[], lines: number) => void;

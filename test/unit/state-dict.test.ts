@@ -56,3 +56,38 @@ test('refuses when a buffer of either side is gone', () => {
   expectRefused(() => matchState('state', gone, source), 'ERR_STATE', 'weight: expected the 2 elements');
   expectRefused(() => matchState('state', source, gone), 'ERR_STATE', 'state["weight"]');
 });
+
+describe("the hint for PyTorch's names", () => {
+  const one = Tensor.from(1);
+  const own = { weight_ih_l0: one, bias_ih_l0: one };
+  const named = (...names: string[]) => Object.fromEntries(names.map((name) => [name, one]));
+
+  test('names the prefix that a module around this one put there', () => {
+    const hint = 'Take "module." away from the names: a module around this one, such as DataParallel';
+    expectRefused(() => matchState('state', own, named('module.weight_ih_l0', 'module.bias_ih_l0')), 'ERR_STATE', hint);
+    expectRefused(
+      () => matchState('state', own, named('module.rnn.weight_ih_l0', 'module.rnn.bias_ih_l0')),
+      'ERR_STATE',
+      'Take "module.rnn." away',
+    );
+    expectRefused(
+      () => matchState('state', { 'rnn.w': one, 'ln.w': one }, named('module.rnn.w', 'module.ln.w')),
+      'ERR_STATE',
+      'Take "module." away',
+    );
+  });
+
+  test('names a further layer and a second direction', () => {
+    const layers = ['_l0', '_l1'].flatMap((layer) => [`module.weight_ih${layer}`, `module.bias_ih${layer}`]);
+    expectRefused(() => matchState('state', own, named(...layers)), 'ERR_STATE', 'Take "module." away');
+    expectRefused(() => matchState('state', own, named(...layers)), 'ERR_STATE', ' weight_ih_l1 is of a further layer (num_layers)');
+    const both = ['weight_ih_l0', 'bias_ih_l0', 'weight_ih_l0_reverse', 'bias_ih_l0_reverse'];
+    expectRefused(() => matchState('state', own, named(...both)), 'ERR_STATE', ' weight_ih_l0_reverse is of a bidirectional layer');
+  });
+
+  test('is not there for other names', () => {
+    for (const names of [['weight', 'bias'], ['a.weight_ih', 'b.bias_ih_l0'], ['.', '..'], ['weight_ih_l0'], []]) {
+      expect(() => matchState('state', own, named(...names))).toThrow(/Unexpected: [^ ]*(?:, [^ ]*)*\.$/);
+    }
+  });
+});
