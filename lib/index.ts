@@ -7,7 +7,7 @@ export { ZClip, type ZClipOptions } from './clipping/zclip';
 export { type AddingProblemOptions, addingProblem } from './data/adding-problem';
 export { type BatchOptions, makeBatches } from './data/batches';
 export { type CopyMemoryOptions, copyMemory } from './data/copy-memory';
-export { type ReadSeriesOptions, readSeries, readSeriesAsync, type SeriesFile } from './data/csv';
+export { type ReadSeriesOptions, readSeries, readSeriesAsync, type SeriesFile, type SeriesFormat } from './data/csv';
 export type { Series } from './data/series';
 export type { Task } from './data/task';
 export {

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { StudyOptions } from '../study/results';
 import { runStudy } from '../study/run';
 import { prepareSeries } from '../study/series';
@@ -31,7 +31,18 @@ export function addStudyCommand(program: Command): void {
     .option('--length <steps>', 'time steps through which gradients are followed back', integer(10, 20_000), 200)
     .option('--data <file.csv>', 'a CSV file with a header, the earliest row first (default: daily weather in Seattle)', nonEmpty)
     .option('--columns <a,b>', 'columns to use (default: all that hold numbers)', names)
-    .option('--target <name>', 'column to forecast (default: temp_max in the default data, else the first column)', nonEmpty)
+    .option(
+      '--target <name>',
+      'column to forecast (default: temp_max in the default data, else the first column that is neither constant nor a time)',
+      nonEmpty,
+    )
+    .addOption(new Option('--decimal <mark>', 'the character before a fraction in the data').choices(['.', ',']))
+    .option(
+      '--delimiter <character>',
+      'the character between its cells (default: comma, semicolon or tab, whichever the header has)',
+      nonEmpty,
+    )
+    .addOption(new Option('--missing <way>', 'what becomes of its missing cells').choices(['error', 'forward', 'mean', 'drop']))
     .option('--window <rows>', 'past rows that a forecast sees', integer(1, 100_000), 50)
     .option('--epochs <n>', 'passes through the training part of the series', integer(1), 60)
     .option('--seed <n>', 'seed of weights, random data and batch order', integer(0), 1)

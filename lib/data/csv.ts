@@ -9,7 +9,7 @@ import { type DecimalMark, isMeantAsNumber } from './csv-cells';
 import { findDelimiter, readRecords } from './csv-records';
 import { type Column, cellLabel, type Table, TableBuilder } from './csv-table';
 import { defaultTarget } from './default-target';
-import { fillMissing, type Missing } from './missing';
+import { fillMissing, MISSING_WAYS, type Missing } from './missing';
 import type { Series } from './series';
 
 /** A {@link Series} from a file. */
@@ -20,21 +20,25 @@ export interface SeriesFile extends Series {
   missing?: number;
 }
 
-/** Options of readSeries. */
-export interface ReadSeriesOptions {
-  /** which columns to use, in this order, and to check; without it all columns of numbers, in the file's order */
-  columns?: readonly string[];
-  /** the column to forecast, one of those used; by default the first that is neither constant nor a time nor a date */
-  target?: string;
+/** How a file is written, and what becomes of its gaps. */
+export interface SeriesFormat {
   /** the character before a fraction, `'.'` unless given */
   decimal?: DecimalMark;
   /** the character between cells; by default comma, semicolon or tab, whichever the header has */
   delimiter?: string;
   /**
-   * What becomes of a missing cell: one that is empty, or NaN, NA, N/A, null, none, ? or -. `'error'` unless given; `'forward'`, or `'previous'`,
-   * repeats the value above; `'mean'` takes the mean of the whole column, later rows included; `'drop'` leaves out the row.
+   * What becomes of a missing cell: one that is empty, or NaN, NA, N/A, null, none, ?, - or a point. `'error'` unless given; `'forward'`, or
+   * `'previous'`, repeats the value above; `'mean'` takes the mean of the whole column, later rows included; `'drop'` leaves out the row.
    */
   missing?: Missing;
+}
+
+/** Options of readSeries. */
+export interface ReadSeriesOptions extends SeriesFormat {
+  /** which columns to use, in this order, and to check; without it all columns of numbers, in the file's order */
+  columns?: readonly string[];
+  /** the column to forecast, one of those used; by default the first that is neither constant nor a time nor a date */
+  target?: string;
 }
 
 /**
@@ -107,7 +111,7 @@ function checkReadOptions(options: unknown): Wanted {
     target: given.target === undefined ? undefined : checkString('target', given.target),
     decimal: checkOneOf('decimal', given.decimal, ['.', ',']),
     delimiter: given.delimiter === undefined ? undefined : checkDelimiter(given.delimiter),
-    missing: checkOneOf('missing', given.missing, ['error', 'forward', 'previous', 'mean', 'drop']),
+    missing: checkOneOf('missing', given.missing, MISSING_WAYS),
   };
 }
 

@@ -1,8 +1,9 @@
 import { fileFault, quote } from '../io/file';
 import { type Column, cellLabel } from './csv-table';
 
-/** What becomes of missing cells. */
-export type Missing = 'error' | 'forward' | 'previous' | 'mean' | 'drop';
+/** What may become of missing cells. */
+export const MISSING_WAYS = ['error', 'forward', 'previous', 'mean', 'drop'] as const;
+export type Missing = (typeof MISSING_WAYS)[number];
 
 /**
  * Fills in the missing cells of columns, or drops their rows.

@@ -1,4 +1,5 @@
 /** The shape of results.json. A field that changes its name or meaning raises {@link schemaVersion}. */
+import type { SeriesFormat } from '../data/csv';
 import type { DepthCell } from './claims';
 import type { Finding } from './findings';
 import type { DepthPlacement } from './placements';
@@ -24,7 +25,7 @@ export interface StudyResults {
   series: SeriesPart;
 }
 
-export interface StudyOptions {
+export interface StudyOptions extends SeriesFormat {
   seed: number;
   /** time steps of the depth part */
   length: number;

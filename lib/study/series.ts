@@ -29,10 +29,11 @@ export interface PreparedSeries {
 }
 
 /** Reads and prepares the series, so that whatever is wrong with it is known before any training. */
-export function prepareSeries({ data: path, columns, target, window }: StudyOptions): PreparedSeries {
+export function prepareSeries({ data: path, columns, target, window, decimal, delimiter, missing }: StudyOptions): PreparedSeries {
   const known = defaultSeries();
   const isKnownTarget = path === undefined && (columns?.includes(known.target) ?? true);
-  const series = readSeries(path ?? known.path, { columns, target: target ?? (isKnownTarget ? known.target : undefined) });
+  const forecast = target ?? (isKnownTarget ? known.target : undefined);
+  const series = readSeries(path ?? known.path, { columns, target: forecast, decimal, delimiter, missing });
   const data = prepareForecast(series, { window });
   const { split, test, baselines, mean, std } = data;
   const part: SeriesPart = {

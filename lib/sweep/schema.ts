@@ -1,5 +1,6 @@
 /** What a store or a queue may hold. Whoever can write to either can put anything into it: nothing else is stored, shown or run. */
 import { isPlainObject } from '../check';
+import { MISSING_WAYS } from '../data/missing';
 import { CLIP_RULES, INITIALIZERS, limits, PLACEMENTS } from './definition';
 import type { Outcome, TrialLimits } from './executors/executor';
 import { countTrials, type Grid, MAX_TRIALS } from './grid';
@@ -54,7 +55,16 @@ const size = integer(1, limits.size);
 
 const task = either(
   object({ name: word('reference', 'adding', 'copy') }),
-  object({ name: word('csv'), file: name, sha256: hex(64), columns: optional(listOf(name)), target: optional(name) }),
+  object({
+    name: word('csv'),
+    file: name,
+    sha256: hex(64),
+    columns: optional(listOf(name)),
+    target: optional(name),
+    decimal: optional(word('.', ',')),
+    delimiter: optional(text(1)),
+    missing: optional(word(...MISSING_WAYS)),
+  }),
 );
 const clip = either(
   object({ rule: word(...CLIP_RULES) }),

@@ -5,7 +5,7 @@ import { resolve, sep } from 'node:path';
 import { checkInteger, checkOneOf, checkString, isPlainObject, readOptions, readSafely } from '../check';
 import { addingProblem } from '../data/adding-problem';
 import { copyMemory } from '../data/copy-memory';
-import { readSeries, type SeriesFile } from '../data/csv';
+import { readSeries, type SeriesFormat } from '../data/csv';
 import { splitInTime, standardize } from '../data/windows';
 import { type ErrorCode, EvenkeelError } from '../errors';
 import { checkPath, rethrow, withFile } from '../io/file';
@@ -23,7 +23,7 @@ import type { Trial, TrialTask } from './trial';
 export type TaskName = 'reference' | 'adding' | 'copy';
 
 /** A series in a CSV file, whose next value is forecast from windows of the past. */
-export interface CsvTask {
+export interface CsvTask extends SeriesFormat {
   /** path of the file, from the definition's folder */
   csv: string;
   /** see {@link readSeries} */
@@ -78,14 +78,17 @@ export function checkTask(path: string, value: unknown, lengths: readonly number
 }
 
 function checkCsv(path: string, value: unknown, lengths: readonly number[], folder: string): CheckedTask {
-  const given = readOptions(path, value, ['csv', 'columns', 'target']);
+  const given = readOptions(path, value, ['csv', 'columns', 'target', 'decimal', 'delimiter', 'missing']);
   const named = checkPath(`${path}.csv`, given.csv);
   const target = given.target === undefined ? undefined : checkString(`${path}.target`, given.target);
   const file = at(`${path}.csv`, () => inside(folder, named));
-  const series = at(path, () => readSeries(file, { columns: given.columns as string[] | undefined, target }));
+  const format = Object.fromEntries(
+    (['decimal', 'delimiter', 'missing'] as const).filter((key) => given[key] !== undefined).map((key) => [key, given[key]]),
+  ) as SeriesFormat;
+  const series = at(path, () => readSeries(file, { columns: given.columns as string[] | undefined, target, ...format }));
   for (const [i, length] of lengths.entries()) at(`lengths[${i}] with ${path}`, () => splitInTime(series.rows, length), 'ERR_OPTION');
   return {
-    task: { name: 'csv', file: named, sha256: fileHash(file), columns: series.columns, target: series.columns[series.target] },
+    task: { name: 'csv', file: named, sha256: fileHash(file), columns: series.columns, target: series.columns[series.target], ...format },
     inputSize: series.columns.length,
     path: file,
   };
@@ -180,7 +183,8 @@ function csvTask(trial: Trial, task: Extract<TrialTask, { name: 'csv' }>, genera
       `${task.file}: expected the file as it was when the sweep began, got ${file === undefined ? 'none' : 'other contents'}.`,
     );
   }
-  const series: SeriesFile = readSeries(file, { columns: task.columns, target: task.target });
+  const { columns, decimal, delimiter, missing } = task;
+  const series = readSeries(file, { columns, target: task.target, decimal, delimiter, missing });
   const { train } = splitInTime(series.rows, length);
   const { values, target } = standardize(series, train).series;
   return {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { SeriesFormat } from '../data/csv';
 import type { Initializer } from '../initializers';
 import type { Placement } from '../layers/placement';
 import type { Nonlinearity } from '../layers/rnn';
@@ -10,7 +11,7 @@ export type SweepPlacement = Placement | 'input' | 'output';
 /** What a trial trains on. A CSV file is known by its contents; its name is for people. */
 export type TrialTask =
   | { name: 'reference' | 'adding' | 'copy' }
-  | { name: 'csv'; file: string; sha256: string; columns?: string[]; target?: string };
+  | ({ name: 'csv'; file: string; sha256: string; columns?: string[]; target?: string } & SeriesFormat);
 
 /** How a trial clips. */
 export type TrialClip =

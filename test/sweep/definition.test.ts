@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { checkDefinition } from '../../lib/sweep/definition';
 import { readDefinition } from '../../lib/sweep/definition-file';
 import { countTrials, trialsOf } from '../../lib/sweep/grid';
+import { isGrid } from '../../lib/sweep/schema';
 import { canonicalJson, trialHash } from '../../lib/sweep/trial';
 import { smallCsv, useFolder } from '../cli/run-cli';
 import { evenkeelError, expectRefused } from '../helpers/errors';
@@ -185,6 +186,22 @@ describe('a CSV task', () => {
       task: { name: 'csv', file: 'waves.csv', target: 'cosine', columns: ['sine', 'cosine', 'line'] },
     });
     expect([...files]).toEqual([[trial?.task.name === 'csv' && trial.task.sha256, expect.stringContaining('waves.csv')]]);
+  });
+
+  test('may be written with decimal commas and gaps, which every trial reads alike', () => {
+    const rows = Array.from({ length: 40 }, (_, i) => `${i % 7 === 0 ? 'NA' : i % 5},5;${i}`);
+    folder.write('gaps.csv', ['a|b', ...rows.map((row) => row.replace('NA,5', 'NA').replace(';', '|'))].join('\n'));
+    const csv = { csv: 'gaps.csv', decimal: ',', delimiter: '|', missing: 'drop' };
+    const { grid } = check({ lengths: [5], tasks: [csv] });
+    const [trial] = trialsOf(grid);
+    expect(trial?.task).toMatchObject({ columns: ['a', 'b'], target: 'a', decimal: ',', delimiter: '|', missing: 'drop' });
+    expect(isGrid(JSON.parse(JSON.stringify(grid)))).toBe(true);
+    expect(() => check({ lengths: [5], tasks: [{ ...csv, missing: 'error' }] })).toThrow(
+      evenkeelError('ERR_FILE', 'gaps.csv, line 2, column "a": expected a finite number, got "NA"'),
+    );
+    expect(() => check({ lengths: [5], tasks: [{ ...csv, decimal: ';' }] })).toThrow(
+      evenkeelError('ERR_OPTION', 'tasks[0]: decimal: expected'),
+    );
   });
 
   test('needs rows for every length', () => {
