@@ -1,10 +1,11 @@
 import { readSync } from 'node:fs';
 import { endianness } from 'node:os';
-import { checkNames, fail, isPlainObject, nearestName, readOptions, readSafely } from '../check';
+import { checkBoolean, checkNames, fail, isPlainObject, nearestName, readOptions, readSafely } from '../check';
 import { EvenkeelError, formatShape } from '../errors';
 import { checkMemory } from '../memory';
 import { allocate, checkTensor, type DType, elementCount, Tensor } from '../tensor';
 import { writeFileAtomic } from './atomic-file';
+import { CHECKSUM_KEY, checksum } from './checksum';
 import { checkPath, fileFault, quote, withFile } from './file';
 import { FILE_DTYPES, READABLE, type Reading } from './safetensors-dtypes';
 import { DAMAGED, type Header, type HeaderEntry, METADATA_KEY, parseHeader } from './safetensors-header';
@@ -14,6 +15,9 @@ const MAX_HEADER_BYTES = 100_000_000;
 /** The header's length, a 64-bit little-endian integer, comes first. */
 const PREFIX_BYTES = 8;
 
+/** Bytes read or converted at a time; a multiple of every element's. */
+const PIECE = 2 ** 20;
+
 const ELEMENT_BYTES: Record<DType, number> = { float32: 4, float64: 8 };
 const WRITTEN: Record<DType, string> = { float32: 'F32', float64: 'F64' };
 
@@ -21,6 +25,11 @@ const WRITTEN: Record<DType, string> = { float32: 'F32', float64: 'F64' };
 export interface SaveStateOptions {
   /** texts by name to keep with the tensors, such as `{ format: 'pt' }`; {@link loadMetadata} and Python's `safe_open(…).metadata()` give them */
   metadata?: Readonly<Record<string, string>>;
+  /**
+   * Whether a checksum of all contents stands in the metadata too, as `evenkeel.sha256`, by which {@link loadState} sees that a file was damaged.
+   * True unless metadata are given, which then are what other programs find, and nothing else.
+   */
+  checksum?: boolean;
 }
 
 /** Options of loadState. */
@@ -30,8 +39,8 @@ export interface LoadStateOptions {
 }
 
 /**
- * Writes tensors to a safetensors file (https://huggingface.co/docs/safetensors), byte for byte as Python's safetensors writes them.
- * The file appears whole or not at all, see writeFileAtomic.
+ * Writes tensors to a safetensors file (https://huggingface.co/docs/safetensors), byte for byte as Python's safetensors writes them with the
+ * same metadata, among which is a checksum unless it is left out. The file appears whole or not at all, see writeFileAtomic.
  * @param path the file to write or replace
  * @param state tensors by name, such as a layer's state dict
  * @throws EvenkeelError ERR_OPTION for a state that is no record of tensors or metadata that is no record of texts, ERR_STATE for a tensor
@@ -39,11 +48,14 @@ export interface LoadStateOptions {
  */
 export function saveState(path: string, state: Record<string, Tensor>, options: SaveStateOptions = {}): void {
   requireLittleEndian();
-  const given = readOptions('saveState options', options, ['metadata']);
-  const metadata = given.metadata === undefined ? [] : checkMetadata(given.metadata);
+  const given = readOptions('saveState options', options, ['metadata', 'checksum']);
+  const hasChecksum = checkBoolean('checksum', given.checksum ?? given.metadata === undefined);
+  const metadata = checkMetadata(given.metadata ?? {}).filter(([name]) => name !== CHECKSUM_KEY);
   const tensors = fileOrder(checkState(state));
-  const header = formatHeader(tensors, metadata);
-  const pieces = tensors.map(([, tensor]) => new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, byteCount(tensor)));
+  const entries = describeTensors(tensors);
+  const pieces = tensors.map(([, tensor]) => bytesOf(tensor));
+  if (hasChecksum) metadata.push([CHECKSUM_KEY, checksum(metadata, entries, pieces)]);
+  const header = formatHeader(entries, metadata);
   writeFileAtomic(path, [header, ...pieces]);
 }
 
@@ -59,27 +71,28 @@ export function saveState(path: string, state: Record<string, Tensor>, options: 
  */
 export function loadState(path: string, options: LoadStateOptions = {}): Record<string, Tensor> {
   const { names } = readOptions('loadState options', options, ['names']);
-  return readStateFile(path, names === undefined ? undefined : checkNames('names', names, 'tensor name')).state;
+  return readStateFile(path, names === undefined ? undefined : checkNames('names', names, 'tensor name'));
 }
 
 /**
- * Reads the texts that a safetensors file carries beside its tensors.
+ * Reads the texts that a safetensors file carries beside its tensors, but for the checksum of {@link saveState}.
  * @returns texts by name, as a record without a prototype; empty when there are none
  * @throws EvenkeelError ERR_FILE with the path and the reason
  */
 export function loadMetadata(path: string): Record<string, string> {
   requireLittleEndian();
-  return withFile(checkPath('path', path), (descriptor, size) => readHeader(path, descriptor, size).metadata);
+  return withFile(checkPath('path', path), (descriptor, size) => {
+    const { metadata } = readHeader(path, descriptor, size);
+    delete metadata[CHECKSUM_KEY];
+    return metadata;
+  });
 }
 
-/** What {@link loadState} and {@link loadMetadata} give, of one file even when another replaces it meanwhile. */
-export function readStateFile(
-  path: string,
-  names?: readonly string[],
-): { state: Record<string, Tensor>; metadata: Record<string, string> } {
+function readStateFile(path: string, names?: readonly string[]): Record<string, Tensor> {
   requireLittleEndian();
   return withFile(checkPath('path', path), (descriptor, size) => {
     const { entries, metadata, dataStart } = readHeader(path, descriptor, size);
+    checkContents(path, descriptor, dataStart, { entries, metadata });
     const readings = chooseEntries(path, entries, names).map((entry) => ({ entry, reading: findReading(path, entry) }));
     const bytes = readings.map(({ entry, reading }) => elementCount(entry.shape) * ELEMENT_BYTES[reading.dtype]);
     checkMemory(
@@ -89,7 +102,7 @@ export function readStateFile(
     );
     const state: Record<string, Tensor> = Object.create(null);
     for (const { entry, reading } of readings) state[entry.name] = readTensor(path, descriptor, dataStart, entry, reading);
-    return { state, metadata };
+    return state;
   });
 }
 
@@ -134,17 +147,23 @@ function fileOrder(tensors: [string, Tensor][]): [string, Tensor][] {
   return keyed.map(({ name, tensor }) => [name, tensor]);
 }
 
-/** The header with its length before it, padded with spaces so that the data start at a multiple of 8 bytes. */
-function formatHeader(tensors: [string, Tensor][], metadata: [string, string][]): Uint8Array {
-  const texts = metadata.map(([name, text]) => `${JSON.stringify(name)}:${JSON.stringify(text)}`);
+function describeTensors(tensors: readonly [string, Tensor][]): HeaderEntry[] {
   let end = 0;
-  const entries = tensors.map(([name, tensor]) => {
+  return tensors.map(([name, tensor]) => {
     const begin = end;
     end += byteCount(tensor);
-    return `${JSON.stringify(name)}:${JSON.stringify({ dtype: WRITTEN[tensor.dtype], shape: tensor.shape, data_offsets: [begin, end] })}`;
+    return { name, dtype: WRITTEN[tensor.dtype], shape: [...tensor.shape], begin, end };
   });
-  if (texts.length > 0) entries.unshift(`${JSON.stringify(METADATA_KEY)}:{${texts.join(',')}}`);
-  const text = Buffer.from(`{${entries.join(',')}}`);
+}
+
+/** The header with its length before it, padded with spaces so that the data start at a multiple of 8 bytes. */
+function formatHeader(entries: readonly HeaderEntry[], metadata: readonly [string, string][]): Uint8Array {
+  const texts = metadata.map(([name, text]) => `${JSON.stringify(name)}:${JSON.stringify(text)}`);
+  const tensors = entries.map(
+    ({ name, dtype, shape, begin, end }) => `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [begin, end] })}`,
+  );
+  if (texts.length > 0) tensors.unshift(`${JSON.stringify(METADATA_KEY)}:{${texts.join(',')}}`);
+  const text = Buffer.from(`{${tensors.join(',')}}`);
   const length = Math.ceil(text.length / 8) * 8;
   if (length > MAX_HEADER_BYTES)
     fail('ERR_OPTION', 'state', `a header of names, shapes and metadata of at most ${MAX_HEADER_BYTES} bytes`, length);
@@ -152,6 +171,12 @@ function formatHeader(tensors: [string, Tensor][], metadata: [string, string][])
   header.writeBigUInt64LE(BigInt(length));
   text.copy(header, PREFIX_BYTES);
   return header;
+}
+
+/** A tensor's bytes: a view, or a copy where other threads could change them between the checksum and the writing. */
+function bytesOf(tensor: Tensor): Uint8Array {
+  const bytes = new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, byteCount(tensor));
+  return tensor.data.buffer instanceof SharedArrayBuffer ? bytes.slice() : bytes;
 }
 
 function byteCount(tensor: Tensor): number {
@@ -166,6 +191,27 @@ function readHeader(path: string, descriptor: number, size: number): Header & { 
   checkLayout(path, header.entries, size - dataStart);
   for (const entry of header.entries) checkSize(path, entry);
   return { ...header, dataStart };
+}
+
+/** Checks the contents against the checksum that {@link saveState} wrote; files of other programs have none. */
+function checkContents(path: string, descriptor: number, dataStart: number, { entries, metadata }: Header): void {
+  const expected = metadata[CHECKSUM_KEY];
+  if (expected === undefined) return;
+  const dataBytes = Math.max(0, ...entries.map(({ end }) => end));
+  const got = checksum(Object.entries(metadata), entries, readPieces(path, descriptor, dataStart, dataBytes));
+  if (got === expected) return;
+  const mend = `The file is damaged, or a program has changed it and kept "${CHECKSUM_KEY}" in its metadata, which it should drop.`;
+  fileFault(path, `contents with the SHA-256 ${quote(expected, 64)}`, got, mend);
+}
+
+/** Goes through a part of a file; a piece is valid until the next. */
+function* readPieces(path: string, descriptor: number, begin: number, length: number): Iterable<Uint8Array> {
+  const buffer = new Uint8Array(Math.min(length, PIECE));
+  for (let done = 0; done < length; done += PIECE) {
+    const piece = buffer.subarray(0, length - done);
+    readFully(path, descriptor, piece, begin + done);
+    yield piece;
+  }
 }
 
 function readHeaderLength(path: string, descriptor: number, size: number): number {
@@ -246,9 +292,6 @@ function findReading(path: string, { name, dtype }: HeaderEntry): Reading {
   const hint = 'Convert the tensor in Python, or leave it out with names.';
   return fileFault(tensorLabel(path, name), `one of the dtypes ${READABLE.join(', ')}`, quote(dtype), hint);
 }
-
-/** Bytes converted at a time; a multiple of every element's. */
-const PIECE = 2 ** 20;
 
 function readTensor(
   path: string,

@@ -84,9 +84,12 @@ describe('with Python', () => {
     expectSame(loadState(fixture('python-state.safetensors')), pythonState());
   });
 
-  test('writes the same state byte for byte as Python does', () => {
+  test('writes the same state byte for byte as Python does, with a checksum that Python computes too', () => {
+    const file = fixture('python-checksum.safetensors');
     saveState(path, pythonState());
-    expect(readFileSync(path).equals(readFileSync(fixture('python-state.safetensors')))).toBe(true);
+    expect(readFileSync(path).equals(readFileSync(file))).toBe(true);
+    expectSame(loadState(file), pythonState());
+    expect({ ...loadMetadata(file) }).toEqual({});
   });
 
   test('reads metadata, and writes the same file', () => {
@@ -345,7 +348,7 @@ describe('saveState', () => {
     expect(readFileSync(path, 'utf8')).toBe('before');
   });
 
-  test('keeps metadata of any text, and writes none unless it is given', () => {
+  test('keeps metadata of any text, and gives none unless there are some', () => {
     const metadata = Object.fromEntries([
       ['format', 'pt'],
       ['', ''],
@@ -356,10 +359,21 @@ describe('saveState', () => {
     saveState(path, { a: tensor([3], 'float64', 1) }, { metadata });
     expect(Object.entries(loadMetadata(path))).toEqual(Object.entries(metadata));
     expectSame(loadState(path), { a: tensor([3], 'float64', 1) });
-    for (const options of [{}, { metadata: {} }, undefined]) {
+    for (const options of [{ metadata: {} }, { checksum: false }]) {
       saveState(path, {}, options);
       expect(readFileSync(path, 'utf8').slice(8)).toBe('{}      ');
     }
+    for (const options of [{}, undefined, { metadata: {}, checksum: true }]) {
+      saveState(path, {}, options);
+      expect(readFileSync(path, 'utf8').slice(8).trimEnd()).toMatch(/^\{"__metadata__":\{"evenkeel\.sha256":"[0-9a-f]{64}"\}\}$/);
+      expect(Object.entries(loadMetadata(path))).toEqual([]);
+    }
+  });
+
+  test('of a tensor in shared memory writes what it has summed up', () => {
+    const shared = new Tensor(new Float32Array(new SharedArrayBuffer(16), 4, 2).fill(3), [2]);
+    saveState(path, { shared });
+    expectSame(loadState(path), { shared });
   });
 
   test.each<[string, unknown, string]>([
@@ -373,6 +387,7 @@ describe('saveState', () => {
     ['half a surrogate pair', { metadata: { note: '\ud83d' } }, 'metadata["note"]: expected a whole Unicode text'],
     ['half a pair in a name', { metadata: { '\ud83d': 'x' } }, 'metadata: expected names that are whole Unicode text'],
     ['more than a header takes', { metadata: { note: 'n'.repeat(100_000_001) } }, 'at most 100000000 bytes'],
+    ['a checksum that is given', { checksum: 'abc' }, 'checksum: expected true or false, got "abc"'],
     ['an unknown option', { metdata: {} }, 'unknown option "metdata". Did you mean "metadata"?'],
     ['options that are none', 'pt', 'saveState options: expected an options object'],
   ])('refuses %s', (_, options, message) => {
@@ -403,6 +418,65 @@ describe('saveState', () => {
   });
 });
 
+describe('the checksum', () => {
+  const state = { a: tensor([3], 'float32', 1), b: tensor([2, 2], 'float64', 2) };
+  const replaceIn = (text: string, other: string) => {
+    const bytes = readFileSync(path);
+    const at = bytes.indexOf(text);
+    expect(at).toBeGreaterThan(0);
+    bytes.write(other, at);
+    writeFileSync(path, bytes);
+  };
+
+  test('finds every flipped bit of the data, and of what the header says', () => {
+    saveState(path, state, { metadata: { note: 'x' }, checksum: true });
+    const whole = readFileSync(path);
+    const dataStart = 8 + Number(whole.readBigUInt64LE());
+    const unseen: number[] = [];
+    for (let bit = 0; bit < 8 * whole.length; bit++) {
+      const flipped = Buffer.from(whole);
+      flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7));
+      writeFileSync(path, flipped);
+      try {
+        loadState(path);
+        unseen.push(bit >> 3);
+      } catch (error) {
+        expect(error).toMatchObject({ name: 'EvenkeelError', code: 'ERR_FILE' });
+      }
+    }
+    expect(unseen.filter((byte) => byte >= dataStart)).toEqual([]);
+    // All that may change is the name of the checksum itself, and spaces.
+    const key = whole.indexOf('evenkeel.sha256');
+    expect(unseen.filter((byte) => !(byte >= key && byte < key + 15) && whole[byte] !== 0x20)).toEqual([]);
+  });
+
+  test('is not passed over where only some tensors are read', () => {
+    saveState(path, state);
+    const file = readFileSync(path);
+    file[file.length - 1] = (file.at(-1) as number) ^ 1;
+    writeFileSync(path, file);
+    expect(errorOf(() => loadState(path, { names: ['b'] })).message).toContain('expected contents with the SHA-256 "');
+    expect(errorOf(() => loadState(path, { names: ['b'] })).message).toContain('which it should drop.');
+  });
+
+  test('sees another name, and a text that changed', () => {
+    saveState(path, state, { metadata: { note: 'x' }, checksum: true });
+    replaceIn('"a":', '"c":');
+    expect(errorOf(() => loadState(path)).code).toBe('ERR_FILE');
+    replaceIn('"c":', '"a":');
+    expectSame(loadState(path), state);
+    replaceIn('"note":"x"', '"note":"y"');
+    expect(errorOf(() => loadState(path)).code).toBe('ERR_FILE');
+  });
+
+  test('is made anew, or left out, when that of another file is given as metadata', () => {
+    for (const checksum of [true, false]) {
+      saveState(path, state, { metadata: { 'evenkeel.sha256': 'of another file' }, checksum });
+      expectSame(loadState(path), state);
+    }
+  });
+});
+
 describe('properties', () => {
   const shapes = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 4 });
   const anyTensor = fc.tuple(shapes, fc.boolean(), fc.infiniteStream(fc.double())).map(([shape, wide, numbers]) => {
@@ -424,8 +498,8 @@ describe('properties', () => {
 
   test('what was saved loads back bit by bit', () => {
     fc.assert(
-      fc.property(states, texts, (state, metadata) => {
-        saveState(path, state, { metadata });
+      fc.property(states, texts, fc.boolean(), (state, metadata, checksum) => {
+        saveState(path, state, { metadata, checksum });
         expectSame(loadState(path), state);
         expect({ ...loadMetadata(path) }).toEqual({ ...metadata });
       }),
