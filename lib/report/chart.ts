@@ -1,7 +1,7 @@
 /** Line charts as SVG text, drawn by Observable Plot in Node. */
 import { linearDomain, linearLabels, linearTicks, logDomain, logLabels, logTicks } from './axis';
 import { append, drawHeading, drawLegend, dress, fontSize, layOutLegend, legendSample, loadPlot, type SvgElement, textWidth } from './svg';
-import { printable } from './text';
+import { printable, wrap } from './text';
 import { chartStyle, type Look, type LookName, looks, surface } from './theme';
 
 export interface ChartPoint {
@@ -51,7 +51,9 @@ export interface ChartLayout {
   padding?: number;
 }
 
-const panelGap = 34;
+/** Of several panels side by side, as a part of one's width. */
+const columnGap = 0.09;
+const titleLine = 15;
 const margin = { right: 12, bottom: 42 };
 
 /** Draws a chart as an `<svg class="chart">` element, which a page shows together with {@link chartStyle}. */
@@ -59,9 +61,12 @@ export async function renderChart(chart: Chart, layout: ChartLayout): Promise<st
   const { Plot, document } = await loadPlot();
   const columns = Math.min(layout.columns, chart.panels.length);
   const rows = Math.ceil(chart.panels.length / columns);
-  const legend = layOutLegend(distinctLines(chart), layout.width);
-  const marginTop = legend.top + legend.height + (hasTitles(chart) ? 34 : 14);
+  const legend = layOutLegend(distinctLines(chart), chart.yLabel, layout.width);
   const y = yAxis(chart, layout.panelHeight);
+  const marginLeft = 14 + Math.max(...y.labels.map(textWidth), 0);
+  const titles = layOutTitles(chart, columns, layout.width - marginLeft - margin.right);
+  const panelGap = 34 + titles.more;
+  const marginTop = legend.top + legend.height + (hasTitles(chart) ? 34 + titles.more : 14);
   const svg = Plot.plot({
     document,
     width: layout.width,
@@ -69,7 +74,7 @@ export async function renderChart(chart: Chart, layout: ChartLayout): Promise<st
     marginTop,
     marginRight: margin.right,
     marginBottom: margin.bottom,
-    marginLeft: 14 + Math.max(...y.labels.map(textWidth), 0),
+    marginLeft,
     style: { fontSize: `${fontSize}px` },
     ariaLabel: printable(chart.description),
     x: { ...xAxis(chart), label: printable(chart.xLabel), labelArrow: 'none', tickSize: 4 },
@@ -82,12 +87,12 @@ export async function renderChart(chart: Chart, layout: ChartLayout): Promise<st
       ticks: y.ticks,
       tickFormat: (tick: number) => y.labels[y.ticks.indexOf(tick)] ?? '',
     },
-    fx: { axis: null, padding: columns > 1 ? 0.09 : 0 },
+    fx: { axis: null, padding: columns > 1 ? columnGap : 0 },
     fy: { axis: null, padding: rows > 1 ? panelGap / (layout.panelHeight + panelGap) : 0 },
-    marks: marks(Plot, chart, columns),
+    marks: marks(Plot, chart, columns, titles.texts),
   }) as unknown as SvgElement;
   dress(svg, layout.padding ?? 0);
-  drawHeading(svg, chart.yLabel);
+  drawHeading(svg, chart.yLabel, layout.width);
   drawLegend(svg, legend, ({ look }, x, y) => drawSample(svg, looks[look], x, y));
   return svg.toString();
 }
@@ -104,9 +109,17 @@ function drawSample(svg: SvgElement, { light, dash = 'none', width }: Look, x: n
 
 type Plot = typeof import('@observablehq/plot', { with: { 'resolution-mode': 'import' }});
 
-function marks(Plot: Plot, chart: Chart, columns: number) {
+/** The panels' titles in as many lines as they need, and how many pixels these take beyond one line. */
+function layOutTitles(chart: Chart, columns: number, width: number): { texts: string[]; more: number } {
+  // Bold text is wider.
+  const most = Math.floor((width * (1 - columnGap)) / columns / (1.06 * textWidth('n')));
+  const texts = chart.panels.map(({ title = '' }) => wrap(printable(title), most));
+  return { texts, more: titleLine * (Math.max(...texts.map((text) => text.split('\n').length)) - 1) };
+}
+
+function marks(Plot: Plot, chart: Chart, columns: number, texts: readonly string[]) {
   const place = (panel: number) => ({ fx: panel % columns, fy: Math.floor(panel / columns) });
-  const titles = chart.panels.map(({ title }, panel) => ({ title: printable(title ?? ''), ...place(panel) }));
+  const titles = texts.map((title, panel) => ({ title, ...place(panel) }));
   const lines = distinctLines(chart)
     .toSorted(byCover)
     .map(({ name, look }) => ({ look: looks[look] as Look, points: pointsOf(chart, name, place) }));
@@ -126,7 +139,16 @@ function marks(Plot: Plot, chart: Chart, columns: number) {
         fill: 'currentColor',
       }),
     ]),
-    Plot.text(titles, { fx: 'fx', fy: 'fy', text: 'title', frameAnchor: 'top-left', dy: -19, fontWeight: 600 }),
+    Plot.text(titles, {
+      fx: 'fx',
+      fy: 'fy',
+      text: 'title',
+      frameAnchor: 'top-left',
+      lineAnchor: 'bottom',
+      lineHeight: titleLine / fontSize,
+      dy: -8,
+      fontWeight: 600,
+    }),
   ];
 }
 

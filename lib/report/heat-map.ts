@@ -1,5 +1,5 @@
 /** Tables of numbers coloured by sign and size, as SVG text. */
-import { append, drawHeading, dress, fontSize, loadPlot, type SvgElement, textWidth } from './svg';
+import { append, drawHeading, dress, fontSize, headingEnd, loadPlot, type SvgElement, textWidth } from './svg';
 import { printable, wrap } from './text';
 import { diverging, surface } from './theme';
 
@@ -39,7 +39,6 @@ export interface HeatLayout {
 
 const lineHeight = 15;
 const gap = 3;
-const keyTop = 24;
 const swatch = { width: 16, height: 12 };
 
 /** Draws a heat map as an `<svg class="chart">` element, which a page shows together with the theme's `chartStyle`. */
@@ -72,7 +71,7 @@ export async function renderHeatMap(map: HeatMap, layout: HeatLayout): Promise<s
   }
   svg.setAttribute('height', String(y));
   dress(svg, layout.padding ?? 0);
-  drawHeading(svg, map.heading);
+  drawHeading(svg, map.heading, layout.width);
   return svg.toString();
 }
 
@@ -96,7 +95,8 @@ function layOutColumns({ columns, rows }: HeatMap, { width, labels }: HeatLayout
 }
 
 /** What the colours mean, in one line where there is room; returns where it ends. */
-function drawKey(svg: SvgElement, { key }: HeatMap, width: number): number {
+function drawKey(svg: SvgElement, { key, heading }: HeatMap, width: number): number {
+  const keyTop = headingEnd(heading, width) + 2;
   const steps = diverging.length;
   const [negative, positive] = [`${key.negative}, −${key.limit} or less`, `${key.positive}, +${key.limit} or more`].map(printable) as [
     string,

@@ -55,7 +55,7 @@ const bottom = 24;
 export async function renderRangeChart(chart: RangeChart, layout: RangeLayout): Promise<string> {
   const { Plot, document } = await loadPlot();
   const names = distinctMarks(chart);
-  const legend = layOutLegend(names.length > 1 ? names : [], layout.width);
+  const legend = layOutLegend(names.length > 1 ? names : [], chart.xLabel, layout.width);
   const top = legend.top + (names.length > 1 ? legend.height : 0) + (chart.levels?.length ? 20 : 4);
   const columns = layOutColumns(chart, layout);
   const { rows, titles, end } = layOutRows(chart, columns, top);
@@ -82,7 +82,7 @@ export async function renderRangeChart(chart: RangeChart, layout: RangeLayout): 
     ],
   }) as unknown as SvgElement;
   dress(svg, layout.padding ?? 0);
-  drawHeading(svg, chart.xLabel);
+  drawHeading(svg, chart.xLabel, layout.width);
   drawLegend(svg, legend, (mark, x, y) => drawSample(svg, mark, x, y));
   for (const { title, y } of titles) append(svg, 'text', { y, 'text-anchor': 'start', 'font-weight': 600, ...halo }).textContent = title;
   for (const row of rows) drawText(svg, row, layout.width);
@@ -147,12 +147,16 @@ interface Columns {
   right: number;
 }
 
-function layOutColumns({ groups }: RangeChart, { width, labels }: RangeLayout): Columns {
-  const rows = groups.flatMap((group) => group.rows);
+function layOutColumns(chart: RangeChart, { width, labels }: RangeLayout): Columns {
+  const rows = chart.groups.flatMap((group) => group.rows);
   // Bold text is wider.
   const widest = (texts: string[]) => 1.06 * Math.max(0, ...texts.map(textWidth));
   const textColumn = widest(rows.map(({ text }) => text)) + 8;
-  if (labels === 'above') return { labels, labelWidth: width - textColumn, left: 6, right: width - 6 };
+  if (labels === 'above') {
+    // A tick's label may stand at either end of the axis.
+    const inset = Math.max(6, ...axisOf(chart).texts.map((text) => textWidth(text) / 2));
+    return { labels, labelWidth: width - textColumn, left: inset, right: width - inset };
+  }
   const labelWidth = Math.min(0.42 * width, widest(rows.map(({ label }) => label)));
   return { labels, labelWidth, left: labelWidth + 14, right: width - textColumn - 8 };
 }
@@ -187,14 +191,19 @@ function layOutRows({ groups }: RangeChart, { labels, labelWidth }: Columns, top
   return { rows, titles, end };
 }
 
-function layOutAxis({ groups, levels = [], formatTick }: RangeChart, width: number) {
+/** Its ticks with all their labels, whether there is room for these or not. */
+function axisOf({ groups, levels = [], formatTick }: RangeChart) {
   const values = groups
     .flatMap(({ rows }) => rows.flatMap(({ marks }) => marks.flatMap(({ value, low, high }) => [value, low ?? value, high ?? value])))
     .concat(levels.map(({ x }) => x))
     .filter(isDrawable);
   const domain = logDomain(values);
   const ticks = logTicks(domain);
-  const texts = formatTick ? ticks.map((tick) => printable(formatTick(tick))) : logLabels(ticks);
+  return { domain, ticks, texts: formatTick ? ticks.map((tick) => printable(formatTick(tick))) : logLabels(ticks) };
+}
+
+function layOutAxis(chart: RangeChart, width: number) {
+  const { domain, ticks, texts } = axisOf(chart);
   const room = (count: number) => count * (Math.max(0, ...texts.map(textWidth)) + 12) <= width;
   const isPower = (tick: number) => Number.isInteger(Math.log10(tick));
   // Where not every tick has room for its label: the powers of ten, else every second or third one.

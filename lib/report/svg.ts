@@ -1,5 +1,5 @@
 /** What all charts are dressed with: an SVG element made in Node, its legend, and how it stands on a page or alone. */
-import { printable } from './text';
+import { printable, wrap } from './text';
 import type { LookName } from './theme';
 
 /** in pixels */
@@ -49,8 +49,22 @@ export function dress(svg: SvgElement, padding: number): void {
 }
 
 /** What is measured, at the top left above the legend: beside an axis it would have less room than it needs. */
-export function drawHeading(svg: SvgElement, text: string): void {
-  append(svg, 'text', { y: 10, 'text-anchor': 'start', 'font-weight': 600 }).textContent = printable(text);
+export function drawHeading(svg: SvgElement, text: string, width: number): void {
+  for (const [i, line] of headingLines(text, width).entries()) {
+    append(svg, 'text', { y: 10 + i * headingLineHeight, 'text-anchor': 'start', 'font-weight': 600 }).textContent = line;
+  }
+}
+
+/** Where what follows the heading begins, in pixels. */
+export function headingEnd(text: string, width: number): number {
+  return 7 + headingLines(text, width).length * headingLineHeight;
+}
+
+const headingLineHeight = 15;
+
+function headingLines(text: string, width: number): string[] {
+  // Bold text is wider.
+  return wrap(printable(text), Math.floor(width / (1.06 * textWidth('n')))).split('\n');
 }
 
 export interface LegendEntry {
@@ -67,9 +81,9 @@ export interface Legend<Entry extends LegendEntry> {
 const legendRow = 20;
 export const legendSample = 30;
 
-/** Fills rows from the left with samples and names. */
-export function layOutLegend<Entry extends LegendEntry>(entries: readonly Entry[], width: number): Legend<Entry> {
-  const top = 22;
+/** Fills rows from the left with samples and names, below a heading. */
+export function layOutLegend<Entry extends LegendEntry>(entries: readonly Entry[], heading: string, width: number): Legend<Entry> {
+  const top = headingEnd(heading, width);
   let x = 0;
   let y = top + legendRow / 2;
   const places = entries.map((entry) => {

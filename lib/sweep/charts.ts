@@ -219,13 +219,17 @@ function growthCell(records: readonly Done[], isNarrow: boolean): HeatCell {
   return { value, lines: lines(isNarrow ? short : long), narrowLines: lines(short), strong: /explode/.test(long) };
 }
 
+/** "1.01K" */
+const compact = new Intl.NumberFormat('en-US', { notation: 'compact', maximumSignificantDigits: 3 });
+
 /** For wide and for narrow cells. */
 function cellWords(records: readonly Done[], horizon: number): [string, string] {
   const count = (verdict: string) => records.filter(({ measures }) => measures.verdict === verdict).length;
   const [exploding, vanishing] = [count('exploding'), count('vanishing')];
   const steps = Number.isFinite(horizon) ? formatNumber(horizon, 1) : '';
-  if (exploding === records.length) return [`explodes in ${steps}`, `↑ ${steps}`];
-  if (vanishing === records.length) return [`vanishes${steps === '' ? '' : ` in ${steps}`}`, `↓ ${steps}`.trimEnd()];
+  const fewDigits = Number.isFinite(horizon) ? compact.format(horizon) : '';
+  if (exploding === records.length) return [`explodes in ${steps}`, `↑ ${fewDigits}`];
+  if (vanishing === records.length) return [`vanishes${steps === '' ? '' : ` in ${steps}`}`, `↓ ${fewDigits}`.trimEnd()];
   if (exploding > 0) return [`${exploding} of ${records.length} explode`, `${exploding}/${records.length} ↑`];
   return vanishing > 0 ? [`${vanishing} of ${records.length} vanish`, `${vanishing}/${records.length} ↓`] : ['', ''];
 }
