@@ -228,24 +228,18 @@ double backward_of(const Arguments& arguments, RecurrentLayer& layer, const Recu
   ForwardPass<T> made = pass_of(arguments, layer, *cell, shape, 2);
   made.tape = tape_array<T>(arguments, 5, shape, layer, "tape");
   const StateGradient<T> state_gradient(shape.n, shape.t, shape, state_gradient_options(arguments, shape, 9));
-  BackwardPass<T> pass = {
-      .forward = made,
-      .doutput = arguments.optional_array<T>(6, "gradOutput", arguments.product({shape.n, shape.t, shape.p})),
-      .state_gradient = state_gradient,
-      .gradients = {.dinput = arguments.optional_array<T>(7, "gradInput", arguments.product({shape.n, shape.t, shape.i})),
-                    .dstate = arguments.array<T>(8, "gradState", arguments.product({shape.n, shape.s})),
-                    .dweight_ih = layer.dweight_ih<T>(),
-                    .dweight_hh = layer.dweight_hh<T>()},
-      .concurrent = nullptr,
-  };
+  const RecurrentGradients<T> gradients = {
+      .dinput = arguments.optional_array<T>(7, "gradInput", arguments.product({shape.n, shape.t, shape.i})),
+      .dstate = arguments.array<T>(8, "gradState", arguments.product({shape.n, shape.s})),
+      .dweight_ih = layer.dweight_ih<T>(),
+      .dweight_hh = layer.dweight_hh<T>()};
+  const T* doutput = arguments.optional_array<T>(6, "gradOutput", arguments.product({shape.n, shape.t, shape.p}));
+  const auto run = [&](const ForwardPass<T>* concurrent) { recurrent_backward<T>({made, doutput, state_gradient, gradients, concurrent}); };
   if (arguments.count() <= kConcurrent) {
-    recurrent_backward(pass);
+    run(nullptr);
   } else {
     const RecurrentShape other = layer.shape(shape.n, arguments.size(kConcurrent, "concurrent.t"));
-    with_forward<T>(arguments, layer, other, kConcurrent + 1, [&](const ForwardPass<T>& concurrent) {
-      pass.concurrent = &concurrent;
-      recurrent_backward(pass);
-    });
+    with_forward<T>(arguments, layer, other, kConcurrent + 1, [&](const ForwardPass<T>& concurrent) { run(&concurrent); });
   }
   return static_cast<double>(state_gradient.limited());
 }

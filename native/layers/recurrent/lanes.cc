@@ -262,12 +262,13 @@ template <typename T>
 void multiply_backward(const RecurrentShape& shape, const T* weight_hh, bool direct, const T* dgates_x, const T* dgates_h,
                        const T* output_before, const LaneScratch<T>& sizes, T* dstate) noexcept {
   const size_t joint = shape.joint_gates(), separate = shape.separate_gates(), p = shape.p;
-  if (direct && output_before != nullptr) kernels<T>().add(sizes.p, output_before, dstate);
   const LanesOperand<T> of_joint = {dgates_x, weight_hh, p, joint};
   const LanesOperand<T> of_separate = {dgates_h, weight_hh + joint * p, p, separate};
   const LanesOperand<T>& first = joint > 0 ? of_joint : of_separate;
   const LanesOperand<T>& second = joint > 0 && separate > 0 ? of_separate : kNothing<T>;
   kernels<T>().multiply_in_lanes(p, first, second, direct ? dstate : output_before, dstate);
+  // Last, as where the output's share is added in another layout, or after the next chunk.
+  if (direct && output_before != nullptr) kernels<T>().add(sizes.p, output_before, dstate);
 }
 
 // A chunk's steps backward. dstate: ∂L/∂state after the last step, without what comes from the output at that step; before the first at the
