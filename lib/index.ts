@@ -23,12 +23,12 @@ export {
 export { type ErrorCode, EvenkeelError } from './errors';
 export type { Initializer, InitializerOptions } from './initializers';
 export { type LoadStateOptions, loadMetadata, loadState, type SaveStateOptions, saveState } from './io/safetensors';
-export type { Checkpointing } from './layers/checkpointing';
 export { LastStep } from './layers/last-step';
 export type { BackwardOptions, BaseLayer, Layer } from './layers/layer';
 export { LayerNorm, type LayerNormOptions } from './layers/layer-norm';
 export { Linear, type LinearOptions } from './layers/linear';
-export type { NormalizationOptions, Placement } from './layers/placement';
+export type { Checkpointing } from './layers/recurrent/checkpointing';
+export type { NormalizationOptions, Placement } from './layers/recurrent/normalization';
 export { RMSNorm, type RMSNormOptions } from './layers/rms-norm';
 export { type Nonlinearity, RNN, type RNNBackwardOptions, type RNNOptions } from './layers/rnn';
 export { Sequential } from './layers/sequential';

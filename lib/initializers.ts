@@ -46,13 +46,14 @@ const RULES: Record<Initializer, Rule> = {
   identity: { defaultGain: 1, fill: fillIdentity },
 };
 
-const NAMES = Object.keys(RULES) as Initializer[];
+/** All initialisers. */
+export const initializerNames = Object.keys(RULES) as Initializer[];
 
 /** Checks an initialiser given by name or with a gain, and fills in the defaults. */
 export function checkInitializer(argument: string, value: unknown): Required<InitializerOptions> {
   const options = typeof value === 'string' ? { name: value } : value;
   const given = readOptions(argument, options, ['name', 'gain']);
-  const name = checkOneOf(argument, given.name, NAMES);
+  const name = checkOneOf(argument, given.name, initializerNames);
   const { gain = RULES[name].defaultGain } = given;
   return { name, gain: checkNumber(`${argument}.gain`, gain, { above: 0 }) };
 }

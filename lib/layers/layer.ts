@@ -1,9 +1,25 @@
 import { checkSeparate, type Written } from '../aliasing';
-import { checkBoolean, checkRowCount, fail, readOptions, readSafely } from '../check';
-import { EvenkeelError, formatShape } from '../errors';
+import { checkBoolean, fail, readOptions, readSafely } from '../check';
+import { EvenkeelError } from '../errors';
 import { checkParametersAttached, Parameter } from '../parameter';
 import { copyState, matchState, type StateDict } from '../state-dict';
-import { checkTensor, type DType, type Tensor } from '../tensor';
+import { checkTensor, type Tensor, type TensorData } from '../tensor';
+import { allocateOutput } from '../workspace';
+import type { Lengths } from './lengths';
+
+/** Options of {@link Layer.forward}. */
+export interface ForwardOptions {
+  /**
+   * How many steps of each sequence of an input [N, T, F] count, where not all do: sequences are padded at the end. What stands in the other
+   * steps does not matter, NaN included: the output there is 0, and so is the gradient.
+   */
+  lengths?: Lengths;
+  /** whether a backward call may follow: true unless given, which keeps what that needs. A layer of your own may ignore it. */
+  training?: boolean;
+}
+
+/** Options of {@link Layer.predict}. */
+export type PredictOptions = Omit<ForwardOptions, 'training'>;
 
 /** Options of {@link Layer.backward}. */
 export interface BackwardOptions {
@@ -22,7 +38,12 @@ export interface BackwardOptions {
  */
 export interface Layer {
   /** The output, in a new tensor. Elements are not scanned: NaN and infinity go in and come out (fit stops at them). */
-  forward(input: Tensor): Tensor;
+  forward(input: Tensor, options?: ForwardOptions): Tensor;
+  /**
+   * The output of forward outside training, in a new tensor. It keeps nothing, and may come between a forward call and its backward call. A
+   * layer of your own may do without: a Sequential then calls its forward with `training: false`.
+   */
+  predict?(input: Tensor, options?: PredictOptions): Tensor;
   /**
    * ∂L/∂input of the last forward call, in a new tensor; adds to the parameters' gradients. Once per forward call.
    * @param gradOutput ∂L/∂output, of the output's shape and dtype
@@ -57,11 +78,39 @@ export interface Layer {
   loadCarriedState?(state: Record<string, Tensor>): void;
 }
 
-/** What the layers of this package share: a fixed list of parameters, which is all of their state. */
-export abstract class BaseLayer implements Layer {
+/** What a layer makes of an input: its output, and what backward needs of the computation. */
+export interface Computed<Kept> {
+  output: Tensor;
+  kept: Kept;
+}
+
+/** What a layer keeps from forward to backward. */
+interface Pass<Checked, Kept> {
+  readonly checked: Checked;
+  readonly outputShape: readonly number[];
+  readonly kept: Kept;
+}
+
+/** What every layer checks of a call: its input, as given. */
+export interface CheckedInput {
+  readonly input: Tensor;
+}
+
+/**
+ * What the layers of this package share: a fixed list of parameters, and the heads of forward, predict and backward. A layer checks first,
+ * so that a call that is refused changes nothing, and computes then.
+ */
+export abstract class BaseLayer<
+  Checked extends CheckedInput = CheckedInput,
+  Kept = unknown,
+  Forward extends ForwardOptions = ForwardOptions,
+  Backward extends BackwardOptions = BackwardOptions,
+> implements Layer
+{
   readonly #parameters: readonly Parameter[];
   /** what backward adds to */
   readonly #gradients: readonly Written[];
+  #pass: Pass<Checked, Kept> | undefined;
 
   constructor(parameters: readonly Parameter[]) {
     this.#parameters = parameters;
@@ -71,9 +120,90 @@ export abstract class BaseLayer implements Layer {
     }));
   }
 
-  abstract forward(input: Tensor): Tensor;
-  abstract backward(gradOutput: Tensor, options?: { inputGradient?: true }): Tensor;
-  abstract backward(gradOutput: Tensor, options?: BackwardOptions): Tensor | undefined;
+  /** Checks the input, and the options but `training`, as the caller gave them. */
+  protected abstract checkForward(input: Tensor, options: Readonly<Record<string, unknown>>): Checked;
+  /**
+   * @param call what this call is for: `'training'` keeps what backward needs; `'forward'` keeps nothing, but goes on as a forward call does;
+   *   `'predict'` leaves the layer as it is
+   */
+  protected abstract compute(checked: Checked, call: CallKind): Computed<Kept>;
+  /**
+   * Adds to the parameters' gradients.
+   * @param gradInput to be written; undefined where it is not wanted
+   * @param options what {@link checkBackwardOptions} returned
+   */
+  protected abstract differentiate(
+    pass: Pass<Checked, Kept>,
+    gradOutput: Tensor,
+    gradInput: Tensor | undefined,
+    options: Readonly<Record<string, unknown>>,
+  ): void;
+
+  /** What forward and predict take beside `lengths`. */
+  protected get forwardOptionNames(): readonly string[] {
+    return [];
+  }
+  /** What backward takes beside `inputGradient`. */
+  protected get backwardOptionNames(): readonly string[] {
+    return [];
+  }
+  /** Checks such options against the pass. */
+  protected checkBackwardOptions(
+    _pass: Pass<Checked, Kept>,
+    options: Readonly<Record<string, unknown>>,
+  ): Readonly<Record<string, unknown>> {
+    return options;
+  }
+  /** Checks that what was kept is still there. */
+  protected checkKept(_pass: Pass<Checked, Kept>): void {}
+
+  /**
+   * The output for an input, in a new tensor; the layer's own text says which shapes.
+   * @throws EvenkeelError ERR_SHAPE, ERR_DTYPE, ERR_STATE for a detached buffer, ERR_MEMORY for what cannot fit; the layer stays as it was
+   */
+  forward(input: Tensor, options: Forward = {} as Forward): Tensor {
+    const given = readOptions('forward options', options, ['lengths', 'training', ...this.forwardOptionNames], { training: true });
+    const training = checkBoolean('training', given.training);
+    const checked = this.checkForward(input, given);
+    this.checkParameters();
+    this.#pass = undefined;
+    countForward(this);
+    const { output, kept } = this.compute(checked, training ? 'training' : 'forward');
+    if (training) this.#pass = { checked, outputShape: output.shape, kept };
+    return output;
+  }
+
+  /**
+   * What forward gives outside training, with the least memory. It keeps nothing, and does not disturb a forward call that waits for its
+   * backward call; a stateful layer starts from its state and does not go on.
+   * @throws EvenkeelError as forward does
+   */
+  predict(input: Tensor, options: Omit<Forward, 'training'> = {} as Forward): Tensor {
+    const given = readOptions('predict options', options, ['lengths', ...this.forwardOptionNames]);
+    const checked = this.checkForward(input, given);
+    this.checkParameters();
+    return this.compute(checked, 'predict').output;
+  }
+
+  /**
+   * ∂L/∂input, in a new tensor; undefined with `inputGradient: false`. Adds to the parameters' gradients.
+   * @param gradOutput ∂L/∂output, of the output's shape
+   * @throws EvenkeelError ERR_STATE without a forward call since the last backward call or when a buffer is gone, ERR_SHAPE, ERR_DTYPE
+   */
+  backward(gradOutput: Tensor, options?: Backward & { inputGradient?: true }): Tensor;
+  backward(gradOutput: Tensor, options?: Backward): Tensor | undefined;
+  backward(gradOutput: Tensor, options: Backward = {} as Backward): Tensor | undefined {
+    const names = ['inputGradient', ...this.backwardOptionNames];
+    const given = readOptions('backward options', options, names, { inputGradient: true });
+    const wanted = checkBoolean('inputGradient', given.inputGradient);
+    const pass = this.#checkBackward(gradOutput);
+    const checkedOptions = this.checkBackwardOptions(pass, given);
+    const { dtype, shape } = pass.checked.input;
+    const gradInput = wanted ? allocateOutput(dtype, shape) : undefined;
+    this.#pass = undefined;
+    this.differentiate(pass, gradOutput, gradInput, checkedOptions);
+    return gradInput;
+  }
 
   /** What can be trained, in a new list. */
   parameters(): Parameter[] {
@@ -88,42 +218,48 @@ export abstract class BaseLayer implements Layer {
     copyState(matchState('state', this.stateDict(), state));
   }
 
-  /**
-   * @throws EvenkeelError ERR_STATE when a parameter's buffer is gone
-   * @internal
-   */
-  protected checkParameters(): void {
+  /** @throws EvenkeelError ERR_STATE when a parameter's buffer is gone */
+  private checkParameters(): void {
     checkParametersAttached(this.#parameters);
   }
 
-  /**
-   * Checks that backward may run, and returns the pass that it belongs to.
-   * @throws EvenkeelError ERR_STATE without a pass or when a buffer is gone, ERR_SHAPE or ERR_DTYPE for a gradient unlike the output,
-   *   ERR_OPTION for what is read in the memory of a gradient that is added to
-   * @internal
-   */
-  protected checkBackward<P extends Pass>(pass: P | undefined, gradOutput: Tensor): P {
+  /** Checks that backward may run, and returns the pass that it belongs to. */
+  #checkBackward(gradOutput: Tensor): Pass<Checked, Kept> {
+    const pass = this.#pass;
     if (pass === undefined) failNoForward();
-    checkTensor('gradOutput', gradOutput, pass.input.dtype, pass.outputShape);
-    pass.input.checkAttached('input of the last forward call');
+    const { input } = pass.checked;
+    checkTensor('gradOutput', gradOutput, input.dtype, pass.outputShape);
+    input.checkAttached('input of the last forward call');
+    this.checkKept(pass);
     this.checkParameters();
-    checkSeparate('gradOutput', gradOutput.data, this.#gradients);
-    checkSeparate('input of the last forward call', pass.input.data, this.#gradients);
-    checkSeparate('initialState of the last forward call', pass.initialState?.data, this.#gradients);
+    this.checkSeparate('gradOutput', gradOutput.data);
+    this.checkSeparate('input of the last forward call', input.data);
     return pass;
+  }
+
+  /** @throws EvenkeelError ERR_OPTION for what is read in the memory of a gradient that backward adds to */
+  protected checkSeparate(argument: string, data: TensorData | undefined): void {
+    checkSeparate(argument, data, this.#gradients);
   }
 }
 
-/** What a layer keeps from forward to backward. */
-export interface Pass {
-  readonly input: Tensor;
-  readonly initialState?: Tensor | undefined;
-  readonly outputShape: readonly number[];
+/** See {@link BaseLayer.compute}. */
+export type CallKind = 'training' | 'forward' | 'predict';
+
+export type { Pass };
+
+/** How many forward calls each layer has had, so that a backward call can tell whether the last one was its own. */
+const forwardCalls = new WeakMap<Layer, number>();
+
+export function forwardCallsOf(layer: Layer): number {
+  return forwardCalls.get(layer) ?? 0;
 }
 
-/** Reads the options of a backward call that has no others. */
-export function wantsInputGradient(options: BackwardOptions): boolean {
-  return checkBoolean('inputGradient', readOptions('backward options', options, ['inputGradient'], { inputGradient: true }).inputGradient);
+/** @returns the number of the call that is counted */
+export function countForward(layer: Layer): number {
+  const count = forwardCallsOf(layer) + 1;
+  forwardCalls.set(layer, count);
+  return count;
 }
 
 export function failNoForward(): never {
@@ -131,15 +267,6 @@ export function failNoForward(): never {
     'ERR_STATE',
     'backward: expected one forward call before each backward call, got none since the last backward call.',
   );
-}
-
-/** Checks for a tensor [..., size] with at least one row, and returns the number of its rows. */
-export function checkRows(argument: string, value: unknown, dtype: DType, size: number): number {
-  const { shape, size: count } = checkTensor(argument, value, dtype);
-  if (shape.at(-1) !== size || count === 0) {
-    throw new EvenkeelError('ERR_SHAPE', `${argument}: expected shape ${formatShape(['...', size])}, got ${formatShape(shape)}.`);
-  }
-  return checkRowCount(argument, count / size);
 }
 
 /** The smallest eps of a normalisation that keeps 1/√eps finite in float32. */

@@ -1,9 +1,20 @@
-import { fail, isPlainObject, readSafely } from '../check';
+import { checkBoolean, fail, isPlainObject, readOptions, readSafely } from '../check';
+import { EvenkeelError } from '../errors';
 import { Parameter } from '../parameter';
 import { copyState, matchState, type StateDict } from '../state-dict';
 import { checkTensor, type Tensor } from '../tensor';
 import { carriedStateOf, loadCarriedStateOf } from './carried-state';
-import { type BackwardOptions, checkLayer, failNoForward, type Layer, wantsInputGradient } from './layer';
+import {
+  type BackwardOptions,
+  checkLayer,
+  countForward,
+  type ForwardOptions,
+  failNoForward,
+  forwardCallsOf,
+  type Layer,
+  type PredictOptions,
+} from './layer';
+import { checkLengths } from './lengths';
 
 /**
  * Layers one after another. Names of parameters and of the state dict are prefixed with the layer's: `rnn.weight_ih_l0`.
@@ -12,8 +23,8 @@ import { type BackwardOptions, checkLayer, failNoForward, type Layer, wantsInput
 export class Sequential implements Layer {
   readonly #layers: readonly (readonly [name: string, layer: Layer])[];
   readonly #parameters: readonly Parameter[];
-  /** the input of the last forward call, until backward is done */
-  #input: Tensor | undefined;
+  /** of the last forward call, until backward is done: its input, and which of each layer's forward calls was its own */
+  #pass: { readonly input: Tensor; readonly calls: readonly number[] } | undefined;
 
   /**
    * @param layers a record by name, or an array, whose layers are named "0", "1", …; anything with a layer's methods will do.
@@ -35,29 +46,66 @@ export class Sequential implements Layer {
     return Object.fromEntries(this.#layers);
   }
 
-  /** Each layer's output is the next one's input. */
-  forward(input: Tensor): Tensor {
-    checkTensor('input', input);
-    this.#input = undefined;
+  /**
+   * Each layer's output is the next one's input. Options are handed on to every layer, lengths as long as there are T steps.
+   * @throws EvenkeelError as the layers do, ERR_SHAPE or ERR_OPTION for the lengths
+   */
+  forward(input: Tensor, options: ForwardOptions = {}): Tensor {
+    const given = readOptions('forward options', options, ['lengths', 'training'], { training: true });
+    const training = checkBoolean('training', given.training);
+    const lengths = this.#checkInput(input, given.lengths);
+    this.#pass = undefined;
+    countForward(this);
+    const calls: number[] = [];
     let output = input;
-    for (const [, layer] of this.#layers) output = layer.forward(output);
-    this.#input = input;
+    for (const [, layer] of this.#layers) {
+      const own = lengthsFor(output, input, lengths);
+      output = own === undefined && training ? layer.forward(output) : layer.forward(output, { lengths: own, training });
+      calls.push(countForward(layer));
+    }
+    if (training) this.#pass = { input, calls };
     return output;
   }
 
-  /** When a layer of yours throws half-way, the layers after it have already added to their gradients: call zeroGrad. */
+  /**
+   * What forward gives outside training. It keeps nothing, and does not disturb a forward call that waits for its backward call, but for a
+   * layer of yours that has no predict.
+   * @throws EvenkeelError as forward does
+   */
+  predict(input: Tensor, options: PredictOptions = {}): Tensor {
+    const given = readOptions('predict options', options, ['lengths']);
+    const lengths = this.#checkInput(input, given.lengths);
+    let output = input;
+    for (const [, layer] of this.#layers) {
+      const own = lengthsFor(output, input, lengths);
+      if (layer.predict !== undefined) output = layer.predict(output, own && { lengths: own });
+      else {
+        output = layer.forward(output, { lengths: own, training: false });
+        countForward(layer);
+      }
+    }
+    return output;
+  }
+
+  /**
+   * When a layer of yours throws half-way, the layers after it have already added to their gradients: call zeroGrad.
+   * @throws EvenkeelError ERR_STATE when a layer's last forward call was not that of this Sequential
+   */
   backward(gradOutput: Tensor, options?: { inputGradient?: true }): Tensor;
   backward(gradOutput: Tensor, options?: BackwardOptions): Tensor | undefined;
   backward(gradOutput: Tensor, options: BackwardOptions = {}): Tensor | undefined {
-    const wanted = wantsInputGradient(options);
-    if (this.#input === undefined) failNoForward();
+    const given = readOptions('backward options', options, ['inputGradient'], { inputGradient: true });
+    const wanted = checkBoolean('inputGradient', given.inputGradient);
+    const pass = this.#pass;
+    if (pass === undefined) failNoForward();
     // Seen before any layer has added to its gradients; layers check what they alone know.
-    this.#input.checkAttached('input of the last forward call');
+    pass.input.checkAttached('input of the last forward call');
+    this.#checkOwnPass(pass.calls);
     const [first, ...others] = this.#layers.map(([, layer]) => layer) as [Layer, ...Layer[]];
     let gradient = gradOutput;
     for (const layer of others.toReversed()) gradient = layer.backward(gradient);
     const gradInput = wanted ? first.backward(gradient) : first.backward(gradient, { inputGradient: false });
-    this.#input = undefined;
+    this.#pass = undefined;
     return wanted ? gradInput : undefined;
   }
 
@@ -101,6 +149,21 @@ export class Sequential implements Layer {
     }
   }
 
+  #checkInput(input: Tensor, lengths: unknown): Int32Array | undefined {
+    return checkLengths(lengths, checkTensor('input', input).shape);
+  }
+
+  #checkOwnPass(calls: readonly number[]): void {
+    for (const [index, [name, layer]] of this.#layers.entries()) {
+      if (forwardCallsOf(layer) === calls[index]) continue;
+      throw new EvenkeelError(
+        'ERR_STATE',
+        `backward: expected the last forward call of layers.${name} to be that of this Sequential, but another one came since: that of a model ` +
+          'that shares the layer, or one of its own. Call backward first, and predict for what needs no backward call.',
+      );
+    }
+  }
+
   #checkDifferent(): void {
     const seen = new Set<Layer>();
     for (const [name, layer] of this.#layers) {
@@ -114,6 +177,11 @@ export class Sequential implements Layer {
   static #leavesOf(layer: Layer): Layer[] {
     return #layers in layer ? layer.#layers.flatMap(([, child]) => Sequential.#leavesOf(child)) : [layer];
   }
+}
+
+/** Lengths concern an array that still has the steps of the input. */
+function lengthsFor({ shape }: Tensor, input: Tensor, lengths: Int32Array | undefined): Int32Array | undefined {
+  return shape.length === 3 && shape[1] === input.shape[1] ? lengths : undefined;
 }
 
 function checkChildren(layers: unknown): [name: string, layer: Layer][] {

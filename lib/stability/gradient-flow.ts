@@ -2,7 +2,7 @@ import { checkBoolean, checkOneOf, readOptions } from '../check';
 import { EvenkeelError, formatShape } from '../errors';
 import { LastStep } from '../layers/last-step';
 import type { Layer } from '../layers/layer';
-import type { RNN } from '../layers/rnn';
+import type { RecurrentLayer } from '../layers/recurrent/recurrent-layer';
 import { mseLoss } from '../losses/mse';
 import { Generator } from '../random';
 import { checkTensor, Tensor } from '../tensor';
@@ -36,7 +36,7 @@ export interface GradientFlowOptions {
  * Values and gradients of parameters stay as they were. To the layers it is a forward and a backward call: one that waits for its backward
  * pass must do its forward call again, and a stateful layer goes on from here unless it is reset.
  *
- * @param model an RNN, or a Sequential that holds some; its output is [N, T, F], or [N, F] where it ends on the last step
+ * @param model a recurrent layer, or a Sequential that holds some; its output is [N, T, F], or [N, F] where it ends on the last step
  * @param input x [N, T, I], at least three steps
  * @returns an entry per recurrent layer, in the model's order
  * @throws EvenkeelError ERR_OPTION for a model without a recurrent layer, ERR_SHAPE, ERR_DTYPE, ERR_NON_FINITE for a loss that is not finite
@@ -75,7 +75,7 @@ export function checkLongEnough(argument: string, { shape }: Tensor, hint?: stri
  * @internal
  */
 export function recordFlow<Result>(
-  layers: ReadonlyMap<string, RNN>,
+  layers: ReadonlyMap<string, RecurrentLayer<unknown>>,
   passes: () => Result,
 ): { result: Result; flow: (perSequence?: boolean) => GradientFlow } {
   const recorded = [...layers.values()].filter((layer) => !layer.recordStateGradients);
@@ -87,7 +87,7 @@ export function recordFlow<Result>(
   }
 }
 
-function describeLayers(layers: ReadonlyMap<string, RNN>, perSequence: boolean): GradientFlow {
+function describeLayers(layers: ReadonlyMap<string, RecurrentLayer<unknown>>, perSequence: boolean): GradientFlow {
   return { layers: [...layers].map(([name, layer]) => describeLayer(name, layer.stateGradientLogNorms, perSequence)) };
 }
 

@@ -1,10 +1,9 @@
 import { checkFunction, checkInteger, fail, readOptions, readSafely } from '../check';
 import { EvenkeelError } from '../errors';
 import { fillOrthogonal } from '../initializers';
-import { cutTime, type Piece, SequenceArray } from '../layers/pieces';
-import { RNN } from '../layers/rnn';
-import type { NativeRecurrentLayer } from '../native/addon';
-import { native } from '../native/load';
+import { RecurrentLayer } from '../layers/recurrent/recurrent-layer';
+import type { Scan } from '../layers/recurrent/scan';
+import { cutTime, type Segment, SequenceArray } from '../layers/recurrent/time';
 import { checkParametersAttached } from '../parameter';
 import { Generator } from '../random';
 import { allocate, checkTensor, Tensor, type TensorData } from '../tensor';
@@ -32,9 +31,9 @@ export interface LyapunovSpectrum {
 const BLOCKS = 20;
 
 /** Multiply-adds between two reports: about a tenth of a second. */
-const OPERATIONS_PER_PIECE = 2e8;
-/** Elements that a piece keeps of its states and growths. */
-const ELEMENTS_PER_PIECE = 1e6;
+const OPERATIONS_PER_SEGMENT = 2e8;
+/** Elements that a segment keeps of its states and growths. */
+const ELEMENTS_PER_SEGMENT = 1e6;
 
 /**
  * The Lyapunov exponents of a recurrent layer under an input: the mean growth per step, along each direction, of a small difference between
@@ -53,67 +52,67 @@ const ELEMENTS_PER_PIECE = 1e6;
  * @returns the `count` largest, largest first, per time step, in natural logarithms; {@link lyapunovSpectrum} gives their errors as well
  * @throws EvenkeelError ERR_OPTION, ERR_SHAPE, ERR_DTYPE, ERR_NON_FINITE when states or weights are not finite
  */
-export function lyapunovExponents(rnn: RNN, input: Tensor, options: LyapunovOptions = {}): Float64Array {
+export function lyapunovExponents(rnn: RecurrentLayer<unknown>, input: Tensor, options: LyapunovOptions = {}): Float64Array {
   return lyapunovSpectrum(rnn, input, options).exponents;
 }
 
 /** As {@link lyapunovExponents}, with the standard error of each exponent. */
-export function lyapunovSpectrum(rnn: RNN, input: Tensor, options: LyapunovOptions = {}): LyapunovSpectrum {
+export function lyapunovSpectrum(rnn: RecurrentLayer<unknown>, input: Tensor, options: LyapunovOptions = {}): LyapunovSpectrum {
   const { count, onProgress } = checkLyapunov(rnn, options);
   const { data, shape } = checkTensor('input', input, rnn.dtype, ['N', 'T', rnn.inputSize]);
   const [n, t] = shape as [number, number, number];
   const tangents = new TangentDynamics(rnn, n, count);
   const inputs = new SequenceArray(data, n, t, rnn.inputSize);
   const growth = new BlockMeans(t, count);
-  for (const piece of cutTime(t, Infinity, tangents.stepsPerPiece)) {
-    growth.add(piece, tangents.advance(inputs.take(piece, rnn.dtype), piece.end - piece.begin), n);
-    onProgress?.(piece.end, t);
+  for (const segment of cutTime([{ begin: 0, end: t, rows: n }], Infinity, tangents.stepsPerSegment)) {
+    growth.add(segment, tangents.advance(inputs.take(segment, rnn.dtype), segment.end - segment.begin), n);
+    onProgress?.(segment.end, t);
   }
   return growth.spectrum();
 }
 
 function checkLyapunov(rnn: unknown, options: unknown): Required<Pick<LyapunovOptions, 'count'>> & Pick<LyapunovOptions, 'onProgress'> {
-  if (!readSafely('rnn', () => rnn instanceof RNN)) {
-    fail('ERR_OPTION', 'rnn', 'an RNN', rnn, 'Of a larger model, give its recurrent layer and the input that reaches that layer.');
+  if (!readSafely('rnn', () => rnn instanceof RecurrentLayer)) {
+    fail(
+      'ERR_OPTION',
+      'rnn',
+      'a recurrent layer',
+      rnn,
+      'Of a larger model, give its recurrent layer and the input that reaches that layer.',
+    );
   }
-  const { hiddenSize } = rnn as RNN;
-  const given = readOptions('lyapunov options', options, ['count', 'onProgress'], { count: hiddenSize });
+  const { stateSize } = rnn as RecurrentLayer<unknown>;
+  const given = readOptions('lyapunov options', options, ['count', 'onProgress'], { count: stateSize });
   if (given.onProgress !== undefined) checkFunction('onProgress', given.onProgress);
   return {
-    count: checkInteger('count', given.count, 1, hiddenSize),
+    count: checkInteger('count', given.count, 1, stateSize),
     onProgress: given.onProgress as LyapunovOptions['onProgress'],
   };
 }
 
 /** A layer's states and the tangents that go along with them, in float64. */
 class TangentDynamics {
-  readonly stepsPerPiece: number;
-  readonly #native: NativeRecurrentLayer;
+  readonly stepsPerSegment: number;
+  readonly #scan: Scan;
   readonly #n: number;
   readonly #count: number;
   readonly #tangents: TensorData;
   #state: TensorData | null = null;
 
-  constructor(rnn: RNN, n: number, count: number) {
-    const { hiddenSize, inputSize } = rnn;
+  constructor(layer: RecurrentLayer<unknown>, n: number, count: number) {
+    const { hiddenSize, inputSize, stateSize } = layer;
+    checkParametersAttached(layer.parameters());
+    this.#scan = layer.scanInFloat64();
     this.#n = n;
     this.#count = count;
-    checkParametersAttached(rnn.parameters());
-    // The layer in float64, whatever its own type.
-    const weights = Object.values(rnn.stateDict()).map(({ data }) => Float64Array.from(data));
-    this.#native = native().recurrentLayer(
-      weights,
-      weights.map(({ length }) => new Float64Array(length)),
-      rnn.nativeOptions(),
-    );
     // Any directions would do, but for a W_hh whose own directions are those of the axes, as those of the identity are.
-    const directions = Tensor.zeros([count, hiddenSize], { dtype: 'float64' });
+    const directions = Tensor.zeros([count, stateSize], { dtype: 'float64' });
     fillOrthogonal(directions, 1, new Generator(0));
-    this.#tangents = allocate('float64', n * count * hiddenSize);
-    for (let row = 0; row < n; row++) this.#tangents.set(directions.data, row * count * hiddenSize);
+    this.#tangents = allocate('float64', n * count * stateSize);
+    for (let row = 0; row < n; row++) this.#tangents.set(directions.data, row * count * stateSize);
     const operations = n * hiddenSize * (inputSize + hiddenSize + count * (hiddenSize + 4 * count));
     const elements = n * (inputSize + 3 * hiddenSize + count);
-    this.stepsPerPiece = Math.max(1, Math.floor(Math.min(OPERATIONS_PER_PIECE / operations, ELEMENTS_PER_PIECE / elements)));
+    this.stepsPerSegment = Math.max(1, Math.floor(Math.min(OPERATIONS_PER_SEGMENT / operations, ELEMENTS_PER_SEGMENT / elements)));
   }
 
   /**
@@ -122,10 +121,11 @@ class TangentDynamics {
    */
   advance(input: TensorData, steps: number): Float64Array {
     const n = this.#n;
-    const state = new Float64Array(n * this.#native.stateSize);
+    const state = new Float64Array(n * this.#scan.stateSize);
     const logGrowths = new Float64Array(n * steps * this.#count);
-    const output = new Float64Array(n * steps * this.#native.outputSize);
-    this.#native.tangents(n, steps, Float64Array.from(input), this.#state, output, state, this.#count, this.#tangents, logGrowths);
+    const output = new Float64Array(n * steps * this.#scan.outputSize);
+    const pass = { n, t: steps, input: Float64Array.from(input), initialState: this.#state, output, tape: null };
+    this.#scan.tangents(pass, state, this.#count, this.#tangents, logGrowths);
     this.#state = state;
     checkGrowths(logGrowths, state);
     return logGrowths;
@@ -162,7 +162,7 @@ class BlockMeans {
   }
 
   /** @param logGrowths [n, end − begin, count] */
-  add({ begin, end }: Piece, logGrowths: Float64Array, n: number): void {
+  add({ begin, end }: Segment, logGrowths: Float64Array, n: number): void {
     const count = this.#count;
     for (let step = begin; step < end; step++) {
       const block = Math.floor((step * this.#blocks) / this.#steps);

@@ -1,7 +1,7 @@
 /** Where a LayerNorm may stand, as data, and the layers that this makes. */
 import type { Layer } from '../layers/layer';
 import { LayerNorm } from '../layers/layer-norm';
-import type { Placement } from '../layers/placement';
+import type { Placement } from '../layers/recurrent/normalization';
 import { RNN, type RNNOptions } from '../layers/rnn';
 
 /** `'input'` and `'output'` are a LayerNorm before and after the RNN, outside the recurrence; the others are the RNN's own. */

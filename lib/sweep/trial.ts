@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { SeriesFormat } from '../data/csv';
 import type { Initializer } from '../initializers';
-import type { Placement } from '../layers/placement';
+import type { Placement } from '../layers/recurrent/normalization';
 import type { Nonlinearity } from '../layers/rnn';
 import type { DType } from '../tensor';
 

@@ -3,7 +3,7 @@ import type { Clipper } from '../clipping/clipper';
 import { EvenkeelError } from '../errors';
 import { checkDestination } from '../io/atomic-file';
 import { checkLayer, type Layer } from '../layers/layer';
-import type { RNN } from '../layers/rnn';
+import type { RecurrentLayer } from '../layers/recurrent/recurrent-layer';
 import type { LossResult } from '../losses/loss';
 import { checkOptimizer, type Optimizer } from '../optimizers/optimizer';
 import { checkParameters, type Parameter } from '../parameter';
@@ -86,7 +86,7 @@ export interface Run {
   generator: Generator | undefined;
   checkpoint: { path: string; every: number } | undefined;
   /** the model's recurrent layers, where their gradient flow is recorded */
-  gradientFlow: { every: number; layers: ReadonlyMap<string, RNN> } | undefined;
+  gradientFlow: { every: number; layers: ReadonlyMap<string, RecurrentLayer<unknown>> } | undefined;
   nonFinite: 'throw' | 'skip';
 }
 

@@ -1,4 +1,4 @@
-import { type Checkpointing, segmentSteps } from '../../lib/layers/checkpointing';
+import { type Checkpointing, segmentSteps } from '../../lib/layers/recurrent/checkpointing';
 import { LastStep } from '../../lib/layers/last-step';
 import { RNN, type RNNOptions } from '../../lib/layers/rnn';
 import { availableMemory } from '../../lib/memory';

@@ -1,6 +1,6 @@
-import { checkSize, fail, readOptions } from '../check';
-import { EvenkeelError } from '../errors';
-import { availableMemory, checkMemory, fitsInMemory, inGigabytes } from '../memory';
+import { checkSize, fail, readOptions } from '../../check';
+import { EvenkeelError } from '../../errors';
+import { availableMemory, checkMemory, fitsInMemory, inGigabytes } from '../../memory';
 
 /**
  * How a recurrent layer trades time for memory: between forward and backward it keeps the states at the starts of segments of time, and
@@ -84,6 +84,11 @@ function chosenSteps(checkpointing: Checkpointing, kept: KeptMemory): number {
     );
   }
   return Math.min(segment, steps);
+}
+
+/** The steps of a segment where nothing is kept, and memory for its outputs and inputs is all that it takes. */
+export function smallSegment(chunkSteps: number, bytesPerStep: number): number {
+  return wholeChunks(SMALL_SEGMENT / bytesPerStep, chunkSteps);
 }
 
 function wholeChunks(steps: number, chunkSteps: number): number {

@@ -1,5 +1,5 @@
-import { allocate, Tensor, type TensorData } from '../tensor';
-import { type Piece, SequenceArray } from './pieces';
+import { allocate, Tensor, type TensorData } from '../../tensor';
+import { type Segment, SequenceArray } from './time';
 
 /** What one backward pass does about g_t = ∂L/∂h_t as it comes by: limits it, and on request records ln‖g_t‖. */
 export class StateGradientPass {
@@ -9,9 +9,10 @@ export class StateGradientPass {
   readonly #exponents: Int32Array | undefined;
   #limited = 0;
 
-  constructor(n: number, t: number, limit: number, records: boolean) {
+  /** @param order in which the sequences are gone through */
+  constructor(n: number, t: number, order: Int32Array | undefined, limit: number, records: boolean) {
     this.#limit = limit;
-    this.#logNorms = records ? new SequenceArray(allocate('float64', n * t), n, t, 1) : undefined;
+    this.#logNorms = records ? new SequenceArray(allocate('float64', n * t).fill(-Infinity), n, t, 1, order) : undefined;
     this.#exponents = records ? new Int32Array(n) : undefined;
   }
 
@@ -25,16 +26,16 @@ export class StateGradientPass {
     return this.#logNorms && new Tensor(this.#logNorms.data, [this.#logNorms.n, this.#logNorms.steps]);
   }
 
-  /** @param backward the addon's backward call for a piece of time, which takes these and returns how many it limited */
-  pass(piece: Piece, backward: (limit: number, logNorms: Float64Array | null, exponents: Int32Array | null) => number): void {
-    const logNorms = this.#logNorms?.take(piece, 'float64') as Float64Array | undefined;
-    this.#limited += backward(this.#limit, logNorms ?? null, this.#exponents ?? null);
-    if (logNorms !== undefined) this.#logNorms?.put(piece, logNorms);
+  /** @param backward the addon's backward call for a segment, which takes these and returns how many it limited */
+  pass(segment: Segment, backward: (limit: number, logNorms: Float64Array | null, exponents: Int32Array | null) => number): void {
+    const logNorms = this.#logNorms?.take(segment, 'float64') as Float64Array | undefined;
+    this.#limited += backward(this.#limit, logNorms ?? null, this.#exponents?.subarray(0, segment.rows) ?? null);
+    if (logNorms !== undefined) this.#logNorms?.put(segment, logNorms);
   }
 
-  /** From here on another gradient goes back, which starts at zero. */
-  restart(): void {
-    this.#exponents?.fill(0);
+  /** From here on another gradient goes back in the first so many sequences, which starts at zero. */
+  restart(rows: number): void {
+    this.#exponents?.fill(0, 0, rows);
   }
 
   /** Makes true gradients [N, H] of the carried ones: infinite or zero where they are out of range. */

@@ -1,0 +1,77 @@
+import { checkNumber, checkOneOf, readOptions } from '../../check';
+import { Parameter } from '../../parameter';
+import { allocate, type DType, Tensor } from '../../tensor';
+import { MIN_EPS } from '../layer';
+
+/**
+ * Where a normalisation stands in a recurrence, here in that of an {@link RNN}; LN is a LayerNorm or, of kind `'rms'`, an RMSNorm over the H units.
+ *
+ * - `'none'`: h_t = φ(x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh)
+ * - `'preactivation'`: h_t = φ(LN(x_t W_ihᵀ + h_{t-1} W_hhᵀ + b_ih + b_hh)) (Ba, Kiros, Hinton 2016, arXiv:1607.06450, eq. 4)
+ * - `'split-preactivation'`: h_t = φ(LN₁(x_t W_ihᵀ) + LN₂(h_{t-1} W_hhᵀ) + b_ih + b_hh) (their supplement; Cooijmans et al. 2016,
+ *   arXiv:1603.09025, with batch statistics); LN₁ and LN₂ have no β, which the biases make superfluous
+ * - `'recurrent-input'`: h_t = φ(x_t W_ihᵀ + b_ih + LN(h_{t-1}) W_hhᵀ + b_hh): what is fed back, not what is put out
+ * - `'hidden'`: h_t = LN(φ(x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh)): what is put out is fed back; its Jacobian is multiplied T times
+ */
+export type Placement = 'none' | 'preactivation' | 'split-preactivation' | 'recurrent-input' | 'hidden';
+
+/** A placement with its details, which count for placements other than `'none'`. */
+export interface NormalizationOptions {
+  placement: Placement;
+  /** `'layer'` (LayerNorm) unless given; `'rms'` (RMSNorm) has no β */
+  kind?: 'layer' | 'rms';
+  /** added to the variance, or to the mean square; 1e-5 unless given, at least 1e-37 */
+  eps?: number;
+}
+
+/** How the addon knows the placements, the names of their normalisations' parameters, and whether these stand on gates or on the state. */
+const PLACEMENTS: Record<Placement, { number: number; sites: readonly string[]; hasBias: boolean; onGates: boolean }> = {
+  none: { number: 0, sites: [], hasBias: false, onGates: false },
+  preactivation: { number: 1, sites: ['norm'], hasBias: true, onGates: true },
+  'split-preactivation': { number: 2, sites: ['norm_ih', 'norm_hh'], hasBias: false, onGates: true },
+  'recurrent-input': { number: 3, sites: ['norm'], hasBias: true, onGates: false },
+  hidden: { number: 4, sites: ['norm'], hasBias: true, onGates: false },
+};
+
+/** The numbers by which the addon knows the kinds. */
+const KINDS = { layer: 0, rms: 1 } as const;
+
+/** All placements, and the kinds of a normalisation. */
+export const placementNames = Object.keys(PLACEMENTS) as Placement[];
+export const kindNames = Object.keys(KINDS) as (keyof typeof KINDS)[];
+
+/**
+ * Checks a normalisation given by its placement or with its details, and fills in the defaults.
+ * @throws EvenkeelError ERR_OPTION for an option that is unknown or out of range
+ */
+export function checkNormalization(argument: string, value: unknown): Required<NormalizationOptions> {
+  const options = typeof value === 'string' ? { placement: value } : value;
+  const given = readOptions(argument, options, ['placement', 'kind', 'eps'], { kind: 'layer', eps: 1e-5 });
+  return {
+    placement: checkOneOf(argument, given.placement, placementNames),
+    kind: checkOneOf(`${argument}.kind`, given.kind, kindNames),
+    eps: checkNumber(`${argument}.eps`, given.eps, { min: MIN_EPS }),
+  };
+}
+
+/** γ, from ones, and where there is one β, from zeros, of each site. */
+export function normalizationParameters(
+  { placement, kind }: Required<NormalizationOptions>,
+  { hiddenSize, gates, dtype }: { hiddenSize: number; gates: number; dtype: DType },
+): Parameter[] {
+  const { sites, hasBias, onGates } = PLACEMENTS[placement];
+  const size = onGates ? gates * hiddenSize : hiddenSize;
+  return sites.flatMap((name) => {
+    const weight = new Parameter(`${name}.weight`, new Tensor(allocate(dtype, size).fill(1), [size]));
+    return hasBias && kind === 'layer' ? [weight, new Parameter(`${name}.bias`, Tensor.zeros([size], { dtype }))] : [weight];
+  });
+}
+
+/** What the addon takes for a normalisation. */
+export function nativeNormalization({ placement, kind, eps }: Required<NormalizationOptions>): {
+  placement: number;
+  normKind: number;
+  eps: number;
+} {
+  return { placement: PLACEMENTS[placement].number, normKind: KINDS[kind], eps };
+}

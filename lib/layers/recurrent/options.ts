@@ -1,0 +1,103 @@
+import { checkNumber, checkSize } from '../../check';
+import {
+  checkInitializer,
+  fillUniform,
+  type Initializer,
+  type InitializerOptions,
+  initializerNames,
+  initializeWeight,
+} from '../../initializers';
+import { Parameter } from '../../parameter';
+import type { Generator } from '../../random';
+import { booleanOption, dtypeOption, generatorOption, type Option, optionalOption, type ReadBy, sizeOption } from '../../schema';
+import { type DType, Tensor } from '../../tensor';
+import type { BackwardOptions, ForwardOptions } from '../layer';
+import { type Checkpointing, checkCheckpointing } from './checkpointing';
+import { checkNormalization, type NormalizationOptions, type Placement, placementNames } from './normalization';
+
+/** Options that all recurrent layers have. */
+export interface RecurrentOptions {
+  inputSize: number;
+  hiddenSize: number;
+  /** where in the recurrence a normalisation stands; `'none'` unless given */
+  normalization?: Placement | NormalizationOptions;
+  /** whether there are the biases b_ih and b_hh; true unless given */
+  bias?: boolean;
+  /** how W_hh starts; `'uniform'` unless given */
+  recurrentInitializer?: Initializer | InitializerOptions;
+  /** how W_ih starts; `'uniform'` unless given */
+  inputInitializer?: Initializer | InitializerOptions;
+  /** whether forward gives all outputs [N, T, H], the default, or the last one alone [N, H] */
+  returnSequences?: boolean;
+  /** whether a call goes on from the state that the call before left; see {@link RecurrentLayer.resetState}. `false` unless given */
+  stateful?: boolean;
+  /**
+   * The state is detached after every so many steps, counted from each call's first: no gradient flows back past those points (truncated
+   * backpropagation through time). Never unless given.
+   */
+  truncateAfter?: number;
+  /**
+   * Limits the norm of ∂L/∂h_t, the total derivative by the state that step t hands to step t + 1, to this in the backward pass, for each
+   * sequence by itself (Graves 2013, arXiv:1308.0850): as soon as g_t has all that comes from the output at t and from step t + 1, it becomes
+   * g_t · min(1, limit/‖g_t‖), and from that follow the gradients of the parameters and of x_t and g_{t-1}. ∂L/∂h_0 is not limited. A number
+   * above 0; no limit unless given. See {@link RecurrentLayer.limitedStateGradients}.
+   */
+  stateGradientLimit?: number;
+  /** time against memory; `'auto'` unless given */
+  checkpointing?: Checkpointing;
+  /** `'float32'` unless given */
+  dtype?: DType;
+  /** where the initial weights come from; without one, from a random seed */
+  generator?: Generator;
+}
+
+/** Options of a recurrent layer's forward. */
+export interface RecurrentForwardOptions<State = Tensor> extends ForwardOptions {
+  /** the state before the first step; left out, it is zero, or where a stateful layer's last call ended */
+  initialState?: State;
+}
+
+/** Options of a recurrent layer's backward. */
+export interface RecurrentBackwardOptions<State = Tensor> extends BackwardOptions {
+  /** ∂L/∂ the final state from beyond this call, such as the gradInitialState of a call on the steps after these */
+  gradFinalState?: State;
+}
+
+const initializerOption: Option<Required<InitializerOptions>> = { check: checkInitializer, default: 'uniform', choices: initializerNames };
+
+/** How the options of all recurrent layers are read. */
+export const recurrentSchema = {
+  inputSize: sizeOption,
+  hiddenSize: sizeOption,
+  normalization: { check: checkNormalization, default: 'none', choices: placementNames },
+  bias: booleanOption(true),
+  recurrentInitializer: initializerOption,
+  inputInitializer: initializerOption,
+  returnSequences: booleanOption(true),
+  stateful: booleanOption(false),
+  truncateAfter: optionalOption(checkSize, Infinity),
+  stateGradientLimit: optionalOption((argument, value) => checkNumber(argument, value, { above: 0 }), Infinity),
+  checkpointing: { check: checkCheckpointing, default: 'auto' },
+  dtype: dtypeOption,
+  generator: generatorOption,
+};
+
+/** What it reads. */
+export type CheckedRecurrentOptions = ReadBy<typeof recurrentSchema>;
+
+/**
+ * A cell's weights and biases, with PyTorch's names, and their initial values: W_ih [G·H, I] and W_hh [G·H, P] by their initialisers, gate by
+ * gate, b_ih and b_hh [G·H] uniform in ±1/√H.
+ */
+export function makeWeights(given: CheckedRecurrentOptions, { gates = 1, outputSize = given.hiddenSize } = {}): Parameter[] {
+  const { inputSize, hiddenSize, dtype, generator } = given;
+  const rows = gates * hiddenSize;
+  const make = (name: string, shape: number[]) => new Parameter(name, Tensor.zeros(shape, { dtype }));
+  const weightIh = make('weight_ih_l0', [rows, inputSize]);
+  const weightHh = make('weight_hh_l0', [rows, outputSize]);
+  const biases = given.bias ? [make('bias_ih_l0', [rows]), make('bias_hh_l0', [rows])] : [];
+  initializeWeight(weightIh.value, given.inputInitializer, generator, gates);
+  initializeWeight(weightHh.value, given.recurrentInitializer, generator, gates);
+  for (const { value } of biases) fillUniform(value, 1 / Math.sqrt(hiddenSize), generator);
+  return [weightIh, weightHh, ...biases];
+}

@@ -1,0 +1,150 @@
+/** The scan over time: the one file of the recurrent layers that calls the addon. */
+import type { NativeRecurrentLayer, RecurrentLayerOptions } from '../../native/addon';
+import { native } from '../../native/load';
+import type { DType, TensorData } from '../../tensor';
+
+/** The arrays of a parameter and its gradient. */
+interface ParameterArrays {
+  readonly value: { readonly data: TensorData };
+  readonly grad: { readonly data: TensorData };
+}
+
+/** What forward keeps for backward; null for a cell that keeps nothing, or a pass that no backward pass follows. */
+export type Tape = TensorData | null;
+
+/** A forward pass over steps of some sequences. The state is S wide, its first P columns are what is put out. */
+export interface ForwardPass {
+  readonly n: number;
+  readonly t: number;
+  /** [N, T, I] */
+  readonly input: TensorData;
+  /** [N, S]; null for zeros */
+  readonly initialState: TensorData | null;
+  /** [N, T, P], written */
+  readonly output: TensorData;
+  /** written where it is given */
+  readonly tape: Tape;
+}
+
+/** ∂L/∂ what a pass took and gave. */
+export interface PassGradients {
+  /** [N, T, P]; null for zeros */
+  readonly output: TensorData | null;
+  /** [N, T, I]; null where it is not wanted */
+  readonly input: TensorData | null;
+  /** [N, S]: from beyond the last step, and then by the initial state */
+  readonly state: TensorData;
+}
+
+/** A recurrent layer of the addon with its parameters. */
+export class Scan {
+  readonly inputSize: number;
+  readonly #parameters: readonly ParameterArrays[];
+  readonly #options: RecurrentLayerOptions;
+  readonly #dtype: DType;
+  #handle: NativeRecurrentLayer | undefined;
+
+  /** @param parameters in the addon's order: W_ih, W_hh, then the cell's own */
+  constructor(parameters: readonly ParameterArrays[], options: RecurrentLayerOptions, dtype: DType) {
+    this.inputSize = options.inputSize;
+    this.#parameters = parameters;
+    this.#options = options;
+    this.#dtype = dtype;
+  }
+
+  /** The same layer with copies of its parameters in float64. */
+  inFloat64(): Scan {
+    const copy = (data: TensorData) => ({ data: Float64Array.from(data) });
+    const parameters = this.#parameters.map(({ value, grad }) => ({ value: copy(value.data), grad: copy(grad.data) }));
+    return new Scan(parameters, this.#options, 'float64');
+  }
+
+  /** S and P */
+  get stateSize(): number {
+    return this.#layer.stateSize;
+  }
+  get outputSize(): number {
+    return this.#layer.outputSize;
+  }
+
+  /** The steps of a chunk: a segment that starts at a multiple of them gives the same bits as the whole. */
+  chunkSteps(n: number): number {
+    return this.#layer.chunkSteps(n);
+  }
+
+  /** The elements that a tape of n sequences has for each step. */
+  tapeStride(n: number): number {
+    return this.#layer.tapeLength(n, 1) - this.#layer.tapeLength(n, 0);
+  }
+
+  /** @param make gives memory, with whatever it held */
+  makeTape(n: number, t: number, make: (dtype: DType, length: number) => TensorData): Tape {
+    const length = this.#layer.tapeLength(n, t);
+    return length === 0 ? null : make(this.#dtype, length);
+  }
+
+  /** The part of a tape that holds the steps [begin, end). */
+  sliceTape(tape: Tape, n: number, begin: number, end: number): Tape {
+    if (tape === null) return null;
+    const first = begin * this.tapeStride(n);
+    return tape.subarray(first, first + this.#layer.tapeLength(n, end - begin));
+  }
+
+  /** @param finalState [N, S], written; null where it is not wanted */
+  forward({ n, t, input, initialState, output, tape }: ForwardPass, finalState: TensorData | null): void {
+    this.#layer.forward(n, t, input, initialState, output, finalState, tape);
+  }
+
+  /**
+   * Adds to the parameters' gradients.
+   * @param limit of ‖∂L/∂state_t‖ of each sequence
+   * @param logNorms ln of it [N, T], written; null where it is not recorded, as `exponents` then
+   * @param exponents [N]: the state's gradient is 2^−exponent of the true one
+   * @param concurrent a forward pass of as many sequences, for threads that are idle else
+   * @returns how many gradients were limited
+   */
+  backward(
+    { n, t, input, initialState, output, tape }: ForwardPass,
+    gradients: PassGradients,
+    limit: number,
+    logNorms: Float64Array | null,
+    exponents: Int32Array | null,
+    concurrent?: ForwardPass,
+  ): number {
+    const { output: gradOutput, input: gradInput, state } = gradients;
+    const first = [n, t, input, initialState, output, tape, gradOutput, gradInput, state, limit, logNorms, exponents] as const;
+    if (concurrent === undefined) return this.#layer.backward(...first);
+    const { t: steps, input: ofInput, initialState: from, output: to, tape: ownTape } = concurrent;
+    return this.#layer.backward(...first, steps, ofInput, from, to, null, ownTape);
+  }
+
+  /** The state [N, S] after the step `step`, from 0, of a pass that has run; of states wider than the output its tape must have been kept. */
+  readState(n: number, t: number, step: number, output: TensorData, tape: Tape, state: TensorData): TensorData {
+    this.#layer.readState(n, t, step, output, tape, state);
+    return state;
+  }
+
+  /**
+   * Of a scan in float64: forward, and for each sequence and step J_t Q = Q' R with J_t = ∂state_t/∂state_{t−1}.
+   * @param tangents the `count` columns of Q_0, orthonormal, each a row [N, count, S], which become those of Q_T
+   * @param logGrowths ln|R_t(i, i)| [N, T, count], written
+   */
+  tangents(
+    { n, t, input, initialState, output }: ForwardPass,
+    finalState: TensorData,
+    count: number,
+    tangents: TensorData,
+    logGrowths: TensorData,
+  ): void {
+    this.#layer.tangents(n, t, input, initialState, output, finalState, count, tangents, logGrowths);
+  }
+
+  get #layer(): NativeRecurrentLayer {
+    this.#handle ??= native().recurrentLayer(
+      this.#parameters.map(({ value }) => value.data),
+      this.#parameters.map(({ grad }) => grad.data),
+      this.#options,
+    );
+    return this.#handle;
+  }
+}
