@@ -194,7 +194,12 @@ describe('refusals', () => {
   const withLast = () => new Sequential([rnn(), new LastStep()]);
   const infinite = new Tensor(new Float64Array(N * H).fill(Number.POSITIVE_INFINITY), [N, H]);
   test.each<[string, () => unknown, ErrorCode, string]>([
-    ['no recurrent layer', () => gradientFlow(new LayerNorm({ size: I, dtype }), inputOf()), 'ERR_OPTION', 'model: expected a recurrent layer, or'],
+    [
+      'no recurrent layer',
+      () => gradientFlow(new LayerNorm({ size: I, dtype }), inputOf()),
+      'ERR_OPTION',
+      'model: expected a recurrent layer, or',
+    ],
     ['no layer', () => gradientFlow(3 as unknown as Layer, inputOf()), 'ERR_OPTION', 'model: expected a layer'],
     ['two steps', () => gradientFlow(rnn(), inputOf(2)), 'ERR_SHAPE', 'T of at least 3'],
     ['another target', () => gradientFlow(rnn(), inputOf(), { target: random([N, 2], 1) }), 'ERR_SHAPE', 'target'],

@@ -270,7 +270,11 @@ describe('refusals', () => {
   });
 
   test('of other arguments', () => {
-    expectRefused(() => lyapunovExponents(new LayerNorm({ size: I, dtype }) as unknown as RNN, x), 'ERR_OPTION', 'rnn: expected a recurrent layer');
+    expectRefused(
+      () => lyapunovExponents(new LayerNorm({ size: I, dtype }) as unknown as RNN, x),
+      'ERR_OPTION',
+      'rnn: expected a recurrent layer',
+    );
     expectRefused(() => lyapunovExponents(rnn, fill('x', [N, T, I + 1])), 'ERR_SHAPE', 'input');
     expectRefused(() => lyapunovExponents(rnn, fill('x', [N, T, I], { dtype: 'float32' })), 'ERR_DTYPE', 'input');
     expectRefused(() => call({ onProgress: 3 }), 'ERR_OPTION', 'onProgress: expected a function');

@@ -1,8 +1,7 @@
-import { type Checkpointing, segmentSteps } from '../../lib/layers/recurrent/checkpointing';
 import { LastStep } from '../../lib/layers/last-step';
+import { type Checkpointing, segmentSteps } from '../../lib/layers/recurrent/checkpointing';
 import { RNN, type RNNOptions } from '../../lib/layers/rnn';
 import { availableMemory } from '../../lib/memory';
-import { native } from '../../lib/native/load';
 import { Generator } from '../../lib/random';
 import { type DType, Tensor } from '../../lib/tensor';
 import { expectClose } from '../helpers/compare';
@@ -20,13 +19,7 @@ function randn(shape: number[], dtype: DType = 'float64', seed = 2): Tensor {
 
 /** The steps of a chunk of a layer's native scan. */
 function chunkSteps(n: number, options: Partial<RNNOptions> = {}): number {
-  const rnn = makeRnn(options);
-  const layer = native().recurrentLayer(
-    rnn.parameters().map(({ value }) => value.data),
-    rnn.parameters().map(({ grad }) => grad.data),
-    rnn.nativeOptions(),
-  );
-  return layer.chunkSteps(n);
+  return makeRnn(options).scanInFloat64().chunkSteps(n);
 }
 
 /** All that a training step gives: output, final state and every gradient. */
