@@ -18,7 +18,8 @@ export function untilAborted<T>(signal: AbortSignal | undefined, wait: T | Promi
 }
 
 /** Goes through a source until the signal is aborted, while it waits for an item too; then the source is told to end, and not waited for. */
-export function abortable<T>(source: Iterable<T> | AsyncIterable<T>, signal: AbortSignal | undefined): AsyncIterable<T> {
+export function abortable<T>(source: Iterable<T> | AsyncIterable<T>, signal: AbortSignal | undefined): Iterable<T> | AsyncIterable<T> {
+  if (signal === undefined) return source;
   return {
     [Symbol.asyncIterator]() {
       const iterator = openIterator(source);
@@ -31,7 +32,7 @@ export function abortable<T>(source: Iterable<T> | AsyncIterable<T>, signal: Abo
             return await untilAborted(signal, iterator.next());
           } catch (error) {
             // Not awaited: a generator that waits for its own source hears of it only afterwards. What ended the wait is what counts.
-            if (signal?.aborted) close().catch(() => {});
+            if (signal.aborted) close().catch(() => {});
             throw error;
           }
         },
