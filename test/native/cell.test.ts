@@ -204,6 +204,13 @@ describe.each(STRATEGIES)('%s', (strategy) => {
     }
   });
 
+  test('recording changes no bit of the parameters’ gradients where threads share the units of one sequence', () => {
+    addon.setScanStrategy(strategy);
+    const shape: Shape = [1, 40, 3, 70];
+    const a = arraysOf(shape, 'float32');
+    expect(bits(run(shape, a, { records: true }).gradients)).toEqual(bits(run(shape, a).gradients));
+  });
+
   test('recorded gradients are those that go on, and recording changes no bit of the parameters’', () => {
     addon.setScanStrategy(strategy);
     const shape: Shape = [5, 60, 3, 7];

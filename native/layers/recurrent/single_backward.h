@@ -25,7 +25,7 @@ struct SingleBackward {
   Tape<T> tape;
   Pieces<T> pieces;
   PackedWeights<T> ih;
-  SplitGateWeights<T> hh;
+  SplitWeights<T> hh;
   AlignedBuffer<T> zeros;     // [S], where there is no state before the first step
   AlignedBuffer<T> states;    // of two pieces, in turns [2, steps + 1, S], where the output does not hold them
   AlignedBuffer<T> gates_x;   // gradients as of BackwardStep likewise [2, steps, G·H]
@@ -33,9 +33,9 @@ struct SingleBackward {
   AlignedBuffer<T> operands;  // [2, steps, P], for a cell that transforms it
   AlignedBuffer<T> doperand;  // [P], for such a cell
   AlignedBuffer<T> turned;    // a piece's share of ∂L/∂W_ih, transposed, where inputs are few
-  RowPair<T> das;
-  RowPair<T> separate_das;
-  AlignedBuffer<T> sums;  // [H]
+  size_t gate_stride;         // whole vectors of H
+  RowPair<T> das;             // the gradients of all gates, as operands of a product
+  AlignedBuffer<T> sums;      // [H]
   const T* output;
   const T* doutput;
   mutable std::atomic<bool> out_of_memory{false};
@@ -50,7 +50,7 @@ struct SingleBackward {
         tape(shape, cell.traits, 0, of.forward.tape),
         pieces(of.forward),
         ih(PackedWeights<T>::plain_if(gradients.dinput != nullptr, width(), shape.i, of.forward.weight_ih)),
-        hh(SplitGateWeights<T>::backward(of.forward)),
+        hh(SplitWeights<T>::backward(block_count(shape), shape, of.forward.weight_hh)),
         zeros(shape.s),
         states(shape.hidden_state() == 0 ? 0 : 2 * (pieces.most_steps() + 1) * shape.s),
         gates_x(2 * pieces.most_steps() * width()),
@@ -58,8 +58,8 @@ struct SingleBackward {
         operands(cell.transforms_operand() ? 2 * pieces.most_steps() * shape.p : 0),
         doperand(cell.transforms_operand() ? shape.p : 0),
         turned(few_inputs() ? shape.i * width() : 0),
-        das(shape.joint_gates()),
-        separate_das(shape.separate_gates()),
+        gate_stride(RowPair<T>::whole_vectors(shape.h)),
+        das(shape.g * gate_stride),
         sums(shape.h),
         output(of.forward.output),
         doutput(of.doutput) {
@@ -83,7 +83,7 @@ struct SingleBackward {
     return initial == nullptr ? zeros.get() : initial + piece.n * shape.s;
   }
 
-  // A plain cell's steps, all columns on one thread, which are one block.
+  // A plain cell's steps, all units on one thread, which are one block.
   void scan_alone(size_t index) const noexcept {
     const Piece<T> piece = pieces[index];
     const size_t last = piece.steps - 1;
@@ -92,21 +92,33 @@ struct SingleBackward {
     const auto steps = kernels<T>().elman_backward_steps;
     const T* dout = doutput_at(row(piece, last) * h);
     const T* state = output + row(piece, last) * h;
-    steps(plain->nonlinearity, 1, h, h, hh.joint.nothing(), {das.at(1), dstate_of(piece), dout, state, das.at(0), da + last * h});
+    steps(plain->nonlinearity, 1, h, h, hh.nothing(), {das.at(1), dstate_of(piece), dout, state, das.at(0), da + last * h});
     if (last > 0) {
       dout = doutput_at(row(piece, last - 1) * h);
-      steps(plain->nonlinearity, last, h, h, hh.joint.matrix(0, 0), {das.at(0), nullptr, dout, state - h, das.at(1), da + (last - 1) * h});
+      steps(plain->nonlinearity, last, h, h, hh.matrix(0, 0, 0), {das.at(0), nullptr, dout, state - h, das.at(1), da + (last - 1) * h});
     }
-    hh.joint.multiply(das.at(last), nullptr, dstate_of(piece));
+    multiply_states(hh.all(), das.at(last), nullptr, 0, nullptr, dstate_of(piece));
   }
 
-  // A plain cell's steps, the columns on several threads.
+  // to = start + dgates W_hh in the columns of the blocks `own`. dgates: as of `das`   start: may be `to`; null for zeros
+  void multiply_states(const Range& own, const T* dgates, const Progress* progress, size_t steps, const T* start, T* to) const noexcept {
+    hh.for_each(own, progress, steps, [&](size_t block, size_t part, size_t turn, bool back) {
+      const Range c = hh.columns(block);
+      for (size_t gate = 0; gate < shape.g; ++gate) {
+        const T* from = turn == 0 && gate == 0 ? start : to;
+        kernels<T>().multiply_row(c.size(), dgates + gate * gate_stride + hh.part(part).begin, hh.matrix(block, part, gate, back),
+                                  from == nullptr ? nullptr : from + c.begin, to + c.begin);
+      }
+    });
+  }
+
+  // A plain cell's steps, the units on several threads.
   void scan_together(size_t index) const noexcept {
     const Piece<T> piece = pieces[index];
     Progress progress;
     size_t first = 0;  // of a round
-    run_together(hh.joint.blocks(), [&](size_t rank, size_t size, auto newcomers) {
-      const Range own = share_of(hh.joint.blocks(), rank, size);
+    run_together(hh.blocks(), [&](size_t rank, size_t size, auto newcomers) {
+      const Range own = share_of(hh.blocks(), rank, size);
       T* dstate = dstate_of(piece);
       for (size_t done = first; done < piece.steps; ++done) {
         if (size == 1 && newcomers()) {
@@ -115,25 +127,27 @@ struct SingleBackward {
         }
         const size_t step = piece.steps - 1 - done;
         const auto finish = [&](size_t block, const RowMatrix<T>& last, size_t part, const T* start) {
-          const Range c = hh.joint.columns(block);
+          const Range c = hh.columns(block);
           const size_t here = row(piece, step) * shape.h + c.begin;
           kernels<T>().elman_backward_steps(plain->nonlinearity, 1, c.size(), 0, last,
                                             {das.at(done) + part, start, doutput_at(here), output + here, das.at(done + 1) + c.begin,
                                              gates_of_piece(index) + step * shape.h + c.begin});
         };
         if (done == 0) {
-          for (size_t block = own.begin; block < own.end; ++block)
-            finish(block, hh.joint.nothing(), 0, dstate + hh.joint.columns(block).begin);
+          for (size_t block = own.begin; block < own.end; ++block) finish(block, hh.nothing(), 0, dstate + hh.columns(block).begin);
         } else {
-          hh.joint.multiply(own, das.at(done), nullptr, sums.get(), &progress, done, finish);
+          hh.for_each(own, &progress, done, [&](size_t block, size_t part, size_t turn, bool back) {
+            const Range c = hh.columns(block);
+            const T* start = turn == 0 ? nullptr : sums.get() + c.begin;
+            const size_t from = hh.part(part).begin;
+            const RowMatrix<T> weights = hh.matrix(block, part, 0, back);
+            if (turn + 1 == hh.blocks()) return finish(block, weights, from, start);
+            kernels<T>().multiply_row(c.size(), das.at(done) + from, weights, start, sums.get() + c.begin);
+          });
         }
         for (size_t block = own.begin; block < own.end; ++block) progress.publish(block, done + 1);
       }
-      hh.joint.multiply(own, das.at(piece.steps), nullptr, dstate, &progress, piece.steps,
-                        [&](size_t block, const RowMatrix<T>& last, size_t part, const T* start) {
-                          kernels<T>().multiply_row(hh.joint.columns(block).size(), das.at(piece.steps) + part, last, start,
-                                                    dstate + hh.joint.columns(block).begin);
-                        });
+      multiply_states(own, das.at(piece.steps), &progress, piece.steps, nullptr, dstate);
       return true;
     });
   }
@@ -155,43 +169,83 @@ struct SingleBackward {
     }
   }
 
-  // Any cell's steps, whatever is asked about the state's gradient.
+  StepRows<T> step_of(const Piece<T>& piece, size_t k) const noexcept {
+    const size_t t = piece.begin + k;
+    return {.first = piece.n,
+            .rows = 1,
+            .step = t,
+            .units = shape.h,
+            .tape = tape.at(t, piece.n),
+            .exponents = state_gradient.exponents(piece.n)};
+  }
+  BackwardRows<T> rows_of(size_t index, const Piece<T>& piece, size_t k) const noexcept {
+    const auto state_before = [&](size_t step) -> const T* {
+      if (shape.hidden_state() > 0) return states_of(index) + step * shape.s;
+      return step == 0 ? before(piece) : output + row(piece, step - 1) * shape.p;
+    };
+    const size_t separate = shape.separate_gates();
+    return {.previous = state_before(k),
+            .state = state_before(k + 1),
+            .dstate = dstate_of(piece),
+            .dgates_x = gates_of_piece(index) + k * width(),
+            .dgates_h = separate == 0 ? nullptr : separate_of_piece(index) + k * separate,
+            .operand = operands_of(index) + k * shape.p,
+            .doperand = doperand.get()};
+  }
+  // The gradients of some units' gates, as a product's operand.
+  void copy_gates(const BackwardRows<T>& rows, const Range& units, T* to) const noexcept {
+    const size_t joint = shape.g - shape.separate;
+    for (size_t gate = 0; gate < shape.g; ++gate) {
+      const T* from = gate < joint ? rows.dgates_x + gate * shape.h : rows.dgates_h + (gate - joint) * shape.h;
+      std::copy_n(from + units.begin, units.size(), to + gate * gate_stride + units.begin);
+    }
+  }
+
+  // Any cell's steps, on one thread, whatever is asked about the state's gradient.
   void scan_by_cell(size_t index) const noexcept {
     const Piece<T> piece = pieces[index];
     if (shape.hidden_state() > 0) gather_states_of(index);
-    const auto state_before = [&](size_t k) -> const T* {
-      if (shape.hidden_state() > 0) return states_of(index) + k * shape.s;
-      return k == 0 ? before(piece) : output + row(piece, k - 1) * shape.p;
-    };
-    const size_t joint = shape.joint_gates(), separate = shape.separate_gates();
     for (size_t k = piece.steps; k-- > 0;) {
-      const size_t t = piece.begin + k;
-      const StepRows<T> step{.first = piece.n,
-                             .rows = 1,
-                             .step = t,
-                             .units = shape.h,
-                             .tape = tape.at(t, piece.n),
-                             .exponents = state_gradient.exponents(piece.n)};
-      const BackwardRows<T> of_step = {.previous = state_before(k),
-                                       .state = state_before(k + 1),
-                                       .dstate = dstate_of(piece),
-                                       .dgates_x = gates_of_piece(index) + k * width(),
-                                       .dgates_h = separate == 0 ? nullptr : separate_of_piece(index) + k * separate,
-                                       .operand = operands_of(index) + k * shape.p,
-                                       .doperand = doperand.get()};
+      const BackwardRows<T> rows = rows_of(index, piece, k);
       const Rows<T> output_here = {doutput_at(row(piece, k) * shape.p), shape.p};
-      step_backward(cell, step, state_gradient, of_step, output_here, {nullptr, 0}, [&](const Rows<T>& start, T* to, size_t) {
-        const T* from = start.data;
-        if (joint > 0) {
-          std::copy_n(of_step.dgates_x, joint, das.at(0));
-          hh.joint.multiply(das.at(0), from, to);
-          from = to;
-        }
-        if (separate == 0) return;
-        std::copy_n(of_step.dgates_h, separate, separate_das.at(0));
-        hh.separate.multiply(separate_das.at(0), from, to);
+      step_backward(cell, step_of(piece, k), state_gradient, rows, output_here, {nullptr, 0}, [&](const Rows<T>& start, T* to, size_t) {
+        copy_gates(rows, {0, shape.h}, das.at(0));
+        multiply_states(hh.all(), das.at(0), nullptr, 0, start.data, to);
       });
     }
+    if (cell.traits.own_sums) accumulate(index);
+  }
+
+  // The same, the units on several threads, where nothing is asked about the state's gradient.
+  void scan_in_blocks(size_t index) const noexcept {
+    const Piece<T> piece = pieces[index];
+    if (shape.hidden_state() > 0) gather_states_of(index);
+    Progress progress;
+    size_t first = 0;  // of a round
+    run_together(hh.blocks(), [&](size_t rank, size_t size, auto newcomers) {
+      const Range own = share_of(hh.blocks(), rank, size);
+      for (size_t done = first; done < piece.steps; ++done) {
+        if (size == 1 && newcomers()) {
+          first = done;
+          return false;
+        }
+        const size_t k = piece.steps - 1 - done;
+        const BackwardRows<T> rows = rows_of(index, piece, k);
+        StepRows<T> step = step_of(piece, k);
+        for (size_t block = own.begin; block < own.end; ++block) {
+          const Range c = hh.columns(block);
+          step.unit = c.begin;
+          step.units = c.size();
+          const T* dout = doutput_at(row(piece, k) * shape.p + c.begin);
+          if (dout != nullptr) kernels<T>().add(c.size(), dout, rows.dstate + c.begin);
+          cell.backward({step, rows.previous, rows.state, rows.dstate, rows.dgates_x, rows.dgates_h});
+          copy_gates(rows, c, das.at(done + 1));
+          progress.publish(block, done + 1);
+        }
+        multiply_states(own, das.at(done + 1), &progress, done + 1, cell.traits.direct ? rows.dstate : nullptr, rows.dstate);
+      }
+      return true;
+    });
     if (cell.traits.own_sums) accumulate(index);
   }
 
@@ -276,21 +330,23 @@ struct SingleBackward {
   }
 
   void scan(size_t piece) const noexcept {
-    if (!plain) return scan_by_cell(piece);
-    hh.joint.blocks() > 1 ? scan_together(piece) : scan_alone(piece);
+    if (plain) return together() ? scan_together(piece) : scan_alone(piece);
+    together() ? scan_in_blocks(piece) : scan_by_cell(piece);
   }
+
+  // Whether threads share the units of each step.
+  bool together() const noexcept { return hh.blocks() > 1 && (plain || (state_gradient.idle() && may_share_units(cell))); }
 
   // concurrent: null, or a forward pass whose pieces are computed one by one while this goes back through its own.
   void run(const SingleForward<T>* concurrent = nullptr) const {
     // One thread goes back through a piece while others multiply what the piece before left, unless a step needs them.
-    const bool together = plain && hh.joint.blocks() > 1;
-    const bool ahead = !together;
+    const bool ahead = !together();
     size_t others = 0;  // pieces of the other pass that are done
     for (size_t piece = pieces.count(); piece-- > 0;) {
-      const size_t passes = together ? 0 : concurrent != nullptr && others < concurrent->pieces.count() ? 2 : 1;
+      const size_t passes = together() ? 0 : concurrent != nullptr && others < concurrent->pieces.count() ? 2 : 1;
       const size_t left = ahead ? piece + 1 : pieces.count();  // the piece whose products are to be done
       const size_t products = left < pieces.count() ? product_tasks(left) : 0;
-      if (together) scan(piece);
+      if (together()) scan(piece);
       parallel_longest_first(passes + products, [&](size_t task) {
         if (task >= passes) return multiply_outside(left, task - passes);
         task == 0 ? scan(piece) : concurrent->run_alone(others);

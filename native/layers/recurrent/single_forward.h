@@ -19,13 +19,13 @@ struct SingleForward {
   Tape<T> tape;
   Pieces<T> pieces;
   GateWeights<T> ih;
-  SplitGateWeights<T> hh;
+  SplitWeights<T> hh;
   AlignedBuffer<T> gates_x;  // of two pieces, in turns [2, steps, G·H]; of a plain step with the bias
   AlignedBuffer<T> gates_h;  // [separate · H]
   AlignedBuffer<T> carried;  // the state before the next piece [N, S]
-  AlignedBuffer<T> states;   // state_{t−1} and state_t, in turns [2, S]
-  RowPair<T> operands;
-  AlignedBuffer<T> sums;  // [H]
+  RowPair<T> states;         // state_{t−1} and state_t [S]
+  RowPair<T> operands;       // likewise [P]
+  AlignedBuffer<T> sums;     // [H]
 
   explicit SingleForward(const ForwardPass<T>& of)
       : pass(of),
@@ -35,11 +35,11 @@ struct SingleForward {
         tape(of.shape, of.cell.traits, 0, of.tape),
         pieces(of),
         ih(of.shape, of.shape.i, of.weight_ih),
-        hh(SplitGateWeights<T>::forward(of)),
+        hh(SplitWeights<T>::forward(block_count(of.shape), of.shape, of.weight_hh)),
         gates_x(2 * pieces.most_steps() * width()),
         gates_h(shape.separate_gates()),
         carried(shape.n * shape.s),
-        states(2 * shape.s),
+        states(shape.s),
         operands(shape.p),
         sums(shape.h) {
     copy_initial_state(shape, 0, shape.n, of.initial_state, carried.get());
@@ -70,76 +70,125 @@ struct SingleForward {
     multiply(shape.separate_gates(), ih.separate, to + shape.joint_gates());
   }
 
-  // A plain cell's steps, all columns on one thread, which are one block.
+  // A plain cell's steps, all units on one thread, which are one block.
   void scan_alone(size_t index) const noexcept {
     const Piece<T> piece = pieces[index];
     std::copy_n(carried_of(piece), shape.h, operands.at(0));
-    kernels<T>().elman_forward_steps(plain->nonlinearity, piece.steps, shape.h, shape.h, hh.joint.matrix(0, 0),
+    kernels<T>().elman_forward_steps(plain->nonlinearity, piece.steps, shape.h, shape.h, hh.matrix(0, 0, 0),
                                      {operands.at(0), gates_of_piece(index), operands.at(1), output_of(piece)});
     std::copy_n(output_of(piece) + (piece.steps - 1) * shape.h, shape.h, carried_of(piece));
   }
 
-  // A plain cell's steps, the columns on several threads.
+  // The steps of a piece, the units on several threads: step(own, progress, k) for a thread's blocks, which it publishes.
+  template <typename Step>
+  void share_steps(const Piece<T>& piece, Step&& step) const noexcept {
+    Progress progress;
+    size_t first = 0;  // of a round
+    run_together(hh.blocks(), [&](size_t rank, size_t size, auto newcomers) {
+      const Range own = share_of(hh.blocks(), rank, size);
+      for (size_t k = first; k < piece.steps; ++k) {
+        if (size == 1 && newcomers()) {
+          first = k;
+          return false;
+        }
+        step(own, progress, k);
+      }
+      return true;
+    });
+  }
+
+  // A plain cell's steps, the units on several threads.
   void scan_together(size_t index) const noexcept {
     const Piece<T> piece = pieces[index];
     std::copy_n(carried_of(piece), shape.h, operands.at(0));
-    Progress progress;
-    size_t first = 0;  // of a round
-    run_together(hh.joint.blocks(), [&](size_t rank, size_t size, auto newcomers) {
-      const Range own = share_of(hh.joint.blocks(), rank, size);
-      for (size_t s = first; s < piece.steps; ++s) {
-        if (size == 1 && newcomers()) {
-          first = s;
-          return false;
-        }
-        T* state = output_of(piece) + s * shape.h;
-        const auto finish = [&](size_t block, const RowMatrix<T>& last, size_t part, const T* start) {
-          const Range c = hh.joint.columns(block);
-          kernels<T>().elman_forward_steps(plain->nonlinearity, 1, c.size(), 0, last,
-                                           {operands.at(s) + part, start, operands.at(s + 1) + c.begin, state + c.begin});
-        };
-        hh.joint.multiply(own, operands.at(s), gates_of_piece(index) + s * shape.h, sums.get(), &progress, s, finish);
-        for (size_t block = own.begin; block < own.end; ++block) progress.publish(block, s + 1);
-      }
-      return true;
+    share_steps(piece, [&](const Range& own, Progress& progress, size_t k) {
+      const T* a = operands.at(k);
+      hh.for_each(own, &progress, k, [&](size_t block, size_t part, size_t turn, bool back) {
+        const Range c = hh.columns(block);
+        const T* start = turn == 0 ? gates_of_piece(index) + k * shape.h + c.begin : sums.get() + c.begin;
+        const size_t from = hh.part(part).begin;
+        const RowMatrix<T> weights = hh.matrix(block, part, 0, back);
+        if (turn + 1 < hh.blocks()) return kernels<T>().multiply_row(c.size(), a + from, weights, start, sums.get() + c.begin);
+        kernels<T>().elman_forward_steps(
+            plain->nonlinearity, 1, c.size(), 0, weights,
+            {operands.at(k) + from, start, operands.at(k + 1) + c.begin, output_of(piece) + k * shape.h + c.begin});
+      });
+      for (size_t block = own.begin; block < own.end; ++block) progress.publish(block, k + 1);
     });
     std::copy_n(output_of(piece) + (piece.steps - 1) * shape.h, shape.h, carried_of(piece));
   }
 
-  // Any cell's steps.
+  StepRows<T> step_of(const Piece<T>& piece, size_t k) const noexcept {
+    const size_t t = piece.begin + k;
+    return {.first = piece.n, .rows = 1, .step = t, .units = shape.h, .tape = tape.at(t, piece.n)};
+  }
+  ForwardRows<T> rows_of(size_t index, const Piece<T>& piece, size_t k) const noexcept {
+    return {.previous = states.at(k),
+            .state = states.at(k + 1),
+            .operand = operands.at(0),
+            .gates_x = gates_of_piece(index) + k * width(),
+            .gates_h = gates_h.get(),
+            .projected = true,
+            .output = output_of(piece) + k * shape.p,
+            .ld_output = shape.p};
+  }
+
+  // The products of the blocks `own` for all their gates. operand: of whole vectors
+  void multiply_gates(const Range& own, const T* operand, const Progress* progress, size_t steps, const Gates<T>& gates) const noexcept {
+    const size_t joint = shape.g - shape.separate;
+    hh.for_each(own, progress, steps, [&](size_t block, size_t part, size_t turn, bool back) {
+      const Range c = hh.columns(block);
+      for (size_t gate = 0; gate < shape.g; ++gate) {
+        const bool separate = gate >= joint;
+        T* to = c.begin + (separate ? gates.h + (gate - joint) * shape.h : gates.x + gate * shape.h);
+        const T* start = separate && turn == 0 ? nullptr : to;
+        kernels<T>().multiply_row(c.size(), operand + hh.part(part).begin, hh.matrix(block, part, gate, back), start, to);
+      }
+    });
+  }
+
+  // Any cell's steps, on one thread.
   void scan_by_cell(size_t index) const noexcept {
     const Piece<T> piece = pieces[index];
-    const size_t joint = shape.joint_gates();
-    const T* previous = carried_of(piece);
+    std::copy_n(carried_of(piece), shape.s, states.at(0));
     for (size_t k = 0; k < piece.steps; ++k) {
-      const size_t t = piece.begin + k;
-      const StepRows<T> step{.first = piece.n, .rows = 1, .step = t, .units = shape.h, .tape = tape.at(t, piece.n)};
-      const ForwardRows<T> of_step = {.previous = previous,
-                                      .state = states.get() + k % 2 * shape.s,
-                                      .operand = operands.at(0),
-                                      .gates_x = gates_of_piece(index) + k * width(),
-                                      .gates_h = gates_h.get(),
-                                      .projected = true,
-                                      .output = output_of(piece) + k * shape.p,
-                                      .ld_output = shape.p};
-      step_forward(cell, tape, step, of_step, [&](const Rows<T>& operand, const Gates<T>& gates) {
-        // The product reads whole vectors.
+      step_forward(cell, tape, step_of(piece, k), rows_of(index, piece, k), [&](const Rows<T>& operand, const Gates<T>& gates) {
         if (operand.data != operands.at(0)) std::copy_n(operand.data, shape.p, operands.at(0));
-        if (joint > 0) hh.joint.multiply(operands.at(0), gates.x, gates.x);
-        if (shape.separate > 0) hh.separate.multiply(operands.at(0), nullptr, gates.h);
+        multiply_gates(hh.all(), operands.at(0), nullptr, 0, gates);
       });
-      previous = of_step.state;
     }
-    std::copy_n(previous, shape.s, carried_of(piece));
+    std::copy_n(states.at(piece.steps), shape.s, carried_of(piece));
+  }
+
+  // The same, the units on several threads.
+  void scan_in_blocks(size_t index) const noexcept {
+    const Piece<T> piece = pieces[index];
+    std::copy_n(carried_of(piece), shape.s, states.at(0));
+    std::copy_n(carried_of(piece), shape.p, operands.at(0));
+    share_steps(piece, [&](const Range& own, Progress& progress, size_t k) {
+      StepRows<T> step = step_of(piece, k);
+      const ForwardRows<T> rows = rows_of(index, piece, k);
+      const Gates<T> gates = gates_of(cell, step, rows);
+      multiply_gates(own, operands.at(k), &progress, k, gates);
+      for (size_t block = own.begin; block < own.end; ++block) {
+        const Range c = hh.columns(block);
+        step.unit = c.begin;
+        step.units = c.size();
+        finish_forward(cell, tape, step, rows, gates);
+        std::copy_n(rows.state + c.begin, c.size(), operands.at(k + 1) + c.begin);
+        progress.publish(block, k + 1);
+      }
+    });
+    std::copy_n(states.at(piece.steps), shape.s, carried_of(piece));
   }
 
   void scan(size_t piece) const noexcept {
-    if (!plain) return scan_by_cell(piece);
-    hh.joint.blocks() > 1 ? scan_together(piece) : scan_alone(piece);
+    if (plain) return together() ? scan_together(piece) : scan_alone(piece);
+    together() ? scan_in_blocks(piece) : scan_by_cell(piece);
   }
 
-  // Whether threads share the columns of each step.
-  bool together() const noexcept { return plain && hh.joint.blocks() > 1; }
+  // Whether threads share the units of each step.
+  bool together() const noexcept { return hh.blocks() > 1 && (plain || may_share_units(cell)); }
 
   // One piece on this thread alone, after those before it.
   void run_alone(size_t piece) const noexcept {

@@ -12,16 +12,20 @@
 
 namespace evenkeel {
 
-// A step's columns are cut into blocks for threads where a block's product takes longer than telling the others about it. Below that one
-// thread goes through time, and the products that stand outside the recurrence are the other threads' part. By H alone, since the cut
-// orders the sums.
-inline size_t block_count(size_t h) noexcept { return h < 96 ? 1 : h < 256 ? 2 : h < 1024 ? 4 : kMostBlocks; }
+// A step's units are cut into blocks for threads where a block's product takes longer than telling the others about it. Below that one
+// thread goes through time, and the products that stand outside the recurrence are the other threads' part. By W_hh's size alone, since the
+// cut orders the sums.
+inline size_t block_count(const Widths& w) noexcept {
+  const size_t weights = w.gates() * w.p;
+  constexpr size_t kTwo = size_t{96} * 96, kFour = size_t{256} * 256, kEight = size_t{1024} * 1024;
+  return weights < kTwo ? 1 : weights < kFour ? 2 : weights < kEight ? 4 : kMostBlocks;
+}
 
 // What a piece leaves for the weights' gradients should stay in L2, its own and the one before. Short pieces, so that the products outside
 // the recurrence overlap the scan: filling and draining that pipeline costs a piece each. Longer ones where threads share the steps
 // themselves, and nothing is concurrent with them.
 inline size_t single_chunk_steps(const RecurrentShape& shape) noexcept {
-  const size_t elements = block_count(shape.h) == 1 ? size_t{32} << 10 : size_t{128} << 10;
+  const size_t elements = block_count(shape) == 1 ? size_t{32} << 10 : size_t{128} << 10;
   constexpr size_t kFewest = 128, kMost = 1024;
   return std::clamp(elements / (shape.i + shape.gates() + shape.s), kFewest, kMost);
 }
@@ -72,26 +76,13 @@ struct RowPair {
   }
 };
 
+// Whether threads may share the units of a step that is not plain.
+template <typename T>
+bool may_share_units(const Cell<T>& cell) noexcept {
+  return !cell.traits.across_units && !cell.plain_step() && cell.widths.p == cell.widths.h;
+}
+
 // The blocks that one of `size` threads computes.
 inline Range share_of(size_t count, size_t rank, size_t size) noexcept { return {count * rank / size, count * (rank + 1) / size}; }
-
-// Two products with W_hh or its transpose, of joint and of separate gates.
-template <typename T>
-struct SplitGateWeights {
-  SplitWeights<T> joint, separate;
-
-  static SplitGateWeights forward(const ForwardPass<T>& pass) {
-    const RecurrentShape& w = pass.shape;
-    const size_t blocks = block_count(w.h);
-    return {SplitWeights<T>(blocks, w.p, w.joint_gates(), pass.weight_hh, 1, w.p),
-            SplitWeights<T>(blocks, w.p, w.separate_gates(), pass.weight_hh + w.joint_gates() * w.p, 1, w.p)};
-  }
-  static SplitGateWeights backward(const ForwardPass<T>& pass) {
-    const RecurrentShape& w = pass.shape;
-    const size_t blocks = block_count(w.h);
-    return {SplitWeights<T>(blocks, w.joint_gates(), w.p, pass.weight_hh, w.p, 1),
-            SplitWeights<T>(blocks, w.separate_gates(), w.p, pass.weight_hh + w.joint_gates() * w.p, w.p, 1)};
-  }
-};
 
 }  // namespace evenkeel

@@ -8,6 +8,7 @@
 #include "core/spin.h"
 #include "core/thread_pool.h"
 #include "kernels/kernels.h"
+#include "layers/cells/cell.h"
 
 namespace evenkeel {
 
@@ -35,83 +36,82 @@ class Progress {
   std::array<Count, kMostBlocks> counts_;
 };
 
-// The right operand [k, cols] of one row's product at each step, packed once, in blocks of columns that threads may compute apart. The
-// sum of a block runs over its own part of k first, which its thread has just computed, then over block ^ 1's, then over the two beyond:
-// whatever number of threads the blocks are given to, each of them has work at hand while it waits for the others.
+// W_hh as the right operand of one row's product at each step, packed once, in blocks that threads may compute separately. A block is a
+// range of columns: forward of units, with all their gates; backward of the operand's, summed over all gates. The sum of a block runs over
+// its own part of k first, which its thread has just computed, then over block ^ 1's, then over the two beyond: whatever number of threads
+// the blocks are given to, each of them has work at hand while it waits for the others.
 template <typename T>
 class SplitWeights {
  public:
-  // b[k, col] stands at b + k · k_stride + col · col_stride   blocks: a power of two   Throws std::bad_alloc.
-  SplitWeights(size_t blocks, size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride)
-      : blocks_(blocks), cuts_(k, cols, blocks), packed_(cuts_.size) {
-    parallel_for(blocks * blocks, [&](size_t index) {
-      const Range c = columns(index / blocks_);
-      const Range p = part(index % blocks_);
-      T* to = packed_.get() + cuts_.offsets[index / blocks_][index % blocks_];
-      kernels<T>().pack_row_matrix(p.size(), c.size(), b + p.begin * k_stride + c.begin * col_stride, k_stride, col_stride, to);
-    });
+  // For operand W_hhᵀ, each gate by itself [P]·[P, H].   blocks: a power of two   Throws std::bad_alloc.
+  static SplitWeights forward(size_t blocks, const Widths& w, const T* weight_hh) {
+    return SplitWeights(blocks, w, w.p, w.h, weight_hh, 1, w.p);
+  }
+  // For dgates W_hh, Σ over the gates of [H]·[H, P].
+  static SplitWeights backward(size_t blocks, const Widths& w, const T* weight_hh) {
+    return SplitWeights(blocks, w, w.h, w.p, weight_hh, w.p, 1);
   }
 
   size_t blocks() const noexcept { return blocks_; }
   // The columns of a block, and the k of a part: there are as many parts as blocks.
   Range columns(size_t block) const noexcept { return cuts_.columns[block]; }
   Range part(size_t index) const noexcept { return cuts_.parts[index]; }
-  RowMatrix<T> matrix(size_t block, size_t part_index) const noexcept {
-    return {packed_.get() + cuts_.offsets[block][part_index], part(part_index).size()};
+  // from_last: as of RowMatrix
+  RowMatrix<T> matrix(size_t block, size_t of_part, size_t gate, bool from_last = false) const noexcept {
+    return {packed_.get() + cuts_.offsets[block][of_part] + gate * cuts_.sizes[block][of_part], part(of_part).size(), from_last};
   }
   // For a product over no k.
   RowMatrix<T> nothing() const noexcept { return {packed_.get(), 0}; }
 
-  // The row's product for the blocks `own`, in whose last part finish(block, matrix, begin of the part, start) takes over. Parts of other
-  // blocks are read once they have made `steps` steps; null for no waiting. a: [k], as multiply_row takes it   start: [cols] or null for
-  // zeros   sums: [cols], in between
-  template <typename Finish>
-  void multiply(Range own, const T* a, const T* start, T* sums, const Progress* progress, size_t steps, Finish&& finish) const noexcept {
+  // product(block, part, turn, from_last) for the blocks `own` and all parts of each, from turn 0 on. Parts of other blocks are read once
+  // they have made `steps` steps; null for no waiting.
+  template <typename Product>
+  void for_each(Range own, const Progress* progress, size_t steps, Product&& product) const noexcept {
     const bool back = steps % 2 == 1;
-    const auto product = [&](size_t block, size_t turn) {
+    const auto take = [&](size_t block, size_t turn) {
       const size_t p = block ^ turn;
       const bool other = p < own.begin || p >= own.end;
       if (progress != nullptr && other) progress->wait(p, steps);
-      const Range c = columns(block);
-      RowMatrix<T> weights = matrix(block, p);
-      weights.from_last = back;
-      const T* from = turn == 0 ? start : sums;
-      if (from != nullptr) from += c.begin;
-      if (turn + 1 < blocks_) {
-        kernels<T>().multiply_row(c.size(), a + part(p).begin, weights, from, sums + c.begin);
-      } else {
-        finish(block, weights, part(p).begin, from);
-      }
+      product(block, p, turn, back);
     };
     if (own.size() == blocks_) {
       // Nobody to wait for: block by block, at every other step from the last on, since the first cache still has some of what the step
       // before ended with.
       for (size_t i = 0; i < blocks_; ++i) {
-        for (size_t turn = 0; turn < blocks_; ++turn) product(back ? blocks_ - 1 - i : i, turn);
+        for (size_t turn = 0; turn < blocks_; ++turn) take(back ? blocks_ - 1 - i : i, turn);
       }
     } else {
       for (size_t turn = 0; turn < blocks_; ++turn) {
-        for (size_t block = own.begin; block < own.end; ++block) product(block, turn);
+        for (size_t block = own.begin; block < own.end; ++block) take(block, turn);
       }
     }
   }
+  Range all() const noexcept { return {0, blocks_}; }
 
-  // All of it, on this thread: c = start + a b. start: may be c
-  void multiply(const T* a, const T* start, T* c) const noexcept {
-    multiply({0, blocks_}, a, start, c, nullptr, 0, [&](size_t block, const RowMatrix<T>& last, size_t begin, const T* from) {
-      kernels<T>().multiply_row(columns(block).size(), a + begin, last, from, c + columns(block).begin);
+ private:
+  // gate g's b[k, col] stands at b + g · H·P + k · k_stride + col · col_stride
+  SplitWeights(size_t blocks, const Widths& w, size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride)
+      : blocks_(blocks), cuts_(k, cols, blocks, w.g), packed_(cuts_.size) {
+    parallel_for(blocks * blocks, [&](size_t index) {
+      const size_t block = index / blocks_, of_part = index % blocks_;
+      const Range c = columns(block), p = part(of_part);
+      for (size_t gate = 0; gate < w.g; ++gate) {
+        T* to = packed_.get() + cuts_.offsets[block][of_part] + gate * cuts_.sizes[block][of_part];
+        const T* from = b + gate * w.h * w.p + p.begin * k_stride + c.begin * col_stride;
+        kernels<T>().pack_row_matrix(p.size(), c.size(), from, k_stride, col_stride, to);
+      }
     });
   }
 
- private:
-  // Looked up in each step, where a few divisions would take as long as a part of the product. Blocks stand one after the other, and in
-  // each its parts in the order of their turns.
+  // Looked up in each step, where a few divisions would take as long as a part of the product. Blocks stand one after the other, in each
+  // its parts in the order of their turns, and in these the gates.
   struct Cuts {
     std::array<Range, kMostBlocks> columns, parts;
     std::array<std::array<size_t, kMostBlocks>, kMostBlocks> offsets;  // of a block's part
+    std::array<std::array<size_t, kMostBlocks>, kMostBlocks> sizes;    // of its part of one gate
     size_t size = 0;
 
-    Cuts(size_t k, size_t cols, size_t blocks) noexcept {
+    Cuts(size_t k, size_t cols, size_t blocks, size_t gates) noexcept {
       const size_t lanes = kernels<T>().row_lanes();
       const auto vectors = [lanes](size_t count) { return (count + lanes - 1) / lanes; };
       const auto cut = [&](size_t count, size_t index) {
@@ -124,8 +124,10 @@ class SplitWeights {
       }
       for (size_t block = 0; block < blocks; ++block) {
         for (size_t turn = 0; turn < blocks; ++turn) {
-          offsets[block][block ^ turn] = size;
-          size += vectors(parts[block ^ turn].size()) * lanes * vectors(columns[block].size()) * lanes;
+          const size_t part = block ^ turn;
+          offsets[block][part] = size;
+          sizes[block][part] = vectors(parts[part].size()) * lanes * vectors(columns[block].size()) * lanes;
+          size += gates * sizes[block][part];
         }
       }
     }

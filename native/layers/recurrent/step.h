@@ -58,6 +58,8 @@ void finish_forward(const Cell<T>& cell, const Tape<T>& tape, const StepRows<T>&
   if (hidden == nullptr) return;
   if (step.lanes > 0) {
     std::copy_n(rows.state + w.p * step.lanes, w.hidden_state() * step.lanes, hidden);
+  } else if (step.units < w.h) {  // each has one of these columns
+    kernels<T>().copy_rows(step.rows, step.units, rows.state + w.p + step.unit, w.s, hidden + step.unit, w.hidden_state());
   } else {
     kernels<T>().copy_rows(step.rows, w.hidden_state(), rows.state + w.p, w.s, hidden, w.hidden_state());
   }
