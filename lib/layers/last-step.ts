@@ -1,7 +1,7 @@
+import { checkLengths } from '../lengths';
 import { checkTensor, type Tensor } from '../tensor';
 import { allocateOutput } from '../workspace';
 import { BaseLayer, type CheckedInput, type Computed, type Pass } from './layer';
-import { checkLengths } from './lengths';
 
 interface CheckedSequences extends CheckedInput {
   readonly lengths: Int32Array | undefined;

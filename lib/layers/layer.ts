@@ -1,11 +1,11 @@
 import { checkSeparate, type Written } from '../aliasing';
 import { checkBoolean, fail, readOptions, readSafely } from '../check';
 import { EvenkeelError } from '../errors';
+import type { Lengths } from '../lengths';
 import { checkParametersAttached, Parameter } from '../parameter';
 import { copyState, matchState, type StateDict } from '../state-dict';
 import { checkTensor, type Tensor, type TensorData } from '../tensor';
 import { allocateOutput } from '../workspace';
-import type { Lengths } from './lengths';
 
 /** Options of {@link Layer.forward}. */
 export interface ForwardOptions {

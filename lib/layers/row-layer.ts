@@ -1,10 +1,10 @@
 import { checkRowCount } from '../check';
 import { EvenkeelError, formatShape } from '../errors';
+import { checkLengths, countSteps, packSteps, unpackSteps } from '../lengths';
 import type { Parameter } from '../parameter';
 import { allocate, checkTensor, type DType, type Tensor, type TensorData } from '../tensor';
 import { allocateOutput } from '../workspace';
 import { BaseLayer, type CallKind, type CheckedInput, type Computed, type Pass } from './layer';
-import { checkLengths, countSteps, packSteps, unpackSteps } from './lengths';
 
 /** Rows of an input [..., width]; with lengths those of the steps that count. */
 interface CheckedRows extends CheckedInput {

@@ -1,5 +1,6 @@
 import { checkBoolean, fail, isPlainObject, readOptions, readSafely } from '../check';
 import { EvenkeelError } from '../errors';
+import { checkLengths, lengthsOf } from '../lengths';
 import { Parameter } from '../parameter';
 import { copyState, matchState, type StateDict } from '../state-dict';
 import { checkTensor, type Tensor } from '../tensor';
@@ -14,7 +15,6 @@ import {
   type Layer,
   type PredictOptions,
 } from './layer';
-import { checkLengths } from './lengths';
 
 /**
  * Layers one after another. Names of parameters and of the state dict are prefixed with the layer's: `rnn.weight_ih_l0`.
@@ -59,7 +59,7 @@ export class Sequential implements Layer {
     const calls: number[] = [];
     let output = input;
     for (const [, layer] of this.#layers) {
-      const own = lengthsFor(output, input, lengths);
+      const own = lengthsOf(output, input, lengths);
       output = own === undefined && training ? layer.forward(output) : layer.forward(output, { lengths: own, training });
       calls.push(countForward(layer));
     }
@@ -77,7 +77,7 @@ export class Sequential implements Layer {
     const lengths = this.#checkInput(input, given.lengths);
     let output = input;
     for (const [, layer] of this.#layers) {
-      const own = lengthsFor(output, input, lengths);
+      const own = lengthsOf(output, input, lengths);
       if (layer.predict !== undefined) output = layer.predict(output, own && { lengths: own });
       else {
         output = layer.forward(output, { lengths: own, training: false });
@@ -177,11 +177,6 @@ export class Sequential implements Layer {
   static #leavesOf(layer: Layer): Layer[] {
     return #layers in layer ? layer.#layers.flatMap(([, child]) => Sequential.#leavesOf(child)) : [layer];
   }
-}
-
-/** Lengths concern an array that still has the steps of the input. */
-function lengthsFor({ shape }: Tensor, input: Tensor, lengths: Int32Array | undefined): Int32Array | undefined {
-  return shape.length === 3 && shape[1] === input.shape[1] ? lengths : undefined;
 }
 
 function checkChildren(layers: unknown): [name: string, layer: Layer][] {

@@ -4,7 +4,8 @@ import { EvenkeelError } from '../errors';
 import { checkDestination } from '../io/atomic-file';
 import { checkLayer, type Layer } from '../layers/layer';
 import type { RecurrentLayer } from '../layers/recurrent/recurrent-layer';
-import type { LossResult } from '../losses/loss';
+import type { Lengths } from '../lengths';
+import type { LossOptions, LossResult } from '../losses/loss';
 import { checkOptimizer, type Optimizer } from '../optimizers/optimizer';
 import { checkParameters, type Parameter } from '../parameter';
 import { checkOptionalGenerator, type Generator } from '../random';
@@ -17,6 +18,8 @@ export interface Batch<Target = Tensor> {
   input: Tensor;
   /** whatever the loss takes */
   target: Target;
+  /** how many steps of each sequence count, where not all do: model and loss are given them */
+  lengths?: Lengths;
 }
 
 /** Batches to go through once per epoch. */
@@ -44,7 +47,7 @@ export interface StepRecord {
 /** Options of fit. */
 export interface FitOptions<Target = Tensor> {
   /** such as mseLoss or crossEntropyLoss */
-  loss: (output: Tensor, target: Target) => LossResult;
+  loss: (output: Tensor, target: Target, options?: LossOptions) => LossResult;
   /** over some or all of the model's parameters; others are frozen: they stay as they are, and no norm, clipping or refusal counts them */
   optimizer: Optimizer;
   /** no clipping unless given */
@@ -76,7 +79,7 @@ export interface Run {
   /** the model's others, whose gradients the optimiser does not clear */
   frozen: readonly Parameter[];
   optimizer: Optimizer;
-  loss: (output: Tensor, target: unknown) => unknown;
+  loss: (output: Tensor, target: unknown, options?: LossOptions) => unknown;
   clip: ClipRule;
   /** the rule's memory, if it has one, for checkpoints */
   clipper: Clipper | undefined;
@@ -168,7 +171,7 @@ function checkBatches(batches: unknown, epochs: number): void {
     if (typeof sync !== 'function' && typeof async !== 'function') return 'other';
     return typeof next === 'function' ? 'iterator' : 'iterable';
   });
-  if (kind === 'other') fail('ERR_OPTION', 'batches', 'an iterable or async iterable of { input, target }', batches);
+  if (kind === 'other') fail('ERR_OPTION', 'batches', 'an iterable or async iterable of { input, target, lengths? }', batches);
   if (kind === 'iterator' && epochs > 1) {
     throw new EvenkeelError(
       'ERR_OPTION',

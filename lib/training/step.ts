@@ -1,6 +1,7 @@
 import { fail, readSafely } from '../check';
 import { describeNonFinite, gradNorms } from '../clipping/norms';
 import { EvenkeelError, formatShape } from '../errors';
+import { checkLengths, type Lengths, lengthsOf } from '../lengths';
 import type { LossResult } from '../losses/loss';
 import type { GradientFlow } from '../stability/flow';
 import { checkLongEnough, recordFlow } from '../stability/gradient-flow';
@@ -48,12 +49,17 @@ function recordedStep(run: Run, guard: StepGuard, batch: Batch<unknown>, step: n
   return result.skipped ? result : { ...result, flow: flow() };
 }
 
-function trainStep(run: Run, guard: StepGuard, { input, target }: Batch<unknown>): StepResult {
+function trainStep(run: Run, guard: StepGuard, { input, target, lengths: given }: Batch<unknown>): StepResult {
   const { model, optimizer, parameters } = run;
   for (const { grad } of run.frozen) grad.data.fill(0);
   optimizer.zeroGrad();
-  const output = checkTensor('output of model.forward()', model.forward(input));
-  const { value, grad } = checkLossResult(run.loss(output, target), output);
+  const lengths = checkLengths(given, input.shape);
+  const output = checkTensor('output of model.forward()', lengths === undefined ? model.forward(input) : model.forward(input, { lengths }));
+  const counted = lengthsOf(output, input, lengths);
+  const { value, grad } = checkLossResult(
+    counted === undefined ? run.loss(output, target) : run.loss(output, target, { lengths: counted }),
+    output,
+  );
   if (!Number.isFinite(value)) {
     const gradNorms = parameters.map(() => Number.NaN);
     return refuse(run, { loss: value, gradNorm: Number.NaN, gradNorms }, `the loss is ${value}`);
@@ -81,13 +87,13 @@ function refuse(run: Run, result: Pick<StepResult, 'loss' | 'gradNorm' | 'gradNo
 }
 
 function checkBatch(given: unknown): Batch<unknown> {
-  const { input, target } = readSafely('batches', () => pick(given, 'input', 'target'));
-  if (!Tensor.isTensor(input)) fail('ERR_OPTION', 'batches', '{ input: Tensor, target }', given);
-  return { input, target };
+  const { input, target, lengths } = readSafely('batches', () => pick(given, ['input', 'target', 'lengths']));
+  if (!Tensor.isTensor(input)) fail('ERR_OPTION', 'batches', '{ input: Tensor, target, lengths? }', given);
+  return { input, target, lengths: lengths as Lengths | undefined };
 }
 
 function checkLossResult(given: unknown, output: Tensor): LossResult {
-  const { value, grad } = readSafely('loss()', () => pick(given, 'value', 'grad'));
+  const { value, grad } = readSafely('loss()', () => pick(given, ['value', 'grad']));
   if (typeof value !== 'number' || !Tensor.isTensor(grad)) fail('ERR_OPTION', 'loss()', '{ value: number, grad: Tensor }', given);
   if (grad.dtype !== output.dtype || formatShape(grad.shape) !== formatShape(output.shape)) {
     throw new EvenkeelError(
@@ -98,8 +104,8 @@ function checkLossResult(given: unknown, output: Tensor): LossResult {
   return { value, grad };
 }
 
-/** Two properties of what may be no object at all. */
-function pick<A extends string, B extends string>(given: unknown, a: A, b: B): Partial<Record<A | B, unknown>> {
-  const object = given as Partial<Record<A | B, unknown>> | null | undefined;
-  return { [a]: object?.[a], [b]: object?.[b] } as Partial<Record<A | B, unknown>>;
+/** Properties of what may be no object at all. */
+function pick<Name extends string>(given: unknown, names: readonly Name[]): Partial<Record<Name, unknown>> {
+  const object = given as Partial<Record<Name, unknown>> | null | undefined;
+  return Object.fromEntries(names.map((name) => [name, object?.[name]])) as Partial<Record<Name, unknown>>;
 }

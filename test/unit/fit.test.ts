@@ -313,7 +313,7 @@ describe('what is refused before the first step', () => {
   test.each<[string, unknown, unknown, unknown, string]>([
     ['no model', {}, [], good, 'model: expected a layer'],
     ['a model without parameters', new LastStep(), [], good, 'model.parameters(): expected at least one Parameter'],
-    ['no batches', model, undefined, good, 'batches: expected an iterable or async iterable of { input, target }, got undefined'],
+    ['no batches', model, undefined, good, 'batches: expected an iterable or async iterable of { input, target, lengths? }, got undefined'],
     ['a string of batches', model, 'abc', good, 'batches: expected an iterable'],
     ['an empty list of batches', model, [], good, 'batches: expected at least one batch in each epoch, got none in epoch 1'],
     ['an iterator for two epochs', model, iterator, { ...good, epochs: 2 }, 'which can be gone through once'],
@@ -361,8 +361,8 @@ function bare(): Layer {
 
 describe('what is refused on the way', () => {
   test.each<[string, unknown, string]>([
-    ['null', null, 'step 1, epoch 1: batches: expected { input: Tensor, target }, got null'],
-    ['an array', [1, 2], 'step 1, epoch 1: batches: expected { input: Tensor, target }, got an array'],
+    ['null', null, 'step 1, epoch 1: batches: expected { input: Tensor, target, lengths? }, got null'],
+    ['an array', [1, 2], 'step 1, epoch 1: batches: expected { input: Tensor, target, lengths? }, got an array'],
     ['an array as input', { input: [1], target: [1] }, 'step 1, epoch 1: batches'],
   ])('%s as a batch', async (_, batch, text) => {
     const { model, optimizer } = makeScalar();

@@ -5,7 +5,7 @@
 import { posix } from 'node:path';
 import ts from 'typescript';
 
-const base = ['tensor', 'typed-arrays', 'workspace', 'state-dict', 'check', 'errors', 'random', 'memory', 'cgroup'];
+const base = ['tensor', 'lengths', 'typed-arrays', 'workspace', 'state-dict', 'check', 'errors', 'random', 'memory', 'cgroup'];
 const models = [...base, 'parameter', 'layers', 'losses', 'optimizers', 'clipping'];
 const study = [...models, 'io', 'runtime', 'stability', 'training', 'data', 'report', 'progress'];
 
@@ -16,6 +16,7 @@ export const rooms: Record<string, readonly string[]> = {
   'typed-arrays': base,
   tensor: base,
   workspace: base,
+  lengths: base,
   'state-dict': base,
   random: base,
   // Where shared memory lies, the addon alone can tell.

@@ -1,5 +1,6 @@
 import { checkRowCount } from '../../check';
 import { EvenkeelError } from '../../errors';
+import { checkLengths } from '../../lengths';
 import type { RecurrentLayerOptions } from '../../native/addon';
 import type { Parameter } from '../../parameter';
 import type { StateDict } from '../../state-dict';
@@ -7,7 +8,6 @@ import { checkTensor, type DType, type Tensor } from '../../tensor';
 import { allocateOutput, allocateState, makeTensor, reusableBytes } from '../../workspace';
 import { checkCarriedState } from '../carried-state';
 import { BaseLayer, type CallKind, type CheckedInput, type Computed, type Pass } from '../layer';
-import { checkLengths } from '../lengths';
 import { type Checkpointing, segmentSteps, smallSegment } from './checkpointing';
 import { type NormalizationOptions, nativeNormalization } from './normalization';
 import type { CheckedRecurrentOptions, RecurrentBackwardOptions, RecurrentForwardOptions } from './options';

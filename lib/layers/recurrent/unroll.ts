@@ -1,7 +1,8 @@
 /** A recurrent layer's way through time, forward and back: sequences by length, windows, segments, and what is kept of them. */
+
+import { longestFirst } from '../../lengths';
 import { allocate, type DType, type Tensor, type TensorData } from '../../tensor';
 import { allocateOutput } from '../../workspace';
-import { longestFirst } from '../lengths';
 import type { ForwardPass, Scan, Tape } from './scan';
 import type { StateGradientPass } from './state-gradient';
 import { cutTime, reorderRows, type Segment, SegmentMemory, SequenceArray, segmentsByLength } from './time';

@@ -1,7 +1,7 @@
-import { fail, readSafely } from '../check';
-import { EvenkeelError, formatShape } from '../errors';
-import { allocate, type TensorData } from '../tensor';
-import { typedArrayKind } from '../typed-arrays';
+import { fail, readSafely } from './check';
+import { EvenkeelError, formatShape } from './errors';
+import { allocate, type TensorData } from './tensor';
+import { typedArrayKind } from './typed-arrays';
 
 /** How many of each sequence's steps count, the first ones: whole numbers from 0 to T [N], in any order. */
 export type Lengths = Int32Array | readonly number[];
@@ -31,6 +31,15 @@ export function checkLengths(value: unknown, shape: readonly number[]): Int32Arr
     lengths[row] = length;
   }
   return lengths.every((length) => length === t) ? undefined : lengths;
+}
+
+/** The lengths that concern an array made of an input: none once it no longer has the input's steps. */
+export function lengthsOf(
+  made: { shape: readonly number[] },
+  input: { shape: readonly number[] },
+  lengths: Int32Array | undefined,
+): Int32Array | undefined {
+  return made.shape.length === 3 && made.shape[1] === input.shape[1] ? lengths : undefined;
 }
 
 /** The sequences from the longest to the shortest; those of one length as they come. */
