@@ -15,6 +15,6 @@ module.exports = {
   },
   testEnvironment: 'node',
   // Hangs shall end, slow machines and sanitizers shall not: nothing in the suite measures time.
-  testTimeout: 120_000,
+  testTimeout: 300_000,
   maxWorkers: '100%',
 };

@@ -74,7 +74,7 @@ export function runProgram(folder: string, name: string, code: string, options: 
   const { status, stdout, stderr, error } = spawnSync(process.execPath, [file, ...options], {
     cwd: folder,
     encoding: 'utf8',
-    timeout: 110_000,
+    timeout: 280_000,
   });
   if (status !== 0) throw new Error(`${name} ended with ${error?.message ?? status}:\n${stdout}${stderr}`);
   return stdout;

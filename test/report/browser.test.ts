@@ -63,7 +63,7 @@ function faultsOf(html: string, width: number): string[] {
         '--dump-dom',
         `file://${folder}/frame.html`,
       ],
-      { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 2 ** 28, timeout: 100_000 },
+      { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 2 ** 28, timeout: 140_000 },
     );
     const [inner, ...faults] = JSON.parse(
       /<title>(.*?)<\/title>/.exec(shown)?.[1]?.replaceAll('&amp;', '&').replaceAll('&lt;', '<') ?? '[]',

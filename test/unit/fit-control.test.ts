@@ -86,14 +86,14 @@ describe('an aborted signal', () => {
       'an asynchronous generator',
       async function* () {
         yield scalarBatch(1);
-        await wait(300, undefined, { ref: false });
+        await wait(100_000, undefined, { ref: false });
       },
     ],
-    ['a promise in an array', () => [Promise.resolve(scalarBatch(1)), wait(300, scalarBatch(1), { ref: false })] as unknown as Batch[]],
+    ['a promise in an array', () => [Promise.resolve(scalarBatch(1)), wait(100_000, scalarBatch(1), { ref: false })] as unknown as Batch[]],
   ])('ends the wait for %s', async (_, make) => {
     const began = performance.now();
     await expect(start(make(), { signal: AbortSignal.timeout(10) })).rejects.toMatchObject({ name: 'TimeoutError' });
-    expect(performance.now() - began).toBeLessThan(250);
+    expect(performance.now() - began).toBeLessThan(50_000);
   });
 
   test('ends the wait for onStep, and closes the batches', async () => {
