@@ -4,6 +4,7 @@ import { checkPath, fileFault, readWhole } from '../io/file';
 import { formatNumber, printable, wrap } from '../report/text';
 import { formatTable } from '../report/text-table';
 import { type BenchResults, type CaseResult, schemaVersion, type TrialResult } from './results';
+import { isBenchResults } from './schema';
 import { centralRange, differs, enoughRounds, type Range } from './statistics';
 
 /** Two runs of the same build should not differ by more in a ratio. */
@@ -126,5 +127,7 @@ export function readBench(path: string): BenchResults {
   if (version !== schemaVersion) {
     fileFault(path, `schema version ${schemaVersion}`, `${version}`, 'Run the benchmark again with this version.');
   }
-  return results as BenchResults;
+  if (!isBenchResults(results))
+    fileFault(path, 'the results of a run', 'other values', 'The file is damaged, or was not written by evenkeel bench.');
+  return results;
 }

@@ -1,54 +1,29 @@
 /** What a store or a queue may hold. Whoever can write to either can put anything into it: nothing else is stored, shown or run. */
-import { isPlainObject } from '../check';
 import { MISSING_WAYS } from '../data/missing';
+import {
+  above0,
+  atLeast0,
+  type Check,
+  either,
+  finite,
+  hex,
+  integer,
+  listOf,
+  type Members,
+  object,
+  optional,
+  orNull,
+  text,
+  word,
+} from '../io/shape';
 import { CLIP_RULES, INITIALIZERS, limits, PLACEMENTS } from './definition';
 import type { Outcome, TrialLimits } from './executors/executor';
 import { countTrials, type Grid, MAX_TRIALS } from './grid';
 import type { CpuKind, Measures } from './measures';
 import type { Trial } from './trial';
 
-type Check = (value: unknown) => boolean;
-
-const integer =
-  (min: number, max = Number.MAX_SAFE_INTEGER): Check =>
-  (value) =>
-    Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
-const finite: Check = Number.isFinite;
-const atLeast0: Check = (value) => finite(value) && (value as number) >= 0;
-const above0: Check = (value) => finite(value) && (value as number) > 0;
-const text =
-  (most: number): Check =>
-  (value) =>
-    typeof value === 'string' && value.length <= most;
-const word =
-  (...words: readonly unknown[]): Check =>
-  (value) =>
-    words.includes(value);
-const hex =
-  (digits: number): Check =>
-  (value) =>
-    typeof value === 'string' && value.length === digits && /^[0-9a-f]*$/.test(value);
-const listOf =
-  (check: Check): Check =>
-  (value) =>
-    Array.isArray(value) && value.length > 0 && value.length <= limits.listLength && value.every(check);
-const either =
-  (...checks: readonly Check[]): Check =>
-  (value) =>
-    checks.some((check) => check(value));
-const orNull = (check: Check): Check => either(check, (value) => value === null);
-const optional = (check: Check): Check => either(check, (value) => value === undefined);
-/** These members and no others. */
-const object =
-  (members: Record<string, Check>): Check =>
-  (value) =>
-    isPlainObject(value) &&
-    Object.keys(value).every((name) => Object.hasOwn(members, name)) &&
-    Object.entries(members).every(([name, check]) => check(value[name]));
-
-/** A member for each of T's, so that a new one is checked or does not compile. */
-type Members<T> = Record<keyof T, Check>;
-
+/** A list as a definition may have it. */
+const axis = (check: Check) => listOf(check, 1, limits.listLength);
 /** Of paths, names of columns and whatever else people call things. */
 const name = text(10_000);
 const size = integer(1, limits.size);
@@ -59,7 +34,7 @@ const task = either(
     name: word('csv'),
     file: name,
     sha256: hex(64),
-    columns: optional(listOf(name)),
+    columns: optional(axis(name)),
     target: optional(name),
     decimal: optional(word('.', ',')),
     delimiter: optional(text(1)),
@@ -82,13 +57,13 @@ const seed = integer(0);
 const training = { steps: integer(0, limits.steps), learningRate: above0, dtype: word('float32', 'float64') };
 
 const grid: Members<Grid> = {
-  lengths: listOf(length),
-  shapes: listOf(object(shape)),
-  recurrences: listOf(object(recurrence)),
-  normalizations: listOf(object(normalization)),
-  initializers: listOf(object(start)),
-  clips: listOf(clip),
-  seeds: listOf(seed),
+  lengths: axis(length),
+  shapes: axis(object(shape)),
+  recurrences: axis(object(recurrence)),
+  normalizations: axis(object(normalization)),
+  initializers: axis(object(start)),
+  clips: axis(clip),
+  seeds: axis(seed),
   ...training,
 };
 const trial: Members<Trial> = { ...shape, length, ...recurrence, ...normalization, ...start, clip, seed, ...training };

@@ -5,7 +5,8 @@ import { compareRuns, formatChanges, readBench } from '../../lib/bench/compare';
 import type { BenchResults, CaseResult, TrialResult } from '../../lib/bench/results';
 import { compareWithBest } from '../../lib/bench/runner';
 import { spread } from '../../lib/bench/statistics';
-import { expectRefused } from '../helpers/errors';
+import { evenkeelError, expectRefused } from '../helpers/errors';
+import { benchResults, winDrawLoss } from './synthetic';
 
 function timed(system: string, rounds: number[], threads = 1, counts = true): CaseResult {
   const timing = { ...spread(rounds), calls: rounds.length, rounds, slow: false, firstCallMs: 1, baseBytes: 1, peakBytes: 2 };
@@ -82,7 +83,36 @@ describe('reading a run', () => {
     expectRefused(() => readBench(path), 'ERR_FILE', message);
   });
 
+  test('a run is read as it was written; with any of its values in another form it is refused', () => {
+    const path = join(folder, 'results.json');
+    const whole = JSON.parse(JSON.stringify(benchResults({ trials: winDrawLoss() })));
+    const read = (results: unknown) => {
+      writeFileSync(path, JSON.stringify(results));
+      return readBench(path);
+    };
+    expect(read(whole)).toEqual(whole);
+    expect(read({ ...whole, more: 1 })).toMatchObject({ more: 1 });
+    let count = 0;
+    for (const [what, damaged] of damagedIn(whole)) {
+      if (/^(schema|reason$)/.test(what)) continue;
+      count++;
+      expect(() => expect([what, read(damaged)]).toBe('refused')).toThrow(evenkeelError('ERR_FILE', path));
+    }
+    expect(count).toBeGreaterThan(200);
+  });
+
   test('so is a file that is not there', () => {
     expectRefused(() => readBench(join(folder, 'none.json')), 'ERR_FILE', 'no such file');
   });
 });
+
+/** The value with one member after another, wherever it is, as something that fits nowhere. */
+function* damagedIn(value: unknown, path = ''): Generator<[string, unknown]> {
+  if (typeof value !== 'object' || value === null) return;
+  for (const [name, member] of Object.entries(value)) {
+    const where = path === '' ? name : `${path}.${name}`;
+    const changed = (other: unknown) => (Array.isArray(value) ? value.with(Number(name), other) : { ...value, [name]: other });
+    yield [where, changed({ a: [] })];
+    for (const [what, inner] of damagedIn(member, where)) yield [what, changed(inner)];
+  }
+}
