@@ -103,10 +103,11 @@ export async function runSweep(
         signal,
         started: watcher.started,
         notice: watcher.notice,
-        finished({ hash }, outcome) {
+        finished(job, outcome) {
+          const { hash, trial } =
+            byHash.get(readSafely('executor', () => job?.hash)) ?? fail('ERR_OPTION', 'executor', 'a job of its work in finished', job);
           // A queue delivers at least once; one record is enough.
           if (finished.has(hash) || signal.aborted) return;
-          const trial = byHash.get(hash)?.trial ?? fail('ERR_OPTION', 'executor', 'a job of its work in finished', hash);
           const record: TrialRecord = { hash, trial, finished: new Date().toISOString(), ...checkOutcome(outcome) };
           store.append(record);
           finished.add(hash);
@@ -114,6 +115,9 @@ export async function runSweep(
         },
       });
     }
+    signal.throwIfAborted();
+    if (finished.size < pending.length)
+      fail('ERR_OPTION', 'executor', `the outcomes of ${pending.length} jobs before its end`, finished.size);
     const records = jobs.flatMap(({ hash }) => store.records.get(hash) ?? []);
     writeFileAtomic(join(run.store, 'results.csv'), measuresCsv(records), 'replace');
     return { records, failed: records.filter(({ status }) => status === 'failed').length };

@@ -151,6 +151,13 @@ test('an outcome of a user’s executor is checked before it is stored', async (
   );
   await expect(sweep(small, { store: store(), executor: giving(undefined) })).rejects.toEqual(evenkeelError('ERR_OPTION', 'executor'));
   await expect(sweep(small, { store: store(), executor: giving(failed, 'x') })).rejects.toEqual(evenkeelError('ERR_OPTION', 'executor'));
+  await expect(sweep(small, { store: store(), executor: { run: async () => {} } })).rejects.toEqual(
+    evenkeelError('ERR_OPTION', 'executor: expected the outcomes of 8 jobs before its end, got 0.'),
+  );
+  const jobless = { run: async ({ finished }: Parameters<api.Executor['run']>[0]) => finished(null as never, failed as never) };
+  await expect(sweep(small, { store: store(), executor: jobless })).rejects.toEqual(
+    evenkeelError('ERR_OPTION', 'executor: expected a job'),
+  );
   expect(await sweep(small, { store: store(), executor: giving(failed) })).toMatchObject({ failed: 8 });
 });
 
