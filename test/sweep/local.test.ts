@@ -111,7 +111,8 @@ test.each<[string, SweepDefinition]>([
   if (record?.status !== 'done') throw new Error('failed');
   const share = record.cost.peakMemoryBytes / estimateBytes(record.trial);
   expect(share).toBeGreaterThan(0.6);
-  expect(share).toBeLessThan(1.3);
+  // What is freed in native memory counts until the collector has run.
+  expect(share).toBeLessThan(1.5);
 });
 
 test('training that leaves the range of numbers is a result', async () => {
