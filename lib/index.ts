@@ -23,10 +23,20 @@ export {
 export { type ErrorCode, EvenkeelError } from './errors';
 export type { Initializer, InitializerOptions } from './initializers';
 export { type LoadStateOptions, loadMetadata, loadState, type SaveStateOptions, saveState } from './io/safetensors';
+export { GRU, type GRUBackwardOptions, type GRUOptions } from './layers/gru';
 export { LastStep } from './layers/last-step';
 export type { BackwardOptions, BaseLayer, ForwardOptions, Layer, PredictOptions } from './layers/layer';
 export { LayerNorm, type LayerNormOptions } from './layers/layer-norm';
 export { Linear, type LinearOptions } from './layers/linear';
+export {
+  type CellNormalization,
+  type CellNormalizationOptions,
+  LSTM,
+  type LSTMBackwardOptions,
+  type LSTMForwardOptions,
+  type LSTMOptions,
+  type LSTMState,
+} from './layers/lstm';
 export type { Checkpointing } from './layers/recurrent/checkpointing';
 export type { NormalizationOptions, Placement } from './layers/recurrent/normalization';
 export type { RecurrentBackwardOptions, RecurrentForwardOptions, RecurrentOptions } from './layers/recurrent/options';

@@ -43,7 +43,7 @@ export class RNN extends RecurrentLayer {
     const given = readBy('RNN options', options, SCHEMA);
     const { hiddenSize, dtype, normalization, nonlinearity } = given;
     super(given, {
-      parameters: [...makeWeights(given), ...normalizationParameters(normalization, { hiddenSize, gates: 1, dtype })],
+      parameters: [...makeWeights(given), ...normalizationParameters(normalization, { ofGates: hiddenSize, ofOutput: hiddenSize, dtype })],
       native: { cell: 'elman', nonlinearity: NONLINEARITIES[nonlinearity] },
     });
     this.nonlinearity = nonlinearity;

@@ -33,7 +33,7 @@ type NormBackward = (
 
 /** What a recurrent layer is made of. Its cell says what else it reads. */
 export interface RecurrentLayerOptions {
-  /** 'elman' */
+  /** 'elman', 'lstm' or 'gru' */
   cell: string;
   inputSize: number;
   hiddenSize: number;
@@ -48,6 +48,14 @@ export interface RecurrentLayerOptions {
   /** 0 LayerNorm, the default, 1 RMSNorm */
   normKind?: number;
   eps?: number;
+  /** whether each gate's pre-activation has statistics of its own; false unless given */
+  perGate?: boolean;
+  /** of a GRU: whether the reset comes after the product; true unless given */
+  resetAfter?: boolean;
+  /** of an LSTM's cell state: 0 nothing, the default, 1 normalised for the output, 2 normalised and carried on */
+  cellNorm?: number;
+  cellNormKind?: number;
+  cellNormEps?: number;
 }
 
 /** What a forward pass over another part of the time takes: t, and the arguments of forward from `input` on. */

@@ -65,6 +65,11 @@ CellOptions cell_options(const Options& given) {
   options.placement = static_cast<Placement>(given.integer("placement", 0, 4, 0));
   options.norm = static_cast<Norm>(given.integer("normKind", 0, 1, 0));
   options.eps = given.number("eps", 1e-5);
+  options.per_gate = given.boolean("perGate", false);
+  options.cell_norm = static_cast<CellNorm>(given.integer("cellNorm", 0, 2, 0));
+  options.cell_norm_kind = static_cast<Norm>(given.integer("cellNormKind", 0, 1, 0));
+  options.cell_norm_eps = given.number("cellNormEps", 1e-5);
+  options.reset_after = given.boolean("resetAfter", true);
   return options;
 }
 

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/gate_kernels.h"
+
 namespace evenkeel {
 
 enum class Nonlinearity : std::uint8_t { kTanh = 0, kRelu = 1 };
@@ -221,7 +223,7 @@ struct ArrayKernels {  // arrays.cc
 };
 
 template <typename T>
-struct Kernels : ScanKernels<T>, LanesKernels<T>, SingleKernels<T>, NormKernels<T>, ArrayKernels<T> {};
+struct Kernels : ScanKernels<T>, LanesKernels<T>, SingleKernels<T>, NormKernels<T>, GateKernels<T>, ArrayKernels<T> {};
 
 // The kernels of the SIMD target in use, chosen once per process.
 template <typename T>

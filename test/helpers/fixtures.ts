@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type DType, loadState, type Nonlinearity, type Placement, type Tensor } from '../../lib/index';
+import { type CellNormalization, type DType, loadState, type Nonlinearity, type Placement, type Tensor } from '../../lib/index';
 import { type Closeness, expectClose } from './compare';
 import { fill } from './fill';
 
@@ -15,10 +15,26 @@ interface RowCase {
 
 type Sizes = [n: number, t: number, i: number, h: number];
 
+/** A case of an LSTM or a GRU. */
+export interface CellCase {
+  sizes: Sizes;
+  bias?: boolean;
+  projSize?: number;
+  resetAfter?: boolean;
+}
+
 interface Cases {
   rnn: { nonlinearities: Nonlinearity[]; sizes: Sizes[] };
   /** for the nonlinearities of rnn */
   placements: { placements: Placement[]; kinds: ('layer' | 'rms')[]; eps: number; sizes: Sizes[] };
+  /** normalizedSizes: those with a normalisation inside, a projection's size last; for the kinds and placements of `placements` */
+  cells: {
+    eps: number;
+    lstm: CellCase[];
+    gru: CellCase[];
+    cellNormalizations: CellNormalization[];
+    normalizedSizes: [...Sizes, projSize?: number][];
+  };
   /** LayerNorm, tanh */
   stateGradients: { placements: Placement[]; eps: number; sizes: Sizes; limit: number };
   layerNorm: RowCase[];

@@ -22,6 +22,11 @@ export interface NormalizationOptions {
   kind?: 'layer' | 'rms';
   /** added to the variance, or to the mean square; 1e-5 unless given, at least 1e-37 */
   eps?: number;
+  /**
+   * of the pre-activations of a layer with several gates: whether all gates share mean and variance, `'joint'` unless given, or each
+   * `'gate'` has its own
+   */
+  scope?: 'joint' | 'gate';
 }
 
 /** How the addon knows the placements, the names of their normalisations' parameters, and whether these stand on gates or on the state. */
@@ -46,32 +51,51 @@ export const kindNames = Object.keys(KINDS) as (keyof typeof KINDS)[];
  */
 export function checkNormalization(argument: string, value: unknown): Required<NormalizationOptions> {
   const options = typeof value === 'string' ? { placement: value } : value;
-  const given = readOptions(argument, options, ['placement', 'kind', 'eps'], { kind: 'layer', eps: 1e-5 });
+  const given = readOptions(argument, options, ['placement', 'kind', 'eps', 'scope'], { kind: 'layer', eps: 1e-5, scope: 'joint' });
   return {
     placement: checkOneOf(argument, given.placement, placementNames),
     kind: checkOneOf(`${argument}.kind`, given.kind, kindNames),
     eps: checkNumber(`${argument}.eps`, given.eps, { min: MIN_EPS }),
+    scope: checkOneOf(`${argument}.scope`, given.scope, ['joint', 'gate']),
   };
 }
 
+/** How many units the normalisations of a layer see. */
+export interface NormalizedSizes {
+  /** G·H: those of a product */
+  ofGates: number;
+  /** those of `'preactivation'`; as many unless given */
+  ofPreactivation?: number;
+  /** P: what is put out at each step */
+  ofOutput: number;
+  dtype: DType;
+}
+
 /** γ, from ones, and where there is one β, from zeros, of each site. */
-export function normalizationParameters(
-  { placement, kind }: Required<NormalizationOptions>,
-  { hiddenSize, gates, dtype }: { hiddenSize: number; gates: number; dtype: DType },
-): Parameter[] {
+export function normalizationParameters({ placement, kind }: Required<NormalizationOptions>, sizes: NormalizedSizes): Parameter[] {
   const { sites, hasBias, onGates } = PLACEMENTS[placement];
-  const size = onGates ? gates * hiddenSize : hiddenSize;
-  return sites.flatMap((name) => {
-    const weight = new Parameter(`${name}.weight`, new Tensor(allocate(dtype, size).fill(1), [size]));
-    return hasBias && kind === 'layer' ? [weight, new Parameter(`${name}.bias`, Tensor.zeros([size], { dtype }))] : [weight];
-  });
+  const { ofGates, ofPreactivation = ofGates, ofOutput, dtype } = sizes;
+  const size = onGates ? (placement === 'preactivation' ? ofPreactivation : ofGates) : ofOutput;
+  return sites.flatMap((name) => makeNorm(name, size, hasBias && kind === 'layer', dtype));
+}
+
+/** γ, from ones, and on request β, from zeros. */
+export function makeNorm(name: string, size: number, hasBias: boolean, dtype: DType): Parameter[] {
+  const weight = new Parameter(`${name}.weight`, new Tensor(allocate(dtype, size).fill(1), [size]));
+  return hasBias ? [weight, new Parameter(`${name}.bias`, Tensor.zeros([size], { dtype }))] : [weight];
+}
+
+/** By which the addon knows a kind. */
+export function kindNumber(kind: 'layer' | 'rms'): number {
+  return KINDS[kind];
 }
 
 /** What the addon takes for a normalisation. */
-export function nativeNormalization({ placement, kind, eps }: Required<NormalizationOptions>): {
+export function nativeNormalization({ placement, kind, eps, scope }: Required<NormalizationOptions>): {
   placement: number;
   normKind: number;
   eps: number;
+  perGate: boolean;
 } {
-  return { placement: PLACEMENTS[placement].number, normKind: KINDS[kind], eps };
+  return { placement: PLACEMENTS[placement].number, normKind: KINDS[kind], eps, perGate: scope === 'gate' };
 }

@@ -98,6 +98,9 @@ struct TangentStep : StepRows<T> {
   T* tangents;        // of state_{t−1} [count, S]; of state_t when the cell is done
 };
 
+template <typename T>
+class Tape;
+
 // What the scan over time asks of a recurrent cell: its widths and traits, and the pointwise part of one step, forward and backward side by
 // side. The scan owns time, the sequences and the products with the weights, and never asks which cell it drives.
 //
@@ -146,6 +149,8 @@ class Cell {
   virtual void accumulate_sums(const T* dgates_x, const T* dgates_h) const noexcept = 0;
   // Whether it reads them.
   virtual bool reads_sums() const noexcept { return true; }
+  // Adds to gradients what products of the cell's own give, after all steps of a backward pass.   Throws std::bad_alloc.
+  virtual void after_backward(const Tape<T>& /*tape*/, size_t /*steps*/, size_t /*chunk_steps*/) const {}
 };
 
 }  // namespace evenkeel

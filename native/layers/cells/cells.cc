@@ -3,12 +3,14 @@
 #include <array>
 
 #include "layers/cells/elman.h"
+#include "layers/cells/gru.h"
+#include "layers/cells/lstm.h"
 #include "layers/cells/test_cell.h"
 
 namespace evenkeel {
 namespace {
 
-constexpr std::array kCells = {&kElman, &kTestCell};
+constexpr std::array kCells = {&kElman, &kLstm, &kGru, &kTestCell};
 
 // Both sites of a split step are followed by the cell's biases, which make β superfluous.
 bool has_bias(Placement placement, Norm norm) noexcept { return norm == Norm::kLayer && placement != Placement::kSplitPreactivation; }

@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +15,9 @@
 
 namespace evenkeel {
 
+// What becomes of an LSTM's cell state: nothing, h_t = o ⊙ tanh(N(c_t)), or c_t = N(f ⊙ c_{t−1} + i ⊙ g).
+enum class CellNorm : std::uint8_t { kNone = 0, kOutput = 1, kCarried = 2 };
+
 // A layer's options, of which each cell reads what it knows.
 struct CellOptions {
   size_t input, hidden;
@@ -23,6 +27,11 @@ struct CellOptions {
   Placement placement = Placement::kNone;
   Norm norm = Norm::kLayer;
   double eps = 1e-5;
+  bool per_gate = false;  // whether each gate has statistics of its own
+  CellNorm cell_norm = CellNorm::kNone;
+  Norm cell_norm_kind = Norm::kLayer;
+  double cell_norm_eps = 1e-5;
+  bool reset_after = true;  // of a GRU: whether the reset comes after the product
 };
 
 struct ParameterSize {

@@ -52,6 +52,9 @@ template <typename T>
 void recurrent_backward(const BackwardPass<T>& pass) {
   const ScanStrategy<T> strategy = scan_strategy<T>(pass.forward.shape, pass.forward.cell.traits);
   strategy.backward(pass);
+  const RecurrentShape& shape = pass.forward.shape;
+  const Cell<T>& cell = pass.forward.cell;
+  cell.after_backward(tape_of(shape, cell.traits, pass.forward.tape), shape.t, strategy.chunk_steps(shape));
   if (pass.concurrent != nullptr && !strategy.takes_concurrent) strategy.forward(*pass.concurrent);
 }
 

@@ -1,0 +1,90 @@
+import { GRU, LSTM, Tensor } from '../../lib/index';
+import { fill, fillRecurrent } from '../helpers/fill';
+import { CASES, type CellCase, Goldens, numbered, PRECISIONS } from '../helpers/fixtures';
+
+const goldens = new Goldens('cells');
+
+function prefixOf(cell: string, { sizes, projSize, bias = true, resetAfter = true }: CellCase): string {
+  const words = [cell, sizes.join('x')];
+  if (projSize !== undefined) words.push(`p${projSize}`);
+  if (!bias) words.push('no-bias');
+  if (!resetAfter) words.push('reset-before');
+  return words.join('/');
+}
+
+describe.each(PRECISIONS)('$dtype', ({ dtype, within }) => {
+  test.each(numbered(CASES.cells.lstm))('LSTM agrees with torch.nn.LSTM: %s', (_, _index, content) => {
+    const { sizes, projSize, bias } = content;
+    const [n, t, i, h] = sizes;
+    const prefix = prefixOf('lstm', content);
+    const layer = new LSTM({ inputSize: i, hiddenSize: h, projSize, bias, dtype });
+    fillRecurrent(layer, `${prefix}/`);
+    const p = projSize ?? h;
+    const initialState = { h: fill(`${prefix}/h0`, [n, p], { dtype }), c: fill(`${prefix}/c0`, [n, h], { dtype }) };
+    const gradFinalState = { h: fill(`${prefix}/dhT`, [n, p], { dtype }), c: fill(`${prefix}/dcT`, [n, h], { dtype }) };
+
+    const output = layer.forward(fill(`${prefix}/x`, [n, t, i], { dtype }), { initialState });
+    const gradInput = layer.backward(fill(`${prefix}/dy`, [n, t, p], { dtype }), { gradFinalState });
+
+    goldens.expect(`${prefix}/output`, output, { within });
+    goldens.expect(`${prefix}/hT`, layer.finalState.h, { within });
+    goldens.expect(`${prefix}/cT`, layer.finalState.c, { within });
+    goldens.expect(`${prefix}/dx`, gradInput, { within });
+    goldens.expect(`${prefix}/dh0`, layer.gradInitialState.h, { within });
+    goldens.expect(`${prefix}/dc0`, layer.gradInitialState.c, { within });
+    for (const { name, grad } of layer.parameters()) goldens.expect(`${prefix}/${name}`, grad, { within });
+    expect(layer.parameters().map(({ name }) => name)).toEqual([
+      'weight_ih_l0',
+      'weight_hh_l0',
+      ...(bias === false ? [] : ['bias_ih_l0', 'bias_hh_l0']),
+      ...(projSize === undefined ? [] : ['weight_hr_l0']),
+    ]);
+  });
+
+  test.each(numbered(CASES.cells.gru))(
+    'GRU agrees with torch.nn.GRU, or with its equations where the reset comes first: %s',
+    (_, _index, content) => {
+      const { sizes, bias, resetAfter } = content;
+      const [n, t, i, h] = sizes;
+      const prefix = prefixOf('gru', content);
+      const layer = new GRU({ inputSize: i, hiddenSize: h, bias, resetAfter, dtype });
+      fillRecurrent(layer, `${prefix}/`);
+      const initialState = fill(`${prefix}/h0`, [n, h], { dtype });
+      const gradFinalState = fill(`${prefix}/dhT`, [n, h], { dtype });
+
+      const output = layer.forward(fill(`${prefix}/x`, [n, t, i], { dtype }), { initialState });
+      const gradInput = layer.backward(fill(`${prefix}/dy`, [n, t, h], { dtype }), { gradFinalState });
+
+      goldens.expect(`${prefix}/output`, output, { within });
+      goldens.expect(`${prefix}/hT`, layer.finalState, { within });
+      goldens.expect(`${prefix}/dx`, gradInput, { within });
+      goldens.expect(`${prefix}/dh0`, layer.gradInitialState, { within });
+      for (const { name, grad } of layer.parameters()) goldens.expect(`${prefix}/${name}`, grad, { within });
+      expect(layer.parameters()).toHaveLength(bias === false ? 2 : 4);
+    },
+  );
+});
+
+test('from a state of zeros where none is given, and the last output alone on request', () => {
+  const [n, t, i, h] = [3, 5, 4, 7];
+  const options = { inputSize: i, hiddenSize: h, dtype: 'float64' } as const;
+  const x = fill('x', [n, t, i]);
+  const zeros = Tensor.zeros([n, h], { dtype: 'float64' });
+  for (const make of [
+    (returnSequences: boolean) => {
+      const layer = new LSTM({ ...options, returnSequences });
+      fillRecurrent(layer);
+      return { zero: layer.forward(x, { initialState: { h: zeros, c: zeros } }).toArray(), none: layer.forward(x) };
+    },
+    (returnSequences: boolean) => {
+      const layer = new GRU({ ...options, returnSequences });
+      fillRecurrent(layer);
+      return { zero: layer.forward(x, { initialState: zeros }).toArray(), none: layer.forward(x) };
+    },
+  ]) {
+    const { zero, none } = make(true);
+    expect(none.toArray()).toEqual(zero);
+    const last = (none.toArray() as number[][][]).map((sequence) => sequence[t - 1]);
+    expect(make(false).none.toArray()).toEqual(last);
+  }
+});
