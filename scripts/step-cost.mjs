@@ -78,8 +78,12 @@ function callsOf(step) {
     (...args) => {
       calls.push({ name, run: () => call(...args) });
       const result = call(...args);
-      return typeof result === 'function' ? noted(name, result) : result;
+      if (typeof result === 'function') return noted(name, result);
+      return typeof result?.forward === 'function' ? notedMethods(result) : result;
     };
+  // A recurrent layer of the addon.
+  const notedMethods = (layer) =>
+    Object.fromEntries(Object.entries(layer).map(([name, value]) => [name, typeof value === 'function' ? noted(name, value) : value]));
   const functions = { ...addon };
   for (const [name, call] of Object.entries(functions)) addon[name] = noted(name, call);
   step();

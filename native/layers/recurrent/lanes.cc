@@ -1,10 +1,10 @@
 #include <algorithm>
-#include <utility>
 
 #include "core/aligned_buffer.h"
 #include "core/thread_pool.h"
 #include "kernels/kernels.h"
 #include "layers/recurrent/chunk.h"
+#include "layers/recurrent/lane_chunk.h"
 #include "layers/recurrent/step.h"
 #include "layers/recurrent/strategy.h"
 
@@ -13,118 +13,6 @@ namespace {
 
 // Chunks that groups go through before their sums for the weights' gradients are added up.
 constexpr size_t kChunksTogether = 16;
-
-// What a chunk's backward pass leaves should stay in L2.
-size_t chunk_steps(const RecurrentShape& shape) noexcept {
-  constexpr size_t kVectors = 8192, kFewest = 16, kMost = 64;
-  return std::clamp(kVectors / (2 * shape.i + shape.p + shape.s + shape.gates() + shape.separate_gates()), kFewest, kMost);
-}
-
-// Sequences that go through time together, one in each lane; in the last group lanes may be left over.
-struct Group {
-  size_t index, first, rows;
-};
-
-// The groups in as many parts as there are threads: a group's results do not depend on who goes through it.
-template <typename T>
-class Groups {
- public:
-  explicit Groups(size_t n)
-      : n_(n),
-        lanes_(kernels<T>().lane_count()),
-        count_((n + lanes_ - 1) / lanes_),
-        parts_(std::min(count_, static_cast<size_t>(thread_pool::num_threads()))) {}
-
-  size_t count() const noexcept { return count_; }
-  size_t parts() const noexcept { return parts_; }
-
-  // body(part, group) for every group, those of a part one after the other.
-  template <typename Body>
-  void for_each(Body&& body) const noexcept {
-    parallel_for(parts_, [&](size_t part) {
-      for (size_t index = count_ * part / parts_; index < count_ * (part + 1) / parts_; ++index) {
-        body(part, Group{index, index * lanes_, std::min(lanes_, n_ - index * lanes_)});
-      }
-    });
-  }
-
- private:
-  size_t n_, lanes_, count_, parts_;
-};
-
-// What a part needs for a group's chunk, in lanes but for `rows`.
-template <typename T>
-struct LaneChunk {
-  T* inputs;   // x_t [steps, I]
-  T* states;   // [steps + 1, S]: before the chunk's first step, then after each
-  T* gates_x;  // as of ForwardStep, of one step; in a backward pass their gradients [steps, G·H]
-  T* gates_h;  // [separate · H] likewise
-  // In a backward pass:
-  T* doutput;  // ∂L/∂output_t [steps, P]
-  T* dinputs;  // [steps, I]
-  T* dstate;   // ∂L/∂state_t [S]
-  T* ones;     // a vector of ones
-  T* rows;     // [lanes, S] or [lanes, G·H], where rows are needed
-};
-
-// The sizes of a scan in lanes, and its memory: a chunk for each part.
-template <typename T>
-class LaneScratch {
- public:
-  enum Pass : bool { kForward, kBackward };
-
-  const size_t lanes = kernels<T>().lane_count();
-  const size_t i, p, s, width, separate;  // elements of a step in lanes: I, P, S, G·H, separate · H, each times `lanes`
-
-  LaneScratch(const RecurrentShape& shape, size_t parts, Pass pass)
-      : i(shape.i * lanes),
-        p(shape.p * lanes),
-        s(shape.s * lanes),
-        width(shape.gates() * lanes),
-        separate(shape.separate_gates() * lanes),
-        pass_(pass),
-        steps_(std::min(shape.t, chunk_steps(shape))),
-        size_(carve(nullptr).second),
-        memory_(parts * size_) {}
-
-  LaneChunk<T> chunk(size_t part) const noexcept { return carve(memory_.get() + part * size_).first; }
-
- private:
-  std::pair<LaneChunk<T>, size_t> carve(T* memory) const noexcept {
-    size_t used = 0;
-    const auto take = [&](size_t count) {
-      used += count;
-      return memory == nullptr ? nullptr : memory + used - count;
-    };
-    LaneChunk<T> chunk{};
-    const size_t kept = pass_ == kForward ? 1 : steps_;
-    chunk.inputs = take(steps_ * i);
-    chunk.states = take((steps_ + 1) * s);
-    chunk.gates_x = take(kept * width);
-    chunk.gates_h = separate == 0 ? nullptr : take(kept * separate);
-    if (pass_ == kForward) return {chunk, used};
-    chunk.doutput = take(steps_ * p);
-    chunk.dinputs = take(steps_ * i);
-    chunk.dstate = take(s);
-    chunk.ones = take(lanes);
-    chunk.rows = take(std::max(s, width));
-    return {chunk, used};
-  }
-
-  Pass pass_;
-  size_t steps_, size_;
-  AlignedBuffer<T> memory_;
-};
-
-// Steps [begin, begin + steps) of the group's rows of [N, T, size] ↔ lanes [steps, size]: the steps of a row follow each other.
-template <typename T>
-void load(const RecurrentShape& shape, const Group& group, size_t begin, size_t steps, size_t size, const T* array, T* lanes) noexcept {
-  kernels<T>().to_lanes(group.rows, steps * size, array + (group.first * shape.t + begin) * size, shape.t * size, lanes);
-}
-template <typename T>
-void store(const RecurrentShape& shape, const Group& group, size_t begin, size_t steps, size_t size, const T* lanes, T* array) noexcept {
-  kernels<T>().from_lanes(group.rows, steps * size, lanes, array + (group.first * shape.t + begin) * size, shape.t * size);
-}
 
 // state_0 of the group, in lanes.
 template <typename T>
@@ -221,7 +109,7 @@ void forward(const ForwardPass<T>& pass) {
   const TransposedWeights<T> weights(pass);
   const LaneScratch<T> scratch(shape, groups.parts(), LaneScratch<T>::kForward);
   const Tape<T> tape(shape, pass.cell.traits, scratch.lanes, pass.tape);
-  const size_t most_steps = chunk_steps(shape);
+  const size_t most_steps = lane_chunk_steps(shape);
   groups.for_each([&](size_t part, const Group& group) {
     const LaneChunk<T> chunk = scratch.chunk(part);
     load_initial_state(pass, group, chunk.states);
@@ -376,7 +264,7 @@ void backward(const BackwardPass<T>& pass) {
   const Groups<T> groups(shape.n);
   const LaneScratch<T> scratch(shape, groups.parts(), LaneScratch<T>::kBackward);
   const Tape<T> tape(shape, pass.forward.cell.traits, scratch.lanes, pass.forward.tape);
-  const size_t most_steps = chunk_steps(shape);
+  const size_t most_steps = lane_chunk_steps(shape);
   const WeightSums<T> sums(shape, groups.count());
   for (size_t part = 0; part < groups.parts(); ++part) std::fill_n(scratch.chunk(part).ones, scratch.lanes, T{1});
   for (size_t last = (shape.t + most_steps - 1) / most_steps; last > 0;) {
@@ -402,7 +290,7 @@ void backward(const BackwardPass<T>& pass) {
 
 template <typename T>
 ScanStrategy<T> lanes_strategy() noexcept {
-  return {.name = "lanes", .chunk_steps = chunk_steps, .forward = forward<T>, .backward = backward<T>, .in_lanes = true};
+  return {.name = "lanes", .chunk_steps = lane_chunk_steps, .forward = forward<T>, .backward = backward<T>, .in_lanes = true};
 }
 
 template ScanStrategy<float> lanes_strategy() noexcept;

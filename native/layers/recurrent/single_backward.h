@@ -115,40 +115,30 @@ struct SingleBackward {
   // A plain cell's steps, the units on several threads.
   void scan_together(size_t index) const noexcept {
     const Piece<T> piece = pieces[index];
-    Progress progress;
-    size_t first = 0;  // of a round
-    run_together(hh.blocks(), [&](size_t rank, size_t size, auto newcomers) {
-      const Range own = share_of(hh.blocks(), rank, size);
-      T* dstate = dstate_of(piece);
-      for (size_t done = first; done < piece.steps; ++done) {
-        if (size == 1 && newcomers()) {
-          first = done;
-          return false;
-        }
-        const size_t step = piece.steps - 1 - done;
-        const auto finish = [&](size_t block, const RowMatrix<T>& last, size_t part, const T* start) {
+    T* dstate = dstate_of(piece);
+    share_steps(hh.blocks(), piece.steps + 1, [&](const Range& own, Progress& progress, size_t done) {
+      if (done == piece.steps) return multiply_states(own, das.at(done), &progress, done, nullptr, dstate);
+      const size_t step = piece.steps - 1 - done;
+      const auto finish = [&](size_t block, const RowMatrix<T>& last, size_t part, const T* start) {
+        const Range c = hh.columns(block);
+        const size_t here = row(piece, step) * shape.h + c.begin;
+        kernels<T>().elman_backward_steps(plain->nonlinearity, 1, c.size(), 0, last,
+                                          {das.at(done) + part, start, doutput_at(here), output + here, das.at(done + 1) + c.begin,
+                                           gates_of_piece(index) + step * shape.h + c.begin});
+      };
+      if (done == 0) {
+        for (size_t block = own.begin; block < own.end; ++block) finish(block, hh.nothing(), 0, dstate + hh.columns(block).begin);
+      } else {
+        hh.for_each(own, &progress, done, [&](size_t block, size_t part, size_t turn, bool back) {
           const Range c = hh.columns(block);
-          const size_t here = row(piece, step) * shape.h + c.begin;
-          kernels<T>().elman_backward_steps(plain->nonlinearity, 1, c.size(), 0, last,
-                                            {das.at(done) + part, start, doutput_at(here), output + here, das.at(done + 1) + c.begin,
-                                             gates_of_piece(index) + step * shape.h + c.begin});
-        };
-        if (done == 0) {
-          for (size_t block = own.begin; block < own.end; ++block) finish(block, hh.nothing(), 0, dstate + hh.columns(block).begin);
-        } else {
-          hh.for_each(own, &progress, done, [&](size_t block, size_t part, size_t turn, bool back) {
-            const Range c = hh.columns(block);
-            const T* start = turn == 0 ? nullptr : sums.get() + c.begin;
-            const size_t from = hh.part(part).begin;
-            const RowMatrix<T> weights = hh.matrix(block, part, 0, back);
-            if (turn + 1 == hh.blocks()) return finish(block, weights, from, start);
-            kernels<T>().multiply_row(c.size(), das.at(done) + from, weights, start, sums.get() + c.begin);
-          });
-        }
-        for (size_t block = own.begin; block < own.end; ++block) progress.publish(block, done + 1);
+          const T* start = turn == 0 ? nullptr : sums.get() + c.begin;
+          const size_t from = hh.part(part).begin;
+          const RowMatrix<T> weights = hh.matrix(block, part, 0, back);
+          if (turn + 1 == hh.blocks()) return finish(block, weights, from, start);
+          kernels<T>().multiply_row(c.size(), das.at(done) + from, weights, start, sums.get() + c.begin);
+        });
       }
-      multiply_states(own, das.at(piece.steps), &progress, piece.steps, nullptr, dstate);
-      return true;
+      for (size_t block = own.begin; block < own.end; ++block) progress.publish(block, done + 1);
     });
   }
 
@@ -220,31 +210,21 @@ struct SingleBackward {
   void scan_in_blocks(size_t index) const noexcept {
     const Piece<T> piece = pieces[index];
     if (shape.hidden_state() > 0) gather_states_of(index);
-    Progress progress;
-    size_t first = 0;  // of a round
-    run_together(hh.blocks(), [&](size_t rank, size_t size, auto newcomers) {
-      const Range own = share_of(hh.blocks(), rank, size);
-      for (size_t done = first; done < piece.steps; ++done) {
-        if (size == 1 && newcomers()) {
-          first = done;
-          return false;
-        }
-        const size_t k = piece.steps - 1 - done;
-        const BackwardRows<T> rows = rows_of(index, piece, k);
-        StepRows<T> step = step_of(piece, k);
-        for (size_t block = own.begin; block < own.end; ++block) {
-          const Range c = hh.columns(block);
-          step.unit = c.begin;
-          step.units = c.size();
-          const T* dout = doutput_at(row(piece, k) * shape.p + c.begin);
-          if (dout != nullptr) kernels<T>().add(c.size(), dout, rows.dstate + c.begin);
-          cell.backward({step, rows.previous, rows.state, rows.dstate, rows.dgates_x, rows.dgates_h});
-          copy_gates(rows, c, das.at(done + 1));
-          progress.publish(block, done + 1);
-        }
-        multiply_states(own, das.at(done + 1), &progress, done + 1, cell.traits.direct ? rows.dstate : nullptr, rows.dstate);
+    share_steps(hh.blocks(), piece.steps, [&](const Range& own, Progress& progress, size_t done) {
+      const size_t k = piece.steps - 1 - done;
+      const BackwardRows<T> rows = rows_of(index, piece, k);
+      StepRows<T> step = step_of(piece, k);
+      for (size_t block = own.begin; block < own.end; ++block) {
+        const Range c = hh.columns(block);
+        step.unit = c.begin;
+        step.units = c.size();
+        const T* dout = doutput_at(row(piece, k) * shape.p + c.begin);
+        if (dout != nullptr) kernels<T>().add(c.size(), dout, rows.dstate + c.begin);
+        cell.backward({step, rows.previous, rows.state, rows.dstate, rows.dgates_x, rows.dgates_h});
+        copy_gates(rows, c, das.at(done + 1));
+        progress.publish(block, done + 1);
       }
-      return true;
+      multiply_states(own, das.at(done + 1), &progress, done + 1, cell.traits.direct ? rows.dstate : nullptr, rows.dstate);
     });
     if (cell.traits.own_sums) accumulate(index);
   }

@@ -79,29 +79,11 @@ struct SingleForward {
     std::copy_n(output_of(piece) + (piece.steps - 1) * shape.h, shape.h, carried_of(piece));
   }
 
-  // The steps of a piece, the units on several threads: step(own, progress, k) for a thread's blocks, which it publishes.
-  template <typename Step>
-  void share_steps(const Piece<T>& piece, Step&& step) const noexcept {
-    Progress progress;
-    size_t first = 0;  // of a round
-    run_together(hh.blocks(), [&](size_t rank, size_t size, auto newcomers) {
-      const Range own = share_of(hh.blocks(), rank, size);
-      for (size_t k = first; k < piece.steps; ++k) {
-        if (size == 1 && newcomers()) {
-          first = k;
-          return false;
-        }
-        step(own, progress, k);
-      }
-      return true;
-    });
-  }
-
   // A plain cell's steps, the units on several threads.
   void scan_together(size_t index) const noexcept {
     const Piece<T> piece = pieces[index];
     std::copy_n(carried_of(piece), shape.h, operands.at(0));
-    share_steps(piece, [&](const Range& own, Progress& progress, size_t k) {
+    share_steps(hh.blocks(), piece.steps, [&](const Range& own, Progress& progress, size_t k) {
       const T* a = operands.at(k);
       hh.for_each(own, &progress, k, [&](size_t block, size_t part, size_t turn, bool back) {
         const Range c = hh.columns(block);
@@ -165,7 +147,7 @@ struct SingleForward {
     const Piece<T> piece = pieces[index];
     std::copy_n(carried_of(piece), shape.s, states.at(0));
     std::copy_n(carried_of(piece), shape.p, operands.at(0));
-    share_steps(piece, [&](const Range& own, Progress& progress, size_t k) {
+    share_steps(hh.blocks(), piece.steps, [&](const Range& own, Progress& progress, size_t k) {
       StepRows<T> step = step_of(piece, k);
       const ForwardRows<T> rows = rows_of(index, piece, k);
       const Gates<T> gates = gates_of(cell, step, rows);

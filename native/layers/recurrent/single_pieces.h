@@ -85,4 +85,22 @@ bool may_share_units(const Cell<T>& cell) noexcept {
 // The blocks that one of `size` threads computes.
 inline Range share_of(size_t count, size_t rank, size_t size) noexcept { return {count * rank / size, count * (rank + 1) / size}; }
 
+// As many steps, the units of each on several threads: step(own, progress, k) computes the blocks `own` of step k, and publishes them.
+template <typename Step>
+void share_steps(size_t blocks, size_t steps, Step&& step) noexcept {
+  Progress progress;
+  size_t first = 0;  // of a round
+  run_together(blocks, [&](size_t rank, size_t size, auto newcomers) {
+    const Range own = share_of(blocks, rank, size);
+    for (size_t k = first; k < steps; ++k) {
+      if (size == 1 && newcomers()) {
+        first = k;
+        return false;
+      }
+      step(own, progress, k);
+    }
+    return true;
+  });
+}
+
 }  // namespace evenkeel
