@@ -36,7 +36,8 @@ A definition, such as {"lengths": [10, 100, 1000], "placements": ["none", "hidde
   cells          rnn
   nonlinearities tanh, relu
   sizes          {batchSize: 32, inputSize: 10, hiddenSize: 20}
-  tasks          reference, adding, copy, {csv: file, columns: [names], target: name, decimal: ',', delimiter: ;, missing: forward}
+  tasks          reference, adding, copy, {csv: file, columns: [names], target: name,
+                 decimal: ',', delimiter: ;, missing: forward}
   seeds          integers
 and, the same for all trials, steps (100), learningRate (0.001) and dtype (float32, float64).
 `;
