@@ -31,7 +31,7 @@ const widest = 96;
 export function formatStudy(results: StudyResults, columns = Number.POSITIVE_INFINITY): string {
   const { reference, depth, clipping, series, findings, interrupted } = results;
   const width = Math.min(widest, columns);
-  const sections = [wrap(headline(results), width), wrap(leadSentences(results), width)];
+  const sections = [wrap(headline(results), columns), wrap(leadSentences(results), width)];
   if (interrupted) sections.push(wrap(describeInterruption(results), width));
   if (depth.designs.length > 0) sections.push(depthSection(depth, columns));
   if (clipping.rules.length > 0) sections.push(clippingTable(clipping, columns));
