@@ -27,7 +27,17 @@ export function readSafely<T>(argument: string, read: () => T): T {
 
 /** A copy of a list's elements, by no iterator of its own. Look at its length first: it may claim any. */
 export function copyList<T>(list: readonly T[]): T[] {
-  return Array.from({ length: list.length }, (_, index) => list[index] as T);
+  // A literal, and Array.from, define elements: an assignment would run a setter that somebody gave Array.prototype. Most lists are shapes.
+  switch (list.length) {
+    case 1:
+      return [list[0] as T];
+    case 2:
+      return [list[0] as T, list[1] as T];
+    case 3:
+      return [list[0] as T, list[1] as T, list[2] as T];
+    default:
+      return Array.from({ length: list.length }, (_, index) => list[index] as T);
+  }
 }
 
 /** Whether `value` is an object literal, or made like one, in any realm. */

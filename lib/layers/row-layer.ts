@@ -53,8 +53,10 @@ export abstract class RowLayer<Kept> extends BaseLayer<CheckedRows, KeptRows<Kep
   }
 
   protected compute({ input, rows, lengths }: CheckedRows, call: CallKind): Computed<KeptRows<Kept>> {
-    const steps = input.shape[1] as number;
-    const output = allocateOutput(this.dtype, input.shape.with(-1, this.#outputWidth));
+    const { shape } = input;
+    const steps = shape[1] as number;
+    const outputShape = this.#outputWidth === this.#inputWidth ? shape : shape.with(-1, this.#outputWidth);
+    const output = allocateOutput(this.dtype, outputShape);
     const data = lengths === undefined ? input.data : packSteps(input.data, lengths, steps, this.#inputWidth);
     const computed = lengths === undefined ? output.data : allocate(this.dtype, rows * this.#outputWidth);
     // Without a row there is nothing to keep.
