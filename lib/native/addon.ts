@@ -79,7 +79,7 @@ export interface NativeRecurrentLayer {
   /**
    * output, tape: as forward left them. gradOutput: null for zeros. gradInput: null where it is not wanted. gradState: ∂L/∂state_T from beyond
    * the last step [N, S], which becomes ∂L/∂state_0. limit: of ‖∂L/∂state_t‖ of each sequence, Infinity for none. logNorms: ln of it before the
-   * limit [N, T], written; exponents [N]: gradState is 2^−exponent of the true gradient, at the start and at the end; both null where it is not
+   * limit [N, T], or where S > P [N, T, 3], which has those of its first P columns and of the rest too, written; exponents [N]: gradState is 2^−exponent of the true gradient, at the start and at the end; both null where it is not
    * recorded. concurrent: a forward pass, which threads that are idle else may take. Returns how many gradients were limited.
    */
   backward(

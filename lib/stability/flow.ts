@@ -29,12 +29,20 @@ export interface Growth {
   horizon: number;
 }
 
+/** The gradient flow through a part of a layer's state, such as an LSTM's c. */
+export interface PartFlow extends Growth {
+  /** ln of the norm of the gradient by this part for t = 1 … T, over all sequences; −Infinity where it is zero */
+  logNorms: Float64Array;
+}
+
 /** The gradient flow through one recurrent layer. */
 export interface LayerFlow extends Growth {
   /** the layer's name in the model */
   name: string;
-  /** ln‖∂L/∂h_t‖ for t = 1 … T, over all sequences; −Infinity where the gradient is zero */
+  /** ln‖∂L/∂h_t‖ for t = 1 … T, over all sequences, of an LSTM by its whole state (h, c); −Infinity where the gradient is zero */
   logNorms: Float64Array;
+  /** of an LSTM and at least four steps: the same by h and by c apart */
+  parts?: Record<string, PartFlow>;
   /** on request, the same for each sequence alone [N, T] */
   sequenceLogNorms?: Tensor;
 }

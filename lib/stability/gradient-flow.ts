@@ -6,7 +6,7 @@ import type { RecurrentLayer } from '../layers/recurrent/recurrent-layer';
 import { mseLoss } from '../losses/mse';
 import { Generator } from '../random';
 import { checkTensor, Tensor } from '../tensor';
-import { describeGrowth, type GradientFlow, type LayerFlow } from './flow';
+import { describeGrowth, type GradientFlow, type LayerFlow, type PartFlow } from './flow';
 import { recurrentLayers } from './recurrent-layers';
 
 /** Options of {@link gradientFlow}. */
@@ -88,12 +88,26 @@ export function recordFlow<Result>(
 }
 
 function describeLayers(layers: ReadonlyMap<string, RecurrentLayer<unknown>>, perSequence: boolean): GradientFlow {
-  return { layers: [...layers].map(([name, layer]) => describeLayer(name, layer.stateGradientLogNorms, perSequence)) };
+  return { layers: [...layers].map(([name, layer]) => describeLayer(name, layer, perSequence)) };
 }
 
-function describeLayer(name: string, sequenceLogNorms: Tensor, perSequence: boolean): LayerFlow {
+function describeLayer(name: string, layer: RecurrentLayer<unknown>, perSequence: boolean): LayerFlow {
+  const sequenceLogNorms = layer.stateGradientLogNorms;
   const logNorms = overSequences(sequenceLogNorms);
-  return { name, logNorms, ...describeGrowth(logNorms), ...(perSequence ? { sequenceLogNorms } : {}) };
+  const parts = describeParts(layer.stateGradientPartLogNorms);
+  return { name, logNorms, ...describeGrowth(logNorms), ...(perSequence ? { sequenceLogNorms } : {}), ...(parts && { parts }) };
+}
+
+/** Of a state of several parts; undefined where they are known at too few steps. */
+function describeParts(partLogNorms: Record<string, Tensor>): Record<string, PartFlow> | undefined {
+  const parts = Object.entries(partLogNorms).map(([key, ofPart]) => [key, overSequences(ofPart)] as const);
+  if (parts.length === 1 || parts.some(([, logNorms]) => reachedSteps(logNorms).length < 3)) return undefined;
+  return Object.fromEntries(parts.map(([key, logNorms]) => [key, { logNorms, ...describeGrowth(reachedSteps(logNorms)) }]));
+}
+
+/** Without the last step, where it has nothing: a loss on the last output does not depend on the c_T that is handed on. */
+function reachedSteps(logNorms: Float64Array): Float64Array {
+  return logNorms.at(-1) === Number.NEGATIVE_INFINITY ? logNorms.subarray(0, -1) : logNorms;
 }
 
 /** ln√(Σ_n ‖g_n‖²) for each step, from ln‖g_n‖ [N, T]: in units of the largest, since the norms themselves may be out of range. */

@@ -25,6 +25,16 @@ export interface LyapunovSpectrum {
    * steps), each over all sequences. It holds where a block is long against the memory of the dynamics. NaN for one step, and for −Infinity.
    */
   standardErrors: Float64Array;
+  /**
+   * The Kaplan-Yorke dimension (Kaplan, Yorke 1979): k + (λ_1 + … + λ_k)/|λ_{k+1}| with the largest k whose sum is not negative; 0 where λ_1 is
+   * negative. NaN where it takes more exponents than the `count` asked for.
+   */
+  dimension: number;
+  /**
+   * The sum of the exponents above 0, in nats per step: by Pesin's identity the rate at which the dynamics produce entropy (Engelken et al. 2023).
+   * NaN where there may be more than the `count` asked for.
+   */
+  entropyRate: number;
 }
 
 /** The blocks of time from which standard errors are taken. */
@@ -63,7 +73,7 @@ export function lyapunovSpectrum(rnn: RecurrentLayer<unknown>, input: Tensor, op
   const [n, t] = shape as [number, number, number];
   const tangents = new TangentDynamics(rnn, n, count);
   const inputs = new SequenceArray(data, n, t, rnn.inputSize);
-  const growth = new BlockMeans(t, count);
+  const growth = new BlockMeans(t, count, rnn.stateSize);
   for (const segment of cutTime([{ begin: 0, end: t, rows: n }], Infinity, tangents.stepsPerSegment)) {
     growth.add(segment, tangents.advance(inputs.take(segment, rnn.dtype), segment.end - segment.begin), n);
     onProgress?.(segment.end, t);
@@ -143,19 +153,41 @@ function checkGrowths(logGrowths: Float64Array, state: TensorData): void {
   }
 }
 
+/**
+ * @param exponents the largest ones, largest first
+ * @param isWhole whether there are no others
+ * @internal
+ */
+export function kaplanYorkeDimension(exponents: Float64Array, isWhole: boolean): number {
+  let sum = 0;
+  for (const [k, exponent] of exponents.entries()) {
+    if (sum + exponent < 0) return k + sum / Math.abs(exponent);
+    sum += exponent;
+  }
+  return isWhole ? exponents.length : Number.NaN;
+}
+
+/** As {@link kaplanYorkeDimension}. @internal */
+export function entropyRate(exponents: Float64Array, isWhole: boolean): number {
+  if (!isWhole && (exponents.at(-1) as number) > 0) return Number.NaN;
+  return exponents.reduce((sum, exponent) => sum + Math.max(0, exponent), 0);
+}
+
 /** Means over blocks of time. */
 class BlockMeans {
   readonly #steps: number;
   readonly #count: number;
+  readonly #stateSize: number;
   readonly #blocks: number;
   /** the steps of each block */
   readonly #lengths: number[];
   /** of each block, over its steps [blocks, count] */
   readonly #sums: Float64Array;
 
-  constructor(steps: number, count: number) {
+  constructor(steps: number, count: number, stateSize: number) {
     this.#steps = steps;
     this.#count = count;
+    this.#stateSize = stateSize;
     this.#blocks = Math.min(BLOCKS, steps);
     this.#lengths = new Array<number>(this.#blocks).fill(0);
     this.#sums = new Float64Array(this.#blocks * count);
@@ -180,9 +212,13 @@ class BlockMeans {
   /** The exponents in order, with their errors. */
   spectrum(): LyapunovSpectrum {
     const all = Array.from({ length: this.#count }, (_, i) => this.#describe(i)).sort((a, b) => b.exponent - a.exponent || 0);
+    const exponents = Float64Array.from(all, ({ exponent }) => exponent);
+    const isWhole = this.#count === this.#stateSize;
     return {
-      exponents: Float64Array.from(all, ({ exponent }) => exponent),
+      exponents,
       standardErrors: Float64Array.from(all, ({ error }) => error),
+      dimension: kaplanYorkeDimension(exponents, isWhole),
+      entropyRate: entropyRate(exponents, isWhole),
     };
   }
 

@@ -216,7 +216,7 @@ Napi::Value forward(const Arguments& arguments) {
 StateGradientOptions state_gradient_options(const Arguments& arguments, const RecurrentShape& shape, size_t first) {
   const StateGradientOptions options = {
       .limit = arguments.number(first, "limit"),
-      .log_norms = arguments.optional_array<double>(first + 1, "logNorms", arguments.product({shape.n, shape.t})),
+      .log_norms = arguments.optional_array<double>(first + 1, "logNorms", arguments.product({shape.n, shape.t, log_norm_columns(shape)})),
       .exponents = arguments.optional_array<std::int32_t>(first + 2, "exponents", shape.n),
   };
   if ((options.log_norms == nullptr) != (options.exponents == nullptr)) {

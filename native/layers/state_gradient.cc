@@ -81,7 +81,7 @@ template <typename T>
 void StateGradient<T>::complete_row(size_t sequence, size_t t, T* dstate) const noexcept {
   const int exponent = options_.exponents == nullptr ? 0 : options_.exponents[sequence];
   double norm = norm_of(state_, dstate);
-  if (options_.log_norms != nullptr) options_.log_norms[sequence * steps_ + t] = std::log(norm) + exponent * std::numbers::ln2;
+  if (options_.log_norms != nullptr) record(sequence, t, dstate, norm, exponent);
   const double limit = std::ldexp(options_.limit, -exponent);
   if (norm > limit) {
     scale_by(state_, limit / norm, dstate);
@@ -93,6 +93,17 @@ void StateGradient<T>::complete_row(size_t sequence, size_t t, T* dstate) const 
   if (std::abs(power) <= kRange<T>) return;
   scale_by_power_of_two(state_, -power, dstate);
   options_.exponents[sequence] += power;
+}
+
+template <typename T>
+void StateGradient<T>::record(size_t sequence, size_t t, const T* dstate, double norm, int exponent) const noexcept {
+  const size_t columns = state_ == output_ ? 1 : 3;
+  double* to = options_.log_norms + (sequence * steps_ + t) * columns;
+  const auto log_of = [&](double value) { return std::log(value) + exponent * std::numbers::ln2; };
+  to[0] = log_of(norm);
+  if (columns == 1) return;
+  to[1] = log_of(norm_of(output_, dstate));
+  to[2] = log_of(norm_of(state_ - output_, dstate + output_));
 }
 
 template <typename T>

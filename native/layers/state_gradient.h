@@ -12,10 +12,13 @@ namespace evenkeel {
 // What is asked of a backward pass about g_t = ∂L/∂state_t, the total derivative by the state that step t hands to step t + 1: what comes
 // from the output at t and from all later steps.
 struct StateGradientOptions {
-  double limit;             // ‖g_t‖ of each sequence is limited to this before it goes on; infinite for no limit (Graves 2013)
-  double* log_norms;        // ln‖g_t‖ of each sequence, before the limit [N, T]: written; null where it is not recorded
+  double limit;       // ‖g_t‖ of each sequence is limited to this before it goes on; infinite for no limit (Graves 2013)
+  double* log_norms;  // ln‖g_t‖ of each sequence, before the limit [N, T, log_norm_columns]: written; null where it is not recorded
   std::int32_t* exponents;  // [N] where it is recorded: dstate is 2^−exponent of the true gradient, at the start and at the end; else null
 };
+
+// Of all of g_t; where a part of the state is not put out, also of the part that is, and of the rest.
+inline size_t log_norm_columns(const Widths& widths) noexcept { return widths.hidden_state() == 0 ? 1 : 3; }
 
 template <typename T>
 struct Rows {
@@ -61,6 +64,7 @@ class StateGradient {
 
  private:
   void complete_row(size_t sequence, size_t t, T* dstate) const noexcept;
+  void record(size_t sequence, size_t t, const T* dstate, double norm, int exponent) const noexcept;
 
   size_t sequences_, steps_, output_, state_;
   StateGradientOptions options_;

@@ -59,7 +59,8 @@ function run(shape: Shape, a: Arrays, { records = false, limit = Number.POSITIVE
   const tape = elements(dtype, layer.tapeLength(n, t));
   layer.forward(n, t, a.input, a.initialState, output, finalState, tape);
   const gradInitialState = a.gradFinalState.slice();
-  const [logNorms, exponents] = [new Float64Array(n * t), new Int32Array(n)];
+  // Of the whole state, of what is put out, and of the rest.
+  const [logNorms, exponents] = [new Float64Array(3 * n * t), new Int32Array(n)];
   const recorded = [records ? logNorms : null, records ? exponents : null] as const;
   const limited = layer.backward(
     n,
@@ -220,12 +221,14 @@ describe.each(STRATEGIES)('%s', (strategy) => {
     expectClose(recorded.gradInitialState, plain.gradInitialState, 1e-12);
     // g_T is all of what comes from beyond and from the last output.
     for (let row = 0; row < 5; row++) {
-      let squares = 0;
+      const squares: [number, number] = [0, 0];
       for (let k = 0; k < 14; k++) {
         const own = k < 7 ? (a.gradOutput[(row * 60 + 59) * 7 + k] as number) : 0;
-        squares += ((a.gradFinalState[row * 14 + k] as number) + own) ** 2;
+        squares[k < 7 ? 0 : 1] += ((a.gradFinalState[row * 14 + k] as number) + own) ** 2;
       }
-      expect(recorded.logNorms[row * 60 + 59]).toBeCloseTo(Math.log(Math.sqrt(squares)), 12);
+      for (const [column, square] of [squares[0] + squares[1], ...squares].entries()) {
+        expect(recorded.logNorms[(row * 60 + 59) * 3 + column]).toBeCloseTo(Math.log(square) / 2, 12);
+      }
     }
     const limited = run(shape, a, { records: true, limit: 0.25 });
     expect(limited.limited).toBeGreaterThan(0);

@@ -142,7 +142,8 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
     if (gradFinalState === undefined) gradState.data.fill(0);
     else gradState.data.set((gradFinalState as Tensor).data);
     if (!this.returnSequences) addColumns(gradOutput, gradState);
-    const stateGradients = new StateGradientPass(n, steps, order, this.#stateGradientLimit, this.recordStateGradients);
+    const records = this.recordStateGradients ? this.#form.keys.length : 0;
+    const stateGradients = new StateGradientPass(n, steps, order, this.#stateGradientLimit, records > 1 ? records + 1 : records);
     const ofSequence = this.returnSequences ? gradOutput : undefined;
     unrollBackward(this.#scan, kept, { input, gradOutput: ofSequence, gradInput, gradState, stateGradients }, this.#truncateAfter);
     this.#stateGradients = stateGradients;
@@ -191,14 +192,15 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
    * sequence's length.
    */
   get stateGradientLogNorms(): Tensor {
-    const { logNorms } = this.#checkStateGradients('stateGradientLogNorms');
-    if (logNorms === undefined) {
-      throw new EvenkeelError(
-        'ERR_STATE',
-        'stateGradientLogNorms: expected a backward call that records them, got one that does not. Set recordStateGradients = true before it.',
-      );
-    }
-    return logNorms;
+    return this.#logNorms('stateGradientLogNorms', 0);
+  }
+
+  /** The same of each part of the state by itself: `{ h, c }` of an LSTM, `{ h }` of the others. */
+  get stateGradientPartLogNorms(): Record<string, Tensor> {
+    const { keys } = this.#form;
+    return Object.fromEntries(
+      keys.map((key, index) => [key, this.#logNorms('stateGradientPartLogNorms', keys.length === 1 ? 0 : index + 1)]),
+    );
   }
 
   /** S: the numbers of a sequence's state, H of an RNN. */
@@ -212,6 +214,17 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
    */
   scanInFloat64(): Scan {
     return this.#scan.inFloat64();
+  }
+
+  #logNorms(property: string, column: number): Tensor {
+    const logNorms = this.#checkStateGradients(property).logNorms(column);
+    if (logNorms === undefined) {
+      throw new EvenkeelError(
+        'ERR_STATE',
+        `${property}: expected a backward call that records them, got one that does not. Set recordStateGradients = true before it.`,
+      );
+    }
+    return logNorms;
   }
 
   #checkStateGradients(property: string): StateGradientPass {

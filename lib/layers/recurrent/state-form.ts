@@ -26,14 +26,18 @@ export class StateForm<State> {
     this.width = parts.reduce((sum, { width }) => sum + width, 0);
   }
 
+  /** of each part, as the caller has it */
+  get keys(): readonly string[] {
+    return this.#parts.map(({ key }) => key);
+  }
+
   /**
    * @returns the state as rows: the tensor itself, or a copy of the parts
    * @throws EvenkeelError ERR_OPTION, ERR_SHAPE, ERR_DTYPE, ERR_STATE
    */
   check(argument: string, given: unknown, n: number, dtype: DType): Tensor {
     if (this.#parts.length === 1) return checkTensor(argument, given, dtype, [n, this.width]);
-    const keys = this.#parts.map(({ key }) => key);
-    const tensors = readOptions(argument, given, keys);
+    const tensors = readOptions(argument, given, this.keys);
     return this.#join(this.#parts.map(({ key, width }) => checkTensor(`${argument}.${key}`, tensors[key], dtype, [n, width])));
   }
 

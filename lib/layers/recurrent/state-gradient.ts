@@ -9,11 +9,15 @@ export class StateGradientPass {
   readonly #exponents: Int32Array | undefined;
   #limited = 0;
 
-  /** @param order in which the sequences are gone through */
-  constructor(n: number, t: number, order: Int32Array | undefined, limit: number, records: boolean) {
+  /**
+   * @param order in which the sequences are gone through
+   * @param records how many norms of a step are recorded: that of all of g_t and, of a state of several parts, of each; 0 for none
+   */
+  constructor(n: number, t: number, order: Int32Array | undefined, limit: number, records: number) {
     this.#limit = limit;
-    this.#logNorms = records ? new SequenceArray(allocate('float64', n * t).fill(-Infinity), n, t, 1, order) : undefined;
-    this.#exponents = records ? new Int32Array(n) : undefined;
+    const length = n * t * records;
+    this.#logNorms = records > 0 ? new SequenceArray(allocate('float64', length).fill(-Infinity), n, t, records, order) : undefined;
+    this.#exponents = records > 0 ? new Int32Array(n) : undefined;
   }
 
   /** How many gradients were limited so far. */
@@ -21,9 +25,18 @@ export class StateGradientPass {
     return this.#limited;
   }
 
-  /** ln‖g_t‖ of each sequence before the limit [N, T], if they are recorded. */
-  get logNorms(): Tensor | undefined {
-    return this.#logNorms && new Tensor(this.#logNorms.data, [this.#logNorms.n, this.#logNorms.steps]);
+  /**
+   * ln‖g_t‖ of each sequence before the limit [N, T], if they are recorded.
+   * @param column 0 for all of g_t, k for the k-th part of the state
+   */
+  logNorms(column: number): Tensor | undefined {
+    if (this.#logNorms === undefined) return undefined;
+    const { data, n, steps, width } = this.#logNorms;
+    if (width === 1) return new Tensor(data, [n, steps]);
+    return new Tensor(
+      Float64Array.from({ length: n * steps }, (_, index) => data[index * width + column] as number),
+      [n, steps],
+    );
   }
 
   /** @param backward the addon's backward call for a segment, which takes these and returns how many it limited */
