@@ -1,5 +1,5 @@
 // Malformed arguments of tensors, parameters and layers: see calls.ts.
-import { Generator, LastStep, LayerNorm, Linear, Parameter, RMSNorm, RNN, Sequential, Tensor } from '../../lib/index';
+import { Generator, GRU, LastStep, LayerNorm, Linear, LSTM, Parameter, RMSNorm, RNN, Sequential, Tensor } from '../../lib/index';
 import {
   type Accepts,
   type Call,
@@ -20,6 +20,27 @@ import {
   testCalls,
 } from './calls';
 
+const recurrentPlaces = {
+  0: never,
+  '0.inputSize': isSize,
+  '0.hiddenSize': isSize,
+  '0.normalization': optional(never),
+  '0.bias': optional(isBoolean),
+  '0.recurrentInitializer': optional(never),
+  '0.inputInitializer': optional(never),
+  '0.returnSequences': optional(isBoolean),
+  '0.stateful': optional(isBoolean),
+  '0.truncateAfter': optional(isSize),
+  '0.dtype': optional(isDType),
+  '0.generator': optional(never),
+  '0.stateGradientLimit': optional(isNumber(Number.MIN_VALUE)),
+  '0.checkpointing': optional(never),
+};
+const makeLSTM = () =>
+  new LSTM({ inputSize: 4, hiddenSize: 5, projSize: 3, cellNormalization: 'output', generator: generator(), ...float64 });
+const makeGRU = () => new GRU({ inputSize: 4, hiddenSize: 5, resetAfter: false, generator: generator(), ...float64 });
+const lstmState = () => ({ h: tensor([2, 3]), c: tensor([2, 5]) });
+
 const isLastStep: Accepts = (value) => {
   try {
     return value instanceof LastStep;
@@ -31,7 +52,7 @@ const makeLinear = () => new Linear({ inputSize: 4, outputSize: 5, generator: ge
 const normPlaces = { 0: never, '0.size': isSize, '0.eps': optional(isNumber(1e-37)), '0.dtype': optional(isDType) };
 
 const layerCall = (
-  makeLayer: () => RNN | LayerNorm | RMSNorm | Linear | LastStep | Sequential,
+  makeLayer: () => RNN | LSTM | GRU | LayerNorm | RMSNorm | Linear | LastStep | Sequential,
   inputShape: number[],
   outputShape: number[],
 ): Record<string, Call> => {
@@ -119,20 +140,28 @@ testCalls({
   'new RNN': {
     make: () => [{ inputSize: 2, hiddenSize: 3, generator: generator() }],
     call: (options) => new RNN(options as { inputSize: number; hiddenSize: number }),
+    places: { ...recurrentPlaces, '0.nonlinearity': optional(never) },
+  },
+  'new LSTM': {
+    make: () => [{ inputSize: 2, hiddenSize: 3, generator: generator() }],
+    call: (options) => new LSTM(options as { inputSize: number; hiddenSize: number }),
     places: {
-      0: never,
-      '0.inputSize': isSize,
-      '0.hiddenSize': isSize,
-      '0.nonlinearity': optional(never),
-      '0.normalization': optional(never),
-      '0.bias': optional(isBoolean),
-      '0.recurrentInitializer': optional(never),
-      '0.inputInitializer': optional(never),
-      '0.dtype': optional(isDType),
-      '0.generator': optional(never),
-      '0.stateGradientLimit': optional(isNumber(Number.MIN_VALUE)),
-      '0.checkpointing': optional(never),
+      ...recurrentPlaces,
+      '0.projSize': optional(isInteger(1, 2)),
+      '0.forgetBias': optional(isNumber(-Number.MAX_VALUE)),
+      '0.cellNormalization': optional(never),
     },
+  },
+  'new GRU': {
+    make: () => [{ inputSize: 2, hiddenSize: 3, generator: generator() }],
+    call: (options) => new GRU(options as { inputSize: number; hiddenSize: number }),
+    places: { ...recurrentPlaces, '0.resetAfter': optional(isBoolean) },
+  },
+  'LSTM.forward with options': {
+    make: () => [makeLSTM(), tensor([2, 3, 4]), { initialState: lstmState() }],
+    call: (lstm, input, options) => (lstm as LSTM).forward(input as Tensor, options as object),
+    places: { 1: never, 2: optional(hasNoKeys), '2.initialState': optional(never) },
+    probe: ([lstm]) => (lstm as LSTM).forward(tensor([2, 3, 4]), { initialState: lstmState() }).toArray(),
   },
   'RNN.loadCarriedState': {
     make() {
@@ -178,6 +207,8 @@ testCalls({
     probe: ([rnn]) => (rnn as RNN).forward(tensor([2, 3, 4]), { initialState: tensor([2, 5]) }).toArray(),
   },
   ...prefixed('RNN', layerCall(makeRNN, [2, 3, 4], [2, 3, 5])),
+  ...prefixed('LSTM', layerCall(makeLSTM, [2, 3, 4], [2, 3, 3])),
+  ...prefixed('GRU', layerCall(makeGRU, [2, 3, 4], [2, 3, 5])),
   ...prefixed(
     'LayerNorm',
     layerCall(() => new LayerNorm({ size: 4, ...float64 }), [2, 3, 4], [2, 3, 4]),

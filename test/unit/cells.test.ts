@@ -149,6 +149,38 @@ describe.each(KINDS)('%s', (_, cell, kind) => {
     expect(layer.limitedStateGradients).toBe(above);
   });
 
+  test.each<[string, Partial<RecurrentOptions>]>([
+    ['all outputs', {}],
+    ['the last ones', { returnSequences: false }],
+    ['segments', { checkpointing: { every: 4 } }],
+    ['windows and segments of the last ones', { truncateAfter: 5, checkpointing: { every: 4 }, returnSequences: false }],
+  ])('with lengths each sequence gives what it gives by itself: %s', (_title, given) => {
+    const [t, lengths] = [11, [4, 0, 11, 7]];
+    const n = lengths.length;
+    const x = randn([n, t, I]);
+    // What stands in the padding does not matter.
+    for (const [row, length] of lengths.entries()) x.data.fill(Number.NaN, (row * t + length) * I, (row + 1) * t * I);
+    const gradOutput = randn(given.returnSequences === false ? [n, p] : [n, t, p], 'float64', 3);
+    const layer = make(cell, { ...kind, ...given });
+    const output = layer.forward(x, { lengths });
+    const states = partsOf(layer.finalState);
+    const gradInput = layer.backward(gradOutput);
+    const alone = make(cell, { ...kind, ...given });
+    for (const [row, length] of lengths.entries()) {
+      const rowOf = (tensor: Tensor) => (tensor.shape.length === 2 ? rows(tensor, row) : steps(rows(tensor, row), 0, length));
+      if (length === 0) continue;
+      expectClose(rowOf(output), alone.forward(rowOf(x)), { within: 1e-13 });
+      for (const [index, state] of partsOf(alone.finalState).entries()) {
+        expectClose(rows(states[index] as Tensor, row), state, { within: 1e-13 });
+      }
+      expectClose(rowOf(gradInput), alone.backward(rowOf(gradOutput)), { within: 1e-12 });
+    }
+    for (const [index, { name, grad }] of layer.parameters().entries()) {
+      expectClose(grad, alone.parameters()[index]?.grad as Tensor, { within: 1e-11, label: name });
+    }
+    expect(gradInput.data.every(Number.isFinite)).toBe(true);
+  });
+
   test('NaN in one sequence stays there, and in no other', () => {
     const [n, t] = [5, 4];
     const x = randn([n, t, I]);
@@ -158,6 +190,12 @@ describe.each(KINDS)('%s', (_, cell, kind) => {
     expect(isLost).toEqual(Array.from({ length: n * t }, (_unused, row) => Math.floor(row / t) === 2 && row % t >= 1));
   });
 });
+
+/** The sequence `row` alone. */
+function rows({ data, shape }: Tensor, row: number): Tensor {
+  const size = data.length / (shape[0] as number);
+  return new Tensor(data.slice(row * size, (row + 1) * size), [1, ...shape.slice(1)]);
+}
 
 function steps({ data, shape, dtype }: Tensor, begin: number, end: number): Tensor {
   const [n, t, width] = shape as [number, number, number];
