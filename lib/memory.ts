@@ -1,4 +1,4 @@
-import { freemem } from 'node:os';
+import { freemem, totalmem } from 'node:os';
 import { memoryUsage } from 'node:process';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -58,7 +58,7 @@ export function checkAllocation(what: string, bytes: number): void {
 function ask(what: string, bytes: number, hint: string): void {
   if (bytes <= availableMemory()) return;
   // What is garbage and not collected yet is available in truth.
-  collectGarbage();
+  if (bytes <= totalmem()) collectGarbage();
   const available = availableMemory();
   if (bytes <= available) return;
   throw new EvenkeelError('ERR_MEMORY', `${what}: needs ${inGigabytes(bytes)}, and ${inGigabytes(available)} are available. ${hint}`);

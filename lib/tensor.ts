@@ -1,4 +1,4 @@
-import { checkDType, copyList, fail, readOptions, readSafely } from './check';
+import { checkDType, checkString, copyList, fail, readOptions, readSafely } from './check';
 import { EvenkeelError, formatShape } from './errors';
 import { checkAllocation, checkHeap } from './memory';
 import { checkGenerator, type Generator } from './random';
@@ -130,6 +130,7 @@ export class Tensor {
   checkAttached(argument: string): void {
     const length = typedArrayKind(this.data) === undefined ? 0 : typedArrayLength(this.data);
     if (length !== this.size) {
+      checkString('argument', argument);
       this.#checkCurrent(argument);
       throw new EvenkeelError(
         'ERR_STATE',

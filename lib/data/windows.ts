@@ -1,7 +1,7 @@
-import { checkDType, checkInteger, fail, MAX_DIMENSION, readOptions } from '../check';
+import { checkDType, checkInteger, copyList, fail, MAX_DIMENSION, readOptions, readSafely } from '../check';
 import { EvenkeelError } from '../errors';
 import { allocate, type DType, Tensor } from '../tensor';
-import { typedArrayKind, typedArrayLength } from '../typed-arrays';
+import { plainArray, typedArrayKind, typedArrayLength } from '../typed-arrays';
 import type { Series } from './series';
 
 /** The rows from `begin` up to, but not including, `end`. */
@@ -67,8 +67,11 @@ export interface StandardizedSeries {
  * @throws EvenkeelError ERR_NON_FINITE for a column whose mean or standard deviation is out of the range of float64, or not a number
  */
 export function standardize(series: Series, fit: RowRange): StandardizedSeries {
-  checkSeries(series);
-  checkRange('fit', fit, series.rows);
+  const checked = checkSeries(series);
+  return standardizeOver(checked, checkRange('fit', fit, checked.rows));
+}
+
+function standardizeOver(series: Series, fit: RowRange): StandardizedSeries {
   const width = series.columns.length;
   const mean = new Float64Array(width);
   const std = new Float64Array(width);
@@ -137,12 +140,11 @@ export interface WindowOptions {
  * @throws EvenkeelError ERR_SHAPE when no row of `range` has a whole window before it; ERR_MEMORY
  */
 export function makeWindows(series: Series, options: WindowOptions): Windows {
-  checkSeries(series);
+  const { columns, rows, values, target } = checkSeries(series);
   const given = readOptions('makeWindows options', options, ['window', 'range', 'dtype']);
   const window = checkInteger('window', given.window, 1);
   const dtype = checkDType('dtype', given.dtype ?? 'float32');
-  const range = (given.range ?? { begin: 0, end: series.rows }) as RowRange;
-  checkRange('range', range, series.rows);
+  const range = checkRange('range', (given.range ?? { begin: 0, end: rows }) as RowRange, rows);
 
   const firstRow = Math.max(range.begin, window);
   const count = range.end - firstRow;
@@ -152,29 +154,42 @@ export function makeWindows(series: Series, options: WindowOptions): Windows {
       `range: expected an end of at least ${firstRow + 1} for windows of ${window}, got ${range.end}. Give more rows or a smaller window.`,
     );
   }
-  const width = series.columns.length;
+  const width = columns.length;
   const inputs = allocate(dtype, count * window * width);
   const targets = allocate(dtype, count);
   for (let i = 0; i < count; i++) {
     const row = firstRow + i;
-    inputs.set(series.values.subarray((row - window) * width, row * width), i * window * width);
-    targets[i] = series.values[row * width + series.target] as number;
+    inputs.set(values.subarray((row - window) * width, row * width), i * window * width);
+    targets[i] = values[row * width + target] as number;
   }
   return { inputs: new Tensor(inputs, [count, window, width]), targets: new Tensor(targets, [count, 1]), firstRow };
 }
 
-function checkSeries(series: Series): void {
-  const { columns, rows, values, target } = series;
-  if (!Array.isArray(columns) || columns.length === 0)
-    fail('ERR_OPTION', 'series.columns', 'an array of at least one column name', columns);
+/** The series as it is now, read once; its values are not copied. */
+function checkSeries(series: Series): Series {
+  if (typeof series !== 'object' || series === null) fail('ERR_OPTION', 'series', 'a series of columns, rows, values and target', series);
+  const { columns, rows, values, target } = readSafely('series', () => ({
+    columns: Array.isArray(series.columns) && series.columns.length <= MAX_COLUMNS ? copyList(series.columns) : series.columns,
+    rows: series.rows,
+    values: series.values,
+    target: series.target,
+  }));
+  if (!readSafely('series.columns', () => Array.isArray(columns) && columns.length > 0 && columns.length <= MAX_COLUMNS)) {
+    fail('ERR_OPTION', 'series.columns', `an array of 1 to ${MAX_COLUMNS} column names`, columns);
+  }
   checkInteger('series.rows', rows, 1);
   checkInteger('series.target', target, 0, columns.length - 1);
   if (typedArrayKind(values) !== 'Float64Array') fail('ERR_DTYPE', 'series.values', 'a Float64Array', values);
   if (typedArrayLength(values) !== rows * columns.length) fail('ERR_SHAPE', 'series.values', `${rows} x ${columns.length} numbers`, values);
+  return { columns, rows, values: plainArray(values) as Float64Array, target };
 }
 
-function checkRange(argument: string, range: RowRange, rows: number): void {
-  const { begin, end } = readOptions(argument, range, ['begin', 'end']);
-  checkInteger(`${argument}.end`, end, 1, rows);
-  checkInteger(`${argument}.begin`, begin, 0, (end as number) - 1);
+/** More than any table has. */
+const MAX_COLUMNS = 1e5;
+
+/** The range as it is now, read once. */
+function checkRange(argument: string, range: RowRange, rows: number): RowRange {
+  const given = readOptions(argument, range, ['begin', 'end']);
+  const end = checkInteger(`${argument}.end`, given.end, 1, rows);
+  return { begin: checkInteger(`${argument}.begin`, given.begin, 0, end - 1), end };
 }

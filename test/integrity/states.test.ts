@@ -231,6 +231,12 @@ test.each([
   expect(gradients(layer)).toEqual(gradients(make()));
 });
 
+test.each([null, 0, '', false])('a gradFinalState of %p is refused', (gradFinalState) => {
+  const layer = makeRNN();
+  const output = layer.forward(tensor([2, 3, 4], 1));
+  expectRefused(() => layer.backward(output, { gradFinalState } as never), 'ERR_OPTION', 'gradFinalState');
+});
+
 test('so is an initial state', () => {
   const layer = makeRNN();
   const { grad } = layer.parameters()[3] as Parameter;

@@ -121,7 +121,7 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
 
   protected override checkBackwardOptions({ checked }: Pass<CheckedCall, Unrolled>, { gradFinalState }: Given): Given {
     const { n } = checked.sequences;
-    return { gradFinalState: gradFinalState && this.#form.check('gradFinalState', gradFinalState, n, this.dtype) };
+    return { gradFinalState: gradFinalState === undefined ? undefined : this.#form.check('gradFinalState', gradFinalState, n, this.dtype) };
   }
 
   protected override checkKept({ checked, kept }: Pass<CheckedCall, Unrolled>): void {

@@ -1,0 +1,126 @@
+// Tries to break the package: npm run fuzz -- [--minutes 1] [--area border] [--case 123] [--seed 1] [--json FILE]
+// Each area runs in a process of its own, so that a crash is a finding like another. A finding names its case: `--area A --case N` runs that alone.
+// Under sanitizers: scripts/sanitize.sh address node scripts/fuzz.mjs
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+/** What is called, or read. */
+const AREAS = {
+  border: 'functions and classes of the package, with arguments of every kind',
+  addon: 'functions of the native addon, past the checks of TypeScript',
+  safetensors: 'damaged safetensors files and checkpoints',
+  csv: 'CSV files of every kind',
+  definitions: 'sweep definitions',
+  journals: "sweeps' folders with damaged journals",
+  messages: 'messages of a queue, as other clients could write them',
+};
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '1' },
+    area: { type: 'string' },
+    case: { type: 'string' },
+    seed: { type: 'string', default: String(Math.floor(Date.now() / 1000) % 1e6) },
+    json: { type: 'string' },
+  },
+});
+const areas = values.area === undefined ? Object.keys(AREAS) : values.area.split(',');
+for (const area of areas)
+  if (!(area in AREAS) && area !== 'selftest') throw new Error(`--area: expected one of ${Object.keys(AREAS).join(', ')}, got ${area}`);
+const seconds = (60 * Number(values.minutes)) / areas.length;
+if (!(seconds >= 0)) throw new Error(`--minutes: expected a number, got ${values.minutes}`);
+/** A case that takes longer hangs. */
+const hangSeconds = 120;
+const folder = mkdtempSync(join(tmpdir(), 'evenkeel-fuzz-'));
+
+/** One process: what it says at its end, or how it ended and in which case. */
+async function runChild(area, firstCase, childSeconds) {
+  const stateFile = join(folder, 'state');
+  const script = new URL('fuzz/child.mjs', import.meta.url).pathname;
+  const child = spawn(process.execPath, ['--expose-gc', '--max-old-space-size=1024', script, area, firstCase, childSeconds, stateFile], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let said = '';
+  let complaints = '';
+  child.stdout.on('data', (text) => (said += text));
+  child.stderr.on('data', (text) => (complaints = (complaints + text).slice(-20_000)));
+  const watch = watchProgress(stateFile, () => child.kill('SIGKILL'));
+  const [status, signal] = await new Promise((resolve) => child.on('close', (...ended) => resolve(ended)));
+  const hung = watch.stop();
+  if (status === 0) return { result: JSON.parse(said.trim().split('\n').at(-1)) };
+  const state = readState(stateFile) ?? { case: Number(firstCase), calls: 0 };
+  const how = hung ? `no case was done within ${hangSeconds} s` : `the process ended with ${signal ?? `status ${status}`}`;
+  return { state, finding: state.finding ?? `${how}\n${complaints.slice(0, 6000)}` };
+}
+
+function readState(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function watchProgress(file, kill) {
+  let last;
+  let since = Date.now();
+  let hung = false;
+  const timer = setInterval(() => {
+    const now = readState(file)?.case;
+    if (now !== last) [last, since] = [now, Date.now()];
+    else if (Date.now() - since > 1000 * hangSeconds) [hung] = [true, kill()];
+  }, 1000);
+  return {
+    stop() {
+      clearInterval(timer);
+      return hung;
+    },
+  };
+}
+
+/** An area until its time is over; after a crash, from the next case on. */
+async function runArea(area) {
+  const begin = Date.now();
+  const total = { area, cases: 0, calls: 0, refused: 0, functions: {}, findings: [] };
+  let next = values.case === undefined ? Number(values.seed) * 10_000_000 : Number(values.case);
+  for (let left = seconds; left > 0 || total.cases === 0; left = seconds - (Date.now() - begin) / 1000) {
+    const { result, state, finding } = await runChild(area, String(next), String(values.case === undefined ? Math.max(1, left) : 0));
+    if (result !== undefined) {
+      Object.assign(total, {
+        cases: total.cases + result.cases,
+        calls: total.calls + result.calls,
+        refused: total.refused + result.refused,
+      });
+      for (const [name, [calls, accepted]] of Object.entries(result.functions)) {
+        const [before, acceptedBefore] = total.functions[name] ?? [0, 0];
+        total.functions[name] = [before + calls, acceptedBefore + accepted];
+      }
+      break;
+    }
+    total.cases += state.case - next + 1;
+    total.calls += state.calls;
+    total.refused += state.refused ?? 0;
+    total.findings.push({ case: state.case, finding });
+    console.error(`\n${area}, case ${state.case}: ${finding}\nTo see it again: node scripts/fuzz.mjs --area ${area} --case ${state.case}`);
+    next = state.case + 1;
+    if (values.case !== undefined || total.findings.length >= (area === 'selftest' ? 3 : 20)) break;
+  }
+  return { ...total, seconds: (Date.now() - begin) / 1000 };
+}
+
+const results = [];
+try {
+  for (const area of areas) {
+    const result = await runArea(area);
+    results.push(result);
+    const { calls, refused, cases, findings } = result;
+    console.log(`${area}: ${calls.toLocaleString('en-US')} calls in ${cases} cases, ${refused} refused, ${findings.length} findings`);
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ seed: values.seed, results }, null, 1)}\n`);
+process.exitCode = results.some(({ findings }) => findings.length > 0) ? 1 : 0;

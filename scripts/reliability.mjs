@@ -1,0 +1,95 @@
+// Measures how reliable this build is on this machine, and writes docs/reliability.json and, from it, docs/reliability.md:
+//   node scripts/reliability.mjs [--minutes 10] [--only fuzz,workers]    of the time asked for, half goes to fuzzing
+//   node scripts/reliability.mjs --document                              writes the document again from what was recorded
+// With an addon that scripts/sanitize.sh address has built, fuzzing runs under sanitizers too.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { documentOf } from './reliability/document.mjs';
+
+const root = new URL('..', import.meta.url).pathname;
+const recorded = join(root, 'docs/reliability.json');
+const { values } = parseArgs({
+  options: { minutes: { type: 'string', default: '10' }, only: { type: 'string' }, document: { type: 'boolean', default: false } },
+});
+const minutes = Number(values.minutes);
+if (!(minutes > 0)) throw new Error(`--minutes: expected a number above 0, got ${values.minutes}`);
+const folder = mkdtempSync(join(tmpdir(), 'evenkeel-reliability-'));
+
+/** What a command says on standard output; what it complains about is shown as it comes. */
+function run(command, args, statuses = [0]) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+    let said = '';
+    child.stdout.on('data', (text) => (said += text));
+    child.on('error', reject);
+    child.on('close', (status, signal) =>
+      statuses.includes(status) ? resolve(said) : reject(new Error(`${command} ${args.join(' ')} ended with ${signal ?? status}`)),
+    );
+  });
+}
+
+const script = (name, ...args) => run(process.execPath, [join(root, 'scripts', name), ...args]);
+const measured = async (name, share) =>
+  JSON.parse((await script('reliability/measure.mjs', name, String(share * minutes))).trim().split('\n').at(-1));
+
+async function fuzz(share, ...prefix) {
+  const json = join(folder, 'fuzz.json');
+  const args = [join(root, 'scripts/fuzz.mjs'), '--minutes', String(share * minutes), '--json', json];
+  const [command, ...rest] = [...prefix, process.execPath, ...args];
+  // Findings are a result too.
+  await run(command, rest, [0, 1]);
+  const { seed, results } = JSON.parse(readFileSync(json, 'utf8'));
+  return {
+    seed,
+    areas: results.map(({ area, calls, refused, cases, seconds, findings }) => ({ area, calls, refused, cases, seconds, findings })),
+  };
+}
+
+async function kills(mode) {
+  const count = String(Math.max(2, Math.round(2 * minutes)));
+  const said = await script('chaos.mjs', mode, '--kills', count, '--trials', String(54 * Math.ceil(minutes)));
+  return JSON.parse(said.slice(said.indexOf('{')));
+}
+
+const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
+const hasSanitizers = existsSync(join(root, 'build-asan/Release/evenkeel.node'));
+const MEASUREMENTS = {
+  fuzz: () => fuzz(hasSanitizers ? 0.25 : 0.5),
+  ...(hasSanitizers ? { sanitized: () => fuzz(0.25, 'bash', 'scripts/sanitize.sh', 'address') } : {}),
+  killsLocal: () => kills('local'),
+  ...(hasRedis ? { killsQueue: () => kills('queue') } : {}),
+  faults: () => measured('faults', 0),
+  workers: () => measured('workers', 0.15),
+  longRun: () => measured('long-run', 0.25),
+  eventLoop: () => measured('event-loop', 0),
+};
+
+async function record(name, measurement) {
+  console.error(`${name} …`);
+  const result = await measurement();
+  const { node, platform, arch, cpu, cores, threads, simdTarget, blas, version } = createRequire(import.meta.url)(
+    '../dist/index.js',
+  ).runtimeInfo();
+  const machine = { node, platform, arch, cpu, cores, threads, simdTarget, blas };
+  const all = existsSync(recorded) ? JSON.parse(readFileSync(recorded, 'utf8')) : {};
+  all[name] = { date: new Date().toISOString().slice(0, 10), version, machine, result };
+  writeFileSync(recorded, `${JSON.stringify(all, null, 1)}\n`);
+}
+
+try {
+  if (!values.document) {
+    const names = values.only?.split(',') ?? Object.keys(MEASUREMENTS);
+    for (const name of names) {
+      if (MEASUREMENTS[name] === undefined)
+        throw new Error(`--only: expected some of ${Object.keys(MEASUREMENTS).join(', ')}, got ${name}`);
+      await record(name, MEASUREMENTS[name]);
+    }
+  }
+  writeFileSync(join(root, 'docs/reliability.md'), documentOf(JSON.parse(readFileSync(recorded, 'utf8'))));
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,134 @@
+// docs/reliability.md from what was recorded.
+
+const whole = (number) => Math.round(number).toLocaleString('en-US');
+const megabytes = (bytes) => `${whole(bytes / 1e6)} MB`;
+const table = (head, rows) => [
+  `| ${head.join(' | ')} |`,
+  `| ${head.map(() => '---').join(' | ')} |`,
+  ...rows.map((row) => `| ${row.join(' | ')} |`),
+  '',
+];
+
+const SECTIONS = {
+  fuzz: ['Fuzzing', (result) => fuzzing(result)],
+  sanitized: ['Fuzzing under AddressSanitizer and UndefinedBehaviorSanitizer', (result) => fuzzing(result)],
+  killsLocal: ['Sweeps killed at random moments, in processes of one machine', kills],
+  killsQueue: ['Sweeps killed at random moments, over a queue: workers, the sweep and Redis', kills],
+  faults: [
+    'Faults of the file system',
+    ({ injected, saved, refused, untyped, damaged, leftBehind }) => [
+      'Each call of `node:fs` that `saveState` and `saveCheckpoint` make fails once with EIO, ENOSPC and EACCES; the file must then hold what it held before, or what was to be saved.',
+      '',
+      ...table(
+        ['faults injected', 'saved all the same', 'refused', 'errors without type', 'files damaged', 'temporary files left'],
+        [[injected, saved, refused, untyped, damaged, leftBehind].map(whole)],
+      ),
+    ],
+  ],
+  workers: [
+    'Workers terminated in the middle of a native call',
+    ({ terminated, otherBits, errors, residentBefore, residentAfter }) => [
+      'After each, the main thread computes a gradient whose bits are known.',
+      '',
+      ...table(
+        ['workers terminated', 'other bits after', 'errors', 'resident before', 'after'],
+        [[whole(terminated), whole(otherBits), whole(errors), megabytes(residentBefore), megabytes(residentAfter)]],
+      ),
+    ],
+  ],
+  longRun: [
+    'Leaks: a long run',
+    ({ seconds, steps, models, residentEarly, residentLate, stepMsEarly, stepMsLate }) => [
+      'New models, each trained with `fit`, saved and loaded; means over the second tenth of the run and over its last.',
+      '',
+      ...table(
+        ['seconds', 'steps', 'models', 'resident early', 'late', 'ms a step early', 'late'],
+        [
+          [
+            whole(seconds),
+            whole(steps),
+            whole(models),
+            megabytes(residentEarly),
+            megabytes(residentLate),
+            stepMsEarly.toFixed(3),
+            stepMsLate.toFixed(3),
+          ],
+        ],
+      ),
+    ],
+  ],
+  eventLoop: [
+    'Delay of the event loop',
+    (result) => [
+      'Of timers in the thread that does the work, by `monitorEventLoopDelay`, whose own resolution is a millisecond.',
+      '',
+      ...table(
+        ['work', 'seconds', 'median ms', '99 % ms', 'most ms'],
+        Object.entries(result).map(([name, { seconds, p50Ms, p99Ms, maxMs }]) => [
+          name,
+          seconds.toFixed(1),
+          p50Ms.toFixed(1),
+          p99Ms.toFixed(1),
+          maxMs.toFixed(1),
+        ]),
+      ),
+    ],
+  ],
+};
+
+function fuzzing({ seed, areas }) {
+  return [
+    `Seed ${seed}. A call that neither returns nor throws an EvenkeelError, a result that is not as it should be, a crash and a hang are findings.`,
+    '',
+    ...table(
+      ['area', 'calls', 'refused', 'seconds', 'findings'],
+      areas.map(({ area, calls, refused, seconds, findings }) => [
+        area,
+        whole(calls),
+        whole(refused),
+        whole(seconds),
+        whole(findings.length),
+      ]),
+    ),
+    ...areas.flatMap(({ area, findings }) =>
+      findings.map((one) => `- ${area}, case ${one.case}: ${one.finding.split('\n')[0].replaceAll('|', '\\|').slice(0, 200)}`),
+    ),
+  ];
+}
+
+function kills({ trials, done, twice, sameResults, kills: count, starts }) {
+  return [
+    'The sweep is started again until it is complete; its results must be those of a run that nobody disturbed, byte for byte.',
+    '',
+    ...table(
+      ['kills', 'starts', 'trials', 'done', 'done twice', 'same results'],
+      [[count, starts, trials, done, twice, sameResults ? 'yes' : 'no']],
+    ),
+  ];
+}
+
+export function documentOf(recorded) {
+  const lines = [
+    '# Reliability',
+    '',
+    'Written by `node scripts/reliability.mjs --minutes M`, which anyone can run; what it recorded is in [reliability.json](reliability.json).',
+    'What is measured is told in the scripts: `scripts/fuzz.mjs`, `scripts/chaos.mjs`, `scripts/reliability/`.',
+    '',
+  ];
+  for (const [name, [title, write]] of Object.entries(SECTIONS)) {
+    if (recorded[name] === undefined) continue;
+    const { date, version, machine, result } = recorded[name];
+    lines.push(
+      `## ${title}`,
+      '',
+      ...write(result),
+      '',
+      `evenkeel ${version}, ${date}, Node ${machine.node}, ${machine.cpu}, ${machine.cores} cores, ${machine.blas}.`,
+      '',
+    );
+  }
+  return `${lines
+    .join('\n')
+    .replace(/\n{3,}/g, '\n\n')
+    .trimEnd()}\n`;
+}
