@@ -32,7 +32,7 @@ struct PanelOperand {
   size_t k;
 };
 
-// What an Elman cell makes of a product (ScanKernels), while that is at hand.
+// Epilogue of an Elman step, applied to a product's tile while it is in L1 (ScanKernels).
 template <typename T>
 struct ElmanForwardProduct {
   Nonlinearity nonlinearity;
@@ -110,7 +110,7 @@ template <typename T>
 struct RowMatrix {
   const T* packed;
   size_t k;
-  bool from_last = false;  // whether the columns are gone through from the last on: where steps take turns, the first cache still has some
+  bool from_last = false;  // traverse columns in reverse, as on odd steps, to reuse what L1 still holds
 };
 
 // A step of the Elman cell for one row, some or all of its units. The next step has this one's `next` for its operand, which is stored
@@ -144,7 +144,8 @@ struct SingleKernels {  // single.cc
   // c = start + a b   a: [k]   b: [k, cols]   start, c: [cols], may be one array; start null for zeros. The order of a sum depends on k
   // alone
   void (*multiply_row)(size_t cols, const T* a, const RowMatrix<T>& b, const T* start, T* c);
-  // state = φ(start + operand b), in as many steps: rows `stride` apart, forward; `next` and `operand` change places after each
+  // state = φ(start + operand b), in as many steps: rows `stride` apart, forward; double-buffered: `next` and `operand` are swapped after
+  // each
   void (*elman_forward_steps)(Nonlinearity nonlinearity, size_t steps, size_t cols, size_t stride, const RowMatrix<T>& b,
                               const ElmanForwardRow<T>& first);
   // dpreactivation = φ'(state) ⊙ (doutput + (start + operand b)), likewise, backward; only the first step has a start
@@ -176,7 +177,7 @@ struct NormKernels {  // normalization.cc
   void (*layer_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, size_t ld_bias, T* output,
                              const RowStatistics<T>& statistics, bool streams);
   // dweight, dbias: added to, or null; [size] where ld_sums is 0, else each row's own, with this leading dimension   dinput: may be null,
-  // where ld_sums is 0 and dweight is not null   next: rows that the caches are asked for meanwhile, as many as there are; null for none
+  // where ld_sums is 0 and dweight is not null   next: rows to prefetch meanwhile, as many as there are; null for none
   void (*layer_norm_backward)(size_t rows, size_t size, const T* input, const T* weight, const RowStatistics<T>& statistics,
                               const T* doutput, T* dinput, T* dweight, T* dbias, size_t ld_sums, bool streams, const T* next);
   void (*rms_norm_forward)(size_t rows, size_t size, T eps, const T* input, const T* weight, const T* bias, size_t ld_bias, T* output,

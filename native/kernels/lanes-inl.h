@@ -8,7 +8,7 @@
 #include "kernels/activation-inl.h"
 #include "kernels/kernels.h"
 #include "kernels/tile-inl.h"
-#include "kernels/turn-inl.h"
+#include "kernels/transpose-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace evenkeel {
@@ -23,13 +23,13 @@ size_t lane_count() {
 
 template <typename T>
 void to_lanes(size_t rows, size_t size, const T* from, size_t ld, T* to) {
-  turn_to_lanes(rows, size, from, ld, to, lane_count<T>());
+  transpose_to_lanes(rows, size, from, ld, to, lane_count<T>());
 }
 
 template <typename T>
 void from_lanes(size_t rows, size_t size, const T* from, T* to, size_t ld) {
-  if (rows == lane_count<T>()) return turn_from_lanes(AllRows(), size, from, to, ld);
-  turn_from_lanes(SomeRows{rows}, size, from, to, ld);
+  if (rows == lane_count<T>()) return transpose_from_lanes(AllRows(), size, from, to, ld);
+  transpose_from_lanes(SomeRows{rows}, size, from, to, ld);
 }
 
 // --- products --------------------------------------------------------------------------------------------------------
@@ -50,10 +50,10 @@ HWY_NOINLINE void multiply_lane_tile(const LanesOperand<T>& first, const LanesOp
     }
   }
   if (start != nullptr) {
-    const T* from = step_by_step(start + col * lanes);
+    const T* from = launder_address(start + col * lanes);
     unrolled<R>([&](size_t r) HWY_ATTR { tile.sum[r][0] = hn::Add(tile.sum[r][0], hn::Load(d, from + r * lanes)); });
   }
-  T* to = step_by_step(c + col * lanes);
+  T* to = launder_address(c + col * lanes);
   unrolled<R>([&](size_t r) HWY_ATTR { hn::Store(tile.sum[r][0], d, to + r * lanes); });
 }
 

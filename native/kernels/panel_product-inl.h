@@ -10,7 +10,7 @@
 #include "kernels/activation-inl.h"
 #include "kernels/kernels.h"
 #include "kernels/tile-inl.h"
-#include "kernels/turn-inl.h"
+#include "kernels/transpose-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace evenkeel {
@@ -33,7 +33,7 @@ void pack_panels(size_t k, size_t cols, const T* b, size_t k_stride, size_t col_
       return with_last<T>(in_last, [&](auto last) HWY_ATTR { copy_columns<vectors()>(k, from, k_stride, last, to, width, WholeVector()); });
     }
     for (size_t v = 0; v < vectors(); ++v) {
-      turn_to_lanes(v + 1 == vectors() ? in_last : lanes, k, from + v * lanes * col_stride, col_stride, to + v * lanes, width);
+      transpose_to_lanes(v + 1 == vectors() ? in_last : lanes, k, from + v * lanes * col_stride, col_stride, to + v * lanes, width);
     }
   });
 }
@@ -58,7 +58,7 @@ struct TileOperand {
   const T* b;  // in the first panel
   size_t ldb;  // from panel to panel
   size_t k;
-  // What the caches are asked for meanwhile, and how many bytes further at each step of k.
+  // Software-prefetch address, and its stride in bytes per k.
   const char* next;
   size_t next_step;
 };
@@ -73,7 +73,7 @@ HWY_INLINE void multiply_add(const TileOperand<T>& operand, Tile& tile) {
     const T* a = operand.a + k;
     const T* b = operand.b + k * V * hn::Lanes(d);
     prefetch_line(operand.next + k * operand.next_step);
-    const T* a4 = step_by_step(a + 4 * lda);
+    const T* a4 = launder_address(a + 4 * lda);
     tile.multiply_add([=](size_t r) HWY_ATTR { return hn::Set(d, r < 4 ? a[r * lda] : a4[(r - 4) * lda]); },
                       [=](size_t v) HWY_ATTR { return hn::Load(d, b + v / V * ldb + v % V * hn::Lanes(d)); });
   }

@@ -8,7 +8,7 @@
 #include "kernels/activation-inl.h"
 #include "kernels/kernels.h"
 #include "kernels/tile-inl.h"
-#include "kernels/turn-inl.h"
+#include "kernels/transpose-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace evenkeel {
@@ -60,7 +60,7 @@ HWY_INLINE void pack_whole_group(const T* b, size_t k_stride, size_t col_stride,
     unrolled<kGroup<T>>([&](size_t i) HWY_ATTR { columns[i] = gather_blocks(d, i, column); });
   } else {
     unrolled<kGroup<T>>([&](size_t row) HWY_ATTR { columns[row] = hn::LoadU(d, b + row * k_stride); });
-    turn_blocks(d, columns);
+    transpose_blocks(d, columns);
   }
   unrolled<kGroup<T>>([&](size_t i) HWY_ATTR { hn::Store(columns[i], d, packed + i * hn::Lanes(d)); });
 }

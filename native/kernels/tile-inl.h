@@ -43,7 +43,7 @@ HWY_INLINE void prefetch_line(const T* from) {
 // For addresses that follow from each other: GCC would keep each in a register, and where these run out, arguments in vector registers. To
 // read one there it must wait behind all multiply-adds of the tile before, which took 60 cycles for each tile.
 template <typename T>
-HWY_INLINE T* step_by_step(T* address) {
+HWY_INLINE T* launder_address(T* address) {
   asm("" : "+r"(address));
   return address;
 }
@@ -107,7 +107,7 @@ struct Tile {
       unrolled<R>([&](size_t r) HWY_ATTR {
         unrolled<V - 1>([&](size_t v) HWY_ATTR { f(r, v, row + v * hn::Lanes(D()), WholeVector()); });
         f(r, V - 1, row + (V - 1) * hn::Lanes(D()), last);
-        row = step_by_step(row + ld);
+        row = launder_address(row + ld);
       });
     });
   }

@@ -66,7 +66,7 @@ void evolve_tangents(ForwardPass<double> pass, size_t count, double* tangents, d
       std::copy_n(pass.initial_state + n * shape.s, shape.s, own.states);
     }
     for (size_t t = 0; t < shape.t; ++t) {
-      const StepRows<double> rows = {.first = n, .rows = 1, .step = t, .units = shape.h, .tape = tape.at(t, n)};
+      const StepRows<double> rows = tape.rows(t, n, 1);
       const double* previous = own.states + t % 2 * shape.s;
       double* state = own.states + (t + 1) % 2 * shape.s;
       std::copy_n(pass.output + (n * shape.t + t) * shape.p, shape.p, state);

@@ -26,7 +26,7 @@ void scan_forward(const ForwardPass<T>& pass, const Tape<T>& tape, size_t begin,
   const size_t rows = end - first;
   for (size_t k = 0; k < steps; ++k) {
     const size_t row = k * shape.n + first;
-    const StepRows<T> step{.first = first, .rows = rows, .step = begin + k, .units = shape.h, .tape = tape.at(begin + k, first)};
+    const StepRows<T> step = tape.rows(begin + k, first, rows);
     const ForwardRows<T> of_step = {.previous = chunk.states.get() + row * s,
                                     .state = chunk.states.get() + (row + shape.n) * s,
                                     .operand = chunk.operands.get() + row * p,
@@ -54,12 +54,7 @@ void scan_backward(const BackwardPass<T>& pass, const Tape<T>& tape, size_t begi
   const T* weight_hh = pass.forward.weight_hh;
   for (size_t k = steps; k-- > 0;) {
     const size_t row = k * shape.n + first;
-    const StepRows<T> step{.first = first,
-                           .rows = rows,
-                           .step = begin + k,
-                           .units = shape.h,
-                           .tape = tape.at(begin + k, first),
-                           .exponents = pass.state_gradient.exponents(first)};
+    const StepRows<T> step = tape.rows(begin + k, first, rows, pass.state_gradient.exponents(first));
     const BackwardRows<T> of_step = {.previous = chunk.states.get() + row * s,
                                      .state = chunk.states.get() + (row + shape.n) * s,
                                      .dstate = pass.gradients.dstate + first * s,

@@ -94,7 +94,7 @@ void gather_states(const ForwardPass<T>& pass, const Tape<T>& tape, size_t origi
   gather(shape, first, end, from, count, p, pass.output, to, s);
   if (s == p) return;
   for (size_t k = 0; k < count; ++k) {
-    const StepRows<T> step{.first = origin + first, .rows = end - first, .step = from + k, .tape = tape.at(from + k, origin + first)};
+    const StepRows<T> step = tape.rows(from + k, origin + first, end - first);
     kernels<T>().copy_rows(end - first, s - p, tape.hidden_state(step), s - p, to + (k * shape.n + first) * s + p, s);
   }
 }

@@ -48,9 +48,7 @@ void steps_forward(const ForwardPass<T>& pass, const Tape<T>& tape, const GateWe
                    const Chunk<T>& chunk) noexcept {
   const RecurrentShape& shape = pass.shape;
   const size_t n = shape.n, t = shape.t, p = shape.p, s = shape.s, width = shape.gates(), separate = shape.separate_gates();
-  const auto rows_of = [&](size_t k, size_t first, size_t end) {
-    return StepRows<T>{.first = first, .rows = end - first, .step = begin + k, .units = shape.h, .tape = tape.at(begin + k, first)};
-  };
+  const auto rows_of = [&](size_t k, size_t first, size_t end) { return tape.rows(begin + k, first, end - first); };
   const auto arrays_of = [&](size_t k, size_t first) {
     const size_t row = k * n + first;
     return ForwardRows<T>{.previous = chunk.states.get() + row * s,
@@ -122,14 +120,7 @@ void steps_backward(const BackwardPass<T>& pass, const Tape<T>& tape, const Back
   const size_t n = shape.n, p = shape.p, s = shape.s, separate = shape.separate_gates();
   for (size_t k = steps; k-- > 0;) {
     const size_t t = begin + k;
-    const auto rows_of = [&](size_t first, size_t end) {
-      return StepRows<T>{.first = first,
-                         .rows = end - first,
-                         .step = t,
-                         .units = shape.h,
-                         .tape = tape.at(t, first),
-                         .exponents = state_gradient.exponents(first)};
-    };
+    const auto rows_of = [&](size_t first, size_t end) { return tape.rows(t, first, end - first, state_gradient.exponents(first)); };
     const auto arrays_of = [&](size_t first) {
       const size_t row = k * n + first;
       return BackwardRows<T>{.previous = chunk.states.get() + row * s,

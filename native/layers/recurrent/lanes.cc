@@ -39,7 +39,7 @@ void load_states(const ForwardPass<T>& pass, const Tape<T>& tape, const Group& g
   if (shape.p == shape.s) return load(shape, group, begin, steps, shape.p, output, states);
   for (size_t k = 0; k < steps; ++k, states += sizes.s) {
     load(shape, group, begin + k, 1, shape.p, output, states);
-    const StepRows<T> step{.first = group.first, .rows = group.rows, .step = begin + k, .tape = tape.at(begin + k, group.first)};
+    const StepRows<T> step = tape.rows(begin + k, group.first, group.rows);
     std::copy_n(tape.hidden_state(step), sizes.s - sizes.p, states + sizes.p);
   }
 }
@@ -80,12 +80,7 @@ void scan_forward(const ForwardPass<T>& pass, const Tape<T>& tape, const Transpo
   const size_t joint = shape.joint_gates(), separate = shape.separate_gates();
   const auto multiply = kernels<T>().multiply_in_lanes;
   for (size_t k = 0; k < steps; ++k) {
-    const StepRows<T> step{.first = group.first,
-                           .rows = group.rows,
-                           .step = begin + k,
-                           .units = shape.h,
-                           .lanes = sizes.lanes,
-                           .tape = tape.at(begin + k, group.first)};
+    const StepRows<T> step = tape.rows(begin + k, group.first, group.rows);
     const ForwardRows<T> of_step = {.previous = chunk.states + k * sizes.s,
                                     .state = chunk.states + (k + 1) * sizes.s,
                                     .operand = nullptr,
@@ -174,13 +169,7 @@ void scan_backward(const BackwardPass<T>& pass, const Tape<T>& tape, const LaneS
     kernels<T>().add(sizes.p, chunk.doutput + (steps - 1) * sizes.p, chunk.dstate);
   }
   for (size_t k = steps; k-- > 0;) {
-    const StepRows<T> step{.first = group.first,
-                           .rows = group.rows,
-                           .step = begin + k,
-                           .units = shape.h,
-                           .lanes = sizes.lanes,
-                           .tape = tape.at(begin + k, group.first),
-                           .exponents = state_gradient.exponents(group.first)};
+    const StepRows<T> step = tape.rows(begin + k, group.first, group.rows, state_gradient.exponents(group.first));
     T* dgates_x = chunk.gates_x + k * sizes.width;
     T* dgates_h = chunk.gates_h == nullptr ? nullptr : chunk.gates_h + k * sizes.separate;
     if (!whole) complete_rows(pass, step, chunk);

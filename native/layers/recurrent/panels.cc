@@ -13,9 +13,9 @@
 namespace evenkeel {
 namespace {
 
-// How the backward pass is cut, by shape alone. Where weights are few, groups of sequences go through a whole chunk without a word to each
-// other, each with sums of its own for the weights' gradients; a block is what a group's chunk has in the caches at a time. Else there is
-// one group, and its sums are cut by their rows after each block, which is a chunk then.
+// How the backward pass is cut, by shape alone. Where weights are few, groups of sequences process a whole chunk without
+// synchronising, each with sums of its own for the weights' gradients; a block is what a group's chunk has in the caches at a time. Else
+// there is one group, and its sums are cut by their rows after each block, which is a chunk then.
 struct Cut {
   size_t groups, block_steps, chunk_steps;
 
@@ -115,13 +115,8 @@ void steps_backward(const Part<T>& part, const Context<T>& context, size_t begin
   for (size_t k = steps; k-- > 0;) {
     const size_t t = begin + k;
     const size_t row = k * n + first;
-    const StepRows<T> step{.first = sequence,
-                           .rows = rows,
-                           .step = t,
-                           .units = shape.h,
-                           .tape = context.tape.at(t, sequence),
-                           .exponents = context.state_gradient.exponents(sequence),
-                           .cut_by_shape = part.is_group};
+    StepRows<T> step = context.tape.rows(t, sequence, rows, context.state_gradient.exponents(sequence));
+    step.cut_by_shape = part.is_group;
     const BackwardRows<T> of_step = {.previous = block.states + row * s,
                                      .state = block.states + (row + n) * s,
                                      .dstate = part.dstate + first * s,

@@ -98,7 +98,7 @@ void scan_forward(const ForwardPass<T>& pass, const Tape<T>& tape, const Forward
   const std::optional<PlainStep<T>> plain = pass.cell.plain_step();
   const size_t ahead = scratch.steps_ahead;
   for (size_t k = 0; k < t; ++k) {
-    const StepRows<T> step{.first = first, .rows = rows, .step = k, .units = h, .tape = tape.at(k, first)};
+    const StepRows<T> step = tape.rows(k, first, rows);
     const ForwardRows<T> of_step = {.previous = scratch.states[k % 2].get() + first * shape.s,
                                     .state = scratch.states[(k + 1) % 2].get() + first * shape.s,
                                     .operand = scratch.operands.get() + first * p,

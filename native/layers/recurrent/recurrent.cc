@@ -37,7 +37,7 @@ void read_state(const RecurrentShape& shape, const CellTraits& traits, const T* 
     T* row = state + n * shape.s;
     std::copy_n(output + (n * shape.t + step) * shape.p, shape.p, row);
     const size_t lane = lanes == 0 ? 0 : n % lanes;
-    const T* hidden = tape.hidden_state({.first = n - lane, .rows = 1, .step = step, .tape = tape.at(step, n - lane)});
+    const T* hidden = tape.hidden_state(tape.rows(step, n - lane, 1));
     if (hidden == nullptr) continue;
     for (size_t k = 0; k < shape.hidden_state(); ++k) row[shape.p + k] = lanes == 0 ? hidden[k] : hidden[k * lanes + lane];
   }

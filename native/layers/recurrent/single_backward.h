@@ -155,18 +155,12 @@ struct SingleBackward {
       }
       const size_t t = piece.begin + k - 1;
       std::copy_n(output + (piece.row + k - 1) * p, p, to);
-      std::copy_n(tape.hidden_state({.first = piece.n, .rows = 1, .step = t, .tape = tape.at(t, piece.n)}), s - p, to + p);
+      std::copy_n(tape.hidden_state(tape.rows(t, piece.n, 1)), s - p, to + p);
     }
   }
 
   StepRows<T> step_of(const Piece<T>& piece, size_t k) const noexcept {
-    const size_t t = piece.begin + k;
-    return {.first = piece.n,
-            .rows = 1,
-            .step = t,
-            .units = shape.h,
-            .tape = tape.at(t, piece.n),
-            .exponents = state_gradient.exponents(piece.n)};
+    return tape.rows(piece.begin + k, piece.n, 1, state_gradient.exponents(piece.n));
   }
   BackwardRows<T> rows_of(size_t index, const Piece<T>& piece, size_t k) const noexcept {
     const auto state_before = [&](size_t step) -> const T* {

@@ -100,10 +100,7 @@ struct SingleForward {
     std::copy_n(output_of(piece) + (piece.steps - 1) * shape.h, shape.h, carried_of(piece));
   }
 
-  StepRows<T> step_of(const Piece<T>& piece, size_t k) const noexcept {
-    const size_t t = piece.begin + k;
-    return {.first = piece.n, .rows = 1, .step = t, .units = shape.h, .tape = tape.at(t, piece.n)};
-  }
+  StepRows<T> step_of(const Piece<T>& piece, size_t k) const noexcept { return tape.rows(piece.begin + k, piece.n, 1); }
   ForwardRows<T> rows_of(size_t index, const Piece<T>& piece, size_t k) const noexcept {
     return {.previous = states.at(k),
             .state = states.at(k + 1),

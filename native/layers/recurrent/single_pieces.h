@@ -61,7 +61,7 @@ class Pieces {
   const T* input_;
 };
 
-// Two rows that change places at each step: what the step reads, and what the next one will read.
+// Double-buffered rows: what a step reads, and what the next one will read.
 template <typename T>
 struct RowPair {
   size_t stride;

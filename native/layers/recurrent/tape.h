@@ -16,7 +16,8 @@ class Tape {
  public:
   // memory: length() elements; null for a pass that keeps nothing
   Tape(const RecurrentShape& shape, const CellTraits& traits, size_t lanes, T* memory) noexcept
-      : offset_(traits.tape),
+      : units_(shape.h),
+        offset_(traits.tape),
         numbers_(traits.tape + shape.hidden_state()),
         hidden_(shape.hidden_state()),
         lanes_(lanes),
@@ -34,6 +35,10 @@ class Tape {
     if (lanes_ == 0) return {of_step, stride_, rows_, first};
     return {of_step + first * numbers_, stride_, lanes_, 0};
   }
+  // A step of the sequences [first, first + rows), which in lanes are a group, all their units.
+  StepRows<T> rows(size_t step, size_t first, size_t count, const std::int32_t* exponents = nullptr) const noexcept {
+    return {.first = first, .rows = count, .step = step, .units = units_, .lanes = lanes_, .tape = at(step, first), .exponents = exponents};
+  }
   // The state's columns from P on [rows, S − P], in lanes [S − P, lanes]; null where there are none.
   T* hidden_state(const StepRows<T>& step) const noexcept { return hidden_ == 0 ? nullptr : step.kept(offset_, hidden_); }
 
@@ -43,7 +48,7 @@ class Tape {
     return (kLineBytes - reinterpret_cast<std::uintptr_t>(memory) % kLineBytes) % kLineBytes / sizeof(T);
   }
 
-  size_t offset_, numbers_, hidden_, lanes_, rows_, stride_;
+  size_t units_, offset_, numbers_, hidden_, lanes_, rows_, stride_;
   T* data_;
 };
 

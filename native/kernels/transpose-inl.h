@@ -1,8 +1,8 @@
-#if defined(EVENKEEL_KERNELS_TURN_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef EVENKEEL_KERNELS_TURN_INL_H_
-#undef EVENKEEL_KERNELS_TURN_INL_H_
+#if defined(EVENKEEL_KERNELS_TRANSPOSE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef EVENKEEL_KERNELS_TRANSPOSE_INL_H_
+#undef EVENKEEL_KERNELS_TRANSPOSE_INL_H_
 #else
-#define EVENKEEL_KERNELS_TURN_INL_H_
+#define EVENKEEL_KERNELS_TRANSPOSE_INL_H_
 #endif
 
 #include "kernels/tile-inl.h"
@@ -27,7 +27,7 @@ HWY_INLINE void scatter_blocks(D, hn::Vec<D> vector, size_t first, Put&& put) {
   put(first, vector);
 }
 template <class D>
-HWY_INLINE void turn_blocks(D, hn::Vec<D> (&)[1]) {}
+HWY_INLINE void transpose_blocks(D, hn::Vec<D> (&)[1]) {}
 #else
 // row(first), row(first + kBlock), …, each a block, as one vector ...
 template <class D, class Row>
@@ -52,13 +52,13 @@ HWY_INLINE void scatter_blocks([[maybe_unused]] D d, hn::Vec<D> vector, size_t f
 }
 // Element c of vector r of each block and element r of vector c change places.
 template <class D>
-HWY_INLINE void turn_blocks(D d, hn::Vec<D> (&v)[2]) {
+HWY_INLINE void transpose_blocks(D d, hn::Vec<D> (&v)[2]) {
   const auto low = hn::InterleaveLower(d, v[0], v[1]);
   v[1] = hn::InterleaveUpper(d, v[0], v[1]);
   v[0] = low;
 }
 template <class D>
-HWY_INLINE void turn_blocks(D d, hn::Vec<D> (&v)[4]) {
+HWY_INLINE void transpose_blocks(D d, hn::Vec<D> (&v)[4]) {
   const hn::Repartition<double, D> pairs;
   const auto low01 = hn::BitCast(pairs, hn::InterleaveLower(d, v[0], v[1]));
   const auto high01 = hn::BitCast(pairs, hn::InterleaveUpper(d, v[0], v[1]));
@@ -82,7 +82,7 @@ struct SomeRows {
 
 // Column c of so many rows as a vector has lanes, or the first of them and zeros, to the vector at to + c · ld_to.
 template <class Rows, typename T>
-void turn_rows_to_lanes(Rows rows, size_t size, const T* from, size_t ld, T* to, size_t ld_to) {
+void transpose_rows_to_lanes(Rows rows, size_t size, const T* from, size_t ld, T* to, size_t ld_to) {
   const hn::ScalableTag<T> d;
   const hn::CappedTag<T, kBlock<T>> block;
   size_t col = 0;
@@ -90,7 +90,7 @@ void turn_rows_to_lanes(Rows rows, size_t size, const T* from, size_t ld, T* to,
     hn::Vec<decltype(d)> v[kBlock<T>];
     const auto row = [=](size_t r) HWY_ATTR { return rows.has(r) ? hn::LoadU(block, from + r * ld + col) : hn::Zero(block); };
     unrolled<kBlock<T>>([&](size_t r) HWY_ATTR { v[r] = gather_blocks(d, r, row); });
-    turn_blocks(d, v);
+    transpose_blocks(d, v);
     unrolled<kBlock<T>>([&](size_t c) HWY_ATTR { hn::Store(v[c], d, to + (col + c) * ld_to); });
   }
   for (; col < size; ++col) {
@@ -99,13 +99,13 @@ void turn_rows_to_lanes(Rows rows, size_t size, const T* from, size_t ld, T* to,
 }
 
 template <typename T>
-void turn_to_lanes(size_t rows, size_t size, const T* from, size_t ld, T* to, size_t ld_to) {
-  if (rows == hn::Lanes(hn::ScalableTag<T>())) return turn_rows_to_lanes(AllRows(), size, from, ld, to, ld_to);
-  turn_rows_to_lanes(SomeRows{rows}, size, from, ld, to, ld_to);
+void transpose_to_lanes(size_t rows, size_t size, const T* from, size_t ld, T* to, size_t ld_to) {
+  if (rows == hn::Lanes(hn::ScalableTag<T>())) return transpose_rows_to_lanes(AllRows(), size, from, ld, to, ld_to);
+  transpose_rows_to_lanes(SomeRows{rows}, size, from, ld, to, ld_to);
 }
 
 template <class Rows, typename T>
-void turn_from_lanes(Rows rows, size_t size, const T* from, T* to, size_t ld) {
+void transpose_from_lanes(Rows rows, size_t size, const T* from, T* to, size_t ld) {
   const hn::ScalableTag<T> d;
   const hn::CappedTag<T, kBlock<T>> block;
   const size_t lanes = hn::Lanes(d);
@@ -113,7 +113,7 @@ void turn_from_lanes(Rows rows, size_t size, const T* from, T* to, size_t ld) {
   for (; col + kBlock<T> <= size; col += kBlock<T>) {
     hn::Vec<decltype(d)> v[kBlock<T>];
     unrolled<kBlock<T>>([&](size_t c) HWY_ATTR { v[c] = hn::Load(d, from + (col + c) * lanes); });
-    turn_blocks(d, v);
+    transpose_blocks(d, v);
     const auto put = [=](size_t r, auto values) HWY_ATTR {
       if (rows.has(r)) hn::StoreU(values, block, to + r * ld + col);
     };
