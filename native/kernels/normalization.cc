@@ -7,6 +7,7 @@
 #include "kernels/dispatch.h"
 #include "kernels/kernels.h"
 #include "kernels/normalization-inl.h"
+#include "kernels/normalization_backward-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace evenkeel {
