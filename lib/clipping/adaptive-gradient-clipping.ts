@@ -71,6 +71,6 @@ function unitsOf({ data, shape, size }: Parameter['value']): TensorData[] {
 function limitNorm(values: TensorData, limit: number): boolean {
   const norm = euclideanNorm(values);
   if (norm <= limit) return false;
-  native().scale([values], limit / norm);
+  native().scale([values], limit, norm);
   return true;
 }

@@ -40,7 +40,7 @@ export class AutoClip implements Clipper {
     if (norm > 0) this.#remember(norm);
     const threshold = this.#threshold();
     const clipped = norm > threshold;
-    if (clipped) scaleGradients(list, threshold / norm);
+    if (clipped) scaleGradients(list, threshold, norm);
     return { norm, threshold, clipped };
   }
 

@@ -48,8 +48,7 @@ export function checkMaxNorm(argument: string, value: unknown): number {
 
 /** Scales gradients whose norm is `total`; returns whether that changed them. */
 export function scaleToNorm(parameters: readonly Parameter[], total: number, maxNorm: number): boolean {
-  const factor = maxNorm / (total + 1e-6);
-  if (maxNorm === Infinity || factor >= 1) return false;
-  scaleGradients(parameters, factor);
+  if (maxNorm === Infinity || maxNorm / (total + 1e-6) >= 1) return false;
+  scaleGradients(parameters, maxNorm, total + 1e-6);
   return true;
 }

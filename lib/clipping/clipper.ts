@@ -43,10 +43,11 @@ export function checkGradients(where: string, parameters: unknown): { list: Para
   return { list, norm: norms.total };
 }
 
-/** Multiplies all gradients by one factor. */
-export function scaleGradients(parameters: readonly Parameter[], factor: number): void {
+/** Multiplies all gradients by target / norm, also where that is too small a number for their type. */
+export function scaleGradients(parameters: readonly Parameter[], target: number, norm: number): void {
   native().scale(
     parameters.map(({ grad }) => grad.data),
-    factor,
+    target,
+    norm,
   );
 }

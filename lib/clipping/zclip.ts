@@ -56,7 +56,7 @@ export class ZClip implements Clipper {
     const clipped = norm > threshold;
     // σ·z*²/z without a division by σ, which may be 0.
     const after = clipped ? this.#mean + margin * (margin / (norm - this.#mean)) : norm;
-    if (clipped) scaleGradients(list, after / norm);
+    if (clipped) scaleGradients(list, after, norm);
     this.#steps++;
     this.#mean = this.#alpha * this.#mean + (1 - this.#alpha) * after;
     this.#variance = this.#alpha * this.#variance + (1 - this.#alpha) * (after - this.#mean) ** 2;

@@ -2,7 +2,7 @@ import { native } from '../native/load';
 import { Parameter } from '../parameter';
 import { booleanOption, dtypeOption, numberOption, readBy, sizeOption } from '../schema';
 import { allocate, type DType, Tensor, type TensorData } from '../tensor';
-import { type CallKind, MIN_EPS } from './layer';
+import { type CallKind, EPS_RANGE } from './layer';
 import { RowLayer } from './row-layer';
 
 /** Options of {@link LayerNorm}. */
@@ -17,7 +17,7 @@ export interface LayerNormOptions {
   dtype?: DType;
 }
 
-const SCHEMA = { size: sizeOption, eps: numberOption(1e-5, { min: MIN_EPS }), affine: booleanOption(true), dtype: dtypeOption };
+const SCHEMA = { size: sizeOption, eps: numberOption(1e-5, EPS_RANGE), affine: booleanOption(true), dtype: dtypeOption };
 
 /**
  * Layer normalisation (Ba, Kiros, Hinton 2016, arXiv:1607.06450), as torch.nn.LayerNorm: each row [size] becomes

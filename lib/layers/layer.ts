@@ -269,8 +269,8 @@ export function failNoForward(): never {
   );
 }
 
-/** The smallest eps of a normalisation that keeps 1/√eps finite in float32. */
-export const MIN_EPS = 1e-37;
+/** The eps of a normalisation: float32 holds it and 1/√eps. */
+export const EPS_RANGE = { min: 1e-37, max: (2 - 2 ** -23) * 2 ** 127 };
 
 const METHODS = ['forward', 'backward', 'parameters', 'stateDict', 'loadStateDict'] as const;
 

@@ -3,7 +3,7 @@ import { fillUniform } from '../initializers';
 import { Parameter } from '../parameter';
 import { optionalOption, readBy } from '../schema';
 import { type DType, Tensor } from '../tensor';
-import { MIN_EPS } from './layer';
+import { EPS_RANGE } from './layer';
 import { kindNames, kindNumber, makeNorm, normalizationParameters } from './recurrent/normalization';
 import {
   makeWeights,
@@ -66,7 +66,7 @@ function checkCellNormalization(argument: string, value: unknown): Required<Cell
   return {
     placement: checkOneOf(argument, given.placement, cellNormalizationNames),
     kind: checkOneOf(`${argument}.kind`, given.kind, kindNames),
-    eps: checkNumber(`${argument}.eps`, given.eps, { min: MIN_EPS }),
+    eps: checkNumber(`${argument}.eps`, given.eps, EPS_RANGE),
   };
 }
 

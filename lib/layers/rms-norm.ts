@@ -1,15 +1,16 @@
+import { checkNumber } from '../check';
 import { native } from '../native/load';
 import { Parameter } from '../parameter';
-import { booleanOption, dtypeOption, numberOption, readBy, sizeOption } from '../schema';
+import { booleanOption, dtypeOption, optionalOption, readBy, sizeOption } from '../schema';
 import { allocate, type DType, Tensor, type TensorData } from '../tensor';
-import { type CallKind, MIN_EPS } from './layer';
+import { type CallKind, EPS_RANGE } from './layer';
 import { RowLayer } from './row-layer';
 
 /** Options of {@link RMSNorm}. */
 export interface RMSNormOptions {
   /** the size of the last dimension, over which each row is normalised */
   size: number;
-  /** added to the mean square; 1e-5 unless given, at least 1e-37 */
+  /** added to the mean square; the dtype's machine epsilon unless given, 1.19e-7 or 2.22e-16, as in PyTorch; at least 1e-37 */
   eps?: number;
   /** whether there is a weight γ; true unless given */
   affine?: boolean;
@@ -17,7 +18,15 @@ export interface RMSNormOptions {
   dtype?: DType;
 }
 
-const SCHEMA = { size: sizeOption, eps: numberOption(1e-5, { min: MIN_EPS }), affine: booleanOption(true), dtype: dtypeOption };
+/** What 1 and the next larger number are apart. */
+const EPSILON: Record<DType, number> = { float32: 2 ** -23, float64: 2 ** -52 };
+
+const SCHEMA = {
+  size: sizeOption,
+  eps: optionalOption<number | undefined>((argument, value) => checkNumber(argument, value, EPS_RANGE), undefined),
+  affine: booleanOption(true),
+  dtype: dtypeOption,
+};
 
 /**
  * Root mean square normalisation (Zhang, Sennrich 2019, arXiv:1910.07467), as torch.nn.RMSNorm: each row [size] becomes
@@ -39,7 +48,7 @@ export class RMSNorm extends RowLayer<TensorData> {
     const weight = affine ? new Parameter('weight', new Tensor(allocate(dtype, size).fill(1), [size])) : undefined;
     super(weight === undefined ? [] : [weight], dtype, size, size);
     this.size = size;
-    this.eps = eps;
+    this.eps = eps ?? EPSILON[dtype];
     this.#weight = weight;
     this.#statistics = allocate(dtype, 0);
   }

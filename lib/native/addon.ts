@@ -171,8 +171,8 @@ export interface NativeAddon {
 
   /** for each array Σ|x| (order 1), Σx² (order 2) or max|x| (order 0), in double; NaN if any element is NaN. terms: one for each, or more */
   normTerms(values: Arrays, order: 0 | 1 | 2, terms: Float64Array): void;
-  /** values ← factor · values */
-  scale(values: Arrays, factor: number): void;
+  /** values ← values · numerator / denominator, also where the quotient is too small for the arrays' type, or for any */
+  scale(values: Arrays, numerator: number, denominator: number): void;
   /** values ← min(max(values, −limit), limit) */
   clamp(values: Arrays, limit: number): void;
 
@@ -189,20 +189,39 @@ export interface NativeAddon {
     values: Arrays,
     grads: Arrays,
     momentumBuffers: Arrays | null,
-  ): (learningRate: number, momentum: number, nesterov: boolean, weightDecay: number, firstStep: boolean) => void;
+  ): (
+    learningRate: number,
+    momentum: number,
+    nesterov: boolean,
+    weightDecay: number,
+    firstStep: boolean,
+    dampening: number,
+    maximize: boolean,
+  ) => void;
   /** decoupled: AdamW's weight decay instead of Adam's; step counts from 1 */
   adamPass(
     values: Arrays,
     grads: Arrays,
     firstMoments: Arrays,
     secondMoments: Arrays,
-  ): (learningRate: number, beta1: number, beta2: number, eps: number, weightDecay: number, decoupled: boolean, step: number) => void;
+    largestSecondMoments: Arrays | null,
+  ): (
+    learningRate: number,
+    beta1: number,
+    beta2: number,
+    eps: number,
+    weightDecay: number,
+    decoupled: boolean,
+    step: number,
+    maximize: boolean,
+  ) => void;
   rmspropPass(
     values: Arrays,
     grads: Arrays,
     squareAverages: Arrays,
     momentumBuffers: Arrays | null,
-  ): (learningRate: number, alpha: number, eps: number, weightDecay: number, momentum: number) => void;
+    gradAverages: Arrays | null,
+  ): (learningRate: number, alpha: number, eps: number, weightDecay: number, momentum: number, maximize: boolean) => void;
 
   setNumThreads(count: number): void;
   getNumThreads(): number;

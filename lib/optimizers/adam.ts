@@ -1,48 +1,49 @@
-import { checkNumber, fail, readOptions, readSafely } from '../check';
+import { checkBoolean, checkNumber, fail, readSafely } from '../check';
 import type { NativeAddon } from '../native/addon';
 import { native } from '../native/load';
 import type { Parameter } from '../parameter';
 import type { TensorData } from '../tensor';
+import { type ParameterGroup, readGroups } from './groups';
 import { Optimizer, type OptimizerArrays } from './optimizer';
 
-/** Options of {@link Adam} and {@link AdamW}. */
+/** Options of {@link Adam} and {@link AdamW}, and of a group of their parameters. */
 export interface AdamOptions {
   /** 1e-3 unless given */
   learningRate?: number;
   /** decay of the averages of the gradient and of its square; [0.9, 0.999] unless given */
   betas?: readonly [number, number];
-  /** 1e-8 unless given */
+  /** 1e-8 unless given; a gradient of zero moves nothing, whatever it is */
   eps?: number;
   /** Adam: 0, AdamW: 0.01 unless given */
   weightDecay?: number;
+  /** whether v never decreases where it divides (Reddi, Kale, Kumar 2018, arXiv:1904.09237); false unless given */
+  amsgrad?: boolean;
+  /** whether to go up the gradient instead of down; false unless given */
+  maximize?: boolean;
 }
 
-interface AdamSettings {
-  learningRate: unknown;
-  beta1: number;
-  beta2: number;
-  eps: number;
-  weightDecay: number;
-}
-
-const STATE_NAMES = ['exp_avg', 'exp_avg_sq'];
+type Groups = readonly ParameterGroup<AdamOptions>[];
 
 /**
  * Adam (Kingma, Ba 2014, arXiv:1412.6980), as torch.optim.Adam: m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²;
- * w ← w − learningRate · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε). Weight decay is added to the gradient: g ← grad + weightDecay·w.
+ * w ← w − learningRate · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε). Weight decay is added to the gradient: g ← grad + weightDecay·w. With amsgrad
+ * the largest v so far stands for v; to maximize, grad is taken times −1.
  */
 export class Adam extends Optimizer {
-  readonly #step: AdamStep;
+  readonly #steps: AdamSteps;
 
-  /** @throws EvenkeelError ERR_OPTION for an option that is unknown or out of range, or a parameter that stands there twice */
-  constructor(parameters: readonly Parameter[], options: AdamOptions = {}) {
-    const settings = readSettings('Adam options', options, 0);
-    super(parameters, settings.learningRate, STATE_NAMES);
-    this.#step = new AdamStep(settings, false);
+  /**
+   * @param parameters a list of them, or of groups with options of their own
+   * @throws EvenkeelError ERR_OPTION for an option that is unknown or out of range, or a parameter that stands there twice
+   */
+  constructor(parameters: readonly Parameter[] | Groups, options: AdamOptions = {}) {
+    const { groups, learningRate } = readSettings('Adam options', parameters, options, 0);
+    super(groups, learningRate);
+    this.#steps = new AdamSteps(groups, false);
   }
 
-  protected override update(arrays: OptimizerArrays, learningRate: number, step: number): void {
-    this.#step.run(arrays, learningRate, step);
+  protected override update(arrays: OptimizerArrays, learningRate: number, step: number, group: number): void {
+    this.#steps.run(arrays, learningRate, step, group);
   }
 }
 
@@ -51,51 +52,65 @@ export class Adam extends Optimizer {
  * first w ← w − learningRate·weightDecay·w, then Adam's step from the plain gradient.
  */
 export class AdamW extends Optimizer {
-  readonly #step: AdamStep;
+  readonly #steps: AdamSteps;
 
-  /** @throws EvenkeelError ERR_OPTION for an option that is unknown or out of range, or a parameter that stands there twice */
-  constructor(parameters: readonly Parameter[], options: AdamOptions = {}) {
-    const settings = readSettings('AdamW options', options, 0.01);
-    super(parameters, settings.learningRate, STATE_NAMES);
-    this.#step = new AdamStep(settings, true);
+  /**
+   * @param parameters a list of them, or of groups with options of their own
+   * @throws EvenkeelError ERR_OPTION for an option that is unknown or out of range, or a parameter that stands there twice
+   */
+  constructor(parameters: readonly Parameter[] | Groups, options: AdamOptions = {}) {
+    const { groups, learningRate } = readSettings('AdamW options', parameters, options, 0.01);
+    super(groups, learningRate);
+    this.#steps = new AdamSteps(groups, true);
   }
 
-  protected override update(arrays: OptimizerArrays, learningRate: number, step: number): void {
-    this.#step.run(arrays, learningRate, step);
+  protected override update(arrays: OptimizerArrays, learningRate: number, step: number, group: number): void {
+    this.#steps.run(arrays, learningRate, step, group);
   }
 }
 
-function readSettings(where: string, options: AdamOptions, weightDecay: number): AdamSettings {
-  const defaults = { learningRate: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay };
-  const given = readOptions(where, options, ['learningRate', 'betas', 'eps', 'weightDecay'], defaults);
-  const betas = readSafely('betas', () =>
-    Array.isArray(given.betas) && given.betas.length === 2 ? Array.from<unknown>(given.betas) : undefined,
-  );
-  if (betas === undefined) fail('ERR_OPTION', 'betas', 'two numbers', given.betas);
-  return {
-    learningRate: given.learningRate,
-    beta1: checkNumber('betas[0]', betas[0], { min: 0, below: 1 }),
-    beta2: checkNumber('betas[1]', betas[1], { min: 0, below: 1 }),
-    eps: checkNumber('eps', given.eps, { min: 0 }),
-    weightDecay: checkNumber('weightDecay', given.weightDecay, { min: 0 }),
-  };
+interface AdamSettings {
+  beta1: number;
+  beta2: number;
+  eps: number;
+  weightDecay: number;
+  maximize: boolean;
 }
 
-/** The step of one optimiser. */
-class AdamStep {
-  readonly #settings: AdamSettings;
+function readSettings(where: string, parameters: unknown, options: unknown, weightDecay: number) {
+  const defaults = { learningRate: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay, amsgrad: false, maximize: false };
+  return readGroups(where, parameters, options, defaults, (given, { name, largest }) => {
+    const betas = readSafely(name('betas'), () =>
+      Array.isArray(given.betas) && given.betas.length === 2 ? Array.from<unknown>(given.betas) : undefined,
+    );
+    if (betas === undefined) fail('ERR_OPTION', name('betas'), 'two numbers', given.betas);
+    const amsgrad = checkBoolean(name('amsgrad'), given.amsgrad);
+    return {
+      beta1: checkNumber(name('betas[0]'), betas[0], { min: 0, below: 1 }),
+      beta2: checkNumber(name('betas[1]'), betas[1], { min: 0, below: 1 }),
+      eps: checkNumber(name('eps'), given.eps, { min: 0, max: largest }),
+      weightDecay: checkNumber(name('weightDecay'), given.weightDecay, { min: 0, max: largest }),
+      maximize: checkBoolean(name('maximize'), given.maximize),
+      stateNames: ['exp_avg', 'exp_avg_sq', ...(amsgrad ? ['max_exp_avg_sq'] : [])],
+    };
+  });
+}
+
+/** The steps of one optimiser's groups. */
+class AdamSteps {
+  readonly #groups: readonly AdamSettings[];
   readonly #decoupled: boolean;
-  #pass: ReturnType<NativeAddon['adamPass']> | undefined;
+  readonly #passes: ReturnType<NativeAddon['adamPass']>[] = [];
 
-  constructor(settings: AdamSettings, decoupled: boolean) {
-    this.#settings = settings;
+  constructor(groups: readonly AdamSettings[], decoupled: boolean) {
+    this.#groups = groups;
     this.#decoupled = decoupled;
   }
 
-  run({ values, grads, state }: OptimizerArrays, learningRate: number, step: number): void {
-    const [firstMoments, secondMoments] = state as [readonly TensorData[], readonly TensorData[]];
-    const { beta1, beta2, eps, weightDecay } = this.#settings;
-    this.#pass ??= native().adamPass(values, grads, firstMoments, secondMoments);
-    this.#pass(learningRate, beta1, beta2, eps, weightDecay, this.#decoupled, step);
+  run({ values, grads, state }: OptimizerArrays, learningRate: number, step: number, group: number): void {
+    const [firstMoments, secondMoments, largest] = state as [readonly TensorData[], readonly TensorData[], (readonly TensorData[])?];
+    const { beta1, beta2, eps, weightDecay, maximize } = this.#groups[group] as AdamSettings;
+    this.#passes[group] ??= native().adamPass(values, grads, firstMoments, secondMoments, largest ?? null);
+    this.#passes[group](learningRate, beta1, beta2, eps, weightDecay, this.#decoupled, step, maximize);
   }
 }

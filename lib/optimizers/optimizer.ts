@@ -4,6 +4,7 @@ import { native } from '../native/load';
 import { checkParameters, checkParametersAttached, type Parameter } from '../parameter';
 import { copyState, matchState, type StateDict } from '../state-dict';
 import { Tensor, type TensorData } from '../tensor';
+import { type GroupOfParameters, largestOf } from './groups';
 
 /** What an optimiser works on: lists with one array for each parameter, in one order. */
 export interface OptimizerArrays {
@@ -13,32 +14,31 @@ export interface OptimizerArrays {
   readonly state: readonly (readonly TensorData[])[];
 }
 
-/** What every optimiser shares: its parameters, the learning rate, the count of steps, and state tensors for each parameter. */
+/** A group of an optimiser's parameters. */
+export interface OptimizerGroup {
+  readonly parameters: readonly Parameter[];
+  /** May be set where the group was given a learning rate of its own; else it is the optimiser's. */
+  learningRate: number;
+}
+
+/** What every optimiser shares: its parameters, the learning rates, the count of steps, and state tensors for each parameter. */
 export abstract class Optimizer {
   readonly #parameters: readonly Parameter[];
-  /** For each parameter, one tensor of its shape and dtype for each of the names. */
-  readonly #state: readonly (readonly Tensor[])[];
-  readonly #stateNames: readonly string[];
-  readonly #arrays: OptimizerArrays;
+  readonly #groups: readonly Group[];
   #zeroPass: (() => void) | undefined;
   // Scalars, and tensors all the same: so everything that a resumed run needs can stand in a safetensors file.
   readonly #steps = Tensor.zeros([], { dtype: 'float64' });
   readonly #learningRate = Tensor.zeros([], { dtype: 'float64' });
 
   /**
-   * @param parameters what to train, of either dtype, each once
-   * @param stateNames PyTorch's names of the tensors kept for each parameter, such as `exp_avg`; they start at zero
+   * @param parameters what to train, of either dtype, each once; or groups of them
+   * @param stateNames PyTorch's names of the tensors kept for each parameter, such as `exp_avg`; they start at zero. Groups have their own
    */
-  constructor(parameters: readonly Parameter[], learningRate: unknown, stateNames: readonly string[]) {
-    this.#parameters = checkParameters('parameters', parameters);
-    this.#learningRate.data[0] = checkLearningRate(learningRate);
-    this.#stateNames = stateNames;
-    this.#state = this.#parameters.map(({ value }) => stateNames.map(() => Tensor.zeros(value.shape, { dtype: value.dtype })));
-    this.#arrays = {
-      values: this.#parameters.map(({ value }) => value.data),
-      grads: this.#parameters.map(({ grad }) => grad.data),
-      state: stateNames.map((_, slot) => this.#state.map((tensors) => (tensors[slot] as Tensor).data)),
-    };
+  constructor(parameters: readonly Parameter[] | readonly GroupOfParameters[], learningRate: unknown, stateNames: readonly string[] = []) {
+    const groups = isGroups(parameters) ? parameters : [{ parameters: checkParameters('parameters', parameters), stateNames }];
+    this.#parameters = groups.flatMap((group) => group.parameters);
+    this.#learningRate.data[0] = checkLearningRate('learningRate', learningRate, this.#parameters);
+    this.#groups = groups.map((group, index) => new Group(group, index, this.#learningRate));
   }
 
   /** Whether `value` is an Optimizer in truth: no proxy of one, and not just something with its prototype. */
@@ -46,8 +46,8 @@ export abstract class Optimizer {
     return typeof value === 'object' && value !== null && #parameters in value;
   }
 
-  /** Updates all parameters. `arrays` are the same at every step, which counts from 1. */
-  protected abstract update(arrays: OptimizerArrays, learningRate: number, step: number): void;
+  /** Updates the parameters of one group, by number. Its `arrays` are the same at every step, which counts from 1. */
+  protected abstract update(arrays: OptimizerArrays, learningRate: number, step: number, group: number): void;
 
   /** What it trains, in a new list. */
   parameters(): Parameter[] {
@@ -59,19 +59,27 @@ export abstract class Optimizer {
     return this.#steps.data[0] as number;
   }
 
-  /** May be set at any time, to a finite number of at least 0. */
+  /** Its groups of parameters, one where none were given. */
+  get groups(): readonly OptimizerGroup[] {
+    return [...this.#groups];
+  }
+
+  /**
+   * Of all groups without one of their own. May be set at any time, to a finite number of at least 0; below 1.2e-38, float32 parameters
+   * stay as they are.
+   */
   get learningRate(): number {
     return this.#learningRate.data[0] as number;
   }
 
   set learningRate(value: number) {
-    this.#learningRate.data[0] = checkLearningRate(value);
+    this.#learningRate.data[0] = checkLearningRate('learningRate', value, this.#parameters);
   }
 
   /** Sets all gradients to zero; backward passes add to them. */
   zeroGrad(): void {
     checkParametersAttached(this.#parameters);
-    this.#zeroPass ??= native().zeroPass(this.#arrays.grads);
+    this.#zeroPass ??= native().zeroPass(this.#parameters.map(({ grad }) => grad.data));
     this.#zeroPass();
   }
 
@@ -82,19 +90,24 @@ export abstract class Optimizer {
    */
   step(): void {
     checkParametersAttached(this.#parameters);
+    // A single group's are looked at by its native call, before it changes anything.
+    if (this.#groups.length > 1) for (const group of this.#groups) group.checkAttached();
     const step = this.steps + 1;
-    this.update(this.#arrays, this.learningRate, step);
+    for (const [index, { arrays, learningRate }] of this.#groups.entries()) this.update(arrays, learningRate, step, index);
     this.#steps.data[0] = step;
   }
 
   /**
    * The live tensors of the optimiser, not copies: `step`, `learning_rate`, and for each parameter its state by number, name and PyTorch's
-   * name for it, such as `0.rnn.weight_ih_l0.exp_avg`.
+   * name for it, such as `0.rnn.weight_ih_l0.exp_avg`. A group's own learning rate is `groups.1.learning_rate`.
    */
   stateDict(): StateDict {
-    const entries = this.#parameters.flatMap(({ name }, index) =>
-      this.#stateNames.map((stateName, slot): [string, Tensor] => [`${index}.${name}.${stateName}`, this.#state[index]?.[slot] as Tensor]),
-    );
+    let first = 0;
+    const entries = this.#groups.flatMap((group) => {
+      const own = group.stateEntries(first);
+      first += group.parameters.length;
+      return own;
+    });
     return { step: this.#steps, learning_rate: this.#learningRate, ...Object.fromEntries(entries) };
   }
 
@@ -105,7 +118,9 @@ export abstract class Optimizer {
   loadStateDict(state: StateDict): void {
     const pairs = matchState('state', this.stateDict(), state);
     for (const [own, given] of pairs) {
-      if (own === this.#learningRate) checkNumber('state["learning_rate"]', given.data[0], { min: 0 });
+      if (own === this.#learningRate) checkLearningRate('state["learning_rate"]', given.data[0], this.#parameters);
+      const group = this.#groups.findIndex(({ ownRate }) => own === ownRate);
+      if (group >= 0) checkLearningRate(`state["groups.${group}.learning_rate"]`, given.data[0], this.#groups[group]?.parameters ?? []);
       if (own === this.#steps && !(Number.isSafeInteger(given.data[0]) && (given.data[0] as number) >= 0)) {
         throw new EvenkeelError('ERR_OPTION', `state["step"]: expected a whole number of at least 0, got ${given.data[0]}.`);
       }
@@ -114,8 +129,71 @@ export abstract class Optimizer {
   }
 }
 
-function checkLearningRate(value: unknown): number {
-  return checkNumber('learningRate', value, { min: 0 });
+/** What an optimiser keeps of a group. */
+class Group implements OptimizerGroup {
+  readonly parameters: readonly Parameter[];
+  readonly arrays: OptimizerArrays;
+  /** undefined where the group follows the optimiser's */
+  readonly ownRate: Tensor | undefined;
+  readonly #sharedRate: Tensor;
+  readonly #index: number;
+  readonly #stateNames: readonly string[];
+  /** For each parameter, one tensor of its shape and dtype for each of the names. */
+  readonly #state: readonly (readonly Tensor[])[];
+
+  constructor({ parameters, learningRate, stateNames }: GroupOfParameters, index: number, sharedRate: Tensor) {
+    this.parameters = parameters;
+    this.#sharedRate = sharedRate;
+    this.#index = index;
+    if (learningRate !== undefined) {
+      const rate = checkLearningRate(`parameters[${index}].learningRate`, learningRate, parameters);
+      this.ownRate = new Tensor(Float64Array.of(rate), []);
+    }
+    this.#stateNames = stateNames;
+    this.#state = parameters.map(({ value }) => stateNames.map(() => Tensor.zeros(value.shape, { dtype: value.dtype })));
+    this.arrays = {
+      values: parameters.map(({ value }) => value.data),
+      grads: parameters.map(({ grad }) => grad.data),
+      state: stateNames.map((_, slot) => this.#state.map((tensors) => (tensors[slot] as Tensor).data)),
+    };
+  }
+
+  get learningRate(): number {
+    return (this.ownRate ?? this.#sharedRate).data[0] as number;
+  }
+
+  set learningRate(value: number) {
+    if (this.ownRate === undefined) {
+      const hint = 'Set optimizer.learningRate, or give the group a learningRate when the optimizer is made.';
+      throw new EvenkeelError('ERR_STATE', `groups[${this.#index}].learningRate: the group has none of its own. ${hint}`);
+    }
+    this.ownRate.data[0] = checkLearningRate(`groups[${this.#index}].learningRate`, value, this.parameters);
+  }
+
+  checkAttached(): void {
+    for (const [name, tensor] of this.stateEntries(0)) tensor.checkAttached(name);
+  }
+
+  /** @param first the number of the group's first parameter among all */
+  stateEntries(first: number): [string, Tensor][] {
+    const rate: [string, Tensor][] = this.ownRate === undefined ? [] : [[`groups.${this.#index}.learning_rate`, this.ownRate]];
+    const states = this.parameters.flatMap(({ name }, index) =>
+      this.#stateNames.map((stateName, slot): [string, Tensor] => [
+        `${first + index}.${name}.${stateName}`,
+        this.#state[index]?.[slot] as Tensor,
+      ]),
+    );
+    return [...rate, ...states];
+  }
+}
+
+function isGroups(parameters: readonly Parameter[] | readonly GroupOfParameters[]): parameters is readonly GroupOfParameters[] {
+  const first = Array.isArray(parameters) ? (parameters[0] as object | undefined) : undefined;
+  return first !== undefined && first !== null && Object.hasOwn(first, 'stateNames');
+}
+
+function checkLearningRate(argument: string, value: unknown, parameters: readonly Parameter[]): number {
+  return checkNumber(argument, value, { min: 0, max: largestOf(parameters) });
 }
 
 /** Checks for an {@link Optimizer}. */

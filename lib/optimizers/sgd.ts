@@ -1,47 +1,62 @@
-import { checkBoolean, checkNumber, fail, readOptions } from '../check';
+import { checkBoolean, checkNumber, fail } from '../check';
 import type { NativeAddon } from '../native/addon';
 import { native } from '../native/load';
 import type { Parameter } from '../parameter';
+import { type ParameterGroup, readGroups } from './groups';
 import { Optimizer, type OptimizerArrays } from './optimizer';
 
-/** Options of {@link SGD}. */
+/** Options of {@link SGD}, and of a group of its parameters. */
 export interface SGDOptions {
   learningRate: number;
   /** 0 unless given */
   momentum?: number;
-  /** needs a momentum above 0; false unless given */
+  /** what of the gradient does not go into the momentum after the first step; 0 unless given */
+  dampening?: number;
+  /** needs a momentum above 0 and no dampening; false unless given */
   nesterov?: boolean;
   /** 0 unless given */
   weightDecay?: number;
+  /** whether to go up the gradient instead of down; false unless given */
+  maximize?: boolean;
 }
 
 /**
- * Stochastic gradient descent, as torch.optim.SGD with dampening 0: g ← grad + weightDecay·w; b ← momentum·b + g (b ← g at the first step);
- * w ← w − learningRate·b, or with Nesterov's momentum w ← w − learningRate·(g + momentum·b).
+ * Stochastic gradient descent, as torch.optim.SGD: g ← grad + weightDecay·w; b ← momentum·b + (1 − dampening)·g (b ← g at the first step);
+ * w ← w − learningRate·b, or with Nesterov's momentum w ← w − learningRate·(g + momentum·b). To maximize, grad is taken times −1.
  */
 export class SGD extends Optimizer {
-  readonly #momentum: number;
-  readonly #nesterov: boolean;
-  readonly #weightDecay: number;
-  #pass: ReturnType<NativeAddon['sgdPass']> | undefined;
+  readonly #groups: readonly Settings[];
+  readonly #passes: ReturnType<NativeAddon['sgdPass']>[] = [];
 
-  /** @throws EvenkeelError ERR_OPTION for an option that is missing, unknown or out of range, or a parameter that stands there twice */
-  constructor(parameters: readonly Parameter[], options: SGDOptions) {
-    const given = readOptions('SGD options', options, ['learningRate', 'momentum', 'nesterov', 'weightDecay'], {
-      momentum: 0,
-      nesterov: false,
-      weightDecay: 0,
-    });
-    const momentum = checkNumber('momentum', given.momentum, { min: 0 });
-    super(parameters, given.learningRate, momentum === 0 ? [] : ['momentum_buffer']);
-    this.#momentum = momentum;
-    this.#nesterov = checkBoolean('nesterov', given.nesterov);
-    this.#weightDecay = checkNumber('weightDecay', given.weightDecay, { min: 0 });
-    if (this.#nesterov && momentum === 0) fail('ERR_OPTION', 'momentum', 'a number above 0 for nesterov', momentum);
+  /**
+   * @param parameters a list of them, or of groups with options of their own
+   * @throws EvenkeelError ERR_OPTION for an option that is missing, unknown or out of range, or a parameter that stands there twice
+   */
+  constructor(parameters: readonly Parameter[] | readonly ParameterGroup<Partial<SGDOptions>>[], options: SGDOptions) {
+    const { groups, learningRate } = readSettings(parameters, options);
+    super(groups, learningRate);
+    this.#groups = groups;
   }
 
-  protected override update({ values, grads, state: [buffers] }: OptimizerArrays, learningRate: number, step: number): void {
-    this.#pass ??= native().sgdPass(values, grads, buffers ?? null);
-    this.#pass(learningRate, this.#momentum, this.#nesterov, this.#weightDecay, step === 1);
+  protected override update({ values, grads, state }: OptimizerArrays, learningRate: number, step: number, group: number): void {
+    const { momentum, nesterov, weightDecay, dampening, maximize } = this.#groups[group] as Settings;
+    this.#passes[group] ??= native().sgdPass(values, grads, state[0] ?? null);
+    this.#passes[group](learningRate, momentum, nesterov, weightDecay, step === 1, dampening, maximize);
   }
+}
+
+type Settings = ReturnType<typeof readSettings>['groups'][number];
+
+function readSettings(parameters: unknown, options: unknown) {
+  const defaults = { learningRate: undefined, momentum: 0, dampening: 0, nesterov: false, weightDecay: 0, maximize: false };
+  return readGroups('SGD options', parameters, options, defaults, (given, { name, largest }) => {
+    const momentum = checkNumber(name('momentum'), given.momentum, { min: 0, max: largest });
+    const dampening = checkNumber(name('dampening'), given.dampening, { min: -largest, max: largest });
+    const nesterov = checkBoolean(name('nesterov'), given.nesterov);
+    const weightDecay = checkNumber(name('weightDecay'), given.weightDecay, { min: 0, max: largest });
+    const maximize = checkBoolean(name('maximize'), given.maximize);
+    if (nesterov && momentum === 0) fail('ERR_OPTION', name('momentum'), 'a number above 0 for nesterov', momentum);
+    if (nesterov && dampening !== 0) fail('ERR_OPTION', name('dampening'), '0 for nesterov', dampening);
+    return { momentum, dampening, nesterov, weightDecay, maximize, stateNames: momentum === 0 ? [] : ['momentum_buffer'] };
+  });
 }

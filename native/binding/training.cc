@@ -68,10 +68,11 @@ Napi::Value norm_terms_call(const Arguments& arguments) {
 
 Napi::Value scale_call(const Arguments& arguments) {
   const Views values = arguments.list(0, "values");
-  const double factor = arguments.number(1, "factor");
+  const double numerator = arguments.number(1, "numerator");
+  const double denominator = arguments.number(2, "denominator");
   for_each_array(values, [&](auto zero, size_t i) {
     using T = decltype(zero);
-    scale(values[i].length, static_cast<T>(factor), elements<T>(values, i));
+    scale(values[i].length, numerator, denominator, elements<T>(values, i));
   });
   return arguments.env().Undefined();
 }
@@ -81,7 +82,7 @@ Napi::Value clamp_call(const Arguments& arguments) {
   const double limit = arguments.number(1, "limit");
   for_each_array(values, [&](auto zero, size_t i) {
     using T = decltype(zero);
-    clamp(values[i].length, static_cast<T>(limit), elements<T>(values, i));
+    clamp(values[i].length, limit, elements<T>(values, i));
   });
   return arguments.env().Undefined();
 }
@@ -112,8 +113,10 @@ Napi::Value copy_over(const Arguments& arguments, const KeptLists& lists) {
 Napi::Value sgd_step_over(const Arguments& arguments, const KeptLists& lists) {
   const SgdStep step = {.learning_rate = arguments.number(0, "learningRate"),
                         .momentum = arguments.number(1, "momentum"),
+                        .dampening = arguments.number(5, "dampening"),
                         .weight_decay = arguments.number(3, "weightDecay"),
                         .nesterov = arguments.boolean(2, "nesterov"),
+                        .maximize = arguments.boolean(6, "maximize"),
                         .first_step = arguments.boolean(4, "firstStep")};
   lists.for_each([&](auto zero, size_t i) {
     using T = decltype(zero);
@@ -133,10 +136,12 @@ Napi::Value adam_step_over(const Arguments& arguments, const KeptLists& lists) {
                          .weight_decay = arguments.number(4, "weightDecay"),
                          .bias_correction1 = 1 - std::pow(beta1, t),
                          .bias_correction2 = 1 - std::pow(beta2, t),
-                         .decoupled = arguments.boolean(5, "decoupled")};
+                         .decoupled = arguments.boolean(5, "decoupled"),
+                         .maximize = arguments.boolean(7, "maximize")};
   lists.for_each([&](auto zero, size_t i) {
     using T = decltype(zero);
-    adam_step(lists.length(i), step, lists.elements<T>(0, i), lists.elements<T>(1, i), lists.elements<T>(2, i), lists.elements<T>(3, i));
+    adam_step(lists.length(i), step, lists.elements<T>(0, i), lists.elements<T>(1, i), lists.elements<T>(2, i), lists.elements<T>(3, i),
+              lists.optional_elements<T>(4, i));
   });
   return arguments.env().Undefined();
 }
@@ -146,11 +151,12 @@ Napi::Value rmsprop_step_over(const Arguments& arguments, const KeptLists& lists
                             .alpha = arguments.number(1, "alpha"),
                             .eps = arguments.number(2, "eps"),
                             .weight_decay = arguments.number(3, "weightDecay"),
-                            .momentum = arguments.number(4, "momentum")};
+                            .momentum = arguments.number(4, "momentum"),
+                            .maximize = arguments.boolean(5, "maximize")};
   lists.for_each([&](auto zero, size_t i) {
     using T = decltype(zero);
     rmsprop_step(lists.length(i), step, lists.elements<T>(0, i), lists.elements<T>(1, i), lists.elements<T>(2, i),
-                 lists.optional_elements<T>(3, i));
+                 lists.optional_elements<T>(3, i), lists.optional_elements<T>(4, i));
   });
   return arguments.env().Undefined();
 }
@@ -166,11 +172,13 @@ Napi::Value make_sgd_pass(const Arguments& arguments) {
 }
 
 Napi::Value make_adam_pass(const Arguments& arguments) {
-  return function_over<adam_step_over>(arguments, {{"values"}, {"grads"}, {"firstMoments"}, {"secondMoments"}});
+  return function_over<adam_step_over>(arguments,
+                                       {{"values"}, {"grads"}, {"firstMoments"}, {"secondMoments"}, {"largestSecondMoments", true}});
 }
 
 Napi::Value make_rmsprop_pass(const Arguments& arguments) {
-  return function_over<rmsprop_step_over>(arguments, {{"values"}, {"grads"}, {"squareAverages"}, {"momentumBuffers", true}});
+  return function_over<rmsprop_step_over>(arguments,
+                                          {{"values"}, {"grads"}, {"squareAverages"}, {"momentumBuffers", true}, {"gradAverages", true}});
 }
 
 }  // namespace

@@ -12,15 +12,16 @@ enum class Nonlinearity : std::uint8_t { kTanh = 0, kRelu = 1 };
 
 // How an optimiser's hyperparameters reach its kernel. Decay and correction factors are computed in double by the caller.
 struct SgdStep {
-  double learning_rate, momentum, weight_decay;
-  bool nesterov, first_step;
+  double learning_rate, momentum, dampening, weight_decay;
+  bool nesterov, maximize, first_step;
 };
 struct AdamStep {
   double learning_rate, beta1, beta2, eps, weight_decay, bias_correction1, bias_correction2;
-  bool decoupled;
+  bool decoupled, maximize;
 };
 struct RmspropStep {
   double learning_rate, alpha, eps, weight_decay, momentum;
+  bool maximize;
 };
 
 // A product's left operand a [rows, k], and its right one, b [k, cols], as pack_panels left it.
@@ -217,10 +218,13 @@ struct ArrayKernels {  // arrays.cc
   // Σ values, at the speed at which memory delivers them
   T (*sum)(size_t count, const T* values);
 
-  // --- Optimisers: one parameter's step, PyTorch's equations ---------------------------------------------------------
+  // --- Optimisers: one parameter's step, PyTorch's equations; momentum_buffer, largest_second_moment, grad_average: null for none
+  // ---------------------------------------------------------
   void (*sgd_step)(size_t count, const SgdStep& step, T* value, const T* grad, T* momentum_buffer);
-  void (*adam_step)(size_t count, const AdamStep& step, T* value, const T* grad, T* first_moment, T* second_moment);
-  void (*rmsprop_step)(size_t count, const RmspropStep& step, T* value, const T* grad, T* square_average, T* momentum_buffer);
+  void (*adam_step)(size_t count, const AdamStep& step, T* value, const T* grad, T* first_moment, T* second_moment,
+                    T* largest_second_moment);
+  void (*rmsprop_step)(size_t count, const RmspropStep& step, T* value, const T* grad, T* square_average, T* momentum_buffer,
+                       T* grad_average);
 };
 
 template <typename T>

@@ -146,8 +146,10 @@ void norm_forward_of(Rows rows, size_t count, T eps, const T* input, const T* we
         const T* row_bias = bias_of(r);
         rows.for_each_column(d, row_output, [&](size_t i, auto memory) HWY_ATTR {
           auto y = row.at(d, memory, i);
-          // Whole vectors of long rows in one operation, said so: what is left of a row, and short rows, the compiler may take either way.
-          if (std::is_base_of_v<WholeVector, decltype(memory)> && !Rows::kShort && weight != nullptr && row_bias != nullptr) {
+          // Whole vectors of long rows in one operation, and all of a row that goes past the caches, where it is the address that tells
+          // which vectors are whole; elsewhere the compiler contracts, or not.
+          const bool whole = std::is_base_of_v<WholeVector, decltype(memory)> || (rows.streams && size % hn::Lanes(d) == 0);
+          if (!Rows::kShort && whole && weight != nullptr && row_bias != nullptr) {
             y = hn::MulAdd(y, memory.load(d, weight + i), memory.load(d, row_bias + i));
           } else {
             if (weight != nullptr) y = hn::Mul(y, memory.load(d, weight + i));

@@ -76,11 +76,8 @@ template <typename T>
 double max_abs(size_t count, const T* values) {
   const hn::ScalableTag<double> d;
   auto largest = hn::Zero(d);
-  for_each_vector(d, count, [&](size_t i, auto memory) HWY_ATTR {
-    const auto x = hn::Abs(load_double(d, memory, values + i));
-    // "not ≤" holds for NaN as well, and nothing after it is larger: NaN sticks.
-    largest = hn::IfThenElse(hn::Le(x, largest), largest, hn::IfThenElse(hn::Eq(largest, largest), x, largest));
-  });
+  for_each_vector(d, count,
+                  [&](size_t i, auto memory) HWY_ATTR { largest = larger(d, hn::Abs(load_double(d, memory, values + i)), largest); });
   HWY_ALIGN double lanes[hn::MaxLanes(d)];
   hn::Store(largest, d, lanes);
   double result = 0;
@@ -103,16 +100,22 @@ double squared_error(size_t count, T factor, const T* output, const T* target, T
   });
 }
 
+// exp(x); NaN gives NaN, of which Highway's function makes 0.
+template <class D>
+HWY_INLINE hn::Vec<D> exp(D d, hn::Vec<D> x) {
+  return hn::IfThenElse(hn::Eq(x, x), hn::Exp(d, x), x);
+}
+
 // −ln softmax(z)[k] = ln Σ exp(z − max) − (z[k] − max): shifted by the largest logit, so that nothing overflows.
 template <typename T>
 double cross_entropy(size_t rows, size_t classes, T factor, const T* logits, const int32_t* labels, T* grad) {
   const hn::ScalableTag<T> d;
   double loss = 0;
   for (size_t r = 0; r < rows; ++r, logits += classes, grad += classes) {
-    T largest = logits[0];
+    T largest = logits[0];  // passes over NaN, which then comes out of the exponential
     for (size_t i = 1; i < classes; ++i) largest = logits[i] > largest ? logits[i] : largest;
     for_each_vector(d, classes, [&](size_t i, auto memory) HWY_ATTR {
-      memory.store(d, hn::Exp(d, hn::Sub(memory.load(d, logits + i), hn::Set(d, largest))), grad + i);
+      memory.store(d, exp(d, hn::Sub(memory.load(d, logits + i), hn::Set(d, largest))), grad + i);
     });
     const double total =
         sum_in_double(classes, [&](auto wide, size_t i, auto memory) HWY_ATTR { return load_double(wide, memory, grad + i); });

@@ -130,6 +130,12 @@ HWY_INLINE hn::Vec<D> zero_missing(D d, PartOfVector part, hn::Vec<D> vector) {
   return hn::IfThenElseZero(hn::FirstN(d, part.count), vector);
 }
 
+// The larger one; NaN where either is NaN.
+template <class D>
+HWY_INLINE hn::Vec<D> larger(D, hn::Vec<D> a, hn::Vec<D> b) {
+  return hn::IfThenElse(hn::Le(a, b), b, hn::IfThenElse(hn::Eq(b, b), a, b));
+}
+
 template <class D>
 HWY_INLINE hn::TFromD<D> lane_sum(D d, hn::Vec<D> vector) {
   return hn::GetLane(hn::SumOfLanes(d, vector));

@@ -1,9 +1,13 @@
 #include "layers/optimizer.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
+#include <type_traits>
 
 #include "layers/partial_sums.h"
+#include "layers/power_of_two.h"
 
 namespace evenkeel {
 namespace {
@@ -16,6 +20,21 @@ double max_abs(size_t count, const T* values) {
     if (!(part <= largest)) largest = part;
   }
   return largest;
+}
+
+// An array that may be null from an element on.
+template <typename T>
+T* from(T* array, size_t begin) {
+  return array == nullptr ? nullptr : array + begin;
+}
+
+// x ≥ 0 as T, denormals too, which a conversion flushes to zero.
+template <typename T>
+T nearest_value(double x) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (x < 0x1p-126) return std::bit_cast<float>(static_cast<std::uint32_t>(std::nearbyint(x * 0x1p149)));
+  }
+  return static_cast<T>(x);
 }
 
 }  // namespace
@@ -45,47 +64,52 @@ void copy(size_t count, const T* from, T* to) noexcept {
 }
 
 template <typename T>
-void scale(size_t count, T factor, T* values) noexcept {
-  parallel_ranges(count, kElementsPerPart, [&](size_t begin, size_t end) { kernels<T>().scale(end - begin, factor, values + begin); });
+void scale(size_t count, double numerator, double denominator, T* values) noexcept {
+  parallel_ranges(count, kElementsPerPart,
+                  [&](size_t begin, size_t end) { scale_by_ratio(end - begin, numerator, denominator, values + begin); });
 }
 
 template <typename T>
-void clamp(size_t count, T limit, T* values) noexcept {
-  parallel_ranges(count, kElementsPerPart, [&](size_t begin, size_t end) { kernels<T>().clamp(end - begin, limit, values + begin); });
+void clamp(size_t count, double limit, T* values) noexcept {
+  const T nearest = nearest_value<T>(limit);
+  parallel_ranges(count, kElementsPerPart, [&](size_t begin, size_t end) { kernels<T>().clamp(end - begin, nearest, values + begin); });
 }
 
 template <typename T>
 void sgd_step(size_t count, const SgdStep& step, T* value, const T* grad, T* momentum_buffer) noexcept {
   parallel_ranges(count, kElementsPerPart, [&](size_t begin, size_t end) {
-    kernels<T>().sgd_step(end - begin, step, value + begin, grad + begin, momentum_buffer == nullptr ? nullptr : momentum_buffer + begin);
+    kernels<T>().sgd_step(end - begin, step, value + begin, grad + begin, from(momentum_buffer, begin));
   });
 }
 
 template <typename T>
-void adam_step(size_t count, const AdamStep& step, T* value, const T* grad, T* first_moment, T* second_moment) noexcept {
+void adam_step(size_t count, const AdamStep& step, T* value, const T* grad, T* first_moment, T* second_moment,
+               T* largest_second_moment) noexcept {
   parallel_ranges(count, kElementsPerPart, [&](size_t begin, size_t end) {
-    kernels<T>().adam_step(end - begin, step, value + begin, grad + begin, first_moment + begin, second_moment + begin);
+    kernels<T>().adam_step(end - begin, step, value + begin, grad + begin, first_moment + begin, second_moment + begin,
+                           from(largest_second_moment, begin));
   });
 }
 
 template <typename T>
-void rmsprop_step(size_t count, const RmspropStep& step, T* value, const T* grad, T* square_average, T* momentum_buffer) noexcept {
+void rmsprop_step(size_t count, const RmspropStep& step, T* value, const T* grad, T* square_average, T* momentum_buffer,
+                  T* grad_average) noexcept {
   parallel_ranges(count, kElementsPerPart, [&](size_t begin, size_t end) {
-    kernels<T>().rmsprop_step(end - begin, step, value + begin, grad + begin, square_average + begin,
-                              momentum_buffer == nullptr ? nullptr : momentum_buffer + begin);
+    kernels<T>().rmsprop_step(end - begin, step, value + begin, grad + begin, square_average + begin, from(momentum_buffer, begin),
+                              from(grad_average, begin));
   });
 }
 
-#define EVENKEEL_INSTANTIATE(T)                                                    \
-  template double norm_term(size_t, const T*, NormOrder);                          \
-  template bool is_finite(size_t, const T*);                                       \
-  template void fill_zero(size_t, T*) noexcept;                                    \
-  template void copy(size_t, const T*, T*) noexcept;                               \
-  template void scale(size_t, T, T*) noexcept;                                     \
-  template void clamp(size_t, T, T*) noexcept;                                     \
-  template void sgd_step(size_t, const SgdStep&, T*, const T*, T*) noexcept;       \
-  template void adam_step(size_t, const AdamStep&, T*, const T*, T*, T*) noexcept; \
-  template void rmsprop_step(size_t, const RmspropStep&, T*, const T*, T*, T*) noexcept;
+#define EVENKEEL_INSTANTIATE(T)                                                        \
+  template double norm_term(size_t, const T*, NormOrder);                              \
+  template bool is_finite(size_t, const T*);                                           \
+  template void fill_zero(size_t, T*) noexcept;                                        \
+  template void copy(size_t, const T*, T*) noexcept;                                   \
+  template void scale(size_t, double, double, T*) noexcept;                            \
+  template void clamp(size_t, double, T*) noexcept;                                    \
+  template void sgd_step(size_t, const SgdStep&, T*, const T*, T*) noexcept;           \
+  template void adam_step(size_t, const AdamStep&, T*, const T*, T*, T*, T*) noexcept; \
+  template void rmsprop_step(size_t, const RmspropStep&, T*, const T*, T*, T*, T*) noexcept;
 EVENKEEL_INSTANTIATE(float)
 EVENKEEL_INSTANTIATE(double)
 #undef EVENKEEL_INSTANTIATE

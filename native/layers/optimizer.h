@@ -23,22 +23,26 @@ void fill_zero(size_t count, T* values) noexcept;
 template <typename T>
 void copy(size_t count, const T* from, T* to) noexcept;
 
+// values ← values · numerator / denominator, whatever T and double can hold of the quotient
 template <typename T>
-void scale(size_t count, T factor, T* values) noexcept;
+void scale(size_t count, double numerator, double denominator, T* values) noexcept;
 
 // values ← min(max(values, −limit), limit); NaN stays
 template <typename T>
-void clamp(size_t count, T limit, T* values) noexcept;
+void clamp(size_t count, double limit, T* values) noexcept;
 
 // momentum_buffer: null without momentum
 template <typename T>
 void sgd_step(size_t count, const SgdStep& step, T* value, const T* grad, T* momentum_buffer) noexcept;
 
+// largest_second_moment: null without AMSGrad
 template <typename T>
-void adam_step(size_t count, const AdamStep& step, T* value, const T* grad, T* first_moment, T* second_moment) noexcept;
+void adam_step(size_t count, const AdamStep& step, T* value, const T* grad, T* first_moment, T* second_moment,
+               T* largest_second_moment) noexcept;
 
-// momentum_buffer: null without momentum
+// momentum_buffer: null without momentum   grad_average: null where not centred
 template <typename T>
-void rmsprop_step(size_t count, const RmspropStep& step, T* value, const T* grad, T* square_average, T* momentum_buffer) noexcept;
+void rmsprop_step(size_t count, const RmspropStep& step, T* value, const T* grad, T* square_average, T* momentum_buffer,
+                  T* grad_average) noexcept;
 
 }  // namespace evenkeel

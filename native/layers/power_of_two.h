@@ -20,4 +20,19 @@ void scale_by_power_of_two(size_t count, int exponent, T* values) noexcept {
   }
 }
 
+// values *= numerator / denominator, a quotient that T, or double, may not hold: then by its mantissa first, and by its power of two.
+template <typename T>
+void scale_by_ratio(size_t count, double numerator, double denominator, T* values) noexcept {
+  const double ratio = numerator / denominator;
+  const bool holds = std::abs(ratio) >= static_cast<double>(std::numeric_limits<T>::min()) &&
+                     std::abs(ratio) <= static_cast<double>(std::numeric_limits<T>::max());
+  if (holds || numerator == 0 || !std::isfinite(numerator) || !std::isfinite(denominator) || denominator == 0) {
+    return kernels<T>().scale(count, static_cast<T>(ratio), values);
+  }
+  int power = 0, below = 0;
+  const double mantissa = std::frexp(numerator, &power) / std::frexp(denominator, &below);
+  kernels<T>().scale(count, static_cast<T>(mantissa), values);
+  scale_by_power_of_two(count, power - below, values);
+}
+
 }  // namespace evenkeel

@@ -28,15 +28,6 @@ double norm_of(size_t count, const T* values) noexcept {
   return largest * std::sqrt(sum);
 }
 
-// By a factor that T itself may not hold.
-template <typename T>
-void scale_by(size_t count, double factor, T* values) noexcept {
-  int power = 0;
-  const double mantissa = std::frexp(factor, &power);
-  kernels<T>().scale(count, static_cast<T>(mantissa), values);
-  scale_by_power_of_two(count, power, values);
-}
-
 }  // namespace
 
 template <typename T>
@@ -84,7 +75,7 @@ void StateGradient<T>::complete_row(size_t sequence, size_t t, T* dstate) const 
   if (options_.log_norms != nullptr) record(sequence, t, dstate, norm, exponent);
   const double limit = std::ldexp(options_.limit, -exponent);
   if (norm > limit) {
-    scale_by(state_, limit / norm, dstate);
+    scale_by_ratio(state_, limit, norm, dstate);
     norm = limit;
     ++limited_.get()[sequence];
   }

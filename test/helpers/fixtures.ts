@@ -42,7 +42,7 @@ interface Cases {
   linear: { shape: number[]; outputSize: number; bias?: boolean }[];
   mse: { shape: number[] }[];
   crossEntropy: { shape: [rows: number, classes: number]; offset?: number }[];
-  optimizers: { optimizer: 'SGD' | 'Adam' | 'AdamW' | 'RMSprop'; options: Record<string, unknown> }[];
+  optimizers: { optimizer: 'SGD' | 'Adam' | 'AdamW' | 'RMSprop'; options: Record<string, unknown>; groups?: Record<string, object> }[];
   clipNorm: { maxNorm: number; normType: 1 | 2 | 'inf' }[];
   clipValue: { clipValue: number }[];
   offsetRows: { shape: [rows: number, size: number]; offset: number }[];

@@ -6,7 +6,7 @@ const TINY = 1e-310;
 
 test('native calls flush denormals to zero', () => {
   const values = Float64Array.of(TINY, 1);
-  addon.scale([values], 1);
+  addon.scale([values], 1, 1);
   expect([...values]).toEqual([0, 1]);
 });
 
@@ -16,7 +16,7 @@ test('so do the worker threads', () => {
   // Many more elements than one task takes, several times, so that every thread comes by.
   for (let round = 0; round < 20; round++) {
     const values = new Float64Array(500_000).fill(TINY);
-    addon.scale([values], 1);
+    addon.scale([values], 1, 1);
     expect(values.every((value) => value === 0)).toBe(true);
   }
   addon.setNumThreads(threads);
@@ -24,9 +24,9 @@ test('so do the worker threads', () => {
 
 test("JavaScript's own arithmetic keeps its denormals after a native call, also after one that failed", () => {
   const keepsDenormals = (): boolean => TINY * Math.random() !== 0 && Number.MIN_VALUE / 1 > 0;
-  addon.scale([Float64Array.of(1)], 2);
+  addon.scale([Float64Array.of(1)], 2, 1);
   expect(keepsDenormals()).toBe(true);
-  expect(() => addon.scale([[] as unknown as Float64Array], 2)).toThrow();
+  expect(() => addon.scale([[] as unknown as Float64Array], 2, 1)).toThrow();
   expect(keepsDenormals()).toBe(true);
 });
 

@@ -94,7 +94,7 @@ describe.each<DType>(['float32', 'float64'])('%s results do not depend on the nu
         allocate(dtype, value.length),
         allocate(dtype, value.length),
       ];
-      addon.adamPass([theta], [grad], [moment1], [moment2])(1e-3, 0.9, 0.999, 1e-8, 0.01, false, 1);
+      addon.adamPass([theta], [grad], [moment1], [moment2], null)(1e-3, 0.9, 0.999, 1e-8, 0.01, false, 1, false);
       const sums = [
         normTerm(addon, grad, 0),
         normTerm(addon, grad, 1),

@@ -10,13 +10,14 @@ describe.each<{ dtype: DType; within: number }>([
   { dtype: 'float64', within: 1e-12 },
   { dtype: 'float32', within: 1e-5 },
 ])('ten steps in $dtype', ({ dtype, within }) => {
-  test.each(numbered(CASES.optimizers))('%s agree with PyTorch', (_, index, { optimizer: name, options }) => {
+  test.each(numbered(CASES.optimizers))('%s agree with PyTorch', (_, index, { optimizer: name, options, groups }) => {
     const parameters = [
       new Parameter('weight', fill(`${index}/weight`, [3, 5], { dtype })),
       new Parameter('bias', fill(`${index}/bias`, [67], { dtype })),
     ];
     const histories = parameters.map(({ value }) => Tensor.zeros([STEPS, ...value.shape], { dtype }));
-    const optimizer = new OPTIMIZERS[name](parameters, options as never);
+    const grouped = parameters.map((parameter) => ({ parameters: [parameter], ...groups?.[parameter.name] }));
+    const optimizer = new OPTIMIZERS[name](groups === undefined ? parameters : grouped, options as never);
 
     for (let step = 0; step < STEPS; step++) {
       for (const { name, grad } of parameters) grad.data.set(fill(`${index}/${step}/${name}/grad`, grad.shape).data);

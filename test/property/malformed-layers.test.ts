@@ -49,7 +49,12 @@ const isLastStep: Accepts = (value) => {
   }
 };
 const makeLinear = () => new Linear({ inputSize: 4, outputSize: 5, generator: generator(), ...float64 });
-const normPlaces = { 0: never, '0.size': isSize, '0.eps': optional(isNumber(1e-37)), '0.dtype': optional(isDType) };
+const normPlaces = {
+  0: never,
+  '0.size': isSize,
+  '0.eps': optional(isNumber(1e-37, (2 - 2 ** -23) * 2 ** 127)),
+  '0.dtype': optional(isDType),
+};
 
 const layerCall = (
   makeLayer: () => RNN | LSTM | GRU | LayerNorm | RMSNorm | Linear | LastStep | Sequential,

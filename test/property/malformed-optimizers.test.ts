@@ -37,12 +37,16 @@ const optimizerCall = (
   places: { 0: never, ...places },
   probe: ([parameters]) => (parameters as Parameter[]).map(({ value }) => value.toArray()),
 });
+// Of float32, which the parameters are in.
+const LARGEST = (2 - 2 ** -23) * 2 ** 127;
 const adamPlaces = {
   1: optional(hasNoKeys),
-  '1.learningRate': optional(isNumber(0)),
+  '1.learningRate': optional(isNumber(0, LARGEST)),
   '1.betas': optional((value) => isReadableArray(value) && (value as unknown[]).every(isNumber(0, 1))),
-  '1.eps': optional(isNumber(0)),
-  '1.weightDecay': optional(isNumber(0)),
+  '1.eps': optional(isNumber(0, LARGEST)),
+  '1.weightDecay': optional(isNumber(0, LARGEST)),
+  '1.amsgrad': optional(isBoolean),
+  '1.maximize': optional(isBoolean),
 };
 
 const isPositive: Accepts = (value) => isNumber(Number.MIN_VALUE)(value);
@@ -64,10 +68,12 @@ testCalls({
     { learningRate: 0.1, momentum: 0.5 },
     {
       1: never,
-      '1.learningRate': isNumber(0),
-      '1.momentum': optional(isNumber(0)),
+      '1.learningRate': isNumber(0, LARGEST),
+      '1.momentum': optional(isNumber(0, LARGEST)),
+      '1.dampening': optional(isNumber(-LARGEST, LARGEST)),
       '1.nesterov': optional(isBoolean),
-      '1.weightDecay': optional(isNumber(0)),
+      '1.weightDecay': optional(isNumber(0, LARGEST)),
+      '1.maximize': optional(isBoolean),
     },
   ),
   'new Adam': optimizerCall((parameters, options) => new Adam(parameters, options), {}, adamPlaces),
@@ -77,11 +83,13 @@ testCalls({
     {},
     {
       1: optional(hasNoKeys),
-      '1.learningRate': optional(isNumber(0)),
+      '1.learningRate': optional(isNumber(0, LARGEST)),
       '1.alpha': optional(isNumber(0, 1)),
-      '1.eps': optional(isNumber(0)),
-      '1.weightDecay': optional(isNumber(0)),
-      '1.momentum': optional(isNumber(0)),
+      '1.eps': optional(isNumber(0, LARGEST)),
+      '1.weightDecay': optional(isNumber(0, LARGEST)),
+      '1.momentum': optional(isNumber(0, LARGEST)),
+      '1.centered': optional(isBoolean),
+      '1.maximize': optional(isBoolean),
     },
   ),
   'optimizer.learningRate': {
@@ -89,7 +97,7 @@ testCalls({
     call(optimizer, value) {
       (optimizer as Adam).learningRate = value as number;
     },
-    places: { 1: isNumber(0) },
+    places: { 1: isNumber(0, LARGEST) },
     probe: ([optimizer]) => (optimizer as Adam).learningRate,
   },
   'optimizer.loadStateDict': {

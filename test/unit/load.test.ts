@@ -61,7 +61,7 @@ test('an OpenBLAS older than the processor is named with what to do', () => {
 });
 
 test('native errors come as EvenkeelErrors with the name of the function', () => {
-  expectRefused(() => native().scale([[] as unknown as Float32Array], 1), 'ERR_DTYPE', 'scale: values[0]');
+  expectRefused(() => native().scale([[] as unknown as Float32Array], 1, 1), 'ERR_DTYPE', 'scale: values[0]');
   expectRefused(() => native().normTerms([new Float32Array(1)], 7 as 0, new Float64Array(1)), 'ERR_SHAPE', 'normTerms: order');
 });
 

@@ -169,3 +169,76 @@ test('an optimiser of your own has state too', () => {
     false,
   ]);
 });
+
+describe('groups of parameters', () => {
+  const two = () => [parameter([1, 2], [0.5, -0.5], 'a'), parameter([3], [0.25], 'b')] as const;
+
+  test('each has the options that it gives, and those of the optimiser else', () => {
+    const [a, b] = two();
+    const optimizer = new SGD(
+      [
+        { parameters: [a], weightDecay: 0.5 },
+        { parameters: [b], learningRate: 1 },
+      ],
+      { learningRate: 0.1 },
+    );
+    optimizer.step();
+    expect(a.value.toArray()).toEqual([1 - 0.1 * (0.5 + 0.5), 2 - 0.1 * (-0.5 + 1)]);
+    expect(b.value.toArray()).toEqual([2.75]);
+    expect(optimizer.groups.map((group) => group.learningRate)).toEqual([0.1, 1]);
+    optimizer.learningRate = 0.2;
+    (optimizer.groups[1] as { learningRate: number }).learningRate = 0.5;
+    expect(optimizer.groups.map((group) => group.learningRate)).toEqual([0.2, 0.5]);
+    expectRefused(
+      () => {
+        (optimizer.groups[0] as { learningRate: number }).learningRate = 1;
+      },
+      'ERR_STATE',
+      'groups[0].learningRate',
+    );
+    expect(optimizer.parameters()).toEqual([a, b]);
+  });
+
+  test('their state goes on, with learning rates', () => {
+    const make = (list: readonly Parameter[]) =>
+      new Adam([
+        { parameters: [list[0] as Parameter], amsgrad: true },
+        { parameters: [list[1] as Parameter], learningRate: 0.01 },
+      ]);
+    const [straight, resumed] = [two(), two()];
+    const [whole, first] = [make(straight), make(resumed)];
+    expect(Object.keys(whole.stateDict())).toEqual([
+      ...['step', 'learning_rate', '0.a.exp_avg', '0.a.exp_avg_sq', '0.a.max_exp_avg_sq'],
+      ...['groups.1.learning_rate', '1.b.exp_avg', '1.b.exp_avg_sq'],
+    ]);
+    for (const optimizer of [whole, first]) (optimizer.groups[1] as { learningRate: number }).learningRate = 0.5;
+    for (let i = 0; i < 4; i++) whole.step();
+    first.step();
+    first.step();
+    const second = make(resumed);
+    second.loadStateDict(first.stateDict());
+    second.step();
+    second.step();
+    expect(resumed).toEqual(straight);
+    const negative = { ...second.stateDict(), 'groups.1.learning_rate': new Tensor(Float64Array.of(-1), []) };
+    expectRefused(() => second.loadStateDict(negative), 'ERR_OPTION', 'groups.1.learning_rate');
+  });
+
+  test('what is wrong is named by its group, and a state that is gone stops the step of all', () => {
+    const [a, b] = two();
+    const groups = (extra: object) => [{ parameters: [a] }, { parameters: [b], ...extra }];
+    expectRefused(() => new Adam(groups({ eps: -1 })), 'ERR_OPTION', 'parameters[1].eps');
+    expectRefused(() => new Adam(groups({ learningRate: -1 })), 'ERR_OPTION', 'parameters[1].learningRate');
+    expectRefused(() => new Adam(groups({ weightDecey: 1 })), 'ERR_OPTION', 'Did you mean "weightDecay"?');
+    expectRefused(() => new Adam(groups({ parameters: [a] })), 'ERR_OPTION', 'expected each parameter once');
+    expectRefused(
+      () => new SGD(groups({ momentum: 0.9, nesterov: true, dampening: 0.1 }), { learningRate: 1 }),
+      'ERR_OPTION',
+      '[1].dampening',
+    );
+    const optimizer = new Adam(groups({}));
+    detach(optimizer.stateDict()['1.b.exp_avg']?.data as Float64Array);
+    expectRefused(() => optimizer.step(), 'ERR_STATE', 'exp_avg');
+    expect(a.value.toArray()).toEqual([1, 2]);
+  });
+});

@@ -1,7 +1,7 @@
 import { checkNumber, checkOneOf, readOptions } from '../../check';
 import { Parameter } from '../../parameter';
 import { allocate, type DType, Tensor } from '../../tensor';
-import { MIN_EPS } from '../layer';
+import { EPS_RANGE } from '../layer';
 
 /**
  * Where a normalisation stands in a recurrence, here in that of an {@link RNN}; LN is a LayerNorm or, of kind `'rms'`, an RMSNorm over the H units.
@@ -20,7 +20,10 @@ export interface NormalizationOptions {
   placement: Placement;
   /** `'layer'` (LayerNorm) unless given; `'rms'` (RMSNorm) has no β */
   kind?: 'layer' | 'rms';
-  /** added to the variance, or to the mean square; 1e-5 unless given, at least 1e-37 */
+  /**
+   * added to the variance, or to the mean square; 1e-5 unless given, of both kinds: a row near zero, as the first state often is, is
+   * multiplied by up to 1/√eps, there and in the gradient. At least 1e-37
+   */
   eps?: number;
   /**
    * of the pre-activations of a layer with several gates: whether all gates share mean and variance, `'joint'` unless given, or each
@@ -55,7 +58,7 @@ export function checkNormalization(argument: string, value: unknown): Required<N
   return {
     placement: checkOneOf(argument, given.placement, placementNames),
     kind: checkOneOf(`${argument}.kind`, given.kind, kindNames),
-    eps: checkNumber(`${argument}.eps`, given.eps, { min: MIN_EPS }),
+    eps: checkNumber(`${argument}.eps`, given.eps, EPS_RANGE),
     scope: checkOneOf(`${argument}.scope`, given.scope, ['joint', 'gate']),
   };
 }
