@@ -37,8 +37,8 @@ const optimizerCall = (
   places: { 0: never, ...places },
   probe: ([parameters]) => (parameters as Parameter[]).map(({ value }) => value.toArray()),
 });
-// Of float32, which the parameters are in.
-const LARGEST = (2 - 2 ** -23) * 2 ** 127;
+// Of float64, which the parameters are in.
+const LARGEST = Number.MAX_VALUE;
 const adamPlaces = {
   1: optional(hasNoKeys),
   '1.learningRate': optional(isNumber(0, LARGEST)),
