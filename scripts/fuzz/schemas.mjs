@@ -5,7 +5,7 @@ import { Random } from './random.mjs';
 
 /** Words that a refusal offers: `expected one of "a", "b"`, and those in quotes of any other. */
 const offeredWords = (message) => [...message.matchAll(/"([^"]{1,40})"/g)].map(([, word]) => word);
-const ATTEMPTS = 400;
+const ATTEMPTS = 2000;
 
 /** The names of the options that a call knows, asked with one that it cannot know; undefined where it has none. */
 export function optionNames(call) {
@@ -27,7 +27,9 @@ export function optionNames(call) {
 export function learnOptions(call, names, valuesOf, random = new Random(7)) {
   const words = new Set();
   const accepted = [];
-  const value = (name) => (words.size > 0 && random.chance(0.4) ? random.pick([...words]) : valuesOf(name, random));
+  // Undefined is the way back to what an option is where it is left out.
+  const value = (name) =>
+    random.chance(0.25) ? undefined : words.size > 0 && random.chance(0.4) ? random.pick([...words]) : valuesOf(name, random);
   let options = {};
   for (let attempt = 0; attempt < ATTEMPTS && accepted.length < 60; attempt++) {
     const refusal = refusalOf(() => call(options));
