@@ -12,6 +12,9 @@ import { EPS_RANGE } from '../layer';
  *   arXiv:1603.09025, with batch statistics); LN₁ and LN₂ have no β, which the biases make superfluous
  * - `'recurrent-input'`: h_t = φ(x_t W_ihᵀ + b_ih + LN(h_{t-1}) W_hhᵀ + b_hh): what is fed back, not what is put out
  * - `'hidden'`: h_t = LN(φ(x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh)): what is put out is fed back; its Jacobian is multiplied T times
+ *
+ * An {@link LSTM} and a {@link GRU} have the same, with the functions of their gates for φ: LN is over all G·H pre-activations, or over the H of
+ * each gate (`scope`), and with `'recurrent-input'` and `'hidden'` over what is put out, with a projection after that.
  */
 export type Placement = 'none' | 'preactivation' | 'split-preactivation' | 'recurrent-input' | 'hidden';
 

@@ -33,10 +33,9 @@ export class StateGradientPass {
     if (this.#logNorms === undefined) return undefined;
     const { data, n, steps, width } = this.#logNorms;
     if (width === 1) return new Tensor(data, [n, steps]);
-    return new Tensor(
-      Float64Array.from({ length: n * steps }, (_, index) => data[index * width + column] as number),
-      [n, steps],
-    );
+    const ofColumn = allocate('float64', n * steps);
+    for (let index = 0; index < ofColumn.length; index++) ofColumn[index] = data[index * width + column] as number;
+    return new Tensor(ofColumn, [n, steps]);
   }
 
   /** @param backward the addon's backward call for a segment, which takes these and returns how many it limited */
