@@ -269,7 +269,7 @@ function lyapunov(evenkeel, [n, t, i, h], normalization) {
   const shape = [Math.min(n, 5), Math.min(t, 20), i, Math.min(h, 40)];
   const numbers = tensors(evenkeel, 'float64');
   const layer = makeRecurrent(evenkeel, shape, { normalization, dtype: 'float64' }, numbers);
-  return [evenkeel.lyapunovExponents(layer, numbers.make([shape[0], shape[1], i]), { count: Math.min(shape[3], 4) })];
+  return [evenkeel.lyapunovExponents(layer, numbers.make([shape[0], shape[1], i]), { count: Math.min(shape[3], 4), burnIn: 0 })];
 }
 
 /** Everything else that computes: LayerNorm, RMSNorm, Linear, losses, clipping and optimisers. */

@@ -1,49 +1,61 @@
-import { fail } from '../check';
-import { EvenkeelError } from '../errors';
+import { EvenkeelError, formatShape } from '../errors';
 import type { Tensor } from '../tensor';
-import { typedArrayKind, typedArrayLength } from '../typed-arrays';
-import { growthRate } from './growth-rate';
+import { type Estimate, meanOf, slopeOf, wavesOf } from './growth-rate';
 
-/** What becomes of a gradient on its way back through a sequence, see {@link Growth}. */
+/** What becomes of a gradient on its way back through a sequence, or of a state on its way on, see {@link Growth}. */
 export type Verdict = 'exploding' | 'vanishing' | 'stable';
 
-/** How a gradient grows on its way back through time. */
+/** How a gradient grows on its way back through time, or a state on its way on. */
 export interface Growth {
   /**
-   * Growth of ln‖∂L/∂h_t‖ per step backwards: its least-squares slope over the distance T − t. Above 0 the gradient grows on its way to
-   * earlier steps. −Infinity where it is zero before three steps are there to measure.
+   * Growth of ln‖∂L/∂h_t‖ of a sequence per step backwards, the mean over the sequences: each one's least-squares slope over the distance
+   * T − t. Above 0 the gradient grows on its way to earlier steps. It estimates the largest Lyapunov exponent. The first quarter of the
+   * distance is left out: there the gradient turns into the directions that grow most. −Infinity where it is zero before there are three
+   * steps to measure.
    */
   growthRate: number;
-  /** The standard error of the rate over other inputs of the same kind; NaN for a rate of −Infinity. */
-  growthRateError: number;
   /**
-   * `'exploding'` or `'vanishing'` when both hold: the rate is more than twice its error away from 0, so that chance alone is an unlikely
-   * reason (about 1 in 20), and over the T steps of this sequence it makes more than a factor of 100, |rate|·T > ln 100, so that it
-   * matters. Else `'stable'`, which says nothing of longer sequences: see the horizon. A gradient that is exactly zero somewhere is vanishing.
+   * Its standard error over other inputs of the same kind, for the same weights: from the differences between sequences, which must not depend on
+   * each other; of fewer than nine, from the autocorrelation in time as well. NaN for a rate of −Infinity.
+   */
+  growthRateError: number;
+  /** both ends of its 95 % interval, by Student's t */
+  growthRateInterval: [low: number, high: number];
+  /**
+   * The same slope of ln of the norm over all sequences together, in which the largest gradient counts for nearly all: what a clip by the
+   * norm of a batch sees. It lies above `growthRate` by as much as the sequences drift apart, and estimates no exponent.
+   */
+  batchGrowthRate: number;
+  /**
+   * `'exploding'` or `'vanishing'` when both hold: 0 lies outside of the rate's interval, so that chance alone is an unlikely reason (less
+   * than 1 in 20), and over the T steps of this sequence the rate makes more than a factor of 100, |rate|·T > ln 100, so that it
+   * matters. Else `'stable'`, which says nothing of longer sequences: see the horizon. A gradient that becomes exactly zero in most
+   * sequences is vanishing.
    */
   verdict: Verdict;
   /**
-   * The distance T − t, in steps, at which ‖∂L/∂h_t‖ leaves the range of float32, above 3.4·10³⁸ or below 1.2·10⁻³⁸ (smaller numbers are
-   * flushed to zero): where it was seen to, else by the fitted line. Infinity when the rate cannot be told from 0.
+   * The distance T − t, in steps, at which ‖∂L/∂h_t‖ of a sequence leaves the range of float32, above 3.4·10³⁸ or below 1.2·10⁻³⁸ (smaller
+   * numbers are flushed to zero), in the sequences' geometric mean: where it was seen to, else by the rate. Infinity when the rate cannot be
+   * told from 0.
    */
   horizon: number;
+  /** the horizons by both ends of the rate's interval; the horizon itself where it was seen */
+  horizonInterval: [low: number, high: number];
 }
 
-/** The gradient flow through a part of a layer's state, such as an LSTM's c. */
+/** The gradient flow through a layer's state, or a part of it, such as an LSTM's c. */
 export interface PartFlow extends Growth {
-  /** ln of the norm of the gradient by this part for t = 1 … T, over all sequences; −Infinity where it is zero */
+  /** ln of the norm of the gradient for t = 1 … T, over all sequences, of an LSTM by its whole state (h, c); −Infinity where it is zero */
   logNorms: Float64Array;
 }
 
 /** The gradient flow through one recurrent layer. */
-export interface LayerFlow extends Growth {
+export interface LayerFlow extends PartFlow {
   /** the layer's name in the model */
   name: string;
-  /** ln‖∂L/∂h_t‖ for t = 1 … T, over all sequences, of an LSTM by its whole state (h, c); −Infinity where the gradient is zero */
-  logNorms: Float64Array;
-  /** of an LSTM and at least four steps: the same by h and by c apart */
+  /** of an LSTM: the same by h and by c apart */
   parts?: Record<string, PartFlow>;
-  /** on request, the same for each sequence alone [N, T] */
+  /** on request, ln‖∂L/∂h_t‖ of each sequence alone [N, T] */
   sequenceLogNorms?: Tensor;
 }
 
@@ -55,66 +67,145 @@ export interface GradientFlow {
 
 /** A change by less than this factor over a whole sequence is called stable. */
 const SIGNIFICANT_FACTOR = 100;
-/** How many standard errors a significant rate is away from 0. */
-const SIGNIFICANT_ERRORS = 2;
+/** What is left out of a course, at its start. */
+const TRANSIENT = 1 / 4;
 
 const LARGEST = Math.log(2 ** 128 - 2 ** 104);
 const SMALLEST = Math.log(2 ** -126);
 
+/** The norms of one sequence, from where its way begins. */
+interface Course {
+  /** up to the first zero */
+  values: Float64Array;
+  endsInZero: boolean;
+}
+
 /**
- * Judges a course of gradient norms.
- * @param logNorms ln‖∂L/∂h_t‖ for t = 1 … T, at least three; −Infinity where the gradient is zero. From a zero on backwards nothing of
- *   the last steps arrives: the rate is that of the steps after it.
- * @throws EvenkeelError ERR_DTYPE for anything but a Float64Array, ERR_SHAPE for fewer than three, ERR_NON_FINITE for NaN or +Infinity
+ * Describes a course of norms.
+ * @param sequenceLogNorms ln of each sequence's norm for t = 1 … T [N, T], at least three steps; −Infinity where it is zero, and beyond a
+ *   sequence's length. From a zero on nothing arrives: the rate is that of the steps before it.
+ * @param way from the last step on, as gradients go, or from the first one, as states do
+ * @throws EvenkeelError ERR_SHAPE for fewer than three steps, ERR_NON_FINITE for NaN or +Infinity
  */
-export function describeGrowth(logNorms: Float64Array): Growth {
-  checkLogNorms(logNorms);
-  const steps = logNorms.length;
-  // By distance from the last step, up to the first zero.
-  const zero = logNorms.lastIndexOf(Number.NEGATIVE_INFINITY);
-  const values = logNorms.slice(zero + 1).reverse();
-  if (values.length < 3) {
-    const nothing = { growthRate: Number.NEGATIVE_INFINITY, growthRateError: Number.NaN };
-    return { ...nothing, verdict: 'vanishing', horizon: leavesRange(values) ?? values.length };
-  }
-  const { rate, error, start } = growthRate(values);
-  const isSignificant = Math.abs(rate) > SIGNIFICANT_ERRORS * error;
-  const isLarge = Math.abs(rate) * steps > Math.log(SIGNIFICANT_FACTOR);
-  const trend = rate > 0 ? 'exploding' : 'vanishing';
+export function describeCourse(sequenceLogNorms: Tensor, way: 'backwards' | 'forwards'): PartFlow {
+  const { data, shape } = sequenceLogNorms;
+  const [n, t] = shape as [number, number];
+  checkLogNorms(sequenceLogNorms);
+  const logNorms = overSequences(sequenceLogNorms);
+  const courses = Array.from({ length: n }, (_, row) => courseOf(data.subarray(row * t, (row + 1) * t), way));
+  const batch = courseOf(logNorms, way).values;
+  const batchGrowthRate = batch.length < 3 ? Number.NEGATIVE_INFINITY : slopeOf(settled(batch), 0).mean;
+  return { logNorms, ...describeGrowth(courses, t), batchGrowthRate };
+}
+
+function describeGrowth(courses: readonly Course[], steps: number): Omit<Growth, 'batchGrowthRate'> {
+  const vanishes = courses.filter(({ endsInZero }) => endsInZero).length > courses.length / 2;
+  const measured = courses.map(({ values }) => values).filter(({ length }) => length >= 3);
+  const rate = measured.length === 0 ? noRate(vanishes) : rateOf(measured);
+  const { mean, interval } = rate;
+  const isKnown = interval[0] > 0 || interval[1] < 0;
+  const isLarge = Math.abs(mean) * steps > Math.log(SIGNIFICANT_FACTOR);
+  const trend = mean > 0 ? 'exploding' : 'vanishing';
+  const seen = leavesRange(courses) ?? (vanishes ? middleZero(courses) : undefined);
   return {
-    growthRate: rate,
-    growthRateError: error,
-    verdict: zero >= 0 ? 'vanishing' : isSignificant && isLarge ? trend : 'stable',
-    horizon:
-      leavesRange(values) ?? (zero >= 0 ? values.length : isSignificant ? extrapolate(start, rate, steps) : Number.POSITIVE_INFINITY),
+    growthRate: mean,
+    growthRateError: rate.error,
+    growthRateInterval: interval,
+    verdict: vanishes ? 'vanishing' : isKnown && isLarge ? trend : 'stable',
+    horizon: seen ?? (isKnown ? extrapolate(measured, mean, steps) : Number.POSITIVE_INFINITY),
+    horizonInterval: seen === undefined ? horizonsOf(measured, interval, steps) : [seen, seen],
   };
 }
 
-function checkLogNorms(logNorms: Float64Array): void {
-  if (typedArrayKind(logNorms) !== 'Float64Array') fail('ERR_DTYPE', 'logNorms', 'a Float64Array', logNorms);
-  const length = typedArrayLength(logNorms);
-  if (length < 3) {
+function rateOf(courses: readonly Float64Array[]): Estimate {
+  const waves = wavesOf(courses.length);
+  return meanOf(courses.map((values) => slopeOf(settled(values), waves)));
+}
+
+function noRate(vanishes: boolean): Estimate {
+  const mean = vanishes ? Number.NEGATIVE_INFINITY : Number.NaN;
+  return { mean, error: Number.NaN, interval: [mean, mean] };
+}
+
+function checkLogNorms({ data, shape }: Tensor): void {
+  if (shape.length !== 2 || (shape[1] as number) < 3) {
     throw new EvenkeelError(
       'ERR_SHAPE',
-      `logNorms: expected at least 3 time steps, got ${length}: a rate with its error needs two increments.`,
+      `logNorms: expected [N, T] with at least 3 time steps, got ${formatShape(shape)}: a rate with its error needs two increments.`,
     );
   }
-  const broken = logNorms.findIndex((value) => Number.isNaN(value) || value === Number.POSITIVE_INFINITY);
+  const broken = data.findIndex((value) => Number.isNaN(value) || value === Number.POSITIVE_INFINITY);
   if (broken >= 0) {
     throw new EvenkeelError(
       'ERR_NON_FINITE',
-      `logNorms: expected finite numbers or -Infinity, got ${logNorms[broken]} at step ${broken + 1}.`,
+      `logNorms: expected finite numbers or -Infinity, got ${data[broken]} at step ${(broken % (shape[1] as number)) + 1}.`,
     );
   }
 }
 
-/** The first distance whose norm is out of range, if there is one. */
-function leavesRange(values: Float64Array): number | undefined {
-  const distance = values.findIndex((value) => value > LARGEST || value < SMALLEST);
-  return distance < 0 ? undefined : distance;
+function courseOf(logNorms: Float64Array | Float32Array, way: 'backwards' | 'forwards'): Course {
+  const all = Float64Array.from(logNorms);
+  if (way === 'backwards') all.reverse();
+  const begin = all.findIndex((value) => value !== Number.NEGATIVE_INFINITY);
+  if (begin < 0) return { values: new Float64Array(0), endsInZero: true };
+  const end = all.indexOf(Number.NEGATIVE_INFINITY, begin);
+  // A sequence that is shorter than others ends in nothing at its end, where states arrive and gradients begin.
+  return { values: all.slice(begin, end < 0 ? undefined : end), endsInZero: end >= 0 };
 }
 
-/** The distance at which a line leaves the range that it has not left within the steps measured. */
-function extrapolate(start: number, rate: number, steps: number): number {
-  return Math.max(steps, Math.ceil(((rate > 0 ? LARGEST : SMALLEST) - start) / rate));
+/** Without the transient. */
+function settled(values: Float64Array): Float64Array {
+  return values.subarray(Math.floor(values.length * TRANSIENT));
+}
+
+/** ln√(Σ_n ‖g_n‖²) for each step, from ln‖g_n‖ [N, T]: in units of the largest, since the norms themselves may be out of range. */
+function overSequences({ data, shape }: Tensor): Float64Array {
+  const [n, t] = shape as [number, number];
+  return Float64Array.from({ length: t }, (_, step) => {
+    let largest = Number.NEGATIVE_INFINITY;
+    for (let sequence = 0; sequence < n; sequence++) largest = Math.max(largest, data[sequence * t + step] as number);
+    if (!Number.isFinite(largest)) return largest;
+    let sum = 0;
+    for (let sequence = 0; sequence < n; sequence++) sum += Math.exp(2 * ((data[sequence * t + step] as number) - largest));
+    return largest + 0.5 * Math.log(sum);
+  });
+}
+
+/** The first distance at which the mean of the sequences that come so far is out of range, if there is one. */
+function leavesRange(courses: readonly Course[]): number | undefined {
+  const longest = Math.max(...courses.map(({ values }) => values.length));
+  for (let distance = 0; distance < longest; distance++) {
+    let [sum, count] = [0, 0];
+    for (const { values } of courses) {
+      if (distance >= values.length) continue;
+      sum += values[distance] as number;
+      count++;
+    }
+    if (sum > LARGEST * count || sum < SMALLEST * count) return distance;
+  }
+  return undefined;
+}
+
+/** The distance of the first zero in the middle sequence, where most have one. */
+function middleZero(courses: readonly Course[]): number {
+  const distances = courses.map(({ values, endsInZero }) => (endsInZero ? values.length : Number.POSITIVE_INFINITY)).sort((a, b) => a - b);
+  return distances[Math.floor(distances.length / 2)] as number;
+}
+
+/** The distance at which a line through the middle of the courses leaves the range that they have not left within the steps measured. */
+function extrapolate(courses: readonly Float64Array[], rate: number, steps: number): number {
+  let [distance, level] = [0, 0];
+  for (const values of courses) {
+    const rest = settled(values);
+    distance += (values.length - 1 - (rest.length - 1) / 2) / courses.length;
+    level += rest.reduce((sum, value) => sum + value, 0) / (rest.length * courses.length);
+  }
+  return Math.max(steps, Math.ceil(distance + ((rate > 0 ? LARGEST : SMALLEST) - level) / rate));
+}
+
+/** An interval that holds 0 leaves open whether there is a horizon at all. */
+function horizonsOf(courses: readonly Float64Array[], [low, high]: Estimate['interval'], steps: number): [low: number, high: number] {
+  if (!Number.isFinite(low) || !Number.isFinite(high)) return [steps, Number.POSITIVE_INFINITY];
+  const [a, b] = [low, high].map((rate) => (rate === 0 ? Number.POSITIVE_INFINITY : extrapolate(courses, rate, steps))) as [number, number];
+  return [Math.min(a, b), low <= 0 && high >= 0 ? Number.POSITIVE_INFINITY : Math.max(a, b)];
 }

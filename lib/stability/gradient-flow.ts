@@ -6,7 +6,7 @@ import type { RecurrentLayer } from '../layers/recurrent/recurrent-layer';
 import { mseLoss } from '../losses/mse';
 import { Generator } from '../random';
 import { checkTensor, Tensor } from '../tensor';
-import { describeGrowth, type GradientFlow, type LayerFlow, type PartFlow } from './flow';
+import { describeCourse, type GradientFlow, type LayerFlow } from './flow';
 import { recurrentLayers } from './recurrent-layers';
 
 /** Options of {@link gradientFlow}. */
@@ -27,11 +27,11 @@ export interface GradientFlowOptions {
 
 /**
  * How the gradient flows back through time: ln‖∂L/∂h_t‖ at every step of every recurrent layer, its growth per step, and a verdict, from one
- * ordinary forward and backward pass. ∂L/∂h_t is the total derivative by the state that step t hands to step t + 1; the norm is over all N
- * sequences and H units. No number of steps makes it overflow or underflow.
+ * ordinary forward and backward pass. ∂L/∂h_t is the total derivative by the state that step t hands to step t + 1. No number of steps makes it
+ * overflow or underflow.
  *
- * The rate is the least-squares slope of ln‖∂L/∂h_t‖ over the distance T − t; {@link Growth} says how rate, error, verdict and horizon are
- * found. For a statement on the design rather than on one draw of weights and inputs, repeat it with other seeds.
+ * The rate is the mean over sequences of the least-squares slope of ln‖∂L/∂h_t‖ over the distance T − t; {@link Growth} says how rate, error,
+ * verdict and horizon are found. They are of these weights: for a statement on the design, repeat it with other seeds.
  *
  * Values and gradients of parameters stay as they were. To the layers it is a forward and a backward call: one that waits for its backward
  * pass must do its forward call again, and a stateful layer goes on from here unless it is reset.
@@ -93,38 +93,13 @@ function describeLayers(layers: ReadonlyMap<string, RecurrentLayer<unknown>>, pe
 
 function describeLayer(name: string, layer: RecurrentLayer<unknown>, perSequence: boolean): LayerFlow {
   const sequenceLogNorms = layer.stateGradientLogNorms;
-  const logNorms = overSequences(sequenceLogNorms);
-  const parts = describeParts(layer.stateGradientPartLogNorms);
-  return { name, logNorms, ...describeGrowth(logNorms), ...(perSequence ? { sequenceLogNorms } : {}), ...(parts && { parts }) };
-}
-
-/** Of a state of several parts; undefined where they are known at too few steps. */
-function describeParts(partLogNorms: Record<string, Tensor>): Record<string, PartFlow> | undefined {
-  const parts = Object.entries(partLogNorms).map(([key, ofPart]) => [key, overSequences(ofPart)] as const);
-  if (parts.length === 1 || parts.some(([, logNorms]) => reachedSteps(logNorms).length < 3)) return undefined;
-  return Object.fromEntries(parts.map(([key, logNorms]) => [key, { logNorms, ...describeGrowth(reachedSteps(logNorms)) }]));
-}
-
-/** Without the last step, where it has nothing: a loss on the last output does not depend on the c_T that is handed on. */
-function reachedSteps(logNorms: Float64Array): Float64Array {
-  return logNorms.at(-1) === Number.NEGATIVE_INFINITY ? logNorms.subarray(0, -1) : logNorms;
-}
-
-/** ln√(Σ_n ‖g_n‖²) for each step, from ln‖g_n‖ [N, T]: in units of the largest, since the norms themselves may be out of range. */
-function overSequences({ data, shape }: Tensor): Float64Array {
-  const [n, t] = shape as [number, number];
-  return Float64Array.from({ length: t }, (_, step) => {
-    let largest = Number.NEGATIVE_INFINITY;
-    for (let sequence = 0; sequence < n; sequence++) {
-      const value = data[sequence * t + step] as number;
-      // NaN too: it must not be passed over.
-      if (!(value <= largest)) largest = value;
-    }
-    if (!Number.isFinite(largest)) return largest;
-    let sum = 0;
-    for (let sequence = 0; sequence < n; sequence++) sum += Math.exp(2 * ((data[sequence * t + step] as number) - largest));
-    return largest + 0.5 * Math.log(sum);
-  });
+  const parts = Object.entries(layer.stateGradientPartLogNorms).map(([key, ofPart]) => [key, describeCourse(ofPart, 'backwards')] as const);
+  return {
+    name,
+    ...describeCourse(sequenceLogNorms, 'backwards'),
+    ...(parts.length > 1 ? { parts: Object.fromEntries(parts) } : {}),
+    ...(perSequence ? { sequenceLogNorms } : {}),
+  };
 }
 
 /** ∂L/∂output of the mean squared error */

@@ -1,47 +1,85 @@
-/** How fast a logarithm grows per step, and how well that is known. */
-export interface GrowthRate {
-  /** least-squares slope per step */
-  rate: number;
-  /** standard error of the slope */
+import { studentQuantile } from './student';
+
+/** A mean over sequences, and how well it is known. */
+export interface Estimate {
+  mean: number;
+  /** standard error */
   error: number;
-  /** the fitted line at the first value */
-  start: number;
+  /** both ends of the 95 % interval, by Student's t */
+  interval: [low: number, high: number];
 }
 
 /**
- * The least-squares line through at least three values at steps 0, 1, 2, …
- *
- * Its error is not that of independent residuals. ln‖g‖ sums up what each step multiplies the gradient by, so it is a random walk with a
- * drift (Furstenberg, Kesten 1960, doi:10.1214/aoms/1177705909): its residuals about any line stay on one side for long, and the textbook's
- * error is many times too small. Its increments, though, hardly depend on each other. The slope is a weighted sum of the increments,
- * Σ w_j (y_j − y_{j−1}) with w_j = 6 j (n − j)/(n (n² − 1)), and the variance of that sum is estimated from the increments about the slope after
- * Newey and West (1987, doi:10.2307/1913610) with ⌊n^{1/3}⌋ lags, so that increments may be correlated with their neighbours. On values that
- * scatter independently about a line, which ln‖g‖ does not, it is too large: it errs on the side of caution.
+ * What is known of the increments of one sequence. With ω² their long-run variance, the sum of their covariances over all lags, `mean` has the
+ * variance ω²·squares about the true mean, and each of the waves has the variance ω² about 0.
  */
-export function growthRate(values: Float64Array): GrowthRate {
-  const n = values.length;
-  const weight = (j: number): number => (6 * j * (n - j)) / (n * (n * n - 1));
-  const increment = (j: number): number => (values[j] as number) - (values[j - 1] as number);
-  let rate = 0;
-  let mean = (values[0] as number) / n;
-  for (let j = 1; j < n; j++) {
-    rate += weight(j) * increment(j);
-    mean += (values[j] as number) / n;
-  }
-  const terms = new Float64Array(n - 1);
-  for (let j = 1; j < n; j++) terms[j - 1] = weight(j) * (increment(j) - rate);
-  // The rate was estimated from the same increments, which brings them nearer to it than to the true one.
-  const variance = (longRunSquares(terms, Math.floor(Math.cbrt(n))) * (n - 1)) / (n - 2);
-  return { rate, error: Math.sqrt(Math.max(0, variance)), start: mean - (rate * (n - 1)) / 2 };
+export interface SequenceMean {
+  /** a weighted mean of the increments */
+  mean: number;
+  /** the sum of the squared weights */
+  squares: number;
+  /** the increments' products with cosines of ½, 1, 1½, … periods over the sequence, of unit length */
+  waves: Float64Array;
 }
 
-/** Σ_j Σ_k x_j x_k (1 − |j − k|/(lags + 1)) over neighbours at most `lags` apart: the Bartlett kernel, with which it is never negative. */
-function longRunSquares(x: Float64Array, lags: number): number {
-  let sum = 0;
-  for (let lag = 0; lag <= Math.min(lags, x.length - 1); lag++) {
-    let products = 0;
-    for (let j = lag; j < x.length; j++) products += (x[j] as number) * (x[j - lag] as number);
-    sum += (lag === 0 ? 1 : 2 * (1 - lag / (lags + 1))) * products;
+/** From so many degrees of freedom an interval is little wider than it had to be. */
+const ENOUGH_DEGREES = 8;
+
+/** How many waves of each sequence are needed beside the differences between sequences; none from nine sequences on. */
+export function wavesOf(sequences: number): number {
+  return Math.max(0, Math.ceil((ENOUGH_DEGREES - (sequences - 1)) / sequences));
+}
+
+/**
+ * The mean over sequences that do not depend on each other. Its error is taken from the differences between the sequences, and where these are
+ * fewer than nine, from how the increments of each vary slowly in time as well: the mean square of their products with a few cosines estimates
+ * ω² with the autocorrelation in it, with one degree of freedom a cosine (Müller 2007, doi:10.1016/j.jeconom.2007.01.019).
+ */
+export function meanOf(sequences: readonly SequenceMean[]): Estimate {
+  const n = sequences.length;
+  const mean = sequences.reduce((sum, each) => sum + each.mean, 0) / n;
+  let [squares, total, degrees] = [0, 0, n - 1];
+  for (const each of sequences) {
+    squares += (each.mean - mean) ** 2 / each.squares;
+    for (const wave of each.waves) squares += wave ** 2;
+    degrees += each.waves.length;
+    total += each.squares;
   }
-  return sum;
+  const error = degrees === 0 ? Number.NaN : Math.sqrt((squares / degrees) * total) / n;
+  const reach = degrees === 0 ? Number.NaN : studentQuantile(degrees) * error;
+  return { mean, error, interval: [mean - reach, mean + reach] };
+}
+
+/**
+ * cos(π k (j + ½)/count) for k = 1, 2, … into `target`: of unit length over j = 0 … count − 1 when multiplied by √(2/count).
+ */
+export function cosinesAt(j: number, count: number, target: Float64Array): void {
+  const cosine = Math.cos((Math.PI * (j + 0.5)) / count);
+  let [before, current] = [1, cosine];
+  for (let k = 0; k < target.length; k++) {
+    target[k] = current;
+    [before, current] = [current, 2 * cosine * current - before];
+  }
+}
+
+/**
+ * The least-squares slope of at least three values at steps 0, 1, 2, …, as the weighted mean of their increments that it is:
+ * Σ w_j (y_j − y_{j−1}) with w_j = 6 j (n − j)/(n (n² − 1)). ln‖g‖ sums up what each step multiplies the gradient by, so it is a random walk
+ * with a drift (Furstenberg, Kesten 1960, doi:10.1214/aoms/1177705909), whose increments hardly depend on each other.
+ * @param waves how many, at most; there are one fewer than increments
+ */
+export function slopeOf(values: Float64Array, waves: number): SequenceMean {
+  const n = values.length;
+  const sums = new Float64Array(Math.min(waves, n - 2));
+  const cosines = new Float64Array(sums.length);
+  let [mean, squares] = [0, 0];
+  for (let j = 1; j < n; j++) {
+    const increment = (values[j] as number) - (values[j - 1] as number);
+    const weight = (6 * j * (n - j)) / (n * (n * n - 1));
+    mean += weight * increment;
+    squares += weight ** 2;
+    cosinesAt(j - 1, n - 1, cosines);
+    for (let k = 0; k < sums.length; k++) sums[k] = (sums[k] as number) + (cosines[k] as number) * increment;
+  }
+  return { mean, squares, waves: sums.map((sum) => sum * Math.sqrt(2 / (n - 1))) };
 }

@@ -7,11 +7,19 @@ import { cutTime, type Segment, SequenceArray } from '../layers/recurrent/time';
 import { checkParametersAttached } from '../parameter';
 import { Generator } from '../random';
 import { allocate, checkTensor, Tensor, type TensorData } from '../tensor';
+import { entropyRate, kaplanYorkeDimension } from './attractor';
+import { cosinesAt, type Estimate, meanOf, type SequenceMean, wavesOf } from './growth-rate';
 
 /** Options of {@link lyapunovExponents} and {@link lyapunovSpectrum}. */
 export interface LyapunovOptions {
-  /** how many of the largest exponents, from 1 to H; all H unless given */
+  /** how many of the largest exponents, from 1 to the state's size (H of an RNN and a GRU, P + H of an LSTM); all of them unless given */
   count?: number;
+  /**
+   * The first so many steps do not count: on them the state comes from zero to where the input drives it, and the directions turn into those that grow
+   * most. A tenth of the steps, at most 1,000, unless given; 0 counts all. The first step alone weighs ln(1/√eps)/T where a LayerNorm meets
+   * a state of zeros, whose derivative there is 1/√eps.
+   */
+  burnIn?: number;
   /** told after every so many steps, about ten times a second, how many of all are done; what it throws ends the computation */
   onProgress?: (steps: number, total: number) => void;
 }
@@ -21,24 +29,20 @@ export interface LyapunovSpectrum {
   /** largest first, per time step, in natural logarithms; −Infinity where a step's Jacobian is singular */
   exponents: Float64Array;
   /**
-   * The standard error of each over time: of the mean of 20 means over blocks of neighbouring steps (of T, where there are fewer
-   * steps), each over all sequences. It holds where a block is long against the memory of the dynamics. NaN for one step, and for −Infinity.
+   * The standard error of each, over other inputs of the same kind: from the differences between the sequences, which must not depend on
+   * each other; of fewer than nine, from the autocorrelation in time as well. NaN for a single step, and for −Infinity.
    */
   standardErrors: Float64Array;
-  /**
-   * The Kaplan-Yorke dimension (Kaplan, Yorke 1979): k + (λ_1 + … + λ_k)/|λ_{k+1}| with the largest k whose sum is not negative; 0 where λ_1 is
-   * negative. NaN where it takes more exponents than the `count` asked for.
-   */
+  /** both ends of the 95 % interval of each, by Student's t */
+  intervals: [low: number, high: number][];
+  /** the dimension of the attractor by Kaplan and Yorke; NaN where the exponents asked for are too few to say */
   dimension: number;
-  /**
-   * The sum of the exponents above 0, in nats per step: by Pesin's identity the rate at which the dynamics produce entropy (Engelken et al. 2023).
-   * NaN where there may be more than the `count` asked for.
-   */
+  /** the sum of the positive exponents, in nats per step; NaN where the exponents asked for are too few to say */
   entropyRate: number;
 }
 
-/** The blocks of time from which standard errors are taken. */
-const BLOCKS = 20;
+/** Steps that do not count unless it is said: a share of all, and at most so many. */
+const BURN_IN = { share: 0.1, most: 1000 };
 
 /** Multiply-adds between two reports: about a tenth of a second. */
 const OPERATIONS_PER_SEGMENT = 2e8;
@@ -47,8 +51,8 @@ const ELEMENTS_PER_SEGMENT = 1e6;
 
 /**
  * The Lyapunov exponents of a recurrent layer under an input: the mean growth per step, along each direction, of a small difference between
- * two states. With J_t = ∂h_t/∂h_{t−1}, J_t Q_{t−1} = Q_t R_t (QR) and Q_0 random and orthonormal, the i-th is the mean of ln|R_t(i, i)| over
- * all steps and sequences (Vogt et al. 2020, arXiv:2006.14123; Engelken 2023, arXiv:2312.17306). The largest is where gradients go: above 0
+ * two states: of the whole state, h and c of an LSTM. With J_t = ∂h_t/∂h_{t−1}, J_t Q_{t−1} = Q_t R_t (QR) and Q_0 random and orthonormal, the i-th is the mean of ln|R_t(i, i)| over
+ * all steps that count and all sequences (Vogt et al. 2020, arXiv:2006.14123; Engelken 2023, arXiv:2312.17306). The largest is where gradients go: above 0
  * ∂h_T/∂h_t, and with it ∂L/∂h_t, grows by e^λ per step, below 0 it vanishes. All of them add up to the mean of ln|det J_t|.
  *
  * −Infinity, too, is an exponent: of a direction that a step takes to nothing, as a relu that is off does, or a LayerNorm, which takes the
@@ -66,36 +70,47 @@ export function lyapunovExponents(rnn: RecurrentLayer<unknown>, input: Tensor, o
   return lyapunovSpectrum(rnn, input, options).exponents;
 }
 
-/** As {@link lyapunovExponents}, with the standard error of each exponent. */
+/** As {@link lyapunovExponents}, with the standard error of each exponent, and what they say of the attractor. */
 export function lyapunovSpectrum(rnn: RecurrentLayer<unknown>, input: Tensor, options: LyapunovOptions = {}): LyapunovSpectrum {
-  const { count, onProgress } = checkLyapunov(rnn, options);
+  checkRecurrent(rnn);
   const { data, shape } = checkTensor('input', input, rnn.dtype, ['N', 'T', rnn.inputSize]);
   const [n, t] = shape as [number, number, number];
+  const { count, burnIn, onProgress } = checkOptions(options, rnn.stateSize, t);
   const tangents = new TangentDynamics(rnn, n, count);
   const inputs = new SequenceArray(data, n, t, rnn.inputSize);
-  const growth = new BlockMeans(t, count, rnn.stateSize);
+  const growth = new MeanGrowths(n, count, burnIn, t);
   for (const segment of cutTime([{ begin: 0, end: t, rows: n }], Infinity, tangents.stepsPerSegment)) {
-    growth.add(segment, tangents.advance(inputs.take(segment, rnn.dtype), segment.end - segment.begin), n);
+    growth.add(segment, tangents.advance(inputs.take(segment, rnn.dtype), segment.end - segment.begin));
     onProgress?.(segment.end, t);
   }
-  return growth.spectrum();
+  return spectrumOf(growth.estimates(), rnn.stateSize);
 }
 
-function checkLyapunov(rnn: unknown, options: unknown): Required<Pick<LyapunovOptions, 'count'>> & Pick<LyapunovOptions, 'onProgress'> {
-  if (!readSafely('rnn', () => rnn instanceof RecurrentLayer)) {
-    fail(
-      'ERR_OPTION',
-      'rnn',
-      'a recurrent layer',
-      rnn,
-      'Of a larger model, give its recurrent layer and the input that reaches that layer.',
-    );
-  }
-  const { stateSize } = rnn as RecurrentLayer<unknown>;
-  const given = readOptions('lyapunov options', options, ['count', 'onProgress'], { count: stateSize });
+function spectrumOf(estimates: readonly Estimate[], stateSize: number): LyapunovSpectrum {
+  const ordered = estimates.toSorted((a, b) => b.mean - a.mean || 0);
+  const exponents = Float64Array.from(ordered, ({ mean }) => mean);
+  const isWhole = exponents.length === stateSize;
+  return {
+    exponents,
+    standardErrors: Float64Array.from(ordered, ({ error }) => error),
+    intervals: ordered.map(({ interval }) => interval),
+    dimension: kaplanYorkeDimension(exponents, isWhole),
+    entropyRate: entropyRate(exponents, isWhole),
+  };
+}
+
+function checkRecurrent(rnn: unknown): void {
+  if (readSafely('rnn', () => rnn instanceof RecurrentLayer)) return;
+  fail('ERR_OPTION', 'rnn', 'a recurrent layer', rnn, 'Of a larger model, give its recurrent layer and the input that reaches that layer.');
+}
+
+function checkOptions(options: unknown, stateSize: number, steps: number) {
+  const burnIn = Math.min(BURN_IN.most, Math.floor(BURN_IN.share * steps));
+  const given = readOptions('lyapunov options', options, ['count', 'burnIn', 'onProgress'], { count: stateSize, burnIn });
   if (given.onProgress !== undefined) checkFunction('onProgress', given.onProgress);
   return {
     count: checkInteger('count', given.count, 1, stateSize),
+    burnIn: checkInteger('burnIn', given.burnIn, 0, steps - 1),
     onProgress: given.onProgress as LyapunovOptions['onProgress'],
   };
 }
@@ -153,84 +168,56 @@ function checkGrowths(logGrowths: Float64Array, state: TensorData): void {
   }
 }
 
-/**
- * @param exponents the largest ones, largest first
- * @param isWhole whether there are no others
- * @internal
- */
-export function kaplanYorkeDimension(exponents: Float64Array, isWhole: boolean): number {
-  let sum = 0;
-  for (const [k, exponent] of exponents.entries()) {
-    if (sum + exponent < 0) return k + sum / Math.abs(exponent);
-    sum += exponent;
-  }
-  return isWhole ? exponents.length : Number.NaN;
-}
-
-/** As {@link kaplanYorkeDimension}. @internal */
-export function entropyRate(exponents: Float64Array, isWhole: boolean): number {
-  if (!isWhole && (exponents.at(-1) as number) > 0) return Number.NaN;
-  return exponents.reduce((sum, exponent) => sum + Math.max(0, exponent), 0);
-}
-
-/** Means over blocks of time. */
-class BlockMeans {
-  readonly #steps: number;
+/** The mean growth in each direction over the steps that count, by sequence. */
+class MeanGrowths {
+  readonly #n: number;
   readonly #count: number;
-  readonly #stateSize: number;
-  readonly #blocks: number;
-  /** the steps of each block */
-  readonly #lengths: number[];
-  /** of each block, over its steps [blocks, count] */
+  readonly #burnIn: number;
+  /** the steps that count */
+  readonly #steps: number;
+  readonly #cosines: Float64Array;
+  /** of each sequence and direction, its sum and its products with the cosines [n, count, 1 + cosines] */
   readonly #sums: Float64Array;
 
-  constructor(steps: number, count: number, stateSize: number) {
-    this.#steps = steps;
+  constructor(n: number, count: number, burnIn: number, steps: number) {
+    this.#n = n;
     this.#count = count;
-    this.#stateSize = stateSize;
-    this.#blocks = Math.min(BLOCKS, steps);
-    this.#lengths = new Array<number>(this.#blocks).fill(0);
-    this.#sums = new Float64Array(this.#blocks * count);
+    this.#burnIn = burnIn;
+    this.#steps = steps - burnIn;
+    this.#cosines = new Float64Array(Math.min(wavesOf(n), this.#steps - 1));
+    this.#sums = new Float64Array(n * count * (1 + this.#cosines.length));
   }
 
   /** @param logGrowths [n, end − begin, count] */
-  add({ begin, end }: Segment, logGrowths: Float64Array, n: number): void {
+  add({ begin, end }: Segment, logGrowths: Float64Array): void {
     const count = this.#count;
-    for (let step = begin; step < end; step++) {
-      const block = Math.floor((step * this.#blocks) / this.#steps);
-      this.#lengths[block] = (this.#lengths[block] ?? 0) + 1;
-      for (let row = 0; row < n; row++) {
+    for (let step = Math.max(begin, this.#burnIn); step < end; step++) {
+      cosinesAt(step - this.#burnIn, this.#steps, this.#cosines);
+      for (let row = 0; row < this.#n; row++) {
         const from = (row * (end - begin) + step - begin) * count;
-        for (let i = 0; i < count; i++) {
-          const at = block * count + i;
-          this.#sums[at] = this.#sum(at) + (logGrowths[from + i] as number) / n;
-        }
+        for (let i = 0; i < count; i++) this.#addTo(row * count + i, logGrowths[from + i] as number);
       }
     }
   }
 
-  /** The exponents in order, with their errors. */
-  spectrum(): LyapunovSpectrum {
-    const all = Array.from({ length: this.#count }, (_, i) => this.#describe(i)).sort((a, b) => b.exponent - a.exponent || 0);
-    const exponents = Float64Array.from(all, ({ exponent }) => exponent);
-    const isWhole = this.#count === this.#stateSize;
-    return {
-      exponents,
-      standardErrors: Float64Array.from(all, ({ error }) => error),
-      dimension: kaplanYorkeDimension(exponents, isWhole),
-      entropyRate: entropyRate(exponents, isWhole),
-    };
+  /** Of each direction, in the order of the directions. */
+  estimates(): Estimate[] {
+    return Array.from({ length: this.#count }, (_, i) =>
+      meanOf(Array.from({ length: this.#n }, (__, row) => this.#meanAt(row * this.#count + i))),
+    );
   }
 
-  #describe(i: number): { exponent: number; error: number } {
-    const blocks = this.#blocks;
-    const sums = Array.from({ length: blocks }, (_, block) => this.#sum(block * this.#count + i));
-    const exponent = sums.reduce((total, sum) => total + sum, 0) / this.#steps;
-    const squares = sums.reduce((total, sum, block) => total + (sum / (this.#lengths[block] as number) - exponent) ** 2, 0);
-    return { exponent, error: Math.sqrt(squares / (blocks * (blocks - 1))) };
+  #addTo(index: number, growth: number): void {
+    const sums = this.#sums;
+    const at = index * (1 + this.#cosines.length);
+    sums[at] = (sums[at] as number) + growth;
+    for (let k = 1; k <= this.#cosines.length; k++) sums[at + k] = (sums[at + k] as number) + (this.#cosines[k - 1] as number) * growth;
   }
 
-  #sum(index: number): number {
-    return this.#sums[index] as number;
+  #meanAt(index: number): SequenceMean {
+    const width = 1 + this.#cosines.length;
+    const [sum, ...products] = this.#sums.subarray(index * width, (index + 1) * width) as unknown as [number, ...number[]];
+    const length = Math.sqrt(2 / this.#steps);
+    return { mean: sum / this.#steps, squares: 1 / this.#steps, waves: Float64Array.from(products, (product) => product * length) };
   }
 }

@@ -6,12 +6,15 @@ import { formatNumber } from '../report/text';
 import type { Growth, Verdict } from '../stability/flow';
 import type { DepthPlacement } from './placements';
 
+/** What is said of how gradients grow. */
+export type MeasuredGrowth = Pick<Growth, 'growthRate' | 'growthRateError' | 'verdict' | 'horizon'>;
+
 /** How gradients grow through time in one design: the loss on the last step, one entry per seed. */
 export interface DepthCell {
   placement: DepthPlacement;
   /** how W_hh starts, in words, such as `orthogonal ×1.5` */
   initializer: string;
-  growths: readonly Growth[];
+  growths: readonly MeasuredGrowth[];
 }
 
 /** All designs measured: the same initialisers for every placement, `'none'` among them. */
@@ -95,7 +98,7 @@ export function meanRate({ growths }: DepthCell): Rate {
   return meanOverSeeds(growths.map(toRate));
 }
 
-function toRate({ growthRate, growthRateError }: Growth): Rate {
+function toRate({ growthRate, growthRateError }: MeasuredGrowth): Rate {
   return { rate: growthRate, error: growthRateError };
 }
 

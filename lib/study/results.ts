@@ -6,7 +6,7 @@ import type { DepthPlacement } from './placements';
 import type { SystemName } from './systems';
 import type { Trend } from './verdicts';
 
-export const schemaVersion = 2;
+export const schemaVersion = 3;
 
 export interface StudyResults {
   schema: 'evenkeel/study';

@@ -32,7 +32,7 @@ describe('what a study writes', () => {
     const { status, stdout, stderr } = await runCli(quickStudy('--json', '--out', 'here/and/there'), folder.path);
     expect(status).toBe(0);
     expect(stdout).toBe(read('here/and/there/results.json'));
-    expect(JSON.parse(stdout)).toMatchObject({ schema: 'evenkeel/study', schemaVersion: 2, interrupted: false });
+    expect(JSON.parse(stdout)).toMatchObject({ schema: 'evenkeel/study', schemaVersion: 3, interrupted: false });
     expect(stderr).toContain('Real series: LayerNorm after: test error');
     expect(readdirSync(inFolder('here/and/there')).sort()).toEqual(['index.html', 'results.json', ...chartFiles].sort());
   });
@@ -133,9 +133,8 @@ describe('what a study measures', () => {
         .filter(({ initializer }) => initializer === 'orthogonal ×1.5')
         .map(({ placement, growths }) => [placement, growths.reduce((sum, { growthRate }) => sum + growthRate, 0) / 3]),
     );
-    // Over 40 draws of one seed each: 0.101 with a standard deviation of 0.013.
-    for (const placement of ['recurrent-input', 'hidden'] as const)
-      expect(Math.abs((rates.get(placement) ?? 0) - 0.101)).toBeLessThan(0.04);
+    // The mean over sequences, of few draws.
+    for (const placement of ['recurrent-input', 'hidden'] as const) expect(Math.abs((rates.get(placement) ?? 0) - 0.08)).toBeLessThan(0.04);
     for (const placement of ['none', 'input', 'output', 'preactivation', 'split-preactivation'] as const)
       expect(rates.get(placement)).toBeLessThan(0.02);
     // The same by the tangent dynamics: the largest Lyapunov exponent, whose spread over draws is like that of the rates.

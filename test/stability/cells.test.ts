@@ -12,7 +12,7 @@ import {
   Sequential,
   Tensor,
 } from '../../lib/index';
-import { entropyRate, kaplanYorkeDimension } from '../../lib/stability/lyapunov';
+import { entropyRate, kaplanYorkeDimension } from '../../lib/stability/attractor';
 import { expectClose } from '../helpers/compare';
 import { fill, fillRecurrent } from '../helpers/fill';
 

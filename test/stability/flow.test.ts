@@ -1,6 +1,7 @@
-import { Generator } from '../../lib/index';
-import { describeGrowth } from '../../lib/stability/flow';
-import { growthRate } from '../../lib/stability/growth-rate';
+import { Generator, Tensor } from '../../lib/index';
+import { describeCourse } from '../../lib/stability/flow';
+import { meanOf, slopeOf, wavesOf } from '../../lib/stability/growth-rate';
+import { studentQuantile } from '../../lib/stability/student';
 import { expectClose } from '../helpers/compare';
 import { expectRefused } from '../helpers/errors';
 
@@ -9,7 +10,7 @@ const line = (length: number, slope: number, start = 0) => Float64Array.from({ l
 /** Backwards from the last step with this slope, as ln‖∂L/∂h_t‖ for t = 1 … T. */
 const flow = (length: number, slope: number, start = 0) => line(length, slope, start).reverse();
 
-describe('growthRate', () => {
+describe('slopeOf', () => {
   test.each([
     [3, 0.7, -2],
     [4, -0.001, 30],
@@ -17,10 +18,9 @@ describe('growthRate', () => {
     [100_000, -0.69, 5],
     [7, 0, 1],
   ])('of an exact line over %i values is its slope %d, without an error', (length, slope, start) => {
-    const fit = growthRate(line(length, slope, start));
-    expect(Math.abs(fit.rate - slope)).toBeLessThan(1e-12);
-    expect(fit.error).toBeLessThan(1e-12);
-    expect(Math.abs(fit.start - start)).toBeLessThan(1e-7);
+    const { mean, error } = meanOf([slopeOf(line(length, slope, start), 8)]);
+    expect(Math.abs(mean - slope)).toBeLessThan(1e-12);
+    expect(error).toBeLessThan(1e-12);
   });
 
   test('is the least-squares line', () => {
@@ -28,71 +28,98 @@ describe('growthRate', () => {
     for (const length of [3, 4, 5, 31]) {
       const values = Float64Array.from({ length }, () => generator.normal());
       const center = (length - 1) / 2;
-      const mean = values.reduce((sum, y) => sum + y, 0) / length;
       const slope =
         values.reduce((sum, y, k) => sum + (k - center) * y, 0) / line(length, 1).reduce((sum, k) => sum + (k - center) ** 2, 0);
-      const fit = growthRate(values);
-      expectClose(fit.rate, slope, { within: 1e-12 });
-      expectClose(fit.start, mean - slope * center, { within: 1e-12 });
+      expectClose(slopeOf(values, 0).mean, slope, { within: 1e-12 });
     }
   });
 
-  test("the error is Newey and West's, worked out by hand", () => {
-    // Increments 3, 0, 3 with weights 0.3, 0.4, 0.3: the slope is 1.8, the terms are 0.36, −0.72, 0.36, and the one lag has weight ½.
-    const { rate, error } = growthRate(Float64Array.of(0, 3, 3, 6));
-    expectClose(rate, 1.8, { within: 1e-14 });
-    const squares = 2 * 0.36 ** 2 + 0.72 ** 2;
-    const neighbours = -2 * 0.36 * 0.72;
-    expectClose(error, Math.sqrt(((squares + neighbours) * 3) / 2), { within: 1e-14 });
+  test('its waves are the products of the increments with cosines of unit length, worked out by hand', () => {
+    // Increments 3, 0, 3: cos(π/6), cos(π/2), cos(5π/6) times √(2/3), and cos(π/3), cos(π), cos(5π/3).
+    const { mean, squares, waves } = slopeOf(Float64Array.of(0, 3, 3, 6), 8);
+    expectClose([mean, squares], [1.8, 0.34], { within: 1e-14 });
+    expectClose(waves, [0, 3 * Math.sqrt(2 / 3)], { within: 1e-14 });
+  });
+});
+
+describe('meanOf', () => {
+  test('of many sequences has the error of a mean of independent numbers', () => {
+    const sequences = [1, 2, 4, 9].map((mean) => ({ mean, squares: 0.1, waves: new Float64Array(0) }));
+    const { mean, error, interval } = meanOf(sequences);
+    const variance = (9 + 4 + 0 + 25) / 3;
+    expect(mean).toBe(4);
+    expect(error).toBeCloseTo(Math.sqrt(variance / 4), 12);
+    // t of three degrees of freedom
+    expect(interval[1] - mean).toBeCloseTo(3.18245 * error, 10);
   });
 
-  /** Values whose increments are drift plus AR(1) noise, and how the error that is stated compares with the one that is made. */
-  function simulate(length: number, correlation: number, runs = 400) {
-    const generator = new Generator(1000 * length + 100 * correlation + 7);
-    const fits = Array.from({ length: runs }, () => {
+  test('of one has that of its waves, and needs eight of them', () => {
+    const waves = Float64Array.of(1, -1, 2, 0, 1, 1, -2, 2);
+    const { error, interval } = meanOf([{ mean: 5, squares: 0.25, waves }]);
+    expect(error).toBeCloseTo(Math.sqrt((16 / 8) * 0.25), 12);
+    expect(interval[0]).toBeCloseTo(5 - 2.306 * error, 10);
+    expect([1, 2, 3, 8, 9, 100].map(wavesOf)).toEqual([8, 4, 2, 1, 0, 0]);
+    expect(meanOf([{ mean: 5, squares: 1, waves: new Float64Array(0) }])).toEqual({
+      mean: 5,
+      error: Number.NaN,
+      interval: [Number.NaN, Number.NaN],
+    });
+  });
+
+  /** How often the interval holds the drift of random walks whose increments are AR(1), and how the error stated compares with the one made. */
+  function simulate(sequences: number, length: number, correlation: number, runs = 400) {
+    const generator = new Generator(1000 * length + 100 * correlation + sequences);
+    const walk = () => {
       let [noise, value] = [generator.normal() / Math.sqrt(1 - correlation ** 2), 0];
-      const values = Float64Array.from({ length }, () => {
+      return Float64Array.from({ length }, () => {
         noise = correlation * noise + generator.normal();
         value += 0.1 + noise;
         return value;
       });
-      return growthRate(values);
-    });
-    const made = Math.sqrt(fits.reduce((sum, { rate }) => sum + (rate - 0.1) ** 2, 0) / runs);
-    const stated = fits.reduce((sum, { error }) => sum + error, 0) / runs;
-    const covered = fits.filter(({ rate, error }) => Math.abs(rate - 0.1) < 2 * error).length / runs;
+    };
+    const estimates = Array.from({ length: runs }, () =>
+      meanOf(Array.from({ length: sequences }, () => slopeOf(walk(), wavesOf(sequences)))),
+    );
+    const made = Math.sqrt(estimates.reduce((sum, { mean }) => sum + (mean - 0.1) ** 2, 0) / runs);
+    const stated = Math.sqrt(estimates.reduce((sum, { error }) => sum + error ** 2, 0) / runs);
+    const covered = estimates.filter(({ interval }) => interval[0] <= 0.1 && interval[1] >= 0.1).length / runs;
     return { ratio: stated / made, covered };
   }
 
   test.each([
-    [50, 0],
-    [200, 0],
-    [200, 0.3],
-    [1000, 0.5],
-    [1000, -0.3],
-  ])('on a random walk of %i steps whose increments correlate by %d, the stated error is the one made', (length, correlation) => {
-    const { ratio, covered } = simulate(length, correlation);
-    // The spread of 400 slopes is known to 4 %.
-    expect(ratio).toBeGreaterThan(0.8);
-    expect(ratio).toBeLessThan(1.3);
-    expect(covered).toBeGreaterThan(0.87);
-  });
-
-  test('on independent scatter about a line it is too large, never too small', () => {
-    const generator = new Generator(5);
-    const fits = Array.from({ length: 300 }, () => growthRate(line(200, 0.1).map((y) => y + generator.normal())));
-    const covered = fits.filter(({ rate, error }) => Math.abs(rate - 0.1) < 2 * error).length / fits.length;
-    expect(covered).toBeGreaterThan(0.95);
-  });
-
-  test('a million steps keep their digits', () => {
-    const { rate, error } = growthRate(line(1_000_000, 0.11));
-    expect(Math.abs(rate - 0.11)).toBeLessThan(1e-12);
-    expect(error).toBeLessThan(1e-12);
+    [1, 50, 0],
+    [1, 200, 0.3],
+    [1, 1000, 0.5],
+    [1, 1000, -0.3],
+    [2, 200, 0.3],
+    [5, 100, 0],
+    [9, 50, 0.6],
+    [32, 50, 0.9],
+  ])('of %i random walks of %i steps whose increments correlate by %d: its interval holds the drift in 95 %', (...walks) => {
+    const { ratio, covered } = simulate(...walks);
+    // Of 400 draws, the standard error of a share of 0.95 is 0.011.
+    expect(covered).toBeGreaterThan(0.92);
+    expect(covered).toBeLessThan(0.98);
+    expect(ratio).toBeGreaterThan(0.9);
+    expect(ratio).toBeLessThan(1.1);
   });
 });
 
-describe('describeGrowth', () => {
+test.each([
+  [1, 12.706],
+  [8, 2.306],
+  [11, 2.201],
+  [31, 2.0395],
+  [120, 1.9799],
+  [1e6, 1.96],
+])("Student's t of %i degrees of freedom", (degrees, quantile) => {
+  expect(Math.abs(studentQuantile(degrees) - quantile)).toBeLessThan(1e-3);
+});
+
+/** One sequence's gradient. */
+const describeGrowth = (logNorms: Float64Array) => describeCourse(new Tensor(logNorms, [1, logNorms.length]), 'backwards');
+
+describe('describeCourse', () => {
   test.each([
     [0.11, 'exploding'],
     [-0.11, 'vanishing'],
@@ -122,6 +149,8 @@ describe('describeGrowth', () => {
     const growth = describeGrowth(walk);
     expect(Math.abs(growth.growthRate)).toBeLessThan(2 * growth.growthRateError);
     expect(growth).toMatchObject({ verdict: 'stable', horizon: Infinity });
+    expect(growth.horizonInterval[0]).toBeLessThan(1e4);
+    expect(growth.horizonInterval[1]).toBe(Infinity);
   });
 
   test.each([
@@ -173,18 +202,53 @@ describe('describeGrowth', () => {
     ])('%s there is no rate', (_, last, horizon) => {
       const values = new Float64Array(10).fill(-Infinity);
       values.set(last, 10 - last.length);
-      expect(describeGrowth(values)).toEqual({ growthRate: -Infinity, growthRateError: Number.NaN, verdict: 'vanishing', horizon });
+      expect(describeGrowth(values)).toMatchObject({
+        growthRate: -Infinity,
+        growthRateError: Number.NaN,
+        growthRateInterval: [-Infinity, -Infinity],
+        batchGrowthRate: -Infinity,
+        verdict: 'vanishing',
+        horizon,
+        horizonInterval: [horizon, horizon],
+      });
     });
   });
 
   test.each<[unknown, string, string]>([
-    [[1, 2, 3], 'ERR_DTYPE', 'logNorms: expected a Float64Array'],
-    [new Float32Array(5), 'ERR_DTYPE', 'a Float64Array'],
-    [new Float64Array(2), 'ERR_SHAPE', 'at least 3 time steps, got 2'],
+    [new Float64Array(2), 'ERR_SHAPE', 'at least 3 time steps, got [1, 2]'],
     [Float64Array.of(1, Number.NaN, 2), 'ERR_NON_FINITE', 'got NaN at step 2'],
     [Float64Array.of(1, 2, Infinity), 'ERR_NON_FINITE', 'got Infinity at step 3'],
   ])('refuses %p', (logNorms, code, text) => {
     expectRefused(() => describeGrowth(logNorms as Float64Array), code as 'ERR_SHAPE', text);
+  });
+
+  test('of several sequences the rate is the mean of theirs, the batch has that of the one that grows most', () => {
+    const rates = [0.3, 0.1, -0.1];
+    const data = Float64Array.from(rates.flatMap((rate) => [...flow(200, rate)]));
+    const { growthRate, batchGrowthRate, growthRateError, growthRateInterval, logNorms } = describeCourse(
+      new Tensor(data, [3, 200]),
+      'backwards',
+    );
+    expect(growthRate).toBeCloseTo(0.1, 12);
+    expect(batchGrowthRate).toBeCloseTo(0.3, 4);
+    expect(growthRateError).toBeGreaterThan(0.05);
+    expect(growthRateInterval[0]).toBeLessThan(0);
+    expect(logNorms[199]).toBeCloseTo(0.5 * Math.log(3), 12);
+  });
+
+  test('a sequence that ends early is measured over its own distance, and one that dies does not make the batch vanish', () => {
+    const data = Float64Array.from([...flow(100, 0.2), ...flow(100, 0.2), ...flow(100, 0.2)]);
+    data.copyWithin(100, 150, 200).fill(-Infinity, 150, 200); // the second is 50 steps long
+    data.fill(-Infinity, 200, 240); // the third has a zero 60 steps back
+    expect(describeCourse(new Tensor(data, [3, 100]), 'backwards')).toMatchObject({
+      verdict: 'exploding',
+      growthRate: expect.closeTo(0.2, 12),
+    });
+  });
+
+  test('a state goes forwards', () => {
+    const states = Tensor.from([[...line(600, 0.3)]], { dtype: 'float64' });
+    expect(describeCourse(states, 'forwards')).toMatchObject({ verdict: 'exploding', horizon: 296, horizonInterval: [296, 296] });
   });
 
   test('leaves its argument as it was', () => {

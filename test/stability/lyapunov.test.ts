@@ -129,7 +129,7 @@ describe.each(CASES.rnn.nonlinearities)('%s', (nonlinearity) => {
     const cell = { placement, kind, nonlinearity };
     const rnn = makeRnn(cell);
     const input = fill('x', [N, T, I]);
-    const exponents = lyapunovExponents(rnn, input);
+    const exponents = lyapunovExponents(rnn, input, { burnIn: 0 });
     const expected = reference(rnn, cell, input, startingDirections());
     expect(exponents).toHaveLength(H);
     const finite = expected.exponents.filter(Number.isFinite).length;
@@ -142,7 +142,7 @@ describe.each(CASES.rnn.nonlinearities)('%s', (nonlinearity) => {
     if (finite === H) expect(sum).toBeCloseTo(expected.logDeterminant, 6);
     else expect([sum, expected.logDeterminant]).toEqual([Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]);
     // The leading ones do not depend on how many are asked for.
-    const leading = lyapunovExponents(rnn, input, { count: 1 })[0] as number;
+    const leading = lyapunovExponents(rnn, input, { count: 1, burnIn: 0 })[0] as number;
     expect(leading).toBeCloseTo(expected.exponents[0] as number, 6);
   });
 });
@@ -153,7 +153,7 @@ test('the leading exponents do not depend on the directions that the loop starts
   const input = fill('x', [1, 4000, I]);
   const axes = startingDirections().map((_, i) => Array.from({ length: H }, (_, j) => (i === j ? 1 : 0)));
   const expected = reference(rnn, cell, input, axes).exponents;
-  const { exponents, standardErrors } = lyapunovSpectrum(rnn, input, { count: 3 });
+  const { exponents, standardErrors } = lyapunovSpectrum(rnn, input, { count: 3, burnIn: 0 });
   for (const i of [0, 1, 2]) {
     expect(Math.abs((exponents[i] as number) - (expected[i] as number))).toBeLessThan(1e-3);
     expect(standardErrors[i]).toBeGreaterThan(0);
@@ -178,14 +178,14 @@ test('a tanh RNN near zero has the logarithms of the eigenvalues of W_hh', () =>
   );
   rnn.stateDict().weight_hh_l0?.data.set(weight);
   const steps = 400;
-  const exponents = lyapunovExponents(rnn, fill('x', [1, steps, 1], { scale: 1e-12 }));
+  const exponents = lyapunovExponents(rnn, fill('x', [1, steps, 1], { scale: 1e-12 }), { burnIn: 0 });
   for (const [i, value] of eigenvalues.entries()) {
     expect(Math.abs((exponents[i] as number) - Math.log(Math.abs(value)))).toBeLessThan(3 / steps);
   }
   // In float32 alike.
   const narrow = new RNN({ inputSize: 1, hiddenSize: 4 });
   for (const { name, value } of narrow.parameters()) value.data.set(rnn.stateDict()[name]?.data ?? []);
-  const same = lyapunovExponents(narrow, fill('x', [1, steps, 1], { scale: 1e-12, dtype: 'float32' }));
+  const same = lyapunovExponents(narrow, fill('x', [1, steps, 1], { scale: 1e-12, dtype: 'float32' }), { burnIn: 0 });
   for (const [i, value] of exponents.entries()) expect(same[i]).toBeCloseTo(value, 6);
 });
 
@@ -198,6 +198,7 @@ describe('parts of time', () => {
   test('go on from each other, and are told of', () => {
     const told: number[] = [];
     const exponents = lyapunovExponents(rnn, input, {
+      burnIn: 0,
       onProgress(steps, total) {
         expect(total).toBe(t);
         told.push(steps);
@@ -232,22 +233,54 @@ test('neither the layer nor its state is changed', () => {
   expect(() => rnn.backward(fill('dy', [N, T, H]))).not.toThrow();
 });
 
-test('standard errors are those of twenty block means', () => {
-  // Each sequence of one unit: exponents are means of ln|w (1 − h²)|.
+describe('of one unit, whose exponent is the mean of ln|w (1 − h²)|', () => {
   const rnn = new RNN({ inputSize: 1, hiddenSize: 1, dtype });
   for (const { value } of rnn.parameters()) value.data.fill(0.5);
-  const x = fill('x', [2, 60, 1]);
-  const logs = rnn.forward(x).data.map((h) => Math.log(0.5 * (1 - h * h)));
-  const blocks = Array.from({ length: 20 }, (_, b) => {
-    const own = [0, 1, 2].flatMap((k) => [logs[3 * b + k] as number, logs[60 + 3 * b + k] as number]);
-    return own.reduce((sum, value) => sum + value, 0) / own.length;
+  const logsOf = (x: Tensor) => [...rnn.forward(x).data].map((h) => Math.log(0.5 * (1 - h * h)));
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+  test('the first tenth of the steps does not count, or as many as burnIn says', () => {
+    const x = fill('x', [1, 60, 1]);
+    expect(lyapunovExponents(rnn, x)[0]).toBeCloseTo(mean(logsOf(x).slice(6)), 12);
+    expect(lyapunovExponents(rnn, x, { burnIn: 59 })[0]).toBeCloseTo(logsOf(x)[59] as number, 12);
+    expectRefused(() => lyapunovExponents(rnn, x, { burnIn: 60 }), 'ERR_OPTION', 'burnIn: expected an integer from 0 to 59');
   });
-  const mean = blocks.reduce((sum, value) => sum + value, 0) / 20;
-  const error = Math.sqrt(blocks.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (20 * 19));
-  const { exponents, standardErrors } = lyapunovSpectrum(rnn, x);
-  expect(exponents[0]).toBeCloseTo(mean, 12);
-  expect(standardErrors[0]).toBeCloseTo(error, 12);
-  expect(lyapunovSpectrum(rnn, fill('x', [2, 1, 1])).standardErrors).toEqual(Float64Array.of(Number.NaN));
+
+  test('the standard error of ten sequences is that of the mean of ten numbers', () => {
+    const logs = logsOf(fill('x', [10, 60, 1]));
+    const means = Array.from({ length: 10 }, (_, n) => mean(logs.slice(60 * n, 60 * (n + 1))));
+    const error = Math.sqrt(means.reduce((sum, value) => sum + (value - mean(means)) ** 2, 0) / 90);
+    const { exponents, standardErrors, intervals } = lyapunovSpectrum(rnn, fill('x', [10, 60, 1]), { burnIn: 0 });
+    expect(exponents[0]).toBeCloseTo(mean(means), 12);
+    expect(standardErrors[0]).toBeCloseTo(error, 12);
+    // t of nine degrees of freedom
+    expect(intervals[0]?.[1]).toBeCloseTo(mean(means) + 2.26216 * error, 10);
+  });
+
+  test('that of one sequence is known from its course in time, that of a single step is not', () => {
+    const x = Tensor.randn([1, 400, 1], { dtype, generator: new Generator(2) });
+    const many = Array.from({ length: 200 }, (_, seed) =>
+      mean(logsOf(Tensor.randn([1, 400, 1], { dtype, generator: new Generator(seed) }))),
+    );
+    const spread = Math.sqrt(mean(many.map((value) => (value - mean(many)) ** 2)));
+    const { standardErrors } = lyapunovSpectrum(rnn, x, { burnIn: 0 });
+    expect((standardErrors[0] as number) / spread).toBeGreaterThan(0.5);
+    expect((standardErrors[0] as number) / spread).toBeLessThan(2);
+    expect(lyapunovSpectrum(rnn, fill('x', [1, 1, 1])).standardErrors).toEqual(Float64Array.of(Number.NaN));
+  });
+});
+
+test('what the first step multiplies by, where a LayerNorm meets a state of zeros, is burnt in', () => {
+  const exponentOf = (eps: number, burnIn?: number) => {
+    const generator = new Generator(1);
+    const recurrentInitializer = { name: 'orthogonal', gain: 1.5 } as const;
+    const normalization = { placement: 'recurrent-input', eps } as const;
+    const rnn = new RNN({ inputSize: 10, hiddenSize: 20, normalization, recurrentInitializer, dtype, generator });
+    const input = Tensor.randn([8, 100, 10], { dtype, generator });
+    return lyapunovExponents(rnn, input, { count: 1, ...(burnIn === undefined ? {} : { burnIn }) })[0] as number;
+  };
+  expect(exponentOf(1e-12, 0) - exponentOf(1e-5, 0)).toBeCloseTo(Math.log(1e7) / 2 / 100, 2);
+  expect(Math.abs(exponentOf(1e-12) - exponentOf(1e-5))).toBeLessThan(0.005);
 });
 
 test('a layer without biases has the exponents of one with biases of zero', () => {

@@ -1,10 +1,10 @@
-import type { Growth, Verdict } from '../../lib/stability/flow';
-import { claims, commonVerdict, type DepthCell, formatRate, type Judgement, meanRate } from '../../lib/study/claims';
+import type { Verdict } from '../../lib/stability/flow';
+import { claims, commonVerdict, type DepthCell, formatRate, type Judgement, type MeasuredGrowth, meanRate } from '../../lib/study/claims';
 import type { DepthPlacement } from '../../lib/study/placements';
 
 const seeds = 3;
 
-function growth(growthRate: number, verdict: Verdict, horizon = Math.ceil(88 / Math.abs(growthRate))): Growth {
+function growth(growthRate: number, verdict: Verdict, horizon = Math.ceil(88 / Math.abs(growthRate))): MeasuredGrowth {
   return { growthRate, growthRateError: 0.006, verdict, horizon };
 }
 

@@ -72,7 +72,7 @@ export function studyResults(overrides: Partial<StudyResults> = {}): StudyResult
   const clipping = { ...clippingSetUp, rules: clipRules.map(({ name }) => clippingRun(name, 2)) };
   return {
     schema: 'evenkeel/study',
-    schemaVersion: 2,
+    schemaVersion: 3,
     interrupted: false,
     date: '2026-01-02T03:04:05.678Z',
     seconds: 9,
