@@ -25,12 +25,12 @@ def receive():
     return json.loads(line)
 
 
-def import_or_answer(name):
+def import_or_answer(name, packages=None):
     """Imports a framework; when it is not installed, the answer is how to install it, and the driver ends."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        _fail({"error": f"{error}.", "install": f"{sys.executable} -m pip install {name}"})
+        _fail({"error": f"{error}.", "install": f"{sys.executable} -m pip install {packages or name}"})
 
 
 def serve(message, start):
@@ -58,9 +58,14 @@ def serve(message, start):
 
 
 def _numbers(run_once, measure, result, first):
-    """Those of the first call's result, and of one more step in training unless these are enough."""
+    """Those of the first call's result, and of one more step in training unless these are enough.
+
+    "oneBias" among them says that one bias stands for PyTorch's two: Adam moves it by one step where it moves two by two, so a second step
+    rightly differs.
+    """
     numbers = measure(result)
-    if "clippedNorm" in numbers and not first:
+    one_bias = numbers.pop("oneBias", False)
+    if "clippedNorm" in numbers and not first and not one_bias:
         after = measure(run_once())
         numbers.update(nextLoss=after["loss"], nextNorm=after["norm"])
     return {name: _number(value) for name, value in numbers.items()}
@@ -92,6 +97,12 @@ def _answer(message):
 def _fail(message):
     _answer(message)
     sys.exit(1)
+
+
+def gated_task(work):
+    """Cell and part of a work on a cell with gates, such as ("lstm", "train"); None of other works."""
+    cell, _, part = work.rpartition("-")
+    return (cell, part) if cell in ("lstm", "gru", "layer-norm-lstm") else None
 
 
 def norm_of(arrays):

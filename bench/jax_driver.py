@@ -2,7 +2,7 @@
 
 import os
 
-from driver_common import import_or_answer, mean_square, norm_of, receive, serve
+from driver_common import gated_task, import_or_answer, mean_square, norm_of, receive, serve
 
 message = receive()
 # XLA sizes its thread pool by this; its own flag leaves other work on all threads. Both must be set before jax is imported.
@@ -62,6 +62,66 @@ def normalised_rnn(placement):
     return run
 
 
+def gated_cell(cell, parameters):
+    """What the inputs of all steps give at once, and a step (state, projected) -> (state, h); ../lib/bench/protocol.ts gives the equations."""
+    weight_ih, weight_hh = parameters["rnn.weight_ih_l0"].T, parameters["rnn.weight_hh_l0"].T
+    bias_ih, bias_hh = parameters["rnn.bias_ih_l0"], parameters["rnn.bias_hh_l0"]
+    sigmoid = jax.nn.sigmoid
+    normalised = cell == "layer-norm-lstm"
+
+    def norm(x, name):
+        return layer_norm(parameters, x, f"rnn.{name}") if normalised else x
+
+    def lstm(state, projected):
+        h, c = state
+        i, f, g, o = jnp.split(projected + norm(h @ weight_hh, "norm_hh"), 4, -1)
+        c = sigmoid(f) * c + sigmoid(i) * jnp.tanh(g)
+        h = sigmoid(o) * jnp.tanh(norm(c, "norm_cell"))
+        return (h, c), h
+
+    def gru(h, projected):
+        (r, z, n), (hidden_r, hidden_z, hidden_n) = jnp.split(projected, 3, -1), jnp.split(h @ weight_hh + bias_hh, 3, -1)
+        r, z = sigmoid(r + hidden_r), sigmoid(z + hidden_z)
+        n = jnp.tanh(n + r * hidden_n)
+        h = (1 - z) * n + z * h
+        return h, h
+
+    if cell == "gru":
+        return lambda x: x @ weight_ih + bias_ih, gru
+    return lambda x: norm(x @ weight_ih, "norm_ih") + (bias_ih + bias_hh), lstm
+
+
+def zero_state(cell, parameters, sequences):
+    zero = jnp.zeros((sequences, parameters["rnn.weight_hh_l0"].shape[1]), jnp.float32)
+    return zero if cell == "gru" else (zero, zero)
+
+
+def gated_model(cell):
+    def run(parameters, x):
+        project, step = gated_cell(cell, parameters)
+        return jax.lax.scan(step, zero_state(cell, parameters, x.shape[1]), project(x))[1]
+
+    return run
+
+
+def stream(cell, parameters, data):
+    @jax.jit
+    def one_step(parameters, state, x):
+        project, step = gated_cell(cell, parameters)
+        return step(state, project(x))
+
+    steps = list(data["input"])
+
+    def run_once():
+        state, outputs = zero_state(cell, parameters, 1), []
+        for x in steps:
+            state, h = one_step(parameters, state, x)
+            outputs.append(h)
+        return jax.block_until_ready(outputs)
+
+    return run_once, lambda outputs: output_numbers(np.stack(outputs))
+
+
 def mse_loss(model, parameters, x, target):
     return jnp.square(model(parameters, x) - target).mean()
 
@@ -81,8 +141,8 @@ def adam(parameters, gradients, first, second, step, rate=1e-3, beta1=0.9, beta2
     return moved, first, second
 
 
-def train(parameters, data, trial):
-    trained = normalised_rnn(trial["placement"]) if "placement" in trial else model
+def train(parameters, data, trial, trained=None):
+    trained = trained or (normalised_rnn(trial["placement"]) if "placement" in trial else model)
 
     @jax.jit(donate_argnums=0)
     def train_step(state, x, target):
@@ -107,13 +167,17 @@ def train(parameters, data, trial):
     return run_once, measure
 
 
-def forward(parameters, data, trial):
+def forward(parameters, data, trial, model=model):
     jitted = jax.jit(model)
 
     def run_once():
         return jax.block_until_ready(jitted(parameters, data["input"]))
 
-    return run_once, lambda output: {"loss": mean_square(np.asarray(output)), "norm": norm_of([np.asarray(output)])}
+    return run_once, lambda output: output_numbers(np.asarray(output))
+
+
+def output_numbers(output):
+    return {"loss": mean_square(output), "norm": norm_of([output])}
 
 
 def backward(parameters, data, trial):
@@ -164,7 +228,15 @@ def start(message, tensors):
         "placement": train,
     }
     trial = message["trial"]
-    return (f"JAX {jax.__version__}, jit and lax.scan", *works[trial["work"]](parameters, data, trial))
+    task = gated_task(trial["work"])
+    work = works[trial["work"]](parameters, data, trial) if task is None else gated(*task, parameters, data, trial)
+    return (f"JAX {jax.__version__}, jit and lax.scan", *work)
+
+
+def gated(cell, part, parameters, data, trial):
+    if part == "step":
+        return stream(cell, parameters, data)
+    return {"train": train, "forward": forward}[part](parameters, data, trial, gated_model(cell))
 
 
 serve(message, start)

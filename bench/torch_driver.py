@@ -1,6 +1,6 @@
 """PyTorch on the CPU, as its users write it. The lines it answers: ../lib/bench/protocol.ts."""
 
-from driver_common import import_or_answer, mean_square, norm_of, receive, serve
+from driver_common import gated_task, import_or_answer, mean_square, norm_of, receive, serve
 
 message = receive()
 torch = import_or_answer("torch")
@@ -119,13 +119,95 @@ def layer_norm(data, trial):
     return run_once, lambda result: {"loss": mean_square(result[0].detach()), "norm": norm_of(result[1])}
 
 
+class LayerNormLSTM(torch.nn.Module):
+    """A LayerNorm LSTM to be scripted, as PyTorch's benchmark of custom LSTMs does; ../lib/bench/protocol.ts gives the equations.
+
+    The inputs of all steps are multiplied and normalised at once, which is faster than a step at a time.
+    """
+
+    def __init__(self, data):
+        super().__init__()
+        for name, tensor in data.items():
+            if name.startswith("rnn."):
+                self.register_parameter(name.removeprefix("rnn.").replace(".", "_"), torch.nn.Parameter(tensor))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        zero = x.new_zeros(x.shape[0], self.weight_hh_l0.shape[1])
+        return self.steps(x, zero, zero)[0]
+
+    @torch.jit.export
+    def steps(self, x: torch.Tensor, h: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        gates, units = self.weight_hh_l0.shape
+        projected = torch.nn.functional.layer_norm(x @ self.weight_ih_l0.t(), (gates,), self.norm_ih_weight, None, 1e-5)
+        projected = projected + (self.bias_ih_l0 + self.bias_hh_l0)
+        weight_hh = self.weight_hh_l0.t()
+        outputs: list[torch.Tensor] = []
+        for projected_step in projected.unbind(1):
+            fed_back = torch.nn.functional.layer_norm(h @ weight_hh, (gates,), self.norm_hh_weight, None, 1e-5)
+            i, f, g, o = (projected_step + fed_back).chunk(4, 1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            norm = torch.nn.functional.layer_norm(c, (units,), self.norm_cell_weight, self.norm_cell_bias, 1e-5)
+            h = torch.sigmoid(o) * torch.tanh(norm)
+            outputs.append(h)
+        return torch.stack(outputs, 1), h, c
+
+
+def own_layer(cell, data):
+    hidden_size, input_size = data["rnn.weight_hh_l0"].shape[1], data["rnn.weight_ih_l0"].shape[1]
+    layer = (torch.nn.LSTM if cell == "lstm" else torch.nn.GRU)(input_size, hidden_size, batch_first=True)
+    layer.load_state_dict({name: data[f"rnn.{name}"] for name in layer.state_dict()})
+    return layer
+
+
+def gated(cell, part, data):
+    if part == "step":
+        return stream(cell, data)
+    module = torch.jit.script(LayerNormLSTM(data)) if cell == "layer-norm-lstm" else own_layer(cell, data)
+    model = module if cell == "layer-norm-lstm" else lambda x: module(x)[0]
+    if part == "train":
+        return train_step(model, list(module.parameters()), data)
+    return inference(lambda: model(data["input"]))
+
+
+def stream(cell, data):
+    """Step by step by LSTMCell and GRUCell, which are faster at it than LSTM and GRU."""
+    if cell == "layer-norm-lstm":
+        step = torch.jit.script(LayerNormLSTM(data))
+    else:
+        layer = own_layer(cell, data)
+        step = (torch.nn.LSTMCell if cell == "lstm" else torch.nn.GRUCell)(layer.input_size, layer.hidden_size)
+        step.load_state_dict({name.removesuffix("_l0"): tensor for name, tensor in layer.state_dict().items()})
+    steps = data["input"].unbind(1)
+    zero = data["input"].new_zeros(1, data["rnn.weight_hh_l0"].shape[1])
+
+    def run():
+        h, c, outputs = zero, zero, []
+        for x in steps:
+            if cell == "lstm":
+                h, c = step(x, (h, c))
+            elif cell == "gru":
+                h = step(x, h)
+            else:
+                _, h, c = step.steps(x.unsqueeze(1), h, c)
+            outputs.append(h)
+        return torch.stack(outputs)
+
+    return inference(run)
+
+
+def inference(run):
+    return torch.inference_mode()(run), lambda output: {"loss": mean_square(output), "norm": norm_of([output])}
+
+
 def start(message, tensors):
     torch.set_num_threads(message["threads"])
     data = {name: torch.frombuffer(values, dtype=torch.float32).reshape(shape) for name, (shape, values) in tensors.items()}
     blas = "MKL" if torch.backends.mkl.is_available() else "without MKL"
     works = {"train": train, "forward": forward, "backward": backward, "rnn": rnn, "layer-norm": layer_norm, "placement": placed}
     trial = message["trial"]
-    return (f"PyTorch {torch.__version__}, {blas}, fused Adam", *works[trial["work"]](data, trial))
+    task = gated_task(trial["work"])
+    work = works[trial["work"]](data, trial) if task is None else gated(*task, data)
+    return (f"PyTorch {torch.__version__}, {blas}, fused Adam", *work)
 
 
 serve(message, start)

@@ -1,6 +1,7 @@
 import { fillUniform } from '../initializers';
 import { Generator } from '../random';
 import { Tensor } from '../tensor';
+import { gatedTask } from './gated';
 import type { Trial } from './protocol';
 
 /** Of uniform numbers with unit variance. */
@@ -21,24 +22,33 @@ export function makeData({ work, placement, n, t, i, h }: Trial): Record<string,
     fillUniform(tensor, bound, generator);
     return tensor;
   };
-  const scale = () => addToRows(uniform([h], 0.5), Tensor.from([1]));
+  const gated = gatedTask(work);
+  const rows = (gated?.gates ?? 1) * h;
+  const scale = (size = h) => addToRows(uniform([size], 0.5), Tensor.from([1]));
   const shift = () => uniform([h], 0.5);
   const norm = () => ({ 'ln.weight': scale(), 'ln.bias': shift() });
   if (work === 'layer-norm') return { ...norm(), input: uniform([n, t, h], unitBound), gradOutput: uniform([n, t, h], unitBound) };
   const bound = 1 / Math.sqrt(h);
   const target = () => addToRows(uniform([n, t, h], unitBound), uniform([h], unitBound * Math.sqrt(h)));
+  const innerNorms = () => ({
+    'rnn.norm_ih.weight': scale(rows),
+    'rnn.norm_hh.weight': scale(rows),
+    'rnn.norm_cell.weight': scale(),
+    'rnn.norm_cell.bias': shift(),
+  });
   const normalisation = (): Record<string, Tensor> => {
     if (work === 'rnn') return {};
+    if (gated !== undefined) return gated.cell === 'layer-norm-lstm' ? innerNorms() : {};
     if (placement === undefined) return norm();
     if (placement === 'split-preactivation') return { 'rnn.norm_ih.weight': scale(), 'rnn.norm_hh.weight': scale() };
     return { 'rnn.norm.weight': scale(), 'rnn.norm.bias': shift() };
   };
   return {
     ...normalisation(),
-    'rnn.weight_ih_l0': uniform([h, i], bound),
-    'rnn.weight_hh_l0': uniform([h, h], bound),
-    'rnn.bias_ih_l0': uniform([h], bound),
-    'rnn.bias_hh_l0': uniform([h], bound),
+    'rnn.weight_ih_l0': uniform([rows, i], bound),
+    'rnn.weight_hh_l0': uniform([rows, h], bound),
+    'rnn.bias_ih_l0': uniform([rows], bound),
+    'rnn.bias_hh_l0': uniform([rows], bound),
     input: uniform([n, t, i], unitBound),
     ...(work === 'rnn' ? { gradOutput: uniform([n, t, h], unitBound) } : { target: target() }),
   };

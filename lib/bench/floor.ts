@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { native } from '../native/load';
 import { getNumThreads, setNumThreads } from '../runtime';
-import type { Trial } from './protocol';
+import { gatedTask } from './gated';
+import type { GatedWork, Trial, Work } from './protocol';
 
 /** What the machine can do in float32 with a number of threads, measured in the same run as everything else. */
 export interface MachineFloor {
@@ -56,21 +57,24 @@ const FLOAT = 4;
 
 /**
  * Forward: x W_ihᵀ and h W_hhᵀ for each of N·T rows, 2·N·T·(I·H + H²) operations. Backward: ∂h through W_hh, dW_hh and dW_ih,
- * 2·N·T·(I·H + 2·H²); ∂L/∂x is not needed to train, and counted for the RNN
+ * 2·N·T·(I·H + 2·H²). Both for each gate of a cell with gates. ∂L/∂x is not needed to train, and counted for the RNN
  * alone only, which gives it. Pointwise work is left out: it hides behind the products or the bytes.
  * Bytes: each large array once per pass that cannot do without it (x in both passes, h written and read back, the target), and Adam's reading
  * and writing of weights and two moments.
  */
 export function trialFloor({ work, n, t, i, h }: Trial): TrialFloor {
   const rows = n * t;
-  const forward = 2 * rows * (i * h + h * h);
-  const backward = 2 * rows * (i * h + 2 * h * h);
-  const weights = h * i + h * h + 4 * h;
-  switch (work) {
+  const gated = gatedTask(work);
+  const gates = gated?.gates ?? 1;
+  const forward = 2 * rows * gates * (i * h + h * h);
+  const backward = 2 * rows * gates * (i * h + 2 * h * h);
+  const weights = gates * (h * i + h * h) + (gated === undefined ? 4 : 2 * gates) * h;
+  switch (gated?.part ?? (work as Exclude<Work, GatedWork>)) {
     case 'train':
     case 'placement':
       return { flop: forward + backward, bytes: FLOAT * (rows * (2 * i + 3 * h) + 6 * weights) };
     case 'forward':
+    case 'step':
       return { flop: forward, bytes: FLOAT * (rows * (i + h) + weights) };
     case 'backward':
       return { flop: backward, bytes: FLOAT * (rows * (i + 2 * h) + 2 * weights) };

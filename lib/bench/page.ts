@@ -16,8 +16,9 @@ import {
   trialChart,
 } from './charts';
 import type { MachineFloor } from './floor';
+import { forGatedWorks } from './gated';
 import { formatMarkdown } from './markdown';
-import type { Trial, Work } from './protocol';
+import type { GatedPart, Trial, Work } from './protocol';
 import {
   type BenchResults,
   type CaseResult,
@@ -147,6 +148,14 @@ ${await figure(floor, "The shortest time in which this machine could do each tri
 </section>`;
 }
 
+const gatedTexts: Record<GatedPart, string> = {
+  train: 'The cell, mean squared error on all steps, backward, clipping at norm 1.0, Adam.',
+  forward: 'The cell over all steps, without gradients.',
+  step: 'A stream: T steps, each a call of its own that goes on from the state before, without gradients.',
+};
+const layerNormLstmText =
+  ' LayerNorm on both products and on the cell state that is put out (Ba et al. 2016, supplement): in PyTorch a scripted loop, in Keras a cell of its own.';
+
 const workTexts: Record<Work, string> = {
   train: 'Zero gradients, RNN (tanh), LayerNorm over its outputs, mean squared error on all steps, backward, clipping at norm 1.0, Adam.',
   forward: 'RNN (tanh) and LayerNorm over its outputs, without gradients.',
@@ -155,6 +164,7 @@ const workTexts: Record<Work, string> = {
   'layer-norm': 'LayerNorm over the rows, forward and backward with a given output gradient.',
   placement:
     'A training step with LayerNorm within the recurrence and none after it: RNN (tanh), mean squared error on all steps, backward, clipping at norm 1.0, Adam. PyTorch runs a loop in Python over its own operations, JAX lax.scan, TF.js its autodiff loop.',
+  ...forGatedWorks(({ cell, part }) => gatedTexts[part] + (cell === 'layer-norm-lstm' ? layerNormLstmText : '')),
 };
 
 /** One section per kind of work, in the order of the run. */

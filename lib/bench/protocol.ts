@@ -21,9 +21,24 @@ export interface TrialShape {
  * - `backward`: the gradients of all parameters from the loss of one forward pass, which is not timed itself;
  * - `rnn`: the RNN alone, forward and backward with a given output gradient, with the gradients of the input and of all parameters;
  * - `layer-norm`: LayerNorm alone over N·T rows of H, forward and backward with a given output gradient;
- * - `placement`: `train` with a LayerNorm within the recurrence, where the trial's `placement` says, and none after it.
+ * - `placement`: `train` with a LayerNorm within the recurrence, where the trial's `placement` says, and none after it;
+ * - of a cell with gates, and no LayerNorm after it: `lstm-train`, `gru-train`, `layer-norm-lstm-train` are `train`; `…-forward` are `forward`;
+ *   `…-step` is a stream of one sequence, N = 1: T steps from a zero state, each a call of its own that goes on from the state before, no gradient.
  */
-export type Work = 'train' | 'forward' | 'backward' | 'rnn' | 'layer-norm' | 'placement';
+export type Work = 'train' | 'forward' | 'backward' | 'rnn' | 'layer-norm' | 'placement' | GatedWork;
+
+export type GatedWork = `${GatedCell}-${GatedPart}`;
+
+/**
+ * With a = x_t W_ihᵀ + b_ih + h_{t−1} W_hhᵀ + b_hh, in PyTorch's order of gates:
+ * - `lstm`: i, f, g, o of a; c_t = σ(f) c_{t−1} + σ(i) tanh(g); h_t = σ(o) tanh(c_t);
+ * - `gru`: r, z of a; n = tanh(x_t W_inᵀ + b_in + σ(r) (h_{t−1} W_hnᵀ + b_hn)); h_t = (1 − σ(z)) n + σ(z) h_{t−1};
+ * - `layer-norm-lstm` (Ba et al. 2016, supplement): a = LN₁(x_t W_ihᵀ) + LN₂(h_{t−1} W_hhᵀ) + b_ih + b_hh, over all 4H, with a weight each and no
+ *   bias; h_t = σ(o) tanh(LN₃(c_t)), and c_t itself is carried on.
+ */
+export type GatedCell = 'lstm' | 'gru' | 'layer-norm-lstm';
+
+export type GatedPart = 'train' | 'forward' | 'step';
 
 /**
  * Where a LayerNorm stands within the recurrence (Ba et al. 2016, arXiv:1607.06450, for the first two), with x̂_t = x_t W_ihᵀ, ĥ_t = h_{t−1} W_hhᵀ
@@ -62,7 +77,9 @@ export interface StartMessage {
    * for the work `layer-norm`: `input` [N, T, H], `gradOutput` [N, T, H], `ln.weight`, `ln.bias`;
    * for `rnn`: `gradOutput` [N, T, H] in place of `target`, and no `ln.*`;
    * for `placement`, instead of `ln.*`: `rnn.norm.weight` and `rnn.norm.bias` [H], or `rnn.norm_ih.weight` and `rnn.norm_hh.weight` [H]
-   * where it is split.
+   * where it is split;
+   * for cells with gates G·H in place of H in `rnn.weight_*` and `rnn.bias_*`, no `ln.*`, and of a `layer-norm-lstm` `rnn.norm_ih.weight` and
+   * `rnn.norm_hh.weight` [4H], `rnn.norm_cell.weight` and `rnn.norm_cell.bias` [H].
    * A rival with one bias takes the sum of both as its bias, and counts its gradient twice in the norm, as two equal biases would.
    */
   dataFile: string;
@@ -98,8 +115,8 @@ export interface MeasureMessage {
 
 /**
  * What must agree: the numbers on the initial weights.
- * - `train`, `backward`, `placement`: loss = the MSE, norm = the 2-norm of all parameter gradients before clipping;
- * - `forward`: loss = the mean of the output's squares, norm = the output's 2-norm;
+ * - `train`, `backward`, `placement`, `…-train`: loss = the MSE, norm = the 2-norm of all parameter gradients before clipping;
+ * - `forward`, `…-forward`, `…-step`: loss = the mean of the output's squares, norm = the output's 2-norm;
  * - `layer-norm`, `rnn`: loss = the mean of the output's squares, norm = the 2-norm of all gradients (input and parameters).
  */
 export interface Numbers {

@@ -1,5 +1,6 @@
 /** Sentences about a whole benchmark, said alike on the page and in the terminal. */
 import { formatDuration, formatNumber, plural } from '../report/text';
+import { forGatedWorks } from './gated';
 import type { Trial, Work } from './protocol';
 import {
   type BenchResults,
@@ -23,6 +24,7 @@ export const workTitles: Record<Work, string> = {
   rnn: 'RNN alone',
   'layer-norm': 'LayerNorm alone',
   placement: 'Inner LayerNorm',
+  ...forGatedWorks(({ title }) => title),
 };
 
 /** The trial's sizes, `32,50,10,20` (sequences, steps, inputs, hidden units) or `1600,20` (rows, size) for a LayerNorm, after its placement. */
@@ -38,7 +40,7 @@ export function trialTitle(trial: Trial): string {
 
 /** Names keep their capitals. */
 function lowerFirst(title: string): string {
-  return /^(LayerNorm|RNN)/.test(title) ? title : title.charAt(0).toLowerCase() + title.slice(1);
+  return /^(LayerNorm|RNN|LSTM|GRU)/.test(title) ? title : title.charAt(0).toLowerCase() + title.slice(1);
 }
 
 /** A trial in which evenkeel and a rival were timed. */

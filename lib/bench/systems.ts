@@ -1,6 +1,7 @@
 /** Who takes part: one row per system. */
 import { delimiter, join } from 'node:path';
 import type { DriverCommand } from './driver-process';
+import { gatedTask, gatedWorks } from './gated';
 import type { Trial, Work } from './protocol';
 
 export interface SystemPaths {
@@ -39,13 +40,13 @@ const rivalDriver = (name: string, { rivals }: SystemPaths, ...args: string[]): 
   env: { EVENKEEL_RIVALS: rivals ?? [rivalsFolder, '.'].join(delimiter) },
 });
 
-const allWorks: readonly Work[] = ['train', 'forward', 'backward', 'rnn', 'layer-norm', 'placement'];
+const allWorks: readonly Work[] = ['train', 'forward', 'backward', 'rnn', 'layer-norm', 'placement', ...gatedWorks];
 
 const tfjsWays: System['ways'] = [
   // Backward alone is tf.variableGrads here as in the next tier, over more operations.
   { tier: 'layers', works: ['train', 'forward', 'layer-norm'] },
   // The RNN alone is for comparing kernels: TF.js' other works show them as well.
-  { tier: 'autodiff', works: allWorks.filter((work) => work !== 'rnn') },
+  { tier: 'autodiff', works: allWorks.filter((work) => work !== 'rnn' && gatedTask(work) === undefined) },
   // Without a gradient it is the autodiff tier.
   { tier: 'manual', works: ['train', 'backward', 'layer-norm'] },
 ];
@@ -59,14 +60,14 @@ const tfjs = (backend: string, threaded: boolean): System => ({
   install: 'npm install --prefix bench',
 });
 
-const inPython = (id: string, title: string): System => ({
+const inPython = (id: string, title: string, { works = allWorks, packages = id } = {}): System => ({
   id,
   title,
-  ways: [{ works: allWorks }],
+  ways: [{ works }],
   threaded: true,
   slowFirstCall: true,
   command: ({ python }) => ({ file: python, args: [join(rivalsFolder, `${id}_driver.py`)] }),
-  install: `python3 -m pip install ${id}`,
+  install: `python3 -m pip install ${packages}`,
 });
 
 export const evenkeel: System = {
@@ -95,6 +96,8 @@ export const systems: readonly System[] = [
   },
   inPython('torch', 'PyTorch'),
   inPython('jax', 'JAX'),
+  // The RNN without gates is the others' matter: nobody picks TensorFlow for it.
+  inPython('keras', 'Keras', { works: gatedWorks, packages: 'keras tensorflow-cpu' }),
 ];
 
 /** One system at one trial, in one way of expressing the work, with one number of threads: a process of its own. */

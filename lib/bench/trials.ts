@@ -1,4 +1,5 @@
 /** What is measured: one row per trial. A new shape is a new row. */
+import { gatedWorks } from './gated';
 import type { InnerPlacement, Trial, TrialShape, Work } from './protocol';
 
 interface Row {
@@ -45,6 +46,17 @@ const rows: readonly Row[] = [
 const placements: readonly InnerPlacement[] = ['preactivation', 'split-preactivation', 'recurrent-input', 'hidden'];
 const placementShapes = [shape(32, 200, 64, 128), shape(32, 200, 256, 256)];
 
+const gatedShapes: readonly Row[] = [
+  ...shapes.filter(({ shape: { t } }) => t < 100_000),
+  { shape: shape(1, 10_000, 1, 32), why: 'ten thousand steps through time' },
+];
+
+const streams: readonly Row[] = [
+  { shape: shape(1, 100, 10, 20), why: 'a stream through a tiny model: what a call costs' },
+  { shape: shape(1, 100, 64, 128), why: 'a stream through a small model' },
+  { shape: shape(1, 100, 512, 512), why: 'a stream through weights larger than the second-level cache' },
+];
+
 /** All trials, in the order of their running: what tells most comes first, for a run that is stopped early. Ids: `train N,T,I,H`; `layer-norm ROWS,SIZE`; `placement hidden N,T,I,H`. */
 export const trials: readonly Trial[] = [
   ...trialsOf('train', shapes),
@@ -56,6 +68,7 @@ export const trials: readonly Trial[] = [
       return { id: `placement ${placement} ${n},${t},${i},${h}`, work: 'placement', placement, n, t, i, h, quick: false, why };
     }),
   ),
+  ...gatedWorks.flatMap((work) => trialsOf(work, work.endsWith('-step') ? streams : gatedShapes)),
   ...trialsOf('train', deepBench),
   ...trialsOf('forward', shapes),
   ...trialsOf('backward', shapes),

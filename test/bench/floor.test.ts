@@ -12,6 +12,18 @@ test('a training step is 2NT(2IH + 3H²) operations: its forward and backward pa
   expect((parts[0] as number) + (parts[1] as number)).toBe(trialFloor(trial('train', n, t, i, h)).flop);
 });
 
+test.each([
+  ['lstm', 4],
+  ['gru', 3],
+  ['layer-norm-lstm', 4],
+] as const)('a training step of a cell with gates, %s, is that of one without for each of its %i gates', (cell, gates) => {
+  const sizes = [32, 200, 64, 128] as const;
+  for (const part of ['train', 'forward'] as const) {
+    expect(trialFloor(trial(`${cell}-${part}`, ...sizes)).flop).toBe(gates * trialFloor(trial(part, ...sizes)).flop);
+  }
+  expect(trialFloor(trial(`${cell}-step`, 1, 100, 64, 128)).flop).toBe(gates * 2 * 100 * (64 * 128 + 128 * 128));
+});
+
 test('the floor is the register peak, or memory where the data exceed the cache', () => {
   const small = trial('forward', 1, 100, 10, 10);
   expect(floorMilliseconds(small, machine, 2 ** 20)).toBeCloseTo((2 * 100 * 200) / 100 / 1e6, 12);

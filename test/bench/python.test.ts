@@ -77,6 +77,12 @@ describe('the line loop of the Python drivers', () => {
     expect(answers[2]).toEqual({ loss: 1, norm: 10 });
   });
 
+  test('makes no second step where one bias stands for two', () => {
+    const measure = 'lambda result: {"loss": 1.0, "norm": 2.0, "clippedNorm": 1.0, "oneBias": True}';
+    const { answers } = converse(['-c', countingDriver('', measure)], [startMessage('lstm-train'), { runMs: 0 }, { measure: true }]);
+    expect(answers[2]).toEqual({ loss: 1, norm: 2, clippedNorm: 1 });
+  });
+
   test.each(['nan', 'inf'])('a measure of %s arrives as null', (value) => {
     const { answers } = converse(
       ['-c', countingDriver('', `lambda _: {"loss": float("${value}"), "norm": 1.0}`)],
@@ -143,10 +149,11 @@ driver_common._answer({name: [shape, list(values)] for name, (shape, values) in 
 });
 
 test.each([
-  ['torch', 'torch_driver.py'],
-  ['jax', 'jax_driver.py'],
-])('without %s the answer is how to install it', (name, file) => {
+  ['torch', 'torch_driver.py', 'torch'],
+  ['jax', 'jax_driver.py', 'jax'],
+  ['tensorflow', 'keras_driver.py', 'keras tensorflow-cpu'],
+])('without %s the answer is how to install it', (name, file, packages) => {
   const { answers, status } = converse([join(bench, file)], [startMessage('train')]);
-  expect(answers).toEqual([{ error: `No module named '${name}'.`, install: expect.stringMatching(`^\\S+ -m pip install ${name}$`) }]);
+  expect(answers).toEqual([{ error: `No module named '${name}'.`, install: expect.stringMatching(`^\\S+ -m pip install ${packages}$`) }]);
   expect(status).toBe(1);
 });

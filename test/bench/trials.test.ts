@@ -39,6 +39,12 @@ describe('the table of trials', () => {
     for (const { id, placement, n, t, i, h } of placed) expect(id).toBe(`placement ${placement} ${n},${t},${i},${h}`);
   });
 
+  test.each(['lstm', 'gru', 'layer-norm-lstm'])('a %s is trained and run forward at eight shapes, and step by step at three', (cell) => {
+    const count = (work: string) => trials.filter((trial) => trial.work === work).length;
+    expect([count(`${cell}-train`), count(`${cell}-forward`), count(`${cell}-step`)]).toEqual([8, 8, 3]);
+    expect(ids(trials)).toEqual(expect.arrayContaining([`${cell}-train 1,10000,1,32`, `${cell}-step 1,100,64,128`]));
+  });
+
   test('a filter and the short run narrow it', () => {
     expect(ids(selectTrials({ filter: 'backward 1,' }))).toEqual(['backward 1,1000,64,128', 'backward 1,100000,1,32']);
     expect(selectTrials({ filter: 'no such trial' })).toEqual([]);
@@ -68,5 +74,7 @@ describe('the cases of a system', () => {
     expect(casesOfSystem('tfjs-wasm', 'forward', 8)).toEqual(['layers 1', 'autodiff 1']);
     expect(casesOfSystem('jax-js', 'backward', 8)).toEqual([]);
     expect(casesOfSystem('tfjs-node', 'train', 2)).toHaveLength(6);
+    expect(casesOfSystem('keras', 'lstm-step', 2)).toEqual(['1', '2']);
+    expect(casesOfSystem('keras', 'train', 2)).toEqual([]);
   });
 });

@@ -3,17 +3,24 @@ import {
   Adam,
   clipGradNorm,
   type DType,
+  GRU,
+  type GRUOptions,
+  type Layer,
   LayerNorm,
+  LSTM,
+  type LSTMOptions,
   loadState,
   mseLoss,
   RNN,
+  type RNNOptions,
   runtimeInfo,
   Sequential,
   setNumThreads,
   Tensor,
   Workspace,
 } from '../../index';
-import type { Numbers, Trial, Work } from '../protocol';
+import { forGatedWorks, gatedTask } from '../gated';
+import type { GatedCell, Numbers, Trial, Work } from '../protocol';
 import { type Started, serve } from './serve';
 
 interface Job {
@@ -32,6 +39,7 @@ const jobs: Record<Work, (data: Data, trial: Trial, dtype: DType) => Job> = {
   rnn: rnnAlone,
   'layer-norm': layerNorm,
   placement: train,
+  ...forGatedWorks(({ part }) => ({ train, forward, step: stream })[part]),
 };
 
 serve(async ({ trial, threads, tier, dataFile }) => {
@@ -103,6 +111,22 @@ function backward(data: Data, trial: Trial, dtype: DType): Job {
   };
 }
 
+/** Each step a call, which goes on from the state before. */
+function stream(data: Data, trial: Trial, dtype: DType): Job {
+  const { t, i, h } = trial;
+  const { model, input } = build(data, trial, dtype, { stateful: true });
+  const rnn = model.layers.rnn as LSTM | GRU;
+  const steps = Array.from({ length: t }, (_, step) => new Tensor(input.data.slice(step * i, (step + 1) * i), [1, 1, i]));
+  const output = Tensor.zeros([t, h], { dtype });
+  return {
+    runOnce() {
+      rnn.resetState();
+      for (const [step, x] of steps.entries()) output.data.set(rnn.forward(x, { training: false }).data, step * h);
+    },
+    numbers: () => ({ loss: meanSquare(output), norm: norm([output]) }),
+  };
+}
+
 function rnnAlone({ input, gradOutput, ...state }: Data, { i, h }: Trial, dtype: DType): Job {
   const model = new Sequential({ rnn: new RNN({ inputSize: i, hiddenSize: h, dtype }) });
   model.loadStateDict(state);
@@ -134,15 +158,25 @@ function layerNorm(data: Data, { h }: Trial, dtype: DType): Job {
   };
 }
 
-/** The RNN and the LayerNorm after it; with a placement, the RNN alone. */
-function build({ input, target, ...state }: Data, { i, h, placement }: Trial, dtype: DType) {
-  const model =
-    placement === undefined
-      ? new Sequential({ rnn: new RNN({ inputSize: i, hiddenSize: h, dtype }), ln: new LayerNorm({ size: h, dtype }) })
-      : new Sequential({ rnn: new RNN({ inputSize: i, hiddenSize: h, dtype, normalization: placement }) });
+/** The RNN and the LayerNorm after it; with a placement, the RNN alone; or a cell with gates. */
+function build({ input, target, ...state }: Data, trial: Trial, dtype: DType, { stateful = false } = {}) {
+  const model = new Sequential(layersOf(trial, { inputSize: trial.i, hiddenSize: trial.h, dtype, stateful }));
   model.loadStateDict(state);
   return { model, input: input as Tensor, target: target as Tensor };
 }
+
+function layersOf({ work, h, placement }: Trial, options: RNNOptions): Record<string, Layer> {
+  const cell = gatedTask(work)?.cell;
+  if (cell !== undefined) return { rnn: gatedCells[cell](options) };
+  if (placement !== undefined) return { rnn: new RNN({ ...options, normalization: placement }) };
+  return { rnn: new RNN(options), ln: new LayerNorm({ size: h, dtype: options.dtype }) };
+}
+
+const gatedCells: Record<GatedCell, (options: LSTMOptions & GRUOptions) => LSTM | GRU> = {
+  lstm: (options) => new LSTM(options),
+  gru: (options) => new GRU(options),
+  'layer-norm-lstm': (options) => new LSTM({ ...options, normalization: 'split-preactivation', cellNormalization: 'output' }),
+};
 
 function convert(state: Data, dtype: DType): Data {
   if (dtype === 'float32') return state;

@@ -6,6 +6,7 @@
  */
 import { loadState } from '../../io/safetensors';
 import type { StateDict } from '../../state-dict';
+import { forGatedWorks } from '../gated';
 import type { StartMessage, Trial, Work } from '../protocol';
 import { loadRival, rivalVersion } from './rival-module';
 import { type Started, serve } from './serve';
@@ -71,6 +72,7 @@ const jobs: Record<Work, (jax: Jax, trial: Trial, state: StateDict) => Job> = {
   rnn: notExpressed,
   'layer-norm': layerNorm,
   placement: notExpressed,
+  ...forGatedWorks(() => notExpressed),
 };
 
 /** Loads jax-js and answers as the protocol says. */

@@ -11,6 +11,7 @@
 import { checkOneOf } from '../../check';
 import { loadState } from '../../io/safetensors';
 import type { StateDict } from '../../state-dict';
+import { forGatedWorks } from '../gated';
 import type { InnerPlacement, Numbers, StartMessage, Trial, Work } from '../protocol';
 import { loadRival, rivalVersion } from './rival-module';
 import { type Started, serve } from './serve';
@@ -187,12 +188,13 @@ function worksOn(tf: Tf, model: Model): Record<Work, () => number | undefined> &
     forward: () => void tf.tidy(() => void model.forward()),
     backward: gradients,
     rnn: notExpressed,
+    ...forGatedWorks(() => notExpressed),
     'layer-norm': () => void gradients(),
   };
 }
 
 function notExpressed(): never {
-  throw new Error('The driver of TF.js has no RNN alone.');
+  throw new Error('The driver of TF.js has no such work.');
 }
 
 /** Clips the global norm as PyTorch's clip_grad_norm_ does. */

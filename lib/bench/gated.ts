@@ -1,0 +1,41 @@
+/** The works on cells with gates, each a cell and what is timed of it. */
+import type { GatedCell, GatedPart, GatedWork, Work } from './protocol';
+
+/** How many products of H rows a step has, and what the cell is called. */
+const CELLS: Record<GatedCell, { gates: number; title: string }> = {
+  lstm: { gates: 4, title: 'LSTM' },
+  gru: { gates: 3, title: 'GRU' },
+  'layer-norm-lstm': { gates: 4, title: 'LayerNorm LSTM' },
+};
+
+const PARTS: Record<GatedPart, string> = { train: 'training step', forward: 'forward pass', step: 'one step at a time' };
+
+export interface GatedTask {
+  cell: GatedCell;
+  part: GatedPart;
+  gates: number;
+  /** such as `LSTM: training step` */
+  title: string;
+}
+
+const tasks = new Map(
+  (Object.keys(CELLS) as GatedCell[]).flatMap((cell) =>
+    (Object.keys(PARTS) as GatedPart[]).map((part): [GatedWork, GatedTask] => {
+      const { gates, title } = CELLS[cell];
+      return [`${cell}-${part}`, { cell, part, gates, title: `${title}: ${PARTS[part]}` }];
+    }),
+  ),
+);
+
+/** In the order of tables: a cell after another. */
+export const gatedWorks: readonly GatedWork[] = [...tasks.keys()];
+
+/** What a work on a cell with gates is; undefined for other works. */
+export function gatedTask(work: Work): GatedTask | undefined {
+  return tasks.get(work as GatedWork);
+}
+
+/** One value for each of these works. */
+export function forGatedWorks<T>(make: (task: GatedTask) => T): Record<GatedWork, T> {
+  return Object.fromEntries([...tasks].map(([work, task]) => [work, make(task)])) as Record<GatedWork, T>;
+}
