@@ -33,8 +33,8 @@ A definition, such as {"lengths": [10, 100, 1000], "placements": ["none", "hidde
   initializers   uniform, glorot, kaiming, orthogonal, identity
   gains          numbers above 0
   clips          none, adaptive, autoclip, zclip, {maxNorm: 1}, {clipValue: 1}, {stateGradientLimit: 1}
-  cells          rnn
-  nonlinearities tanh, relu
+  cells          rnn, lstm, gru
+  nonlinearities tanh, relu (of rnn)
   sizes          {batchSize: 32, inputSize: 10, hiddenSize: 20}
   tasks          reference, adding, copy, {csv: file, columns: [names], target: name,
                  decimal: ',', delimiter: ;, missing: forward}

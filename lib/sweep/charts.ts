@@ -7,7 +7,7 @@ import { designName, taskAndSize } from './findings';
 import { groupBy, median } from './groups';
 import type { Measures } from './measures';
 import type { DoneRecord as Done, TrialRecord } from './store';
-import { describeStart, describeTask, type Trial } from './trial';
+import { describeStart, describeTask, type Trial, variantsOf } from './trial';
 
 export interface SweepChart {
   title: string;
@@ -49,7 +49,10 @@ const titleOf = ({ task, form }: PanelName) => `${shorten(task, Math.max(12, tit
 
 const byPlacement = ({ placement }: Trial) => ({ name: placement, look: placementLooks[placement] });
 /** What has panels and rows of its own beside what most sweeps have. */
-const variantOf = ({ kind, nonlinearity }: Trial) => `${kind === 'rms' ? ', rms' : ''}${nonlinearity === 'relu' ? ', relu' : ''}`;
+const variantOf = (trial: Trial) =>
+  variantsOf(trial)
+    .map((word) => `, ${word}`)
+    .join('');
 const formOf = ({ batchSize, inputSize, hiddenSize }: Trial) => `N ${batchSize}, I ${inputSize}, H ${hiddenSize}`;
 const byStart = (trial: Trial) => ({ task: describeTask(trial.task), form: `${describeStart(trial)}${variantOf(trial)}` });
 const bySize = (trial: Trial) => ({ task: describeTask(trial.task), form: `${formOf(trial)}${variantOf(trial)}` });

@@ -6,7 +6,7 @@ import { type Nonlinearity, RNN } from '../layers/rnn';
 import type { DType } from '../tensor';
 import { countTrials, type Grid, MAX_TRIALS } from './grid';
 import { type CsvTask, checkTask, type TaskName } from './tasks';
-import { canonicalJson, type SweepPlacement, type TrialClip } from './trial';
+import { CELLS, canonicalJson, type SweepCell, type SweepPlacement, type TrialClip } from './trial';
 
 /** A grid of trials: each list is an axis, and every combination is one trial. What is left out has one value. */
 export interface SweepDefinition {
@@ -22,9 +22,9 @@ export interface SweepDefinition {
   gains?: readonly number[];
   /** `'none'` unless given */
   clips?: readonly SweepClip[];
-  /** `'rnn'` is the only cell in this version */
-  cells?: readonly 'rnn'[];
-  /** `'tanh'` unless given */
+  /** `'rnn'` unless given */
+  cells?: readonly SweepCell[];
+  /** of an RNN: `'tanh'` unless given */
   nonlinearities?: readonly Nonlinearity[];
   /** 32 sequences, 10 inputs and 20 hidden units unless given; tasks other than the reference have an input size of their own */
   sizes?: readonly { batchSize?: number; inputSize?: number; hiddenSize?: number }[];
@@ -96,7 +96,7 @@ export function checkDefinition(definition: unknown, folder: string): CheckedDef
   const kinds = list('kinds', given.kinds ?? ['layer'], oneOf(['layer', 'rms'] as const));
   const gains = given.gains === undefined ? [undefined] : list('gains', given.gains, (path, gain) => checkNumber(path, gain, { above: 0 }));
   const names = list('initializers', given.initializers ?? ['uniform'], oneOf(INITIALIZERS));
-  const cells = list('cells', given.cells ?? ['rnn'], oneOf(['rnn'] as const));
+  const cells = list('cells', given.cells ?? ['rnn'], oneOf(CELLS));
   const nonlinearities = list('nonlinearities', given.nonlinearities ?? ['tanh'], oneOf(['tanh', 'relu'] as const));
   const sizes = list('sizes', given.sizes ?? [{}], checkSizes);
   const tasks = list('tasks', given.tasks ?? ['reference'], (path, task) => checkTask(path, task, lengths, folder));
@@ -105,7 +105,9 @@ export function checkDefinition(definition: unknown, folder: string): CheckedDef
     shapes: distinct(
       tasks.flatMap(({ task, inputSize }) => sizes.map((size) => ({ task, ...size, inputSize: inputSize ?? size.inputSize }))),
     ),
-    recurrences: cells.flatMap((cell) => nonlinearities.map((nonlinearity) => ({ cell, nonlinearity }))),
+    recurrences: distinct(
+      cells.flatMap((cell) => nonlinearities.map((nonlinearity) => (cell === 'rnn' ? { cell, nonlinearity } : { cell }))),
+    ),
     normalizations: distinct(
       placements.flatMap((placement) => kinds.map((kind) => (placement === 'none' ? { placement } : { placement, kind }))),
     ),

@@ -2,7 +2,7 @@
 import { plural } from '../report/text';
 import { groupBy, median } from './groups';
 import type { DoneRecord } from './store';
-import { describeStart, describeTask, type Trial } from './trial';
+import { describeStart, describeTask, type Trial, variantsOf } from './trial';
 
 /** A placement and a start of the recurrent weights, with whatever else decides what a gradient does before training. */
 export interface Design {
@@ -43,7 +43,7 @@ export function designsOf(records: readonly DoneRecord[]): Design[] {
 
 /** Such as "hidden, orthogonal ×1.5". */
 export function designName(trial: Trial): string {
-  const variants = [trial.kind === 'rms' ? 'rms' : '', trial.nonlinearity === 'relu' ? 'relu' : ''].filter((word) => word !== '');
+  const variants = variantsOf(trial);
   // It acts on the way back that is measured; all other clips act later.
   if (trial.clip.rule === 'state') variants.push(`stateGradientLimit ${trial.clip.stateGradientLimit}`);
   return [trial.placement, describeStart(trial), ...variants].join(', ');

@@ -3,8 +3,11 @@ import { AdaptiveGradientClipping } from '../clipping/adaptive-gradient-clipping
 import { AutoClip } from '../clipping/auto-clip';
 import { ZClip } from '../clipping/zclip';
 import { EvenkeelError } from '../errors';
+import { GRU } from '../layers/gru';
 import type { Layer } from '../layers/layer';
 import { LayerNorm } from '../layers/layer-norm';
+import { LSTM } from '../layers/lstm';
+import type { RecurrentOptions } from '../layers/recurrent/options';
 import { RMSNorm } from '../layers/rms-norm';
 import { RNN } from '../layers/rnn';
 import { Sequential } from '../layers/sequential';
@@ -39,7 +42,7 @@ export interface Measures {
   /** steps back in time after which the gradient leaves the range of float32; null where the rate cannot be told from 0 */
   horizon: number | null;
   /**
-   * The largest Lyapunov exponent of the RNN under the same batch, per time step: see lyapunovExponents. Null where there is none that is
+   * The largest Lyapunov exponent of the recurrent layer under the same batch, per time step: see lyapunovExponents. Null where there is none that is
    * finite.
    */
   lyapunovLeader: number | null;
@@ -136,18 +139,17 @@ export async function runTrial(trial: Trial, file?: string): Promise<TrialResult
 
 interface TrialModel {
   model: Sequential;
-  rnn: RNN;
+  rnn: RNN | LSTM | GRU;
   /** what the input passes on its way to the RNN */
   before: Layer | undefined;
 }
 
 function buildModel(trial: Trial, task: TaskSetUp, generator: Generator): TrialModel {
-  const { inputSize, hiddenSize, nonlinearity, placement, kind, initializer, gain, clip, dtype } = trial;
+  const { inputSize, hiddenSize, placement, kind, initializer, gain, clip, dtype } = trial;
   const isOutside = placement === 'input' || placement === 'output';
-  const rnn = new RNN({
+  const rnn = makeRecurrent(trial, {
     inputSize,
     hiddenSize,
-    nonlinearity,
     normalization: isOutside || placement === 'none' ? 'none' : { placement, kind },
     recurrentInitializer: { name: initializer, gain },
     returnSequences: task.everyStep,
@@ -164,6 +166,17 @@ function buildModel(trial: Trial, task: TaskSetUp, generator: Generator): TrialM
     ...task.head(generator),
   });
   return { model, rnn, before };
+}
+
+function makeRecurrent({ cell, nonlinearity }: Trial, options: RecurrentOptions): TrialModel['rnn'] {
+  switch (cell) {
+    case 'rnn':
+      return new RNN({ ...options, nonlinearity });
+    case 'lstm':
+      return new LSTM(options);
+    case 'gru':
+      return new GRU(options);
+  }
 }
 
 type FlowMeasures = Pick<Measures, 'growthRate' | 'growthRateError' | 'verdict' | 'horizon' | 'lyapunovLeader'>;

@@ -73,7 +73,7 @@ function gridTable({ grid }: StoredSweep): string {
     ['Placements', listed(grid.normalizations.map(({ placement, kind }) => (kind === undefined ? placement : `${placement} (${kind})`)))],
     ['Initialisers', listed(grid.initializers.map(describeStart))],
     ['Clipping', listed(grid.clips.map(({ rule, ...limit }) => [rule, ...Object.values(limit)].join(' ')))],
-    ['Cells', listed(grid.recurrences.map(({ cell, nonlinearity }) => `${cell} (${nonlinearity})`))],
+    ['Cells', listed(grid.recurrences.map(({ cell, nonlinearity }) => (nonlinearity === undefined ? cell : `${cell} (${nonlinearity})`)))],
     [
       'Tasks and sizes',
       listed(

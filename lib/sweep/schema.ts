@@ -20,7 +20,7 @@ import { CLIP_RULES, INITIALIZERS, limits, PLACEMENTS } from './definition';
 import type { Outcome, TrialLimits } from './executors/executor';
 import { countTrials, type Grid, MAX_TRIALS } from './grid';
 import type { CpuKind, Measures } from './measures';
-import type { Trial } from './trial';
+import { CELLS, type Trial } from './trial';
 
 /** A list as a definition may have it. */
 const axis = (check: Check) => listOf(check, 1, limits.listLength);
@@ -49,7 +49,7 @@ const clip = either(
 );
 
 const shape: Members<Grid['shapes'][number]> = { task, batchSize: size, inputSize: integer(1), hiddenSize: size };
-const recurrence: Members<Grid['recurrences'][number]> = { cell: word('rnn'), nonlinearity: word('tanh', 'relu') };
+const recurrence: Members<Grid['recurrences'][number]> = { cell: word(...CELLS), nonlinearity: optional(word('tanh', 'relu')) };
 const normalization: Members<Grid['normalizations'][number]> = { placement: word(...PLACEMENTS), kind: optional(word('layer', 'rms')) };
 const start: Members<Grid['initializers'][number]> = { initializer: word(...INITIALIZERS), gain: above0 };
 const length = integer(1, limits.length);

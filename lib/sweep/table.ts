@@ -35,11 +35,13 @@ export function fullCsv(records: readonly TrialRecord[]): string {
 }
 
 function identity({ trial }: TrialRecord): Record<string, Cell> {
-  const { task, placement, kind, clip, ...others } = trial;
+  const { task, placement, kind, clip, batchSize, inputSize, hiddenSize, length, cell, nonlinearity, ...others } = trial;
   const { rule, ...limits } = clip;
   const [clipLimit] = Object.values<number>(limits);
   const [name, target] = task.name === 'csv' ? [task.file, task.target] : [task.name];
-  return { task: name, target, placement, kind, clip: rule, clipLimit, ...others };
+  // Named where they may be missing: every row has the same columns.
+  const sizes = { batchSize, inputSize, hiddenSize, length };
+  return { task: name, target, placement, kind, clip: rule, clipLimit, ...sizes, cell, nonlinearity, ...others };
 }
 
 /** A trial that failed has no numbers. */

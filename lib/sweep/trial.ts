@@ -8,6 +8,10 @@ import type { DType } from '../tensor';
 /** Where the normalisation of a trial stands: one of the RNN's own placements, or a layer before or after it. */
 export type SweepPlacement = Placement | 'input' | 'output';
 
+/** The cells that a trial may have. */
+export const CELLS = ['rnn', 'lstm', 'gru'] as const;
+export type SweepCell = (typeof CELLS)[number];
+
 /** What a trial trains on. A CSV file is known by its contents; its name is for people. */
 export type TrialTask =
   | { name: 'reference' | 'adding' | 'copy' }
@@ -29,8 +33,9 @@ export interface Trial {
   batchSize: number;
   inputSize: number;
   hiddenSize: number;
-  cell: 'rnn';
-  nonlinearity: Nonlinearity;
+  cell: SweepCell;
+  /** of an RNN; left out for other cells, which have none to choose */
+  nonlinearity?: Nonlinearity;
   placement: SweepPlacement;
   /** of the normalisation; left out where there is none */
   kind?: 'layer' | 'rms';
@@ -60,10 +65,21 @@ export function canonicalJson(value: unknown): string {
 
 /** A trial in a few words, for a line of progress. */
 export function describeTrial(trial: Trial): string {
-  const { task, length, batchSize, hiddenSize, placement, kind, clip, seed } = trial;
+  const { task, length, batchSize, hiddenSize, cell, placement, kind, clip, seed } = trial;
   const norm = kind === undefined ? placement : `${placement} (${kind})`;
   const rule = clip.rule === 'none' ? '' : `, clip ${clip.rule}`;
-  return `${describeTask(task)}, T ${length}, N ${batchSize}, H ${hiddenSize}, ${norm}, ${describeStart(trial)}${rule}, seed ${seed}`;
+  const name = cell === 'rnn' ? '' : `${cellTitle(cell)}, `;
+  return `${describeTask(task)}, ${name}T ${length}, N ${batchSize}, H ${hiddenSize}, ${norm}, ${describeStart(trial)}${rule}, seed ${seed}`;
+}
+
+/** LSTM */
+export function cellTitle(cell: SweepCell): string {
+  return cell.toUpperCase();
+}
+
+/** What tells a trial's design from that of a tanh RNN with a LayerNorm, in words. */
+export function variantsOf({ cell, kind, nonlinearity }: Pick<Trial, 'cell' | 'kind' | 'nonlinearity'>): string[] {
+  return [...(cell === 'rnn' ? [] : [cellTitle(cell)]), ...(kind === 'rms' ? ['rms'] : []), ...(nonlinearity === 'relu' ? ['relu'] : [])];
 }
 
 /** A series by its file and what is forecast: a sweep may have several. */

@@ -36,6 +36,19 @@ test('a list of lengths is a whole definition: the rest is the reference set-up'
   ]);
 });
 
+test('cells are an axis; nonlinearities are of an RNN alone, and make no second trial of the others', () => {
+  const made = trials({ lengths: [5], cells: ['rnn', 'lstm', 'gru'], nonlinearities: ['tanh', 'relu'] });
+  expect(made.map(({ cell, nonlinearity }) => [cell, nonlinearity])).toEqual([
+    ['rnn', 'tanh'],
+    ['rnn', 'relu'],
+    ['lstm', undefined],
+    ['gru', undefined],
+  ]);
+  const { grid } = check({ lengths: [5], cells: ['lstm'] });
+  expect(isGrid(JSON.parse(JSON.stringify(grid)))).toBe(true);
+  expect(isGrid({ ...grid, recurrences: [{ cell: 'transformer' }] })).toBe(false);
+});
+
 test('every combination is one trial, seeds first and lengths last; where no normalisation stands, its kind makes no second trial', () => {
   const definition = {
     lengths: [10, 20],
@@ -95,7 +108,7 @@ describe('what is refused, with its place', () => {
       'sizes[1].hiddenSize: expected an integer from 1 to 65536, got 0.',
     ],
     ['a misspelt placement', { lengths: [1], placements: ['none', 'hiden'] }, 'placements[1]: expected one of'],
-    ['an unknown cell', { lengths: [1], cells: ['lstm'] }, 'cells[0]: expected one of "rnn", got "lstm".'],
+    ['an unknown cell', { lengths: [1], cells: ['gated'] }, 'cells[0]: expected one of "rnn", "lstm", "gru", got "gated".'],
     ['a clip of two rules', { lengths: [1], clips: [{ maxNorm: 1, clipValue: 1 }] }, 'stateGradientLimit, got maxNorm and clipValue.'],
     ['a clip of no rule', { lengths: [1], clips: [{}] }, 'clips[0]: expected one of maxNorm, clipValue and stateGradientLimit, got none.'],
     [

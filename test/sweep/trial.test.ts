@@ -62,6 +62,19 @@ test.each(['layer', 'rms'] as const)('every placement of a normalisation of kind
   expect(new Set(results.map(({ measures }) => measures.lossLast)).size).toBe(placements.length);
 });
 
+test.each(['none', 'split-preactivation', 'hidden', 'output'] as const)(
+  'every cell with %s trains, and its gradient flow is measured',
+  async (placement) => {
+    const results = await measure({ lengths: [25], cells: ['rnn', 'lstm', 'gru'], placements: [placement], steps: 20 });
+    expect(results.map(({ trial }) => trial.cell)).toEqual(['rnn', 'lstm', 'gru']);
+    for (const { measures } of results) {
+      expect(measures.lossLast).toBeLessThan(measures.lossFirst as number);
+      expect(measures).toMatchObject({ growthRate: expect.any(Number), lyapunovLeader: expect.any(Number), divergedAt: null });
+    }
+    expect(new Set(results.map(({ measures }) => measures.lossFirst)).size).toBe(3);
+  },
+);
+
 test('the gradient flows as its start has it: explodes from large weights, vanishes from small ones, whatever the number of threads', async () => {
   const definition: SweepDefinition = { lengths: [120], gains: [0.5, 1.5], initializers: ['identity'], steps: 0 };
   const [small] = await measure(definition);
