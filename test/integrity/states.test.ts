@@ -7,11 +7,13 @@ import {
   type Layer,
   LayerNorm,
   Linear,
+  LSTM,
   Parameter,
   RMSNorm,
   RNN,
   Sequential,
   Tensor,
+  Workspace,
 } from '../../lib/index';
 import { detach, expectRefused } from '../helpers/errors';
 
@@ -235,6 +237,16 @@ test.each([null, 0, '', false])('a gradFinalState of %p is refused', (gradFinalS
   const layer = makeRNN();
   const output = layer.forward(tensor([2, 3, 4], 1));
   expectRefused(() => layer.backward(output, { gradFinalState } as never), 'ERR_OPTION', 'gradFinalState');
+});
+
+test('the state of an LSTM in an earlier run of a workspace is refused, also where the memory that stands for it was transferred', () => {
+  const layer = new LSTM({ inputSize: 4, hiddenSize: 4, generator: generator(), ...float64 });
+  const workspace = new Workspace();
+  const output = workspace.run(() => layer.forward(tensor([2, 3, 4], 1)));
+  for (let i = 0; i < 3; i++) workspace.run(() => {});
+  expectRefused(() => layer.finalState, 'ERR_STATE', 'the state: expected a tensor of this run');
+  detach(output.data);
+  expectRefused(() => layer.finalState, 'ERR_STATE', 'the state');
 });
 
 test('so is an initial state', () => {

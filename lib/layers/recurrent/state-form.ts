@@ -72,7 +72,9 @@ export class StateForm<State> {
     return rows;
   }
 
-  #split({ data, dtype, shape }: Tensor): Tensor[] {
+  #split(rows: Tensor): Tensor[] {
+    rows.checkAttached('the state');
+    const { data, dtype, shape } = rows;
     const n = shape[0] as number;
     const tensors: Tensor[] = [];
     this.#eachPart((width, begin) => {
