@@ -53,6 +53,11 @@ export interface PartFlow extends Growth {
 export interface LayerFlow extends PartFlow {
   /** the layer's name in the model */
   name: string;
+  /**
+   * How the states go on, from step 1 to T: ln‖h_t‖, of an LSTM (h, c). `'exploding'` says that they grow by more than a factor of 100 over the
+   * sequence, which no loss and no clip sees where a normalisation stands after the layer; its horizon is the step at which they leave float32.
+   */
+  states: PartFlow;
   /** of an LSTM: the same by h and by c apart */
   parts?: Record<string, PartFlow>;
   /** on request, ln‖∂L/∂h_t‖ of each sequence alone [N, T] */
@@ -85,14 +90,15 @@ interface Course {
  * @param sequenceLogNorms ln of each sequence's norm for t = 1 … T [N, T], at least three steps; −Infinity where it is zero, and beyond a
  *   sequence's length. From a zero on nothing arrives: the rate is that of the steps before it.
  * @param way from the last step on, as gradients go, or from the first one, as states do
+ * @param lengths of the sequences, where not all go on to the last step
  * @throws EvenkeelError ERR_SHAPE for fewer than three steps, ERR_NON_FINITE for NaN or +Infinity
  */
-export function describeCourse(sequenceLogNorms: Tensor, way: 'backwards' | 'forwards'): PartFlow {
+export function describeCourse(sequenceLogNorms: Tensor, way: 'backwards' | 'forwards', lengths?: readonly number[]): PartFlow {
   const { data, shape } = sequenceLogNorms;
   const [n, t] = shape as [number, number];
   checkLogNorms(sequenceLogNorms);
   const logNorms = overSequences(sequenceLogNorms);
-  const courses = Array.from({ length: n }, (_, row) => courseOf(data.subarray(row * t, (row + 1) * t), way));
+  const courses = Array.from({ length: n }, (_, row) => courseOf(data.subarray(row * t, row * t + (lengths?.[row] ?? t)), way));
   const batch = courseOf(logNorms, way).values;
   const batchGrowthRate = batch.length < 3 ? Number.NEGATIVE_INFINITY : slopeOf(settled(batch), 0).mean;
   return { logNorms, ...describeGrowth(courses, t), batchGrowthRate };
@@ -146,10 +152,10 @@ function checkLogNorms({ data, shape }: Tensor): void {
 function courseOf(logNorms: Float64Array | Float32Array, way: 'backwards' | 'forwards'): Course {
   const all = Float64Array.from(logNorms);
   if (way === 'backwards') all.reverse();
+  // A gradient begins at its sequence's end, which may lie before the last step.
   const begin = all.findIndex((value) => value !== Number.NEGATIVE_INFINITY);
   if (begin < 0) return { values: new Float64Array(0), endsInZero: true };
   const end = all.indexOf(Number.NEGATIVE_INFINITY, begin);
-  // A sequence that is shorter than others ends in nothing at its end, where states arrive and gradients begin.
   return { values: all.slice(begin, end < 0 ? undefined : end), endsInZero: end >= 0 };
 }
 

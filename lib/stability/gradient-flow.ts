@@ -97,9 +97,20 @@ function describeLayer(name: string, layer: RecurrentLayer<unknown>, perSequence
   return {
     name,
     ...describeCourse(sequenceLogNorms, 'backwards'),
+    states: describeCourse(layer.stateLogNorms, 'forwards', lengthsOf(sequenceLogNorms)),
     ...(parts.length > 1 ? { parts: Object.fromEntries(parts) } : {}),
     ...(perSequence ? { sequenceLogNorms } : {}),
   };
+}
+
+/** How many steps of each sequence a gradient comes from; all where there is none. */
+function lengthsOf({ data, shape }: Tensor): number[] {
+  const [n, t] = shape as [number, number];
+  return Array.from({ length: n }, (_, row) => {
+    let length = t;
+    while (length > 0 && data[row * t + length - 1] === Number.NEGATIVE_INFINITY) length--;
+    return length === 0 ? t : length;
+  });
 }
 
 /** ∂L/∂output of the mean squared error */

@@ -90,7 +90,7 @@ function measure(
     returnSequences: false,
   };
   const layers = placedLayers(placement, options);
-  const { name: _, logNorms, ...growth } = (gradientFlow(new Sequential(layers), input, { target }).layers as [LayerFlow])[0];
+  const { name: _, logNorms, states: __, ...growth } = (gradientFlow(new Sequential(layers), input, { target }).layers as [LayerFlow])[0];
   // What a LayerNorm before the RNN makes of the input is what drives the recurrence.
   const driving = placement === 'input' ? (layers.ln as LayerNorm).forward(input) : input;
   const { exponents, standardErrors } = lyapunovSpectrum(layers.rnn as RNN, driving);

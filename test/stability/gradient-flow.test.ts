@@ -9,6 +9,7 @@ import {
   type LayerFlow,
   LayerNorm,
   Linear,
+  LSTM,
   mseLoss,
   type Placement,
   RNN,
@@ -64,6 +65,51 @@ test('the norms are those of central differences, over all sequences and of each
     const each = Array.from({ length: N }, (_, sequence) => byDifferences(rnn, input, target, sequence, step));
     for (const [n, expected] of each.entries()) expect(layer?.sequenceLogNorms?.data[n * T + step - 1]).toBeCloseTo(expected, 6);
     expect(layer?.logNorms[step - 1]).toBeCloseTo(0.5 * Math.log(each.reduce((sum, ln) => sum + Math.exp(2 * ln), 0)), 6);
+  }
+});
+
+test('states that grow behind a LayerNorm are seen, while the loss and the gradient of the last state say nothing', () => {
+  const generator = new Generator(2);
+  const recurrentInitializer = { name: 'orthogonal', gain: 2.5 } as const;
+  const rnn = new RNN({
+    inputSize: I,
+    hiddenSize: H,
+    nonlinearity: 'relu',
+    recurrentInitializer,
+    dtype,
+    generator,
+    returnSequences: false,
+  });
+  const model = new Sequential({ rnn, ln: new LayerNorm({ size: H, dtype }) });
+  const input = random([N, 150, I], 3);
+  const [layer] = gradientFlow(model, input).layers;
+  const wide = new RNN({ inputSize: I, hiddenSize: H, nonlinearity: 'relu', dtype });
+  wide.loadStateDict(rnn.stateDict());
+  const states = wide.forward(input).data;
+  for (const t of [0, 70, 149]) {
+    const squares = [0, 1, 2].flatMap((n) => [...states.subarray((n * 150 + t) * H, (n * 150 + t + 1) * H)].map((h) => h * h));
+    expect(layer?.states.logNorms[t]).toBeCloseTo(0.5 * Math.log(squares.reduce((sum, square) => sum + square, 0)), 10);
+  }
+  expect(layer?.states.verdict).toBe('exploding');
+  expect(layer?.states.growthRate).toBeGreaterThan(0.1);
+});
+
+test('states of an LSTM are h and c together; of a sequence that ends early, those up to its end', async () => {
+  const lstm = new LSTM({ inputSize: I, hiddenSize: H, dtype, generator: new Generator(3), checkpointing: { every: 4 } });
+  const input = inputOf();
+  const [layer] = gradientFlow(lstm, input).layers;
+  lstm.forward(input);
+  const { h, c } = lstm.finalState;
+  expect(layer?.states.logNorms[T - 1]).toBeCloseTo(Math.log(Math.hypot(...h.data, ...c.data)), 10);
+  const model = makeModel();
+  const batch = { input, target: random([N, T, H], 8), lengths: [T, 4, 6] };
+  const { gradientFlow: flows } = await fit(model, [batch], {
+    loss: mseLoss,
+    optimizer: new Adam(model.parameters()),
+    gradientFlow: { every: 1 },
+  });
+  for (const { states, verdict } of flows?.[0]?.layers ?? []) {
+    expect([states.verdict, Number.isFinite(states.growthRate), typeof verdict]).toEqual(['stable', true, 'string']);
   }
 });
 

@@ -14,6 +14,7 @@ import type { CheckedRecurrentOptions, RecurrentBackwardOptions, RecurrentForwar
 import { Scan } from './scan';
 import { StateForm, type StatePart } from './state-form';
 import { StateGradientPass } from './state-gradient';
+import { StateNorms } from './state-norms';
 import { checkKept, planTime, type Sequences, sequencesOf, type Unrolled, unrollBackward, unrollForward } from './unroll';
 
 /** What a cell says of itself. */
@@ -67,6 +68,7 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
   #finalState: Tensor | undefined;
   #gradInitialState: Tensor | undefined;
   #stateGradients: StateGradientPass | undefined;
+  #stateNorms: StateNorms | undefined;
 
   constructor(given: CheckedRecurrentOptions, cell: CellDescription) {
     super(cell.parameters);
@@ -115,6 +117,7 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
       this.#finalState = finalState;
       this.#gradInitialState = undefined;
       this.#stateGradients = undefined;
+      this.#stateNorms = undefined;
     }
     return { output: sequence ?? this.#outputOf(finalState), kept };
   }
@@ -144,9 +147,16 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
     if (!this.returnSequences) addColumns(gradOutput, gradState);
     const records = this.recordStateGradients ? this.#form.keys.length : 0;
     const stateGradients = new StateGradientPass(n, steps, order, this.#stateGradientLimit, records > 1 ? records + 1 : records);
+    const stateNorms = this.recordStateGradients ? new StateNorms(n, steps, order) : undefined;
     const ofSequence = this.returnSequences ? gradOutput : undefined;
-    unrollBackward(this.#scan, kept, { input, gradOutput: ofSequence, gradInput, gradState, stateGradients }, this.#truncateAfter);
+    unrollBackward(
+      this.#scan,
+      kept,
+      { input, gradOutput: ofSequence, gradInput, gradState, stateGradients, stateNorms },
+      this.#truncateAfter,
+    );
     this.#stateGradients = stateGradients;
+    this.#stateNorms = stateNorms;
     this.#gradInitialState = gradState;
   }
 
@@ -203,6 +213,17 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
     );
   }
 
+  /**
+   * ln‖h_t‖ of each sequence for t = 1 … T [N, T], in float64, of the pass that the last backward call went back through, if
+   * {@link RecurrentLayer.recordStateGradients} was set: of the whole state, h and c of an LSTM. −Infinity where it is zero, and beyond a
+   * sequence's length.
+   */
+  get stateLogNorms(): Tensor {
+    this.#checkStateGradients('stateLogNorms');
+    if (this.#stateNorms === undefined) failNotRecorded('stateLogNorms');
+    return this.#stateNorms.logNorms;
+  }
+
   /** S: the numbers of a sequence's state, H of an RNN. */
   get stateSize(): number {
     return this.#form.width;
@@ -218,12 +239,7 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
 
   #logNorms(property: string, column: number): Tensor {
     const logNorms = this.#checkStateGradients(property).logNorms(column);
-    if (logNorms === undefined) {
-      throw new EvenkeelError(
-        'ERR_STATE',
-        `${property}: expected a backward call that records them, got one that does not. Set recordStateGradients = true before it.`,
-      );
-    }
+    if (logNorms === undefined) failNotRecorded(property);
     return logNorms;
   }
 
@@ -283,6 +299,13 @@ function addColumns(source: Tensor, target: Tensor): void {
       target.data[row * s + j] = (target.data[row * s + j] as number) + (source.data[row * p + j] as number);
     }
   }
+}
+
+function failNotRecorded(property: string): never {
+  throw new EvenkeelError(
+    'ERR_STATE',
+    `${property}: expected a backward call that records them, got one that does not. Set recordStateGradients = true before it.`,
+  );
 }
 
 function failNoBackward(property: string): never {

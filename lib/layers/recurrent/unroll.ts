@@ -5,6 +5,7 @@ import { allocate, type DType, type Tensor, type TensorData } from '../../tensor
 import { allocateOutput } from '../../workspace';
 import type { ForwardPass, Scan, Tape } from './scan';
 import type { StateGradientPass } from './state-gradient';
+import type { StateNorms } from './state-norms';
 import { cutTime, reorderRows, type Segment, SegmentMemory, SequenceArray, segmentsByLength } from './time';
 
 /** The sequences of a call: N of them, T steps. */
@@ -156,6 +157,8 @@ export interface UnrolledGradients {
   /** ∂L/∂state at each sequence's end, from beyond this call; ∂L/∂state_0 at the end [N, S] */
   readonly gradState: Tensor;
   readonly stateGradients: StateGradientPass;
+  /** where the norms of the states are recorded */
+  readonly stateNorms: StateNorms | undefined;
 }
 
 /**
@@ -179,6 +182,7 @@ export function unrollBackward(scan: Scan, { sequences, segments, parts }: Unrol
     const segment = segments[index] as Segment;
     const { pass } = current;
     if (!isReady) scan.forward(pass, null);
+    arrays.stateNorms?.record(segment, scan, pass, dtype);
     const before = passAt(index - 1);
     const concurrent = before !== undefined && !before.isKept && before.pass.n === pass.n ? before.pass : undefined;
     const gradInput = gradInputs?.take(segment, dtype) ?? null;
