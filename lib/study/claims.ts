@@ -27,8 +27,8 @@ export interface Rate {
 }
 
 export interface Judgement {
-  verdict: 'holds' | 'does not hold' | 'holds where';
-  /** for `'holds where'`: to follow these words */
+  verdict: 'holds' | 'does not hold' | 'holds where' | 'not tested by';
+  /** for `'holds where'` and `'not tested by'`: to follow these words */
   where?: string;
   /** what was measured, in a sentence */
   measured: string;

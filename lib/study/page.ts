@@ -69,7 +69,12 @@ ${results.interrupted ? `<p class="warning">${escapeHtml(describeInterruption(re
 ${rates === undefined ? '' : await figure(rates, escapeHtml(`Rows: where the LayerNorm stands (input: before the RNN, as in the text's Example 2; output: after it, as in Example 1); columns: how W_hh starts. Means over ${plural(results.depth.seeds, 'seed')}, with standard errors. ${depthRuleText}`))}`;
 }
 
-const verdictClass: Record<Judgement['verdict'], string> = { holds: 'good', 'holds where': 'part', 'does not hold': 'bad' };
+const verdictClass: Record<Judgement['verdict'], string> = {
+  holds: 'good',
+  'holds where': 'part',
+  'does not hold': 'bad',
+  'not tested by': 'part',
+};
 
 function findingsSection(findings: readonly Finding[]): string {
   if (findings.length === 0) return '';

@@ -91,8 +91,8 @@ export function describeHorizon(design: DepthDesign): string {
 }
 
 export const depthRuleText =
-  'A design explodes or vanishes when its growth rate is more than twice its standard error away from 0 and makes more than a factor of 100 over the ' +
-  'whole sequence, in most seeds; else it is stable. Steps are those until ‖∂L/∂h_t‖ leaves the range of float32, in the middle seed.';
+  'A design explodes or vanishes when 0 lies outside of the 95 % interval of its growth rate, the mean over the sequences, and the rate makes more than a factor of 100 over the ' +
+  'whole sequence, in most seeds; else it is stable. This holds for the size measured: with 64 hidden units and more, more designs explode. Steps are those until ‖∂L/∂h_t‖ leaves the range of float32, in the middle seed.';
 
 /** Says that runs are missing, and how many. */
 export function describeInterruption({ reference, depth, clipping, series }: StudyResults): string {
