@@ -1,7 +1,7 @@
 /** Who takes part: one row per system. */
 import { delimiter, join } from 'node:path';
 import type { DriverCommand } from './driver-process';
-import { gatedTask, gatedWorks } from './gated';
+import { gatedWorks } from './gated';
 import type { Trial, Work } from './protocol';
 
 export interface SystemPaths {
@@ -44,9 +44,9 @@ const allWorks: readonly Work[] = ['train', 'forward', 'backward', 'rnn', 'layer
 
 const tfjsWays: System['ways'] = [
   // Backward alone is tf.variableGrads here as in the next tier, over more operations.
-  { tier: 'layers', works: ['train', 'forward', 'layer-norm'] },
+  { tier: 'layers', works: ['train', 'forward', 'layer-norm', 'lstm-train', 'lstm-forward'] },
   // The RNN alone is for comparing kernels: TF.js' other works show them as well.
-  { tier: 'autodiff', works: allWorks.filter((work) => work !== 'rnn' && gatedTask(work) === undefined) },
+  { tier: 'autodiff', works: allWorks.filter((work) => work !== 'rnn') },
   // Without a gradient it is the autodiff tier.
   { tier: 'manual', works: ['train', 'backward', 'layer-norm'] },
 ];

@@ -76,5 +76,7 @@ describe('the cases of a system', () => {
     expect(casesOfSystem('tfjs-node', 'train', 2)).toHaveLength(6);
     expect(casesOfSystem('keras', 'lstm-step', 2)).toEqual(['1', '2']);
     expect(casesOfSystem('keras', 'train', 2)).toEqual([]);
+    expect(casesOfSystem('tfjs-wasm', 'lstm-train', 2)).toEqual(['layers 1', 'autodiff 1']);
+    expect(casesOfSystem('tfjs-wasm', 'gru-step', 2)).toEqual(['autodiff 1']);
   });
 });

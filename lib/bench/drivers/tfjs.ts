@@ -11,10 +11,11 @@
 import { checkOneOf } from '../../check';
 import { loadState } from '../../io/safetensors';
 import type { StateDict } from '../../state-dict';
-import { forGatedWorks } from '../gated';
+import { forGatedWorks, gatedTask } from '../gated';
 import type { InnerPlacement, Numbers, StartMessage, Trial, Work } from '../protocol';
 import { loadRival, rivalVersion } from './rival-module';
 import { type Started, serve } from './serve';
+import { autodiffGated, layersLstm } from './tfjs-gated';
 
 const BACKENDS = ['cpu', 'wasm', 'node'] as const;
 const TIERS = ['layers', 'autodiff', 'manual'] as const;
@@ -26,12 +27,12 @@ const MAX_NORM = 1;
 const MAX_PIECES = 8;
 
 /** What this file uses of a TF.js tensor. */
-interface Tensor {
+export interface Tensor {
   dataSync(): Float32Array;
   dispose(): void;
 }
 
-interface Variable extends Tensor {
+export interface Variable extends Tensor {
   readonly name: string;
   assign(value: Tensor): void;
 }
@@ -54,7 +55,7 @@ interface Adam {
 type Operand = Tensor | number;
 
 /** What this file uses of TF.js, typed here because it is no dependency. */
-interface Tf {
+export interface Tf {
   setBackend(name: string): Promise<boolean>;
   ready(): Promise<void>;
   backend(): { binding?: { TF_Version: string } };
@@ -72,6 +73,7 @@ interface Tf {
   sqrt(x: Tensor): Tensor;
   rsqrt(x: Tensor): Tensor;
   tanh(x: Tensor): Tensor;
+  sigmoid(x: Tensor): Tensor;
   addN(tensors: readonly Tensor[]): Tensor;
   sum(x: Tensor, axis?: number): Tensor;
   mean(x: Tensor, axis?: number, keepDims?: boolean): Tensor;
@@ -85,7 +87,7 @@ interface Tf {
   grads(f: (...inputs: Tensor[]) => Tensor): (inputs: readonly Tensor[], outputGradient: Tensor) => Tensor[];
   train: { adam(learningRate: number, beta1: number, beta2: number, epsilon: number): Adam };
   losses: { meanSquaredError(target: Tensor, output: Tensor): Tensor };
-  layers: { simpleRNN(options: object): Layer; layerNormalization(options: object): Layer };
+  layers: { simpleRNN(options: object): Layer; lstm(options: object): Layer; layerNormalization(options: object): Layer };
   sequential(options: { layers: Layer[] }): Layer;
 }
 
@@ -97,7 +99,7 @@ interface Pass {
 }
 
 /** One tier's way of computing. Its tensors are the caller's to dispose, by tf.tidy. */
-interface Model {
+export interface Model {
   /** all variables and what they are at first */
   variables: readonly { variable: Variable; initial: Tensor }[];
   /** of the output's shape; not there for the work `layer-norm` */
@@ -118,11 +120,11 @@ const models: Record<Tier, { recurrent: RecurrentModel; layerNorm: (tf: Tf, stat
 
 /** Loads a backend and answers as the protocol says. */
 export async function startTfjs(backend: Backend, { trial, threads, tier, dataFile }: StartMessage): Promise<Started> {
-  const { recurrent, layerNorm } = models[checkOneOf('tier', tier, TIERS)];
+  const checkedTier = checkOneOf('tier', tier, TIERS);
   const { tf, system } = await loadBackend(backend, threads);
   const baseBytes = process.memoryUsage.rss();
   const state = loadState(dataFile);
-  const model = trial.work === 'layer-norm' ? layerNorm(tf, state) : recurrent(tf, trial, state);
+  const model = makeModel(tf, trial, checkedTier, state);
   const works = worksOn(tf, model);
   const runOnce = works[trial.work];
   return {
@@ -140,6 +142,13 @@ export async function startTfjs(backend: Backend, { trial, threads, tier, dataFi
       return { ...numbers, nextLoss: loss, nextNorm: norm };
     },
   };
+}
+
+function makeModel(tf: Tf, trial: Trial, tier: Tier, state: StateDict): Model {
+  const task = gatedTask(trial.work);
+  if (task !== undefined) return tier === 'layers' ? layersLstm(tf, trial, state, helpers) : autodiffGated(tf, trial, task, state, helpers);
+  const { recurrent, layerNorm } = models[tier];
+  return trial.work === 'layer-norm' ? layerNorm(tf, state) : recurrent(tf, trial, state);
 }
 
 async function loadBackend(backend: Backend, threads: number): Promise<{ tf: Tf; system: string }> {
@@ -174,6 +183,7 @@ function worksOn(tf: Tf, model: Model): Record<Work, () => number | undefined> &
     });
     return undefined;
   };
+  const forward = () => void tf.tidy(() => void model.forward());
   return {
     restart() {
       adam?.dispose();
@@ -185,10 +195,10 @@ function worksOn(tf: Tf, model: Model): Record<Work, () => number | undefined> &
     },
     train,
     placement: train,
-    forward: () => void tf.tidy(() => void model.forward()),
+    forward,
     backward: gradients,
     rnn: notExpressed,
-    ...forGatedWorks(() => notExpressed),
+    ...forGatedWorks(({ part }) => (part === 'train' ? train : forward)),
     'layer-norm': () => void gradients(),
   };
 }
@@ -206,13 +216,15 @@ function clip(tf: Tf, gradients: readonly NamedTensor[], doubled: string | undef
 
 /** The numbers that must agree, summed here in float64: the wasm backend's own sums are naive and miss up to 0.3 %, its gradients do not. */
 function measure(tf: Tf, model: Model, work: Work): Numbers {
+  const part = gatedTask(work)?.part;
   return tf.tidy(() => {
     const output = model.forward().dataSync();
-    if (work === 'forward') return { loss: squareSum(output) / output.length, norm: Math.sqrt(squareSum(output)) };
+    if (work === 'forward' || part === 'forward' || part === 'step')
+      return { loss: squareSum(output) / output.length, norm: Math.sqrt(squareSum(output)) };
     const loss = squareSum(output, model.target?.dataSync()) / output.length;
     const { gradients } = model.pass();
     const numbers = { loss, norm: normOf(gradients, model.doubled) };
-    if (work !== 'train' && work !== 'placement') return numbers;
+    if (work !== 'train' && work !== 'placement' && part !== 'train') return numbers;
     return { ...numbers, clippedNorm: normOf(clip(tf, gradients, model.doubled), model.doubled) };
   });
 }
@@ -493,6 +505,10 @@ function scanBackward(
   const later = tf.slice(dPre, [n, 0], [(t - 1) * n, h]);
   return [tf.matMul(tf.transpose(input), dPre), tf.matMul(tf.transpose(earlier), later), tf.sum(dPre, 0)];
 }
+
+/** What models in files of their own are made with. */
+const helpers = { read, readTimeMajor, newVariables, assigned, splitSteps, normalise, meanSquaredError, differentiate };
+export type Helpers = typeof helpers;
 
 if (require.main === module) {
   serve((message) => startTfjs(checkOneOf('backend', process.argv[2], BACKENDS), message));
