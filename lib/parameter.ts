@@ -57,6 +57,22 @@ export function checkParameters(argument: string, value: unknown): Parameter[] {
   const list = readSafely(argument, () => (Array.isArray(value) && value.length <= MAX_PARAMETERS ? copyList<unknown>(value) : undefined));
   if (list === undefined) fail('ERR_OPTION', argument, 'an array of Parameters', value, 'Give it model.parameters().');
   if (list.length === 0) fail('ERR_OPTION', argument, 'at least one Parameter', value);
+  const first = list[0] as Parameter;
+  if (!isSameList(list, checkedLists.get(first))) {
+    checkDistinct(argument, list);
+    checkedLists.set(first, copyList(list as Parameter[]));
+  }
+  return list as Parameter[];
+}
+
+/** The list last checked that begins with a parameter: a parameter's memory is always the same, so the same list needs no second check. */
+const checkedLists = new WeakMap<Parameter, readonly Parameter[]>();
+
+function isSameList(list: readonly unknown[], checked: readonly unknown[] | undefined): boolean {
+  return checked !== undefined && checked.length === list.length && checked.every((parameter, index) => parameter === list[index]);
+}
+
+function checkDistinct(argument: string, list: readonly unknown[]): void {
   const seen = new SeenMemory();
   for (let index = 0; index < list.length; index++) {
     const parameter = list[index];
@@ -71,7 +87,6 @@ export function checkParameters(argument: string, value: unknown): Parameter[] {
       );
     }
   }
-  return list as Parameter[];
 }
 
 /** The memory of values and gradients. */

@@ -1,5 +1,6 @@
 import { checkBoolean, checkOneOf, readOptions } from '../check';
 import { EvenkeelError, formatShape } from '../errors';
+import { carriedStateOf, loadCarriedStateOf } from '../layers/carried-state';
 import { LastStep } from '../layers/last-step';
 import type { Layer } from '../layers/layer';
 import type { RecurrentLayer } from '../layers/recurrent/recurrent-layer';
@@ -33,8 +34,8 @@ export interface GradientFlowOptions {
  * The rate is the mean over sequences of the least-squares slope of ln‖∂L/∂h_t‖ over the distance T − t; {@link Growth} says how rate, error,
  * verdict and horizon are found. They are of these weights: for a statement on the design, repeat it with other seeds.
  *
- * Values and gradients of parameters stay as they were. To the layers it is a forward and a backward call: one that waits for its backward
- * pass must do its forward call again, and a stateful layer goes on from here unless it is reset.
+ * Values and gradients of parameters, and the states that layers carry, stay as they were. To the layers it is a forward and a backward call:
+ * one that waits for its backward pass must do its forward call again.
  *
  * @param model a recurrent layer, or a Sequential that holds some; its output is [N, T, F], or [N, F] where it ends on the last step
  * @param input x [N, T, I], at least three steps
@@ -47,6 +48,7 @@ export function gradientFlow(model: Layer, input: Tensor, options: GradientFlowO
   const perSequence = checkBoolean('perSequence', given.perSequence);
   const layers = recurrentLayers('model', model);
   checkLongEnough('input', checkTensor('input', input));
+  const carried = carriedStateOf(model);
   const gradients = model.parameters().map(({ grad }) => ({ grad, before: grad.data.slice() }));
   try {
     const pass = () => model.backward(outputGradient(model.forward(input), loss, given.target), { inputGradient: false });
@@ -54,6 +56,7 @@ export function gradientFlow(model: Layer, input: Tensor, options: GradientFlowO
     return flow(perSequence);
   } finally {
     for (const { grad, before } of gradients) grad.data.set(before);
+    loadCarriedStateOf(model, carried);
   }
 }
 

@@ -1,5 +1,16 @@
 /** From what a user writes to a checked grid. Every message begins with the place in the definition: `lengths[2]: expected …`. */
-import { checkDType, checkInteger, checkNumber, checkOneOf, checkRowCount, fail, isPlainObject, readOptions, readSafely } from '../check';
+import {
+  checkDType,
+  checkInteger,
+  checkNumber,
+  checkOneOf,
+  checkRowCount,
+  copyList,
+  fail,
+  isPlainObject,
+  readOptions,
+  readSafely,
+} from '../check';
 import { EvenkeelError } from '../errors';
 import { checkInitializer, type Initializer } from '../initializers';
 import { type Nonlinearity, RNN } from '../layers/rnn';
@@ -130,8 +141,9 @@ type Check<T> = (path: string, value: unknown) => T;
 
 /** A list of at least one value, none of them twice. */
 function list<T>(path: string, value: unknown, check: Check<T>): T[] {
-  const items = readSafely(path, () => (Array.isArray(value) ? Array.from<unknown>(value) : undefined));
-  if (items === undefined || items.length === 0 || items.length > limits.listLength) {
+  const isList = (): boolean => Array.isArray(value) && value.length > 0 && value.length <= limits.listLength;
+  const items = readSafely(path, () => (isList() ? copyList(value as unknown[]) : undefined));
+  if (items === undefined) {
     fail('ERR_OPTION', path, `a list of 1 to ${limits.listLength} values`, value);
   }
   const seen = new Set<string>();

@@ -256,3 +256,15 @@ describe('refusals', () => {
     ['a target that is not finite', () => gradientFlow(rnn(), inputOf(), { target: infinite }), 'ERR_NON_FINITE', 'the loss is Infinity'],
   ])('%s', (_, call, code, text) => expectRefused(call, code, text));
 });
+
+test('a stateful layer goes on from where it was, also after a loss that is not finite', () => {
+  const rnn = new RNN({ inputSize: I, hiddenSize: H, dtype, stateful: true, generator: new Generator(4) });
+  rnn.forward(inputOf());
+  const before = rnn.carriedState();
+  gradientFlow(rnn, inputOf());
+  expect(rnn.carriedState()).toEqual(before);
+  const bad = inputOf();
+  bad.data[0] = Number.NaN;
+  expectRefused(() => gradientFlow(rnn, bad), 'ERR_NON_FINITE', 'the loss is NaN');
+  expect(rnn.carriedState()).toEqual(before);
+});

@@ -95,6 +95,7 @@ describe('what is refused, with its place', () => {
   test.each<[string, unknown, string]>([
     ['a negative length', { lengths: [10, 20, -5] }, 'lengths[2]: expected an integer from 1 to 10000000, got -5.'],
     ['a length of text', { lengths: ['10'] }, 'lengths[0]: expected an integer from 1 to 10000000, got "10".'],
+    ['a list that claims to be long', { lengths: new Array(2e8) }, 'lengths: expected a list of 1 to 10000 values'],
     ['too great a length', { lengths: [1e9] }, 'lengths[0]: expected an integer'],
     ['no lengths', {}, 'lengths: expected a list of 1 to 10000 values, got undefined.'],
     ['an empty list', { lengths: [] }, 'lengths: expected a list of 1 to 10000 values, got an array of length 0.'],

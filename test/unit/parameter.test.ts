@@ -88,3 +88,21 @@ test('checkParametersAttached names the buffer that is gone', () => {
   detach(first.value.data);
   expectRefused(() => checkParametersAttached([first, second]), 'ERR_STATE', 'a: expected');
 });
+
+test('a list that was checked before and has changed since is checked again', () => {
+  const list = [make('a'), make('b')];
+  expect(checkParameters('p', list)).toEqual(list);
+  expect(checkParameters('p', list)).toEqual(list);
+  list.push(list[1] as Parameter);
+  expectRefused(() => checkParameters('p', list), 'ERR_OPTION', 'p[2]: expected each parameter once');
+  list.splice(1, 2, list[0] as Parameter);
+  expectRefused(() => checkParameters('p', list), 'ERR_OPTION', 'p[1]: expected each parameter once');
+  expectRefused(() => checkParameters('p', [list[0], null]), 'ERR_OPTION', 'p[1]: expected a Parameter');
+});
+
+test('what a caller does to a checked list is none of the next check', () => {
+  const [a, b] = [make('a'), make('b')];
+  checkParameters('p', [a, b])[1] = a;
+  expectRefused(() => checkParameters('p', [a, a]), 'ERR_OPTION', 'p[1]: expected each parameter once');
+  expect(checkParameters('p', [a, b])).toEqual([a, b]);
+});
