@@ -96,6 +96,11 @@ export interface CheckedInput {
   readonly input: Tensor;
 }
 
+/** Where no options are given there are none to read. */
+const NONE = {};
+const FORWARD_DEFAULTS: Readonly<Record<string, unknown>> = { training: true };
+const BACKWARD_DEFAULTS: Readonly<Record<string, unknown>> = { inputGradient: true };
+
 /**
  * What the layers of this package share: a fixed list of parameters, and the heads of forward, predict and backward. A layer checks first,
  * so that a call that is refused changes nothing, and computes then.
@@ -110,9 +115,17 @@ export abstract class BaseLayer<
   readonly #parameters: readonly Parameter[];
   /** what backward adds to */
   readonly #gradients: readonly Written[];
+  readonly #forwardNames: readonly string[];
+  readonly #predictNames: readonly string[];
+  readonly #backwardNames: readonly string[];
   #pass: Pass<Checked, Kept> | undefined;
 
-  constructor(parameters: readonly Parameter[]) {
+  /** @param own options of forward and predict, and of backward, that are the layer's own */
+  constructor(parameters: readonly Parameter[], own: { forward?: readonly string[]; backward?: readonly string[] } = {}) {
+    const { forward = [], backward = [] } = own;
+    this.#predictNames = ['lengths', ...forward];
+    this.#forwardNames = [...this.#predictNames, 'training'];
+    this.#backwardNames = ['inputGradient', ...backward];
     this.#parameters = parameters;
     this.#gradients = parameters.map((parameter) => ({
       name: `the gradient of ${parameter.name}`,
@@ -139,15 +152,7 @@ export abstract class BaseLayer<
     options: Readonly<Record<string, unknown>>,
   ): void;
 
-  /** What forward and predict take beside `lengths`. */
-  protected get forwardOptionNames(): readonly string[] {
-    return [];
-  }
-  /** What backward takes beside `inputGradient`. */
-  protected get backwardOptionNames(): readonly string[] {
-    return [];
-  }
-  /** Checks such options against the pass. */
+  /** Checks the options of backward that are the layer's own against the pass. */
   protected checkBackwardOptions(
     _pass: Pass<Checked, Kept>,
     options: Readonly<Record<string, unknown>>,
@@ -161,8 +166,8 @@ export abstract class BaseLayer<
    * The output for an input, in a new tensor; the layer's own text says which shapes.
    * @throws EvenkeelError ERR_SHAPE, ERR_DTYPE, ERR_STATE for a detached buffer, ERR_MEMORY for what cannot fit; the layer stays as it was
    */
-  forward(input: Tensor, options: Forward = {} as Forward): Tensor {
-    const given = readOptions('forward options', options, ['lengths', 'training', ...this.forwardOptionNames], { training: true });
+  forward(input: Tensor, options: Forward = NONE as Forward): Tensor {
+    const given = options === NONE ? FORWARD_DEFAULTS : readOptions('forward options', options, this.#forwardNames, FORWARD_DEFAULTS);
     const training = checkBoolean('training', given.training);
     const checked = this.checkForward(input, given);
     this.checkParameters();
@@ -178,8 +183,8 @@ export abstract class BaseLayer<
    * backward call; a stateful layer starts from its state and does not go on.
    * @throws EvenkeelError as forward does
    */
-  predict(input: Tensor, options: Omit<Forward, 'training'> = {} as Forward): Tensor {
-    const given = readOptions('predict options', options, ['lengths', ...this.forwardOptionNames]);
+  predict(input: Tensor, options: Omit<Forward, 'training'> = NONE as Forward): Tensor {
+    const given = readOptions('predict options', options, this.#predictNames);
     const checked = this.checkForward(input, given);
     this.checkParameters();
     return this.compute(checked, 'predict').output;
@@ -192,9 +197,8 @@ export abstract class BaseLayer<
    */
   backward(gradOutput: Tensor, options?: Backward & { inputGradient?: true }): Tensor;
   backward(gradOutput: Tensor, options?: Backward): Tensor | undefined;
-  backward(gradOutput: Tensor, options: Backward = {} as Backward): Tensor | undefined {
-    const names = ['inputGradient', ...this.backwardOptionNames];
-    const given = readOptions('backward options', options, names, { inputGradient: true });
+  backward(gradOutput: Tensor, options: Backward = NONE as Backward): Tensor | undefined {
+    const given = options === NONE ? BACKWARD_DEFAULTS : readOptions('backward options', options, this.#backwardNames, BACKWARD_DEFAULTS);
     const wanted = checkBoolean('inputGradient', given.inputGradient);
     const pass = this.#checkBackward(gradOutput);
     const checkedOptions = this.checkBackwardOptions(pass, given);

@@ -40,6 +40,7 @@ export function load(path: string | undefined): NativeAddon {
   const file = path === undefined || path === '' ? join(packageRoot, 'build', 'Release', 'evenkeel.node') : resolve(path);
   try {
     const addon = wrap(open(file));
+    forgetOnChange(addon);
     addon.setDefaultThreads(Math.min(usableCores(), MAX_THREADS));
     return addon;
   } catch (cause) {
@@ -50,6 +51,17 @@ export function load(path: string | undefined): NativeAddon {
     const reason = message.split('\n')[0];
     throw new EvenkeelError('ERR_NATIVE', `The native addon ${file} does not load: ${reason}. ${remedy(process.platform)}`, { cause });
   }
+}
+
+/** How many times a strategy was forced: with it change the sizes that a recurrent layer tells. */
+export let strategyChanges = 0;
+
+function forgetOnChange(addon: NativeAddon): void {
+  const { setScanStrategy } = addon;
+  addon.setScanStrategy = (name) => {
+    strategyChanges++;
+    setScanStrategy(name);
+  };
 }
 
 /** The most threads that the addon takes. */

@@ -28,7 +28,7 @@ export interface KeptMemory {
   /** what the call allocates in any case */
   outputBytes: number;
   /** of all this, what it takes from a workspace without an allocation */
-  reusableBytes: number;
+  reusableBytes: () => number;
 }
 
 const EXPECTED = '"auto", "none", { every: steps } or { budget: bytes }';
@@ -56,10 +56,11 @@ const SMALL_SEGMENT = 4 * 1024 * 1024;
  */
 export function segmentSteps(checkpointing: Checkpointing, kept: KeptMemory): number {
   const segment = chosenSteps(checkpointing, kept);
+  const most = kept.outputBytes + bytesOf(kept, segment);
+  if (fitsInMemory(most)) return segment;
   const what = `checkpointing: ${JSON.stringify(checkpointing)}: the output and what is kept for backward`;
   const alternative = checkpointing === 'none' ? '"auto", ' : '';
-  const bytes = kept.outputBytes + bytesOf(kept, segment) - kept.reusableBytes;
-  checkMemory(what, bytes, `Use ${alternative}a smaller batch or a shorter sequence.`);
+  checkMemory(what, most - kept.reusableBytes(), `Use ${alternative}a smaller batch or a shorter sequence.`);
   return segment;
 }
 
@@ -70,7 +71,7 @@ function chosenSteps(checkpointing: Checkpointing, kept: KeptMemory): number {
   const isAuto = checkpointing === 'auto';
   const everything = bytesOf(kept, steps);
   if (isAuto ? fitsInMemory(everything, AUTO_SHARE) : everything <= checkpointing.budget) return steps;
-  const budget = isAuto ? AUTO_SHARE * Math.max(0, availableMemory() + kept.reusableBytes - kept.outputBytes) : checkpointing.budget;
+  const budget = isAuto ? AUTO_SHARE * Math.max(0, availableMemory() + kept.reusableBytes() - kept.outputBytes) : checkpointing.budget;
   const perStep = kept.bytesPerStep + kept.scratchPerStep;
   const least = wholeChunks(Math.sqrt((steps * kept.stateBytes) / perStep), chunkSteps);
   const small = Math.max(least, wholeChunks(SMALL_SEGMENT / perStep, chunkSteps));

@@ -71,7 +71,7 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
   #stateNorms: StateNorms | undefined;
 
   constructor(given: CheckedRecurrentOptions, cell: CellDescription) {
-    super(cell.parameters);
+    super(cell.parameters, { forward: ['initialState'], backward: ['gradFinalState'] });
     const { inputSize, hiddenSize, bias, dtype, normalization } = given;
     this.inputSize = inputSize;
     this.hiddenSize = hiddenSize;
@@ -85,13 +85,6 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
     const options = { inputSize, hiddenSize, bias, ...nativeNormalization(normalization), ...cell.native };
     this.#scan = new Scan(cell.parameters, options, dtype);
     this.#form = new StateForm(cell.state ?? [{ key: 'h', name: 'state', width: hiddenSize }]);
-  }
-
-  protected override get forwardOptionNames(): readonly string[] {
-    return ['initialState'];
-  }
-  protected override get backwardOptionNames(): readonly string[] {
-    return ['gradFinalState'];
   }
 
   protected checkForward(input: Tensor, { lengths, initialState }: Given): CheckedCall {
@@ -274,7 +267,7 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
       bytesPerStep: (this.returnSequences ? 0 : outputBytes) + tapeBytes,
       scratchPerStep: (this.returnSequences ? 3 : 2) * outputBytes + 2 * tapeBytes + 2 * n * this.inputSize * bytes,
       outputBytes: this.returnSequences ? t * outputBytes : stateBytes,
-      reusableBytes: reusableBytes(),
+      reusableBytes,
     });
   }
 

@@ -1,6 +1,6 @@
 /** The scan over time: the one file of the recurrent layers that calls the addon. */
 import type { NativeRecurrentLayer, RecurrentLayerOptions } from '../../native/addon';
-import { native } from '../../native/load';
+import { native, strategyChanges } from '../../native/load';
 import type { DType, TensorData } from '../../tensor';
 
 /** The arrays of a parameter and its gradient. */
@@ -36,6 +36,15 @@ export interface PassGradients {
   readonly state: TensorData;
 }
 
+/** Of n sequences: the steps of a chunk, and a tape's elements for each step and beyond them. */
+interface Sizes {
+  readonly n: number;
+  readonly change: number;
+  readonly chunkSteps: number;
+  readonly tapeStride: number;
+  readonly tapeExtra: number;
+}
+
 /** A recurrent layer of the addon with its parameters. */
 export class Scan {
   readonly inputSize: number;
@@ -43,6 +52,7 @@ export class Scan {
   readonly #options: RecurrentLayerOptions;
   readonly #dtype: DType;
   #handle: NativeRecurrentLayer | undefined;
+  #sizes: Sizes | undefined;
 
   /** @param parameters in the addon's order: W_ih, W_hh, then the cell's own */
   constructor(parameters: readonly ParameterArrays[], options: RecurrentLayerOptions, dtype: DType) {
@@ -69,17 +79,17 @@ export class Scan {
 
   /** The steps of a chunk: a segment that starts at a multiple of them gives the same bits as the whole. */
   chunkSteps(n: number): number {
-    return this.#layer.chunkSteps(n);
+    return this.#sizesFor(n).chunkSteps;
   }
 
   /** The elements that a tape of n sequences has for each step. */
   tapeStride(n: number): number {
-    return this.#layer.tapeLength(n, 1) - this.#layer.tapeLength(n, 0);
+    return this.#sizesFor(n).tapeStride;
   }
 
   /** @param make gives memory, with whatever it held */
   makeTape(n: number, t: number, make: (dtype: DType, length: number) => TensorData): Tape {
-    const length = this.#layer.tapeLength(n, t);
+    const length = this.#tapeLength(n, t);
     return length === 0 ? null : make(this.#dtype, length);
   }
 
@@ -87,7 +97,27 @@ export class Scan {
   sliceTape(tape: Tape, n: number, begin: number, end: number): Tape {
     if (tape === null) return null;
     const first = begin * this.tapeStride(n);
-    return tape.subarray(first, first + this.#layer.tapeLength(n, end - begin));
+    return tape.subarray(first, first + this.#tapeLength(n, end - begin));
+  }
+
+  #tapeLength(n: number, t: number): number {
+    const { tapeStride, tapeExtra } = this.#sizesFor(n);
+    return t * tapeStride + tapeExtra;
+  }
+
+  /** What the addon says of n sequences, kept until another number of them comes. */
+  #sizesFor(n: number): Sizes {
+    if (this.#sizes?.n === n && this.#sizes.change === strategyChanges) return this.#sizes;
+    const layer = this.#layer;
+    const tapeExtra = layer.tapeLength(n, 0);
+    this.#sizes = {
+      n,
+      change: strategyChanges,
+      chunkSteps: layer.chunkSteps(n),
+      tapeStride: layer.tapeLength(n, 1) - tapeExtra,
+      tapeExtra,
+    };
+    return this.#sizes;
   }
 
   /** @param finalState [N, S], written; null where it is not wanted */

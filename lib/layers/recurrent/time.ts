@@ -49,8 +49,8 @@ export class SequenceArray {
   /** The steps of a segment [rows, end − begin, width]: the array itself, a view of it or a copy. */
   take({ begin, end, rows }: Segment, dtype: DType): TensorData {
     const { data, n, steps, width } = this;
-    if (n === 1) return data.subarray(begin * width, end * width);
     if (this.order === undefined && rows === n && end - begin === steps) return data;
+    if (n === 1) return data.subarray(begin * width, end * width);
     const rowLength = (end - begin) * width;
     const taken = allocate(dtype, rows * rowLength);
     for (let row = 0; row < rows; row++) {

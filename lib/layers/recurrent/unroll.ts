@@ -97,7 +97,7 @@ export function unrollForward(
     scan.forward(pass, after);
     outputs?.put(part, output);
     states.advance(rows, after);
-    if (keepsPass) parts.push({ ...part, before, output: kept, tape });
+    if (keepsPass) parts.push({ begin: part.begin, end: part.end, rows, before, output: kept, tape });
   }
   if (lengths !== undefined) {
     outputs?.fillBeyond(lengths, 0);
@@ -189,7 +189,7 @@ export function unrollBackward(scan: Scan, { sequences, segments, parts }: Unrol
     const gradients = {
       output: gradOutputs?.take(segment, dtype) ?? null,
       input: gradInput,
-      state: gradState.subarray(0, segment.rows * scan.stateSize),
+      state: segment.rows === n ? gradState : gradState.subarray(0, segment.rows * scan.stateSize),
     };
     arrays.stateGradients.pass(segment, (...last) => scan.backward(pass, gradients, ...last, concurrent));
     if (gradInput !== null) gradInputs?.put(segment, gradInput);
