@@ -67,16 +67,17 @@ function expectSameAsBlas(shape: Shape, dtypes: DType[] = ['float64', 'float32']
   }
 }
 
-const SIZES = Array.from({ length: 70 }, (_, index) => index + 1);
+/** Every third size from 1 to 70: all remainders of 16 are among them. */
+const SIZES = Array.from({ length: 24 }, (_, index) => 1 + 3 * index);
 
 describe('every strategy computes what OpenBLAS computes step by step', () => {
-  test('for 1 to 70 sequences', () => {
+  test('for up to 70 sequences', () => {
     for (const n of SIZES) expectSameAsBlas([n, 3, 5, 19]);
   });
-  test('for 1 to 70 inputs', () => {
+  test('for up to 70 inputs', () => {
     for (const i of SIZES) expectSameAsBlas([7, 3, i, 21]);
   });
-  test('for 1 to 70 hidden units, and one sequence or several', () => {
+  test('for up to 70 hidden units, and one sequence or several', () => {
     for (const h of SIZES) for (const n of [1, 2, 3, 17]) expectSameAsBlas([n, 3, 6, h]);
   });
   test('for random sizes from 1 to 70', () => {

@@ -1,5 +1,7 @@
 // Malformed arguments of tensors, parameters and layers: see calls.ts.
 import { Generator, GRU, LastStep, LayerNorm, Linear, LSTM, Parameter, RMSNorm, RNN, Sequential, Tensor } from '../../lib/index';
+import { checkLengths } from '../../lib/lengths';
+import type { Schema } from '../../lib/schema';
 import {
   type Accepts,
   type Call,
@@ -9,9 +11,7 @@ import {
   isBoolean,
   isDType,
   isInteger,
-  isNumber,
   isReadableArray,
-  isSize,
   makeRNN,
   makeSequential,
   never,
@@ -20,22 +20,6 @@ import {
   testCalls,
 } from './calls';
 
-const recurrentPlaces = {
-  0: never,
-  '0.inputSize': isSize,
-  '0.hiddenSize': isSize,
-  '0.normalization': optional(never),
-  '0.bias': optional(isBoolean),
-  '0.recurrentInitializer': optional(never),
-  '0.inputInitializer': optional(never),
-  '0.returnSequences': optional(isBoolean),
-  '0.stateful': optional(isBoolean),
-  '0.truncateAfter': optional(isSize),
-  '0.dtype': optional(isDType),
-  '0.generator': optional(never),
-  '0.stateGradientLimit': optional(isNumber(Number.MIN_VALUE)),
-  '0.checkpointing': optional(never),
-};
 const makeLSTM = () =>
   new LSTM({ inputSize: 4, hiddenSize: 5, projSize: 3, cellNormalization: 'output', generator: generator(), ...float64 });
 const makeGRU = () => new GRU({ inputSize: 4, hiddenSize: 5, resetAfter: false, generator: generator(), ...float64 });
@@ -49,12 +33,29 @@ const isLastStep: Accepts = (value) => {
   }
 };
 const makeLinear = () => new Linear({ inputSize: 4, outputSize: 5, generator: generator(), ...float64 });
-const normPlaces = {
-  0: never,
-  '0.size': isSize,
-  '0.eps': optional(isNumber(1e-37, (2 - 2 ** -23) * 2 ** 127)),
-  '0.dtype': optional(isDType),
+
+/** What a check of the library takes. */
+const takenBy =
+  (check: (value: unknown) => unknown): Accepts =>
+  (value) => {
+    try {
+      check(value);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+
+/** Every option of a layer, by its schema: a new one is tested without a word here. */
+const placesOf = (schema: Schema): Record<string, Accepts> => {
+  const options = Object.entries(schema).map(([name, { check, default: otherwise }]): [string, Accepts] => [
+    `0.${name}`,
+    takenBy((value) => check(name, value === undefined ? otherwise : value)),
+  ]);
+  return { 0: never, ...Object.fromEntries(options) };
 };
+
+const isLengths = takenBy((value) => checkLengths(value, [2, 3, 4]));
 
 const layerCall = (
   makeLayer: () => RNN | LSTM | GRU | LayerNorm | RMSNorm | Linear | LastStep | Sequential,
@@ -145,22 +146,17 @@ testCalls({
   'new RNN': {
     make: () => [{ inputSize: 2, hiddenSize: 3, generator: generator() }],
     call: (options) => new RNN(options as { inputSize: number; hiddenSize: number }),
-    places: { ...recurrentPlaces, '0.nonlinearity': optional(never) },
+    places: placesOf(RNN.schema),
   },
   'new LSTM': {
     make: () => [{ inputSize: 2, hiddenSize: 3, generator: generator() }],
     call: (options) => new LSTM(options as { inputSize: number; hiddenSize: number }),
-    places: {
-      ...recurrentPlaces,
-      '0.projSize': optional(isInteger(1, 2)),
-      '0.forgetBias': optional(isNumber(-Number.MAX_VALUE)),
-      '0.cellNormalization': optional(never),
-    },
+    places: placesOf(LSTM.schema),
   },
   'new GRU': {
     make: () => [{ inputSize: 2, hiddenSize: 3, generator: generator() }],
     call: (options) => new GRU(options as { inputSize: number; hiddenSize: number }),
-    places: { ...recurrentPlaces, '0.resetAfter': optional(isBoolean) },
+    places: placesOf(GRU.schema),
   },
   'LSTM.forward with options': {
     make: () => [makeLSTM(), tensor([2, 3, 4]), { initialState: lstmState() }],
@@ -181,24 +177,17 @@ testCalls({
   'new LayerNorm': {
     make: () => [{ size: 3 }],
     call: (options) => new LayerNorm(options as { size: number }),
-    places: { ...normPlaces, '0.affine': optional(isBoolean) },
+    places: placesOf(LayerNorm.schema),
   },
   'new RMSNorm': {
     make: () => [{ size: 3 }],
     call: (options) => new RMSNorm(options as { size: number }),
-    places: { ...normPlaces, '0.affine': optional(isBoolean) },
+    places: placesOf(RMSNorm.schema),
   },
   'new Linear': {
     make: () => [{ inputSize: 2, outputSize: 3, generator: generator() }],
     call: (options) => new Linear(options as { inputSize: number; outputSize: number }),
-    places: {
-      0: never,
-      '0.inputSize': isSize,
-      '0.outputSize': isSize,
-      '0.bias': optional(isBoolean),
-      '0.dtype': optional(isDType),
-      '0.generator': optional(never),
-    },
+    places: placesOf(Linear.schema),
   },
   'new Sequential': {
     make: () => [{ a: makeRNN(), b: new LastStep() }],
@@ -206,10 +195,38 @@ testCalls({
     places: { 0: never, '0.a': isLastStep, '0.b': isLastStep },
   },
   'rnn.forward with options': {
-    make: () => [makeRNN(), tensor([2, 3, 4]), { initialState: tensor([2, 5]) }],
+    make: () => [makeRNN(), tensor([2, 3, 4]), { initialState: tensor([2, 5]), lengths: [3, 1], training: true }],
     call: (rnn, input, options) => (rnn as RNN).forward(input as Tensor, options as object),
-    places: { 1: never, 2: optional(hasNoKeys), '2.initialState': optional(never) },
+    places: {
+      1: never,
+      2: optional(hasNoKeys),
+      '2.initialState': optional(never),
+      '2.lengths': isLengths,
+      '2.training': optional(isBoolean),
+    },
     probe: ([rnn]) => (rnn as RNN).forward(tensor([2, 3, 4]), { initialState: tensor([2, 5]) }).toArray(),
+  },
+  'rnn.backward with options': {
+    make() {
+      const rnn = makeRNN();
+      rnn.forward(tensor([2, 3, 4]));
+      return [rnn, tensor([2, 3, 5]), { gradFinalState: tensor([2, 5]), inputGradient: true }];
+    },
+    call: (rnn, gradOutput, options) => (rnn as RNN).backward(gradOutput as Tensor, options as object),
+    places: { 1: never, 2: optional(hasNoKeys), '2.gradFinalState': optional(never), '2.inputGradient': optional(isBoolean) },
+    probe: ([rnn]) => (rnn as RNN).predict(tensor([2, 3, 4])).toArray(),
+  },
+  'rnn.predict': {
+    make: () => [makeRNN(), tensor([2, 3, 4]), { initialState: tensor([2, 5]), lengths: [3, 1] }],
+    call: (rnn, input, options) => (rnn as RNN).predict(input as Tensor, options as object),
+    places: { 1: never, 2: optional(hasNoKeys), '2.initialState': optional(never), '2.lengths': isLengths },
+    probe: ([rnn]) => (rnn as RNN).predict(tensor([2, 3, 4])).toArray(),
+  },
+  'Sequential.predict': {
+    make: () => [makeSequential(), tensor([2, 3, 4]), { lengths: [3, 1] }],
+    call: (model, input, options) => (model as Sequential).predict(input as Tensor, options as object),
+    places: { 1: never, 2: optional(hasNoKeys), '2.lengths': isLengths },
+    probe: ([model]) => (model as Sequential).predict(tensor([2, 3, 4])).toArray(),
   },
   ...prefixed('RNN', layerCall(makeRNN, [2, 3, 4], [2, 3, 5])),
   ...prefixed('LSTM', layerCall(makeLSTM, [2, 3, 4], [2, 3, 3])),

@@ -210,7 +210,7 @@ describe('segments', () => {
     bytesPerStep: 256,
     scratchPerStep: 768,
     outputBytes: 0,
-    reusableBytes: 0,
+    reusableBytes: () => 0,
   };
 
   test.each<[Checkpointing, number]>([
@@ -227,7 +227,14 @@ describe('segments', () => {
   });
 
   test('grow as √T, and so does what is kept', () => {
-    const large = { chunkSteps: 1, stateBytes: 25_600, bytesPerStep: 25_600, scratchPerStep: 76_800, outputBytes: 0, reusableBytes: 0 };
+    const large = {
+      chunkSteps: 1,
+      stateBytes: 25_600,
+      bytesPerStep: 25_600,
+      scratchPerStep: 76_800,
+      outputBytes: 0,
+      reusableBytes: () => 0,
+    };
     const steps = [1e6, 4e6, 16e6].map((t) => segmentSteps({ budget: 1e10 }, { ...large, steps: t }));
     expect(steps).toEqual([500, 1000, 2000]);
   });
