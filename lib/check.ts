@@ -3,7 +3,7 @@
  * Everything a caller can get wrong passes through here before native code sees it.
  */
 import { describe, type ErrorCode, EvenkeelError } from './errors';
-import type { DType } from './tensor';
+import type { DType } from './typed-arrays';
 
 /** Throws an {@link EvenkeelError} in the one message shape. `hint` is a full sentence. */
 export function fail(code: ErrorCode, argument: string, expected: string, got: unknown, hint?: string): never {

@@ -1,7 +1,7 @@
-import { fail, readSafely } from './check';
+import { copyList, fail, readSafely } from './check';
 import { EvenkeelError, formatShape } from './errors';
 import { allocate, type TensorData } from './tensor';
-import { typedArrayKind } from './typed-arrays';
+import { typedArrayKind, typedArrayLength } from './typed-arrays';
 
 /** How many of each sequence's steps count, the first ones: whole numbers from 0 to T [N], in any order. */
 export type Lengths = Int32Array | readonly number[];
@@ -17,12 +17,7 @@ export function checkLengths(value: unknown, shape: readonly number[]): Int32Arr
   if (shape.length !== 3) {
     throw new EvenkeelError('ERR_SHAPE', `lengths: expected an input [N, T, F] where there are lengths, got ${formatShape(shape)}.`);
   }
-  const given = readSafely('lengths', () =>
-    typedArrayKind(value) === 'Int32Array' || Array.isArray(value) ? Array.from(value as ArrayLike<unknown>) : undefined,
-  );
-  if (given === undefined) fail('ERR_OPTION', 'lengths', 'an Int32Array or an array of whole numbers', value);
-  if (given.length !== n)
-    throw new EvenkeelError('ERR_SHAPE', `lengths: expected one for each of the ${n} sequences, got ${given.length}.`);
+  const given = readSafely('lengths', () => copyLengths(value, n));
   const lengths = new Int32Array(n);
   for (const [row, length] of given.entries()) {
     if (typeof length !== 'number' || !Number.isInteger(length) || length < 0 || length > t) {
@@ -31,6 +26,17 @@ export function checkLengths(value: unknown, shape: readonly number[]): Int32Arr
     lengths[row] = length;
   }
   return lengths.every((length) => length === t) ? undefined : lengths;
+}
+
+/** A copy of n lengths, whatever they are. */
+function copyLengths(value: unknown, n: number): readonly unknown[] {
+  const isTyped = typedArrayKind(value) === 'Int32Array';
+  if (!isTyped && !Array.isArray(value)) fail('ERR_OPTION', 'lengths', 'an Int32Array or an array of whole numbers', value);
+  const list = value as unknown as readonly unknown[];
+  // Before a copy is made: an array may claim any length.
+  const count = isTyped ? typedArrayLength(value as Int32Array) : list.length;
+  if (count !== n) throw new EvenkeelError('ERR_SHAPE', `lengths: expected one for each of the ${n} sequences, got ${count}.`);
+  return copyList(list);
 }
 
 /** The lengths that concern an array made of an input: none once it no longer has the input's steps. */

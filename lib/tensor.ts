@@ -2,12 +2,10 @@ import { checkDType, checkString, copyList, fail, readOptions, readSafely } from
 import { EvenkeelError, formatShape } from './errors';
 import { checkAllocation, checkHeap } from './memory';
 import { checkGenerator, type Generator } from './random';
-import { plainArray, typedArrayKind, typedArrayLength } from './typed-arrays';
+import { type DType, plainArray, type TensorData, typedArrayKind, typedArrayLength } from './typed-arrays';
 
-/** The element type of a tensor; one layer and its data have one. */
-export type DType = 'float32' | 'float64';
-/** What a tensor keeps its elements in. */
-export type TensorData = Float32Array | Float64Array;
+export type { DType, TensorData } from './typed-arrays';
+
 /** Numbers nested to any depth, as `Tensor.from` takes and `toArray` gives. */
 export type NestedNumbers = number | readonly NestedNumbers[];
 

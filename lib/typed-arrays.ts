@@ -2,7 +2,11 @@
  * What a typed array really is and holds, whatever a subclass or an own property claims, and from whichever realm it comes:
  * the accessors of %TypedArray%.prototype read its internal slots.
  */
-import type { TensorData } from './tensor';
+
+/** The element type of a tensor; one layer and its data have one. */
+export type DType = 'float32' | 'float64';
+/** What a tensor keeps its elements in. */
+export type TensorData = Float32Array | Float64Array;
 
 const typedArrayPrototype: object = Object.getPrototypeOf(Float64Array.prototype);
 const getterOf = (key: string | symbol): (() => unknown) => Object.getOwnPropertyDescriptor(typedArrayPrototype, key)?.get as () => unknown;

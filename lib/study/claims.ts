@@ -34,6 +34,14 @@ export interface Judgement {
   measured: string;
 }
 
+/** A claim in the text's own words, beside what this run measured of it. */
+export interface Finding extends Judgement {
+  /** the text's own words */
+  words: string;
+  /** what they come to, to be measured */
+  meaning: string;
+}
+
 export interface Claim {
   /** the text's own words */
   words: string;

@@ -4,7 +4,7 @@
  * its three examples and of clipping; what it says of gradients through time is in claims.ts.
  */
 import { formatNumber } from '../report/text';
-import { claims, type Judgement } from './claims';
+import { claims, type Finding, type Judgement } from './claims';
 import type { ClippingRun, ReferenceRun, StudyResults } from './results';
 import { countRises, isSameSeries, trendMargin } from './verdicts';
 
@@ -12,13 +12,6 @@ export const examinedText = {
   title: 'Why does normalization cause exploding gradients during network training?',
   date: '30 January 2025',
 };
-
-export interface Finding extends Judgement {
-  /** the text's own words */
-  words: string;
-  /** what they come to, to be measured */
-  meaning: string;
-}
 
 /** The findings that the finished runs allow. */
 export function findingsOf({ reference, depth, clipping }: Pick<StudyResults, 'reference' | 'depth' | 'clipping'>): Finding[] {

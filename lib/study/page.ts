@@ -5,10 +5,11 @@ import { renderDefinitions, renderFigure, renderHeatFigure, renderPage, renderSa
 import { escapeHtml, formatNumber, plural } from '../report/text';
 import { placementLooks } from '../report/theme';
 import { referenceCharts, type StudyChart, seriesCharts } from './charts';
+import type { Finding } from './claims';
 import { commonVerdict, formatRate, type Judgement, meanRate, medianHorizon } from './claims';
 import { clipRules } from './clip-rules';
 import { clippingChart, depthCharts, type StudyHeatMap } from './depth-charts';
-import { examinedText, type Finding, verdictText } from './findings';
+import { examinedText, verdictText } from './findings';
 import type { ClippingPart, DepthPart, ReferencePart, ReferenceRun, SeriesPart, SeriesRun, StudyResults } from './results';
 import {
   clipOnSeries,

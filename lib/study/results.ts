@@ -1,7 +1,6 @@
 /** The shape of results.json. A field that changes its name or meaning raises {@link schemaVersion}. */
 import type { SeriesFormat } from '../data/csv';
-import type { DepthCell } from './claims';
-import type { Finding } from './findings';
+import type { DepthCell, Finding } from './claims';
 import type { DepthPlacement } from './placements';
 import type { SystemName } from './systems';
 import type { Trend } from './verdicts';
