@@ -1,5 +1,6 @@
 /** The shape of results.json. A field that changes its name or meaning raises {@link schemaVersion}. */
 import type { SeriesFormat } from '../data/csv';
+import type { Growth } from '../stability/flow';
 import type { DepthCell, Finding } from './claims';
 import type { DepthPlacement } from './placements';
 import type { SystemName } from './systems';
@@ -89,6 +90,7 @@ export interface DepthPart {
 }
 
 export interface DepthDesign extends DepthCell {
+  growths: readonly Growth[];
   course: CoursePoint[];
   /** one per seed */
   spectra: Spectrum[];

@@ -21,9 +21,9 @@ export function headline(results: StudyResults): string {
   return 'LayerNorm after the RNN did not make gradients explode';
 }
 
-function depthHeadline({ designs }: DepthPart): string {
+function depthHeadline({ designs, timeSteps }: DepthPart): string {
   const causes = explosionCauses(designs);
-  if (causes.length === 0) return 'No place of a LayerNorm made gradients explode';
+  if (causes.length === 0) return `No place of a LayerNorm made gradients explode over ${timeSteps} steps`;
   const places = causes.map(placeOf).join(' or ');
   return `Gradients can explode with LayerNorm ${places}${causes.includes('output') ? '' : ', not with LayerNorm after the RNN'}`;
 }

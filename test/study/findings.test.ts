@@ -114,9 +114,9 @@ describe('the summary', () => {
     expect(headline(studyResults())).toBe('Gradients can explode with LayerNorm on the state, not with LayerNorm after the RNN');
     expect(headline(withRates({ 'recurrent-input': 0.1, hidden: 0.1 }))).toContain('LayerNorm on what is fed back or on the state, not');
     expect(headline(withRates({ output: 0.1, hidden: 0.1 }))).toBe('Gradients can explode with LayerNorm after the RNN or on the state');
-    expect(headline(withRates({}))).toBe('No place of a LayerNorm made gradients explode');
+    expect(headline(withRates({}))).toBe('No place of a LayerNorm made gradients explode over 200 steps');
     // What explodes without a LayerNorm is not its doing.
-    expect(headline(withRates({ none: 0.2, hidden: 0.1 }))).toBe('No place of a LayerNorm made gradients explode');
+    expect(headline(withRates({ none: 0.2, hidden: 0.1 }))).toBe('No place of a LayerNorm made gradients explode over 200 steps');
   });
 
   test('the lead names the designs that explode, the fastest first, and counts the others', () => {

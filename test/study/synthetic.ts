@@ -38,7 +38,15 @@ export function depthDesign(placement: DepthPlacement, initializer: string, grow
   return {
     placement,
     initializer,
-    growths: [1, 2, 3].map(() => ({ growthRate, growthRateError: 0.006, verdict, horizon })),
+    growths: [1, 2, 3].map(() => ({
+      growthRate,
+      growthRateError: 0.006,
+      growthRateInterval: [growthRate - 0.012, growthRate + 0.012],
+      batchGrowthRate: growthRate + 0.01,
+      verdict,
+      horizon,
+      horizonInterval: [horizon, horizon],
+    })),
     course: Array.from({ length: 200 }, (_, distance) => {
       const mean = growthRate * distance;
       return { distance, mean, low: mean - distance / 100, high: mean + distance / 100 };
