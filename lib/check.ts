@@ -75,10 +75,10 @@ export function readOptions<K extends string>(
 ): Partial<Record<K, unknown>> {
   checkOptions(where, value, known);
   return readSafely(where, () => {
-    const options: Partial<Record<K, unknown>> = {};
+    const options = { ...defaults };
     for (const key of known) {
       const given = value[key];
-      options[key] = given === undefined ? defaults[key] : given;
+      if (given !== undefined) options[key] = given;
     }
     return options;
   });

@@ -53,26 +53,31 @@ export class Parameter {
  * Checks for a list of different parameters and returns a copy of it.
  * @throws EvenkeelError ERR_OPTION for anything else: the same parameter twice would be updated, or counted, twice
  */
-export function checkParameters(argument: string, value: unknown): Parameter[] {
-  const list = readSafely(argument, () => (Array.isArray(value) && value.length <= MAX_PARAMETERS ? copyList<unknown>(value) : undefined));
+export function checkParameters(argument: string, value: unknown): readonly Parameter[] {
+  const list = readSafely(argument, () =>
+    Array.isArray(value) && value.length <= MAX_PARAMETERS ? (checkedBefore(value) ?? copyList<unknown>(value)) : undefined,
+  );
   if (list === undefined) fail('ERR_OPTION', argument, 'an array of Parameters', value, 'Give it model.parameters().');
   if (list.length === 0) fail('ERR_OPTION', argument, 'at least one Parameter', value);
   const first = list[0] as Parameter;
-  if (!isSameList(list, checkedLists.get(first))) {
-    checkDistinct(argument, list);
-    checkedLists.set(first, copyList(list as Parameter[]));
-  }
-  return list as Parameter[];
+  if (checkedLists.get(first) === list) return list as readonly Parameter[];
+  checkDistinct(argument, list);
+  checkedLists.set(first, Object.freeze(list));
+  return list;
 }
 
 /** The list last checked that begins with a parameter: a parameter's memory is always the same, so the same list needs no second check. */
 const checkedLists = new WeakMap<Parameter, readonly Parameter[]>();
 
-function isSameList(list: readonly unknown[], checked: readonly unknown[] | undefined): boolean {
-  return checked !== undefined && checked.length === list.length && checked.every((parameter, index) => parameter === list[index]);
+/** The frozen copy of a list that was checked, where the list is still the same; each element is read once. */
+function checkedBefore(list: readonly unknown[]): readonly Parameter[] | undefined {
+  const checked = checkedLists.get(list[0] as Parameter);
+  if (checked === undefined || checked.length !== list.length) return undefined;
+  for (let index = 1; index < checked.length; index++) if (checked[index] !== list[index]) return undefined;
+  return checked;
 }
 
-function checkDistinct(argument: string, list: readonly unknown[]): void {
+function checkDistinct(argument: string, list: readonly unknown[]): asserts list is readonly Parameter[] {
   const seen = new SeenMemory();
   for (let index = 0; index < list.length; index++) {
     const parameter = list[index];

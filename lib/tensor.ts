@@ -61,7 +61,11 @@ export class Tensor {
    * @internal
    */
   static expire(tensor: Tensor, dtype: DType): boolean {
-    if (!Reflect.set(tensor, 'data', EXPIRED[dtype])) return false;
+    try {
+      (tensor as { data: TensorData }).data = EXPIRED[dtype];
+    } catch {
+      return false;
+    }
     Object.freeze(tensor);
     return true;
   }

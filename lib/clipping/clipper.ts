@@ -33,7 +33,7 @@ export interface ClipResult {
  * Checks the parameters that a clipper is given, and returns them with their gradients' 2-norm.
  * @throws EvenkeelError ERR_NON_FINITE naming the parameter whose gradient is not finite
  */
-export function checkGradients(where: string, parameters: unknown): { list: Parameter[]; norm: number } {
+export function checkGradients(where: string, parameters: unknown): { list: readonly Parameter[]; norm: number } {
   const list = checkParameters('parameters', parameters);
   checkParametersAttached(list);
   const norms = gradNorms(list);

@@ -48,7 +48,7 @@ let terms = new Float64Array(64);
 function normTerms(arrays: readonly TensorData[], order: 0 | 1 | 2): number[] {
   if (terms.length < arrays.length) terms = new Float64Array(2 * arrays.length);
   native().normTerms(arrays, order, terms);
-  return Array.from({ length: arrays.length }, (_, index) => terms[index] as number);
+  return arrays.map((_, index) => terms[index] as number);
 }
 
 /** Checks for one of the three norms. */

@@ -58,7 +58,8 @@ export class LayerNorm extends RowLayer<TensorData> {
     // Only a backward call sees the statistics, so one array serves every call of the same size but for those that come between.
     const statistics = call !== 'predict' && this.#statistics.length === 3 * rows ? this.#statistics : allocate(this.dtype, 3 * rows);
     if (call !== 'predict') this.#statistics = statistics;
-    const [weight, bias] = [this.#weight?.value.data ?? null, this.#bias?.value.data ?? null];
+    const weight = this.#weight?.value.data ?? null;
+    const bias = this.#bias?.value.data ?? null;
     native().layerNormForward(rows, this.size, this.eps, input, weight, bias, output, statistics);
     return statistics;
   }
@@ -70,7 +71,8 @@ export class LayerNorm extends RowLayer<TensorData> {
     gradInput: TensorData | null,
     statistics: TensorData,
   ): void {
-    const [weight, bias] = [this.#weight, this.#bias];
+    const weight = this.#weight;
+    const bias = this.#bias;
     native().layerNormBackward(
       rows,
       this.size,

@@ -98,8 +98,8 @@ export interface CheckedInput {
 
 /** Where no options are given there are none to read. */
 const NONE = {};
-const FORWARD_DEFAULTS: Readonly<Record<string, unknown>> = { training: true };
-const BACKWARD_DEFAULTS: Readonly<Record<string, unknown>> = { inputGradient: true };
+export const FORWARD_DEFAULTS: Readonly<Record<string, unknown>> = { training: true };
+export const BACKWARD_DEFAULTS: Readonly<Record<string, unknown>> = { inputGradient: true };
 
 /**
  * What the layers of this package share: a fixed list of parameters, and the heads of forward, predict and backward. A layer checks first,
@@ -253,17 +253,20 @@ export type CallKind = 'training' | 'forward' | 'predict';
 export type { Pass };
 
 /** How many forward calls each layer has had, so that a backward call can tell whether the last one was its own. */
-const forwardCalls = new WeakMap<Layer, number>();
+const forwardCalls = new WeakMap<Layer, { count: number }>();
 
 export function forwardCallsOf(layer: Layer): number {
-  return forwardCalls.get(layer) ?? 0;
+  return forwardCalls.get(layer)?.count ?? 0;
 }
 
 /** @returns the number of the call that is counted */
 export function countForward(layer: Layer): number {
-  const count = forwardCallsOf(layer) + 1;
-  forwardCalls.set(layer, count);
-  return count;
+  let calls = forwardCalls.get(layer);
+  if (calls === undefined) {
+    calls = { count: 0 };
+    forwardCalls.set(layer, calls);
+  }
+  return ++calls.count;
 }
 
 export function failNoForward(): never {

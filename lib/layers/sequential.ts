@@ -6,9 +6,11 @@ import { copyState, matchState, type StateDict } from '../state-dict';
 import { checkTensor, type Tensor } from '../tensor';
 import { carriedStateOf, loadCarriedStateOf } from './carried-state';
 import {
+  BACKWARD_DEFAULTS,
   type BackwardOptions,
   checkLayer,
   countForward,
+  FORWARD_DEFAULTS,
   type ForwardOptions,
   failNoForward,
   forwardCallsOf,
@@ -50,8 +52,9 @@ export class Sequential implements Layer {
    * Each layer's output is the next one's input. Options are handed on to every layer, lengths as long as there are T steps.
    * @throws EvenkeelError as the layers do, ERR_SHAPE or ERR_OPTION for the lengths
    */
-  forward(input: Tensor, options: ForwardOptions = {}): Tensor {
-    const given = readOptions('forward options', options, ['lengths', 'training'], { training: true });
+  forward(input: Tensor, options?: ForwardOptions): Tensor {
+    const given =
+      options === undefined ? FORWARD_DEFAULTS : readOptions('forward options', options, ['lengths', 'training'], FORWARD_DEFAULTS);
     const training = checkBoolean('training', given.training);
     const lengths = this.#checkInput(input, given.lengths);
     this.#pass = undefined;
@@ -93,8 +96,9 @@ export class Sequential implements Layer {
    */
   backward(gradOutput: Tensor, options?: { inputGradient?: true }): Tensor;
   backward(gradOutput: Tensor, options?: BackwardOptions): Tensor | undefined;
-  backward(gradOutput: Tensor, options: BackwardOptions = {}): Tensor | undefined {
-    const given = readOptions('backward options', options, ['inputGradient'], { inputGradient: true });
+  backward(gradOutput: Tensor, options?: BackwardOptions): Tensor | undefined {
+    const given =
+      options === undefined ? BACKWARD_DEFAULTS : readOptions('backward options', options, ['inputGradient'], BACKWARD_DEFAULTS);
     const wanted = checkBoolean('inputGradient', given.inputGradient);
     const pass = this.#pass;
     if (pass === undefined) failNoForward();
@@ -154,7 +158,8 @@ export class Sequential implements Layer {
   }
 
   #checkOwnPass(calls: readonly number[]): void {
-    for (const [index, [name, layer]] of this.#layers.entries()) {
+    for (let index = 0; index < calls.length; index++) {
+      const [name, layer] = this.#layers[index] as readonly [string, Layer];
       if (forwardCallsOf(layer) === calls[index]) continue;
       throw new EvenkeelError(
         'ERR_STATE',

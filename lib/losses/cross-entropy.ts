@@ -18,7 +18,7 @@ const INTEGER_KINDS = ['Int32Array', 'Int8Array', 'Uint8Array', 'Uint8ClampedArr
  * @param labels one class in [0, C) for each row of logits, N or N·T of them, row-major; those of steps that do not count may be anything
  * @throws EvenkeelError ERR_SHAPE, ERR_DTYPE, ERR_OPTION for a label that is no class, ERR_STATE for a detached buffer
  */
-export function crossEntropyLoss(logits: Tensor, labels: Labels, options: LossOptions = {}): LossResult {
+export function crossEntropyLoss(logits: Tensor, labels: Labels, options?: LossOptions): LossResult {
   const { data, shape, dtype, size } = checkTensor('logits', logits);
   const classes = shape.at(-1) ?? 0;
   if ((shape.length !== 2 && shape.length !== 3) || size === 0) {

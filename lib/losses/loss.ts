@@ -17,7 +17,8 @@ export interface LossResult {
 }
 
 /** @throws EvenkeelError ERR_OPTION, ERR_SHAPE, also where no step counts: there is no mean of nothing */
-export function readLossLengths(options: LossOptions, { shape }: Tensor): Int32Array | undefined {
+export function readLossLengths(options: LossOptions | undefined, { shape }: Tensor): Int32Array | undefined {
+  if (options === undefined) return undefined;
   const lengths = checkLengths(readOptions('loss options', options, ['lengths']).lengths, shape);
   if (lengths !== undefined && countSteps(lengths) === 0) {
     throw new EvenkeelError('ERR_SHAPE', 'lengths: expected at least one step that counts, got lengths of 0.');

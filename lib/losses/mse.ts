@@ -11,7 +11,7 @@ import { type LossOptions, type LossResult, readLossLengths } from './loss';
  * @param target of the output's shape and dtype
  * @throws EvenkeelError ERR_SHAPE, ERR_DTYPE, ERR_STATE for a detached buffer
  */
-export function mseLoss(output: Tensor, target: Tensor, options: LossOptions = {}): LossResult {
+export function mseLoss(output: Tensor, target: Tensor, options?: LossOptions): LossResult {
   const { data, shape, dtype, size } = checkTensor('output', output);
   checkTensor('target', target, dtype, shape);
   if (size === 0) fail('ERR_SHAPE', 'output', 'at least one element', output);

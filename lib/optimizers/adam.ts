@@ -107,10 +107,14 @@ class AdamSteps {
     this.#decoupled = decoupled;
   }
 
-  run({ values, grads, state }: OptimizerArrays, learningRate: number, step: number, group: number): void {
-    const [firstMoments, secondMoments, largest] = state as [readonly TensorData[], readonly TensorData[], (readonly TensorData[])?];
+  run(arrays: OptimizerArrays, learningRate: number, step: number, group: number): void {
     const { beta1, beta2, eps, weightDecay, maximize } = this.#groups[group] as AdamSettings;
-    this.#passes[group] ??= native().adamPass(values, grads, firstMoments, secondMoments, largest ?? null);
+    this.#passes[group] ??= makePass(arrays);
     this.#passes[group](learningRate, beta1, beta2, eps, weightDecay, this.#decoupled, step, maximize);
   }
+}
+
+function makePass({ values, grads, state }: OptimizerArrays): ReturnType<NativeAddon['adamPass']> {
+  const [firstMoments, secondMoments, largest] = state as [readonly TensorData[], readonly TensorData[], (readonly TensorData[])?];
+  return native().adamPass(values, grads, firstMoments, secondMoments, largest ?? null);
 }

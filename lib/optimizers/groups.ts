@@ -32,7 +32,7 @@ export function readGroups<K extends string, S>(
   options: unknown,
   defaults: Record<K | 'learningRate', unknown>,
   read: (given: Partial<Record<K, unknown>>, context: GroupContext) => S,
-): { learningRate: unknown; groups: (S & { parameters: Parameter[]; learningRate?: unknown })[] } {
+): { learningRate: unknown; groups: (S & { parameters: readonly Parameter[]; learningRate?: unknown })[] } {
   const names = Object.keys(defaults) as (K | 'learningRate')[];
   const shared = readOptions(where, options, names, defaults);
   if (!isListOfGroups(parameters)) {

@@ -93,7 +93,10 @@ export abstract class Optimizer {
     // A single group's are looked at by its native call, before it changes anything.
     if (this.#groups.length > 1) for (const group of this.#groups) group.checkAttached();
     const step = this.steps + 1;
-    for (const [index, { arrays, learningRate }] of this.#groups.entries()) this.update(arrays, learningRate, step, index);
+    for (let index = 0; index < this.#groups.length; index++) {
+      const { arrays, learningRate } = this.#groups[index] as Group;
+      this.update(arrays, learningRate, step, index);
+    }
     this.#steps.data[0] = step;
   }
 

@@ -25,6 +25,21 @@ test('checkParameters gives a copy of a list of different parameters', () => {
   expect(checked).not.toBe(list);
 });
 
+test('a list that was checked before is checked again where an element is another', () => {
+  const [first, second, third] = [make(), make(), make()];
+  const list = [first, second, third];
+  const checked = checkParameters('parameters', list);
+  expect(checkParameters('parameters', [first, second, third])).toBe(checked);
+  list[2] = second;
+  expectRefused(() => checkParameters('parameters', list), 'ERR_OPTION', 'parameters[2]: expected each parameter once');
+  expectRefused(() => checkParameters('parameters', [first, second, {}]), 'ERR_OPTION', 'parameters[2]: expected a Parameter');
+  expect(checkParameters('parameters', [first, second])).toHaveLength(2);
+  expect(checked).toEqual([first, second, third]);
+  let reads = 0;
+  const changing = Object.defineProperty([first, second, third], 1, { get: () => (reads++ === 0 ? second : third) });
+  expect(checkParameters('parameters', changing)[1]).toBe(second);
+});
+
 test('a gradient in the memory of its value is refused, however little they share', () => {
   const value = Tensor.from([1, 2, 3]);
   expectRefused(() => new Parameter('w', value, value), 'ERR_OPTION', 'grad: expected memory of its own');
@@ -102,7 +117,10 @@ test('a list that was checked before and has changed since is checked again', ()
 
 test('what a caller does to a checked list is none of the next check', () => {
   const [a, b] = [make('a'), make('b')];
-  checkParameters('p', [a, b])[1] = a;
+  const checked = checkParameters('p', [a, b]) as Parameter[];
+  expect(() => {
+    checked[1] = a;
+  }).toThrow(TypeError);
   expectRefused(() => checkParameters('p', [a, a]), 'ERR_OPTION', 'p[1]: expected each parameter once');
   expect(checkParameters('p', [a, b])).toEqual([a, b]);
 });
