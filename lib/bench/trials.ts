@@ -88,7 +88,9 @@ function trialsOf(work: Work, list: readonly Row[]): Trial[] {
   }));
 }
 
-/** The trials of a run: those whose id contains `filter`, and of these the quick ones. */
+/** The trials of a run: the one whose id is `filter`, else those whose id contains it; and of these the quick ones. */
 export function selectTrials({ filter = '', quick = false }: { filter?: string; quick?: boolean }): Trial[] {
-  return trials.filter((trial) => trial.id.includes(filter) && (trial.quick || !quick));
+  const named = trials.filter(({ id }) => id === filter);
+  const matching = named.length > 0 ? named : trials.filter(({ id }) => id.includes(filter));
+  return matching.filter((trial) => trial.quick || !quick);
 }

@@ -51,7 +51,7 @@ export function addBenchCommand(program: Command): void {
       'Measure evenkeel and every installed rival on the same work, in turns, after checking that they compute the same thing; ' +
         'write a page and results.json. All trials beside all rivals take some 40 minutes on two cores.',
     )
-    .option('--filter <text>', 'only trials whose name contains the text, such as train or 512', filter)
+    .option('--filter <text>', 'only the trial of this name, or those whose name contains the text, such as train or 512', filter)
     .option('--quick', 'a short run, under a minute')
     .addOption(
       // Without words of its own the default would be shown as JSON, and that is a screenful.
