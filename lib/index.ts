@@ -8,6 +8,7 @@ export { type AddingProblemOptions, addingProblem } from './data/adding-problem'
 export { type BatchOptions, makeBatches } from './data/batches';
 export { type CopyMemoryOptions, copyMemory } from './data/copy-memory';
 export { type ReadSeriesOptions, readSeries, readSeriesAsync, type SeriesFile, type SeriesFormat } from './data/csv';
+export type { DecimalMark } from './data/csv-cells';
 export type { Series } from './data/series';
 export type { Task } from './data/task';
 export {
@@ -25,7 +26,7 @@ export type { Initializer, InitializerOptions } from './initializers';
 export { type LoadStateOptions, loadMetadata, loadState, type SaveStateOptions, saveState } from './io/safetensors';
 export { GRU, type GRUBackwardOptions, type GRUOptions } from './layers/gru';
 export { LastStep } from './layers/last-step';
-export type { BackwardOptions, BaseLayer, ForwardOptions, Layer, PredictOptions } from './layers/layer';
+export type { BackwardOptions, BaseLayer, CheckedInput, ForwardOptions, Layer, PredictOptions } from './layers/layer';
 export { LayerNorm, type LayerNormOptions } from './layers/layer-norm';
 export { Linear, type LinearOptions } from './layers/linear';
 export {

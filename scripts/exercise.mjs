@@ -67,6 +67,28 @@ function exercisePlacements(dtype) {
   }
 }
 
+// Cells with gates, by rows and in lanes, with lengths, with a projection, and with norms within their steps.
+function exerciseGates(dtype) {
+  const { LSTM, GRU } = evenkeel;
+  for (const [n, t, inputSize, hiddenSize] of sizes.filter(([rows, steps]) => rows * steps < 100)) {
+    const input = randn([n, t, inputSize], dtype);
+    const lengths = Array.from({ length: n }, (_, row) => (row * 7) % (t + 1));
+    const common = { inputSize, hiddenSize, dtype, generator };
+    const layers = [new LSTM(common), new GRU(common), new GRU({ ...common, resetAfter: false, bias: false })];
+    if (hiddenSize > 1) layers.push(new LSTM({ ...common, projSize: Math.ceil(hiddenSize / 2), checkpointing: { every: 2 } }));
+    for (const normalization of ['preactivation', 'split-preactivation', 'recurrent-input', 'hidden']) {
+      layers.push(new LSTM({ ...common, normalization, cellNormalization: 'output' }), new GRU({ ...common, normalization }));
+    }
+    for (const layer of layers) {
+      forwardAndBackward(layer, input);
+      const output = layer.forward(input, { lengths });
+      layer.backward(randn(output.shape, dtype), { inputGradient: false });
+      assert.deepEqual(layer.predict(input, { lengths }).shape, output.shape);
+    }
+    if (hiddenSize < 40) for (const layer of layers.slice(0, 3)) evenkeel.lyapunovExponents(layer, input, { count: 1, burnIn: 0 });
+  }
+}
+
 function exerciseTraining(dtype) {
   const optimizers = [
     (parameters) => new evenkeel.SGD(parameters, { learningRate: 0.01 }),
@@ -104,6 +126,7 @@ function exercise() {
     for (const dtype of dtypes) {
       exerciseLayers(dtype);
       exercisePlacements(dtype);
+      exerciseGates(dtype);
       exerciseTraining(dtype);
     }
   }

@@ -50,8 +50,9 @@ export interface LSTMOptions extends RecurrentOptions {
   cellNormalization?: CellNormalization | CellNormalizationOptions;
 }
 
-/** Options of {@link LSTM.forward} and {@link LSTM.backward}. */
+/** Options of {@link LSTM.forward}. */
 export type LSTMForwardOptions = RecurrentForwardOptions<LSTMState>;
+/** Options of {@link LSTM.backward}. */
 export type LSTMBackwardOptions = RecurrentBackwardOptions<LSTMState>;
 
 const GATES = 4;

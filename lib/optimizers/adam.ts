@@ -22,8 +22,6 @@ export interface AdamOptions {
   maximize?: boolean;
 }
 
-type Groups = readonly ParameterGroup<AdamOptions>[];
-
 /**
  * Adam (Kingma, Ba 2014, arXiv:1412.6980), as torch.optim.Adam: m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²;
  * w ← w − learningRate · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε). Weight decay is added to the gradient: g ← grad + weightDecay·w. With amsgrad
@@ -36,7 +34,7 @@ export class Adam extends Optimizer {
    * @param parameters a list of them, or of groups with options of their own
    * @throws EvenkeelError ERR_OPTION for an option that is unknown or out of range, or a parameter that stands there twice
    */
-  constructor(parameters: readonly Parameter[] | Groups, options: AdamOptions = {}) {
+  constructor(parameters: readonly Parameter[] | readonly ParameterGroup<AdamOptions>[], options: AdamOptions = {}) {
     const { groups, learningRate } = readSettings('Adam options', parameters, options, 0);
     super(groups, learningRate);
     this.#steps = new AdamSteps(groups, false);
@@ -58,7 +56,7 @@ export class AdamW extends Optimizer {
    * @param parameters a list of them, or of groups with options of their own
    * @throws EvenkeelError ERR_OPTION for an option that is unknown or out of range, or a parameter that stands there twice
    */
-  constructor(parameters: readonly Parameter[] | Groups, options: AdamOptions = {}) {
+  constructor(parameters: readonly Parameter[] | readonly ParameterGroup<AdamOptions>[], options: AdamOptions = {}) {
     const { groups, learningRate } = readSettings('AdamW options', parameters, options, 0.01);
     super(groups, learningRate);
     this.#steps = new AdamSteps(groups, true);
