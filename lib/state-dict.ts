@@ -62,10 +62,13 @@ function hintFor(missing: readonly string[], unexpected: readonly string[]): str
 
 /** The longest beginning that all names share and that ends with a point, such as `module.` */
 function commonPrefix(names: readonly string[]): string {
-  const [first = ''] = names;
-  let end = first.lastIndexOf('.') + 1;
-  while (end > 0 && !names.every((name) => name.startsWith(first.slice(0, end)))) end = first.lastIndexOf('.', end - 2) + 1;
-  return first.slice(0, end);
+  let [common = ''] = names;
+  for (const name of names) {
+    let end = 0;
+    while (end < common.length && name[end] === common[end]) end++;
+    common = common.slice(0, end);
+  }
+  return common.slice(0, common.lastIndexOf('.') + 1);
 }
 
 function listNames(names: readonly string[]): string {
