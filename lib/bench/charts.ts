@@ -1,4 +1,5 @@
 /** The benchmark's charts: one entry per SVG file. */
+import type { RangeFigure } from '../report/figure';
 import type { RangeChart, RangeLayout, RangeMark, RangeRow } from '../report/range-chart';
 import { formatDuration, trimZeros } from '../report/text';
 import type { LookName } from '../report/theme';
@@ -18,19 +19,20 @@ import {
 } from './summary';
 import { evenkeel } from './systems';
 
-export interface BenchChart {
-  file: string;
-  chart: RangeChart;
-}
+export type BenchChart = RangeFigure & { file: string };
 
-export const layouts: { wide: RangeLayout; narrow: RangeLayout } = {
+const layouts: { wide: RangeLayout; narrow: RangeLayout } = {
   wide: { width: 728, labels: 'beside' },
   narrow: { width: 335, labels: 'above' },
 };
 
-/** The file name of a trial's chart without its ending; also its place on the page. */
+/** A trial's place on the page. */
 export function slug(id: string): string {
   return id.toLowerCase().replace(/[^a-z0-9]+/g, '-');
+}
+
+export function chartFile(id: string): string {
+  return `${slug(id)}.svg`;
 }
 
 export const overviewFiles = { rival: 'against-best-rival.svg', floor: 'fraction-of-floor.svg' } as const;
@@ -41,8 +43,9 @@ export function trialChart(result: TrialResult): BenchChart | undefined {
   if (timed.length === 0) return undefined;
   const { milliseconds } = result.floor;
   return {
-    file: `${slug(result.trial.id)}.svg`,
-    chart: {
+    ...layouts,
+    file: chartFile(result.trial.id),
+    ranges: {
       description: `Range chart, logarithmic: time of one ${trialTitle(result.trial)} per system, the median with the 10th and 90th percentiles${
         milliseconds === undefined ? '' : ", and the machine's floor"
       }. ${timed.map((one) => `${systemName(one)} ${formatDuration(one.timing?.median ?? Number.NaN)}`).join('; ')}.`,
@@ -100,8 +103,9 @@ export function rivalChart(results: BenchResults): BenchChart | undefined {
     return { label: sizes(trial), text: `×${formatFactor(value)}`, marks: [mark] };
   };
   return {
+    ...layouts,
     file: overviewFiles.rival,
-    chart: {
+    ranges: {
       description:
         'Range chart, logarithmic: speed of evenkeel divided by that of the best rival, per trial, with its range over the rounds.',
       xLabel: 'Speed against the best rival (more is better)',
@@ -124,8 +128,9 @@ export function floorChart({ trials }: BenchResults): BenchChart | undefined {
     return { label: sizes(result.trial), text: formatPercent(fractionOfFloor(own, result) ?? Number.NaN), marks };
   };
   return {
+    ...layouts,
     file: overviewFiles.floor,
-    chart: {
+    ranges: {
       description:
         "Range chart, logarithmic: the machine's shortest possible time divided by the time of evenkeel and of the best rival, per trial.",
       xLabel: "Part of the machine's best (more is better)",

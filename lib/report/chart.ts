@@ -2,7 +2,7 @@
 import { linearDomain, linearLabels, linearTicks, logDomain, logLabels, logTicks } from './axis';
 import { append, drawHeading, drawLegend, dress, fontSize, layOutLegend, legendSample, loadPlot, type SvgElement, textWidth } from './svg';
 import { printable, wrap } from './text';
-import { chartStyle, type Look, type LookName, looks, surface } from './theme';
+import { type Look, type LookName, looks, surface } from './theme';
 
 export interface ChartPoint {
   /** a count, such as a step, an epoch or a length */
@@ -47,8 +47,6 @@ export interface ChartLayout {
   panelHeight: number;
   /** How many panels stand side by side. */
   columns: number;
-  /** Empty pixels around everything; none by default. */
-  padding?: number;
 }
 
 /** Of several panels side by side, as a part of one's width. */
@@ -56,7 +54,7 @@ const columnGap = 0.09;
 const titleLine = 15;
 const margin = { right: 12, bottom: 42 };
 
-/** Draws a chart as an `<svg class="chart">` element, which a page shows together with {@link chartStyle}. */
+/** Draws a chart as an `<svg class="chart">` element, which a page shows together with the theme's `chartStyle`. */
 export async function renderChart(chart: Chart, layout: ChartLayout): Promise<string> {
   const { Plot, document } = await loadPlot();
   const columns = Math.min(layout.columns, chart.panels.length);
@@ -91,15 +89,10 @@ export async function renderChart(chart: Chart, layout: ChartLayout): Promise<st
     fy: { axis: null, padding: rows > 1 ? panelGap / (layout.panelHeight + panelGap) : 0 },
     marks: marks(Plot, chart, columns, titles.texts),
   }) as unknown as SvgElement;
-  dress(svg, layout.padding ?? 0);
+  dress(svg);
   drawHeading(svg, chart.yLabel, layout.width);
   drawLegend(svg, legend, ({ look }, x, y) => drawSample(svg, looks[look], x, y));
   return svg.toString();
-}
-
-/** A chart that stands on its own as a file: readable in light and dark mode without a page around it. */
-export function standaloneSvg(svg: string): string {
-  return `${svg.replace('>', `><style>${chartStyle}</style>`)}\n`;
 }
 
 function drawSample(svg: SvgElement, { light, dash = 'none', width }: Look, x: number, y: number): void {

@@ -33,8 +33,6 @@ export interface HeatLayout {
   width: number;
   /** where a row's label stands: beside its cells, or above them where the screen is narrow */
   labels: 'beside' | 'above';
-  /** Empty pixels around everything; none by default. */
-  padding?: number;
 }
 
 const lineHeight = 15;
@@ -70,7 +68,7 @@ export async function renderHeatMap(map: HeatMap, layout: HeatLayout): Promise<s
     y += cellHeight;
   }
   svg.setAttribute('height', String(y));
-  dress(svg, layout.padding ?? 0);
+  dress(svg);
   drawHeading(svg, map.heading, layout.width);
   return svg.toString();
 }

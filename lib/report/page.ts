@@ -1,7 +1,4 @@
 /** A self-contained HTML page: no script, no network, and the parts that reports are made of. Strings named `html` are markup already. */
-import { type Chart, type ChartLayout, renderChart } from './chart';
-import { type HeatLayout, type HeatMap, renderHeatMap } from './heat-map';
-import { type RangeChart, type RangeLayout, renderRangeChart } from './range-chart';
 import { escapeHtml } from './text';
 import { chartStyle, type Look, type LookName, looks, surface } from './theme';
 
@@ -69,41 +66,6 @@ function attributeOf(html = ''): string {
 /** Terms and what is said of them. */
 export function renderDefinitions(rows: readonly (readonly [term: string, text: string])[]): string {
   return `<dl>\n${rows.map(([term, text]) => `<dt>${escapeHtml(term)}</dt><dd>${escapeHtml(text)}</dd>`).join('\n')}\n</dl>`;
-}
-
-/** A chart with its caption, drawn once for wide screens and once for phones, so that its text is never scaled below reading size. */
-export async function renderFigure(
-  chart: Chart,
-  layouts: { wide: ChartLayout; narrow: ChartLayout },
-  captionHtml: string,
-): Promise<string> {
-  return figure(await renderChart(chart, layouts.wide), await renderChart(chart, layouts.narrow), captionHtml);
-}
-
-/** The same for ranges. */
-export async function renderRangeFigure(
-  chart: RangeChart,
-  layouts: { wide: RangeLayout; narrow: RangeLayout },
-  captionHtml: string,
-): Promise<string> {
-  return figure(await renderRangeChart(chart, layouts.wide), await renderRangeChart(chart, layouts.narrow), captionHtml);
-}
-
-/** The same for heat maps. */
-export async function renderHeatFigure(
-  map: HeatMap,
-  layouts: { wide: HeatLayout; narrow: HeatLayout },
-  captionHtml: string,
-): Promise<string> {
-  return figure(await renderHeatMap(map, layouts.wide), await renderHeatMap(map, layouts.narrow), captionHtml);
-}
-
-function figure(wide: string, narrow: string, captionHtml: string): string {
-  return `<figure>
-<div class="wide">${wide}</div>
-<div class="narrow">${narrow}</div>
-<figcaption>${captionHtml}</figcaption>
-</figure>`;
 }
 
 /** A name in a table, with a sample of its chart line before it. `nameHtml` is markup. */

@@ -43,8 +43,6 @@ export interface RangeLayout {
   width: number;
   /** where a row's label and text stand: beside what is drawn, or above it where the screen is narrow */
   labels: 'beside' | 'above';
-  /** Empty pixels around everything; none by default. */
-  padding?: number;
 }
 
 const lineHeight = 15;
@@ -81,7 +79,7 @@ export async function renderRangeChart(chart: RangeChart, layout: RangeLayout): 
       Plot.dot(marks, { x: 'value', y: 'y', r: 'r', fill: 'fill', stroke: 'stroke', strokeWidth: 2, sort: null }),
     ],
   }) as unknown as SvgElement;
-  dress(svg, layout.padding ?? 0);
+  dress(svg);
   drawHeading(svg, chart.xLabel, layout.width);
   drawLegend(svg, legend, (mark, x, y) => drawSample(svg, mark, x, y));
   for (const { title, y } of titles) append(svg, 'text', { y, 'text-anchor': 'start', 'font-weight': 600, ...halo }).textContent = title;

@@ -1,6 +1,6 @@
 /** What all charts are dressed with: an SVG element made in Node, its legend, and how it stands on a page or alone. */
 import { printable, wrap } from './text';
-import type { LookName } from './theme';
+import { chartStyle, type LookName } from './theme';
 
 /** in pixels */
 export const fontSize = 12;
@@ -38,14 +38,29 @@ export function append(parent: SvgElement, name: string, attributes: Record<stri
   return element;
 }
 
-/** Swaps Plot's own style sheet for the class by which the theme's `chartStyle` finds a chart, says that it is an image, and pads it. */
-export function dress(svg: SvgElement, padding: number): void {
+/** Swaps Plot's own style sheet for the class by which the theme's `chartStyle` finds a chart, and says that it is an image. */
+export function dress(svg: SvgElement): void {
   svg.querySelector('style')?.remove();
-  const [width, height] = ['width', 'height'].map((side) => Number(svg.getAttribute(side)) + 2 * padding);
-  const viewBox = `${-padding} ${-padding} ${width} ${height}`;
+  const [width, height] = ['width', 'height'].map((side) => Number(svg.getAttribute(side)));
+  const viewBox = `0 0 ${width} ${height}`;
   for (const [name, value] of Object.entries({ xmlns: svgNamespace, class: 'chart', role: 'img', viewBox, width, height })) {
     svg.setAttribute(name, String(value));
   }
+}
+
+/** Empty pixels around a chart that stands alone. */
+const padding = 12;
+
+/** A chart that stands on its own as a file: readable in light and dark mode without a page around it, with air on all sides. */
+export function standaloneSvg(svg: string): string {
+  const end = svg.indexOf('>') + 1;
+  const head = svg.slice(0, end);
+  const [width = 0, height = 0] = (/ viewBox="0 0 ([\d.]+) ([\d.]+)"/.exec(head) ?? []).slice(1).map((side) => Number(side) + 2 * padding);
+  const padded = head
+    .replace(/ viewBox="[^"]*"/, ` viewBox="${-padding} ${-padding} ${width} ${height}"`)
+    .replace(/ width="[^"]*"/, ` width="${width}"`)
+    .replace(/ height="[^"]*"/, ` height="${height}"`);
+  return `${padded}<style>${chartStyle}</style>${svg.slice(end)}\n`;
 }
 
 /** What is measured, at the top left above the legend: beside an axis it would have less room than it needs. */

@@ -1,7 +1,8 @@
 /** The study's charts: one entry per SVG file. A chart exists once the systems it shows have finished. */
-import type { Chart, ChartLayout, ChartLine, ChartPoint } from '../report/chart';
+import type { ChartLayout, ChartLine, ChartPoint } from '../report/chart';
+import type { HeatFigure, LineFigure } from '../report/figure';
 import { formatNumber } from '../report/text';
-import type { ReferenceRun, SeriesPart, SeriesRun, StudyResults } from './results';
+import type { ReferencePart, ReferenceRun, SeriesPart, SeriesRun } from './results';
 import { systemNamed } from './systems';
 import { geometricMean } from './verdicts';
 
@@ -18,25 +19,24 @@ export const chartFiles = [
   'series-gradient-norm.svg',
 ] as const;
 
-export interface StudyChart {
-  file: (typeof chartFiles)[number];
-  chart: Chart;
-  wide: ChartLayout;
-  narrow: ChartLayout;
+export type ChartFile = (typeof chartFiles)[number];
+
+interface InFile {
+  file: ChartFile;
 }
+export type StudyChart = InFile & LineFigure;
+export type StudyHeatMap = InFile & HeatFigure;
+export type StudyFigure = StudyChart | StudyHeatMap;
 
 const wide: ChartLayout = { width: 728, panelHeight: 300, columns: 1 };
 const narrow: ChartLayout = { width: 350, panelHeight: 250, columns: 1 };
 
-/** Charts of the reference set-up, none when no system has finished. */
-export function referenceCharts({
-  reference,
-}: StudyResults): { loss: StudyChart; gradNorm: StudyChart; gradNorms: StudyChart } | undefined {
-  const runs = reference.systems;
-  if (runs.length === 0) return undefined;
+/** None when no system has finished. */
+export function referenceCharts({ systems: runs }: ReferencePart): StudyChart[] {
+  if (runs.length === 0) return [];
   const names = runs.map(({ system }) => systemNamed(system).label).join('; ');
-  return {
-    loss: {
+  return [
+    {
       file: 'loss.svg',
       chart: {
         description: `Line chart: training loss at each step for ${names}.`,
@@ -48,7 +48,7 @@ export function referenceCharts({
       wide,
       narrow,
     },
-    gradNorm: {
+    {
       file: 'gradient-norm.svg',
       chart: {
         description: `Line chart, logarithmic: total gradient norm at each step for ${names}, with the clipping threshold of 1.0.`,
@@ -61,7 +61,7 @@ export function referenceCharts({
       wide,
       narrow,
     },
-    gradNorms: {
+    {
       file: 'gradient-norm-per-parameter.svg',
       chart: {
         description: `Small line charts, logarithmic: gradient norm of each parameter at each step for ${names}.`,
@@ -76,17 +76,17 @@ export function referenceCharts({
       wide: { width: 728, panelHeight: 150, columns: 3 },
       narrow: { width: 350, panelHeight: 130, columns: 2 },
     },
-  };
+  ];
 }
 
-/** Charts of the real series, none when no system has finished. */
-export function seriesCharts(series: SeriesPart): { forecast: StudyChart; validation: StudyChart; gradNorm: StudyChart } | undefined {
-  if (series.systems.length === 0) return undefined;
+/** None when no system has finished. */
+export function seriesCharts(series: SeriesPart): StudyChart[] {
+  if (series.systems.length === 0) return [];
   const runs = series.systems;
   const from = Math.max(0, series.truth.length - forecastPoints);
   const cut = (values: readonly number[]) => points(values).slice(from);
-  return {
-    forecast: {
+  return [
+    {
       file: 'forecast.svg',
       chart: {
         description: `Line charts, one per system: forecast of ${series.target} one step ahead against the truth in the test part.`,
@@ -104,7 +104,7 @@ export function seriesCharts(series: SeriesPart): { forecast: StudyChart; valida
       wide: { width: 728, panelHeight: 150, columns: 2 },
       narrow: { ...narrow, panelHeight: 140 },
     },
-    validation: {
+    {
       file: 'validation-error.svg',
       chart: {
         description: `Line chart: validation error after each epoch.`,
@@ -116,7 +116,7 @@ export function seriesCharts(series: SeriesPart): { forecast: StudyChart; valida
       wide,
       narrow,
     },
-    gradNorm: {
+    {
       file: 'series-gradient-norm.svg',
       chart: {
         description: `Line chart, logarithmic: total gradient norm, geometric mean over each epoch, with the clipping threshold of 1.0.`,
@@ -129,7 +129,7 @@ export function seriesCharts(series: SeriesPart): { forecast: StudyChart; valida
       wide,
       narrow,
     },
-  };
+  ];
 }
 
 /** More would be a smear. */

@@ -1,28 +1,20 @@
 /** The charts of depth in time and of clipping: one entry per SVG file. */
 import type { ChartLine, ChartPoint } from '../report/chart';
-import type { HeatLayout, HeatMap } from '../report/heat-map';
 import { type LookName, placementLooks } from '../report/theme';
-import type { chartFiles, StudyChart } from './charts';
+import type { StudyChart, StudyFigure, StudyHeatMap } from './charts';
 import { commonVerdict, explodes, formatRate, meanRate } from './claims';
 import { clipRules } from './clip-rules';
 import { placements } from './placements';
 import type { ClippingPart, ClippingRun, DepthDesign, DepthPart } from './results';
 import { describeHorizon, describeVerdict, meanSpectrum } from './summary';
 
-export interface StudyHeatMap {
-  file: (typeof chartFiles)[number];
-  map: HeatMap;
-  wide: HeatLayout;
-  narrow: HeatLayout;
-}
-
 /** From which rate on the colour is full: what multiplies a gradient by 1.1 per step. */
 const fullRate = 0.1;
 
-/** Charts of the designs, none when none has finished. */
-export function depthCharts(part: DepthPart): { rates: StudyHeatMap; gradients: StudyChart; spectra: StudyChart } | undefined {
-  if (part.designs.length === 0) return undefined;
-  return { rates: ratesMap(part), gradients: gradientsChart(part), spectra: spectraChart(part) };
+/** None when no design has finished. */
+export function depthCharts(part: DepthPart): StudyFigure[] {
+  if (part.designs.length === 0) return [];
+  return [ratesMap(part), gradientsChart(part), spectraChart(part)];
 }
 
 function ratesMap({ designs }: DepthPart): StudyHeatMap {

@@ -1,6 +1,7 @@
 /** The charts of a sweep: measures against the length of the sequences. */
-import type { Chart, ChartLayout, ChartLine } from '../report/chart';
-import type { HeatCell, HeatLayout, HeatMap } from '../report/heat-map';
+import type { Chart, ChartLine } from '../report/chart';
+import type { HeatFigure, LineFigure } from '../report/figure';
+import type { HeatCell } from '../report/heat-map';
 import { escapeHtml, formatNumber, shorten } from '../report/text';
 import { type LookName, placementLooks } from '../report/theme';
 import { designName, taskAndSize } from './findings';
@@ -9,21 +10,12 @@ import type { Measures } from './measures';
 import type { DoneRecord as Done, TrialRecord } from './store';
 import { describeStart, describeTask, type Trial, variantsOf } from './trial';
 
-export interface SweepChart {
+interface Section {
   title: string;
   captionHtml: string;
-  chart: Chart;
-  wide: ChartLayout;
-  narrow: ChartLayout;
 }
-
-export interface SweepHeatMap {
-  title: string;
-  captionHtml: string;
-  map: HeatMap;
-  wide: HeatLayout;
-  narrow: HeatLayout;
-}
+export type SweepChart = Section & LineFigure;
+export type SweepHeatMap = Section & HeatFigure;
 
 interface Plan {
   title: string;

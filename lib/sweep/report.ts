@@ -1,9 +1,10 @@
 /** The page of a sweep, from what its folder holds at the moment. */
 import { join } from 'node:path';
 import { writeFileAtomic } from '../io/atomic-file';
-import { renderFigure, renderHeatFigure, renderPage, renderTable } from '../report/page';
+import { drawFigure, type Figure, renderFigure } from '../report/figure';
+import { renderPage, renderTable } from '../report/page';
 import { escapeHtml, formatDuration, plural } from '../report/text';
-import { growthMaps, type SweepChart, type SweepHeatMap, sweepCharts } from './charts';
+import { growthMaps, sweepCharts } from './charts';
 import { describeDesigns, designsOf, headline } from './findings';
 import { countTrials } from './grid';
 import { type DoneRecord, readStore, recordsInOrder, type StoredSweep, type TrialRecord } from './store';
@@ -31,7 +32,7 @@ export async function renderSweep(sweep: StoredSweep): Promise<string> {
   const failed = records.filter(({ status }) => status === 'failed');
   const designs = designsOf(done);
   const title = headline(designs, done.length === total) ?? `${done.length} of ${plural(total, 'trial')}`;
-  const figures = await Promise.all([...growthMaps(done).map(mapFigure), ...sweepCharts(done).map(figure)]);
+  const figures = await Promise.all([...growthMaps(done), ...sweepCharts(done)].map(figureSection));
   const body = `<header>
 <p class="kicker">evenkeel sweep, ${done.length} of ${plural(total, 'trial')}</p>
 <h1>${escapeHtml(title)}</h1>
@@ -88,14 +89,8 @@ function gridTable({ grid }: StoredSweep): string {
   return renderTable('Axes and their values', [{ head: 'Axis' }, { head: 'values', sentences: true }], rows);
 }
 
-function figure({ title, captionHtml, chart, wide, narrow }: SweepChart): Promise<string> {
-  return renderFigure(chart, { wide, narrow }, captionHtml).then((html) => `<section>\n<h2>${escapeHtml(title)}</h2>\n${html}\n</section>`);
-}
-
-function mapFigure({ title, captionHtml, map, wide, narrow }: SweepHeatMap): Promise<string> {
-  return renderHeatFigure(map, { wide, narrow }, captionHtml).then(
-    (html) => `<section>\n<h2>${escapeHtml(title)}</h2>\n${html}\n</section>`,
-  );
+async function figureSection(figure: Figure & { title: string; captionHtml: string }): Promise<string> {
+  return `<section>\n<h2>${escapeHtml(figure.title)}</h2>\n${renderFigure(await drawFigure(figure), figure.captionHtml)}\n</section>`;
 }
 
 /** What computed, and a warning where it was not the same for all. */

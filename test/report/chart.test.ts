@@ -1,4 +1,5 @@
-import { type Chart, renderChart, standaloneSvg } from '../../lib/report/chart';
+import { type Chart, renderChart } from '../../lib/report/chart';
+import { standaloneSvg } from '../../lib/report/svg';
 import { looks, surface } from '../../lib/report/theme';
 import { contrast } from './contrast';
 import { expectWellFormed } from './well-formed';
@@ -134,10 +135,10 @@ describe('bands', () => {
 });
 
 test('a chart on its own knows its dark colours and its surroundings', async () => {
-  const svg = standaloneSvg(await renderChart(chartOf(), { ...layout, padding: 10 }));
+  const svg = standaloneSvg(await renderChart(chartOf(), layout));
   expectWellFormed(svg.trim());
   expect(svg).toMatch(/^<svg [^>]*xmlns="http:\/\/www.w3.org\/2000\/svg"/);
-  expect(svg).toContain('viewBox="-10 -10 420 ');
+  expect(svg).toContain('viewBox="-12 -12 424 ');
   expect(svg).toContain('prefers-color-scheme:dark');
   expect(svg).toContain(`[stroke="${looks.amber.light}"]{stroke:${looks.amber.dark}}`);
 });

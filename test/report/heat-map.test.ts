@@ -1,5 +1,5 @@
-import { standaloneSvg } from '../../lib/report/chart';
 import { type HeatCell, type HeatLayout, type HeatMap, renderHeatMap } from '../../lib/report/heat-map';
+import { standaloneSvg } from '../../lib/report/svg';
 import { diverging, looks, surface } from '../../lib/report/theme';
 import { contrast } from './contrast';
 import { expectWellFormed } from './well-formed';
@@ -107,7 +107,7 @@ describe('renderHeatMap', () => {
     const rows = [{ label: name, cells: [{ value: 1, lines: [name] }] }];
     const key = { negative: name, positive: name, limit: name };
     const map = mapOf([[1]], { description: name, heading: name, columns: [name], rows, key });
-    const svg = standaloneSvg(await renderHeatMap(map, { ...layout, padding: 8 }));
+    const svg = standaloneSvg(await renderHeatMap(map, layout));
     expectWellFormed(svg.trim());
     expect(svg).not.toContain('<script');
     expect(svg).not.toContain('\u001b');

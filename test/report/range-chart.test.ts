@@ -1,5 +1,5 @@
-import { standaloneSvg } from '../../lib/report/chart';
 import { type RangeChart, type RangeLayout, type RangeRow, renderRangeChart } from '../../lib/report/range-chart';
+import { standaloneSvg } from '../../lib/report/svg';
 import { looks } from '../../lib/report/theme';
 import { expectWellFormed } from './well-formed';
 
@@ -113,7 +113,7 @@ describe('renderRangeChart', () => {
     const name = `<script>"&'\u0000\u001b`;
     const row = { label: name, text: name, marks: [1, 2].map((value) => ({ name: `${name}${value}`, look: 'blue' as const, value })) };
     const chart = { description: name, xLabel: name, groups: [{ title: name, rows: [row] }], levels: [{ x: 1, label: name }] };
-    const svg = standaloneSvg(await renderRangeChart({ ...chart, formatTick: () => name }, { ...layout, padding: 8 }));
+    const svg = standaloneSvg(await renderRangeChart({ ...chart, formatTick: () => name }, layout));
     expectWellFormed(svg.trim());
     expect(svg).not.toContain('<script');
     expect(svg).not.toContain('\u001b');

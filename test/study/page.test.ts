@@ -6,23 +6,26 @@ import { expectWellFormed } from '../report/well-formed';
 import { studyResults } from './synthetic';
 
 describe('the page', () => {
-  test('stands on its own: no script, and nothing to load', async () => {
-    const { page } = await renderStudy(studyResults());
+  let page = '';
+  let charts = new Map<string, string>();
+  beforeAll(async () => {
+    ({ page, charts } = await renderStudy(studyResults()));
+  });
+
+  test('stands on its own: no script, and nothing to load', () => {
     expect(page).toMatch(/^<!doctype html>/);
     expect(page).not.toMatch(/<(script|link|img|iframe|object|embed)\b/);
     expect(page).not.toMatch(/\b(src|srcset|poster|data)=|url\(|@import|\bon\w+=/);
     expect(page.replaceAll('http://www.w3.org/2000/svg', '')).not.toMatch(/https?:/);
   });
 
-  test('links to the files that are written beside it, and to nothing else', async () => {
-    const { page, charts } = await renderStudy(studyResults());
+  test('links to the files that are written beside it, and to nothing else', () => {
     const links = [...page.matchAll(/href="([^"]*)"/g)].map((match) => match[1]);
     expect(links).toEqual(['results.json', ...charts.keys()]);
     for (const svg of charts.values()) expectWellFormed(svg.trim());
   });
 
-  test('says on its first screen what was found, before anything else', async () => {
-    const { page } = await renderStudy(studyResults());
+  test('says on its first screen what was found, before anything else', () => {
     const first = page.slice(page.indexOf('<main>'), page.indexOf('<section>'));
     expect(first).toContain('<h1>Gradients can explode with LayerNorm on the state, not with LayerNorm after the RNN</h1>');
     expect(first).toContain('1 explodes: hidden with orthogonal ×1.5');
@@ -37,17 +40,15 @@ describe('the page', () => {
     ]);
   });
 
-  test('has a row for each claim, with its verdict', async () => {
+  test('has a row for each claim, with its verdict', () => {
     const { findings } = studyResults();
-    const { page } = await renderStudy(studyResults());
     const table = page.slice(page.indexOf('aria-label="Claims"'), page.indexOf('Why nothing is multiplied'));
     expect(findings).toHaveLength(12);
     expect(table.match(/<q>/g)).toHaveLength(findings.length);
     expect(table.match(/<strong class="(good|part|bad)">(Holds|Does not hold|Not tested by)/g)).toHaveLength(findings.length);
   });
 
-  test('has a row for each design, the fastest growth first', async () => {
-    const { page } = await renderStudy(studyResults());
+  test('has a row for each design, the fastest growth first', () => {
     const table = page.slice(page.indexOf('aria-label="Every design'), page.indexOf('Clipping where'));
     const names = [...table.matchAll(/<\/svg>([^<]*)</g)].map((match) => match[1]);
     expect(names).toHaveLength(28);
@@ -57,8 +58,7 @@ describe('the page', () => {
     expect(table).toContain('+0.100 ± 0.002');
   });
 
-  test('gives every chart a text alternative', async () => {
-    const { page, charts } = await renderStudy(studyResults());
+  test('gives every chart a text alternative', () => {
     const figures = page.match(/<figure>.*?<\/figure>/gs) ?? [];
     expect(figures).toHaveLength(charts.size);
     for (const figure of figures) {
@@ -82,8 +82,7 @@ describe('the page', () => {
     expect(formatStudy(results)).not.toContain('\u001b');
   });
 
-  test('shows test errors against the better baseline', async () => {
-    const { page } = await renderStudy(studyResults());
+  test('shows test errors against the better baseline', () => {
     expect(page).toContain('<td class="number">−50.0 %</td>');
     expect(page).toContain('<td class="number">+100.0 %</td>');
   });
