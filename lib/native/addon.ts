@@ -162,6 +162,33 @@ export interface NativeAddon {
     gradBias: Optional,
   ): void;
 
+  /**
+   * output = input ⊙ mask, each element of which is 0 with the probability, else 1 / (1 − probability): a function of key, sequence and element
+   * alone, so that the same call makes ∂L/∂input of ∂L/∂output. input, output [sequences, size]; counts [sequences]: how many elements of
+   * each count, the others of the output are 0; null for all
+   */
+  dropout(
+    sequences: number,
+    size: number,
+    counts: Int32Array | null,
+    key0: number,
+    key1: number,
+    probability: number,
+    input: TensorData,
+    output: TensorData,
+  ): void;
+  /** The words of Philox4x32-10 of the counters {firstBlock …, row, step, stream} and a key [blocks, 4]: what masks are made of. */
+  randomWords(
+    key0: number,
+    key1: number,
+    firstBlock: number,
+    row: number,
+    step: number,
+    stream: number,
+    blocks: number,
+    words: Int32Array,
+  ): void;
+
   /** mean((output − target)²), and its gradient into `grad` */
   meanSquaredError(output: TensorData, target: TensorData, grad: TensorData): number;
   /** mean over rows of −ln softmax(logits)[label], and its gradient into `grad`; logits [R, C], labels [R] in [0, C) */

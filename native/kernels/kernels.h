@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/gate_kernels.h"
+#include "kernels/mask_kernels.h"
 
 namespace evenkeel {
 
@@ -228,7 +229,7 @@ struct ArrayKernels {  // arrays.cc
 };
 
 template <typename T>
-struct Kernels : ScanKernels<T>, LanesKernels<T>, SingleKernels<T>, NormKernels<T>, GateKernels<T>, ArrayKernels<T> {};
+struct Kernels : ScanKernels<T>, LanesKernels<T>, SingleKernels<T>, NormKernels<T>, GateKernels<T>, MaskKernels<T>, ArrayKernels<T> {};
 
 // The kernels of the SIMD target in use, chosen once per process.
 template <typename T>

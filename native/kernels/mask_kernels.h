@@ -1,0 +1,30 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "core/philox.h"
+
+namespace evenkeel {
+
+// Which random words a mask is made of. That of unit u in row r is word u mod 4 of Philox at the counter {u / 4, r, step, stream}: a
+// function of these numbers alone, so a mask is drawn again wherever it is needed, and never kept.
+struct MaskStream {
+  philox::Key key;       // of a forward call
+  std::uint32_t stream;  // of one use of masks within a layer
+  std::uint32_t step;    // of time; 0 where all steps share a mask
+};
+
+// How often a word hits: in `threshold` of 2^32 cases. p in [0, 1] is rounded to the nearest such number.
+constexpr std::uint64_t mask_threshold(double p) noexcept { return static_cast<std::uint64_t>(p * 0x1p32 + 0.5); }
+
+template <typename T>
+struct MaskKernels {  // masks.cc
+  // words: those of the counters {first_block …, row, step, stream} [blocks, 4]
+  void (*random_words)(const MaskStream& stream, std::uint32_t row, std::uint32_t first_block, size_t blocks, std::uint32_t* words);
+  // output = input ⊙ mask, mask = hit where the unit's word is below the threshold, else miss. The rows from first_row and the units from
+  // first_unit, a multiple of 4; input, output: [rows, units] with leading dimension, may be one array; input null for the mask itself
+  void (*apply_mask)(const MaskStream& stream, std::uint64_t threshold, T hit, T miss, size_t first_row, size_t rows, size_t first_unit,
+                     size_t units, const T* input, size_t ld_input, T* output, size_t ld_output);
+};
+
+}  // namespace evenkeel
