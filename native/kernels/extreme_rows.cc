@@ -90,14 +90,12 @@ struct NormalizedRow {
 }  // namespace
 
 template <typename T>
-std::uint64_t extreme_statistics(bool centred, size_t rows, size_t size, T eps, const T* input, const RowStatistics<T>& statistics,
-                                 const T* flags) noexcept {
-  return mask_of(rows, [&](size_t r) {
-    if (flags[r] == 0) return false;
-    const RowStatistics<T> row = {statistics.mean + r, statistics.residual + r, statistics.rstd + r};
-    statistics_of(centred, size, eps, input + r * size, row);
-    return *row.rstd < 0;
-  });
+void extreme_statistics(bool centred, size_t rows, size_t size, T eps, const T* input, const RowStatistics<T>& statistics,
+                        const T* flags) noexcept {
+  for (size_t r = 0; r < rows; ++r) {
+    if (flags[r] != 0)
+      statistics_of(centred, size, eps, input + r * size, {statistics.mean + r, statistics.residual + r, statistics.rstd + r});
+  }
 }
 
 template <typename T>
@@ -141,11 +139,11 @@ void extreme_row_backward(bool centred, size_t size, const T* input, const T* we
   }
 }
 
-#define EVENKEEL_INSTANTIATE(T)                                                                                             \
-  template std::uint64_t extreme_statistics(bool, size_t, size_t, T, const T*, const RowStatistics<T>&, const T*) noexcept; \
-  template std::uint64_t scaled_rows(size_t, const T*) noexcept;                                                            \
-  template std::uint64_t constant_rows(size_t, size_t, const T*, const T*, const T*, const T*) noexcept;                    \
-  template void normalize_extreme_row(bool, size_t, const T*, const T*, const T*, T*, const RowStatistics<T>&) noexcept;    \
+#define EVENKEEL_INSTANTIATE(T)                                                                                          \
+  template void extreme_statistics(bool, size_t, size_t, T, const T*, const RowStatistics<T>&, const T*) noexcept;       \
+  template std::uint64_t scaled_rows(size_t, const T*) noexcept;                                                         \
+  template std::uint64_t constant_rows(size_t, size_t, const T*, const T*, const T*, const T*) noexcept;                 \
+  template void normalize_extreme_row(bool, size_t, const T*, const T*, const T*, T*, const RowStatistics<T>&) noexcept; \
   template void extreme_row_backward(bool, size_t, const T*, const T*, const RowStatistics<T>&, const T*, T*, T*, T*) noexcept;
 EVENKEEL_INSTANTIATE(float)
 EVENKEEL_INSTANTIATE(double)

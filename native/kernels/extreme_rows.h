@@ -13,10 +13,10 @@ namespace evenkeel {
 // the row times 2^−(half of T's exponents), and rstd is negative, which says so.
 
 // Rewrites the statistics of each row with a flag, unless an element is not finite. input: [rows, size]; statistics, flags: [rows];
-// centred: LayerNorm, else RMSNorm. Returns a bit for each row whose statistics are scaled.
+// centred: LayerNorm, else RMSNorm.
 template <typename T>
-std::uint64_t extreme_statistics(bool centred, size_t rows, size_t size, T eps, const T* input, const RowStatistics<T>& statistics,
-                                 const T* flags) noexcept;
+void extreme_statistics(bool centred, size_t rows, size_t size, T eps, const T* input, const RowStatistics<T>& statistics,
+                        const T* flags) noexcept;
 
 // A bit for each row whose statistics are scaled.
 template <typename T>

@@ -22,15 +22,61 @@ HWY_INLINE RowStatistics<T> row_statistics(const RowStatistics<T>& all, size_t r
   return {all.mean + r, all.residual + r, all.rstd + r};
 }
 
+// â = (a − μ) r of one row, or a r when not centred. Not of extreme rows
+template <bool kCentred, typename T>
+struct NormalizedRow {
+  const T* input;
+  T mean, rstd, offset;
+
+  template <class D, class Memory>
+  HWY_INLINE hn::Vec<D> at(D d, Memory memory, size_t i) const {
+    const auto a = memory.load(d, input + i);
+    if constexpr (!kCentred) return hn::Mul(a, hn::Set(d, rstd));
+    return hn::MulAdd(hn::Sub(a, hn::Set(d, mean)), hn::Set(d, rstd), hn::Set(d, offset));
+  }
+};
+
+// The same of a group of rows. To be copied: what a loop reads through a reference it reads again after every store.
+template <bool kCentred, typename T>
+struct NormalizedRows {
+  size_t begin, size;
+  const T* input;
+  const T* mean;
+  const T* rstd;
+  const T* offsets;  // of the group
+  uint64_t scaled;   // a bit for each row whose statistics are scaled
+
+  HWY_INLINE NormalizedRow<kCentred, T> operator[](size_t r) const {
+    return {input + r * size, kCentred ? mean[r] : 0, rstd[r], kCentred ? offsets[r - begin] : 0};
+  }
+};
+
+// offsets: [kGroupRows], written here
+template <bool kCentred, typename T>
+HWY_INLINE NormalizedRows<kCentred, T> normalized_rows(size_t begin, size_t end, size_t size, const T* input, const RowStatistics<T>& all,
+                                                       T* offsets) {
+  const hn::ScalableTag<T> d;
+  auto negative = hn::Zero(d);
+  for_each_vector(d, end - begin, [&](size_t r, auto memory) HWY_ATTR {
+    const auto rstd = memory.load(d, all.rstd + begin + r);
+    negative = hn::Or(negative, hn::VecFromMask(d, hn::Lt(rstd, hn::Zero(d))));
+    if constexpr (kCentred) hn::Store(hn::Neg(hn::Mul(memory.load(d, all.residual + begin + r), rstd)), d, offsets + r);
+  });
+  uint64_t scaled = 0;
+  if (HWY_UNLIKELY(!hn::AllFalse(d, hn::MaskFromVec(negative)))) scaled = scaled_rows(end - begin, all.rstd + begin);
+  return {begin, size, input, all.mean, all.rstd, offsets, scaled};
+}
+
 // Below this, squares that were lost because they are smaller than any normal number may count.
 template <typename T>
 constexpr T kLeastSquares = std::numeric_limits<T>::min() / std::numeric_limits<T>::epsilon() * 8;
 
 // μ = mean(a), r = 1/√(var(a) + ε): a first pass for a rounded mean m, a second for the moments of a − m, which are exact where a is near
 // m: residual = mean(a − m), var = mean((a − m)²) − residual² (the corrected two-pass algorithm of Chan, Golub, LeVeque 1983).
-// Not centred, for RMSNorm: r = 1/√(mean(a²) + ε). Returns a bit for each row whose statistics are scaled.
+// Not centred, for RMSNorm: r = 1/√(mean(a²) + ε).
 template <bool kCentred, class Rows, typename T>
-HWY_INLINE uint64_t group_statistics(Rows rows, size_t begin, size_t end, T eps, const T* input, const RowStatistics<T>& all) {
+HWY_INLINE NormalizedRows<kCentred, T> group_statistics(Rows rows, size_t begin, size_t end, T eps, const T* input,
+                                                        const RowStatistics<T>& all, T* offsets) {
   const hn::ScalableTag<T> d;
   const size_t size = rows.size;
   const auto count = hn::Set(d, static_cast<T>(size));
@@ -63,8 +109,9 @@ HWY_INLINE uint64_t group_statistics(Rows rows, size_t begin, size_t end, T eps,
   for_each_vector(d, end - begin, [&](size_t r, auto memory) HWY_ATTR {
     auto variance = hn::Div(hn::Load(d, squares + r), count);
     auto in_range = hn::Eq(variance, variance);
+    auto residual = hn::Zero(d);
     if constexpr (kCentred) {
-      const auto residual = hn::Div(hn::Load(d, sums + r), count);
+      residual = hn::Div(hn::Load(d, sums + r), count);
       memory.store(d, residual, all.residual + begin + r);
       // Rounding may take a constant row below zero; NaN must pass.
       variance = hn::NegMulAdd(residual, residual, variance);
@@ -73,59 +120,17 @@ HWY_INLINE uint64_t group_statistics(Rows rows, size_t begin, size_t end, T eps,
       in_range = hn::Ge(hn::Mul(variance, hn::Set(d, 16)), hn::Mul(residual, residual));
     }
     const auto square = hn::Add(variance, hn::Set(d, eps));
-    memory.store(d, hn::Div(hn::Set(d, 1), hn::Sqrt(square)), all.rstd + begin + r);
+    const auto rstd = hn::Div(hn::Set(d, 1), hn::Sqrt(square));
+    memory.store(d, rstd, all.rstd + begin + r);
+    if constexpr (kCentred) hn::Store(hn::Neg(hn::Mul(residual, rstd)), d, offsets + r);
     in_range = hn::And(in_range, hn::Ge(square, hn::Set(d, kLeastSquares<T>)));
     in_range = hn::And(in_range, hn::Le(square, hn::Set(d, std::numeric_limits<T>::max())));
     extreme.set(r, memory, hn::Not(in_range));
   });
-  if (!extreme.any()) return 0;
-  return extreme_statistics(kCentred, end - begin, size, eps, input + begin * size, row_statistics<kCentred>(all, begin), extreme.flags());
+  if (!extreme.any()) return {begin, size, input, all.mean, all.rstd, offsets, 0};
+  extreme_statistics(kCentred, end - begin, size, eps, input + begin * size, row_statistics<kCentred>(all, begin), extreme.flags());
+  return normalized_rows<kCentred>(begin, end, size, input, all, offsets);
 }
-
-// â = (a − μ) r of one row, or a r when not centred. Not of extreme rows
-template <bool kCentred, typename T>
-struct NormalizedRow {
-  const T* input;
-  T mean, rstd, offset;
-
-  template <class D, class Memory>
-  HWY_INLINE hn::Vec<D> at(D d, Memory memory, size_t i) const {
-    const auto a = memory.load(d, input + i);
-    if constexpr (!kCentred) return hn::Mul(a, hn::Set(d, rstd));
-    return hn::MulAdd(hn::Sub(a, hn::Set(d, mean)), hn::Set(d, rstd), hn::Set(d, offset));
-  }
-};
-
-// The same of a group of rows.
-template <bool kCentred, typename T>
-class NormalizedRows {
- public:
-  NormalizedRows(size_t begin, size_t end, size_t size, const T* input, const RowStatistics<T>& all)
-      : begin_(begin), size_(size), input_(input), all_(all) {
-    const hn::ScalableTag<T> d;
-    auto negative = hn::Zero(d);
-    for_each_vector(d, end - begin, [&](size_t r, auto memory) HWY_ATTR {
-      const auto rstd = memory.load(d, all.rstd + begin + r);
-      negative = hn::Or(negative, hn::VecFromMask(d, hn::Lt(rstd, hn::Zero(d))));
-      if constexpr (kCentred) hn::Store(hn::Neg(hn::Mul(memory.load(d, all.residual + begin + r), rstd)), d, offsets_ + r);
-    });
-    if (HWY_UNLIKELY(!hn::AllFalse(d, hn::MaskFromVec(negative)))) scaled_ = scaled_rows(end - begin, all.rstd + begin);
-  }
-
-  // A bit for each row whose statistics are scaled.
-  HWY_INLINE uint64_t scaled() const { return scaled_; }
-
-  HWY_INLINE NormalizedRow<kCentred, T> operator[](size_t r) const {
-    return {input_ + r * size_, kCentred ? all_.mean[r] : 0, all_.rstd[r], kCentred ? offsets_[r - begin_] : 0};
-  }
-
- private:
-  size_t begin_, size_;
-  const T* input_;
-  const RowStatistics<T>& all_;
-  uint64_t scaled_ = 0;
-  HWY_ALIGN T offsets_[kGroupRows];
-};
 
 // y = γ ⊙ â + β
 template <bool kCentred, class Rows, typename T>
@@ -134,12 +139,12 @@ void norm_forward_of(Rows rows, size_t count, T eps, const T* input, const T* we
   const hn::ScalableTag<T> d;
   const size_t size = rows.size;
   const size_t step = group_rows(size, rows.streams);
+  HWY_ALIGN T offsets[kGroupRows];
   for (size_t begin = 0; begin < count; begin += step) {
     const size_t end = HWY_MIN(count, begin + step);
-    const uint64_t scaled = group_statistics<kCentred>(rows, begin, end, eps, input, all);
-    const NormalizedRows<kCentred, T> normalized(begin, end, size, input, all);
+    const auto normalized = group_statistics<kCentred>(rows, begin, end, eps, input, all, offsets);
     const auto bias_of = [&](size_t r) { return bias == nullptr ? nullptr : bias + r * ld_bias; };
-    const auto ordinary = [&](size_t first, size_t last) HWY_ATTR {
+    const auto ordinary = [&](size_t first, size_t last) HWY_ATTR __attribute__((always_inline)) {
       for (size_t r = first; r < last; ++r) {
         const auto row = normalized[r];
         T* row_output = output + r * size;
@@ -159,7 +164,7 @@ void norm_forward_of(Rows rows, size_t count, T eps, const T* input, const T* we
         });
       }
     };
-    for_each_stretch(begin, end, scaled, ordinary, [&](size_t r) {
+    for_each_stretch(begin, end, normalized.scaled, ordinary, [&](size_t r) {
       normalize_extreme_row(kCentred, size, input + r * size, weight, bias_of(r), output + r * size, row_statistics<kCentred>(all, r));
     });
   }

@@ -47,8 +47,8 @@ struct RowTerms {
 
 // The terms of rows [begin, end).
 template <bool kCentred, class Rows, typename T>
-void find_terms(Rows rows, const NormBackward<T>& pass, size_t begin, size_t end, const NormalizedRows<kCentred, T>& normalized,
-                RowTerms<T>& terms) {
+HWY_INLINE void find_terms(Rows rows, const NormBackward<T>& pass, size_t begin, size_t end, const NormalizedRows<kCentred, T> normalized,
+                           RowTerms<T>& terms) {
   const hn::ScalableTag<T> d;
   const size_t size = rows.size;
   const T* weight = pass.weight;
@@ -79,7 +79,7 @@ void find_terms(Rows rows, const NormBackward<T>& pass, size_t begin, size_t end
     hn::Store(slope, d, terms.slope + r);
     if constexpr (kCentred) constant.set(r, memory, hn::And(hn::Eq(slope, hn::Zero(d)), hn::Ne(shift, hn::Zero(d))));
   });
-  terms.extreme = normalized.scaled();
+  terms.extreme = normalized.scaled;
   if (kCentred && constant.any()) {
     const size_t first = begin * size;
     terms.extreme |= constant_rows(end - begin, size, pass.input + first, weight, pass.doutput + first, constant.flags());
@@ -88,7 +88,7 @@ void find_terms(Rows rows, const NormBackward<T>& pass, size_t begin, size_t end
 
 // dγ += Σ dy ⊙ â; dβ += Σ dy, over rows [first, last).
 template <bool kCentred, typename T>
-void add_to_weights(const NormalizedRows<kCentred, T>& normalized, size_t first, size_t last, size_t size, const T* doutput, T* dweight,
+void add_to_weights(const NormalizedRows<kCentred, T> normalized, size_t first, size_t last, size_t size, const T* doutput, T* dweight,
                     T* dbias) {
   const hn::ScalableTag<T> d;
   for_each_vector(d, size, [&](size_t i, auto memory) HWY_ATTR {
@@ -110,9 +110,8 @@ class GroupColumns {
   static constexpr hn::ScalableTag<T> d{};
 
  public:
-  GroupColumns(const NormBackward<T>& pass, size_t begin, size_t step, const NormalizedRows<kCentred, T>& normalized,
-               const RowTerms<T>& terms)
-      : pass_(pass), begin_(begin), step_(step), normalized_(normalized), terms_(terms) {}
+  GroupColumns(const NormBackward<T>& pass, size_t step, const NormalizedRows<kCentred, T>& normalized, const RowTerms<T>& terms)
+      : pass_(pass), step_(step), normalized_(normalized), terms_(terms) {}
 
   // Rows [first, last), which add to the same sums: those are in registers meanwhile.
   void side_by_side(size_t first, size_t last, T* dweight, T* dbias) const {
@@ -138,24 +137,28 @@ class GroupColumns {
  private:
   template <class Memory>
   HWY_INLINE void column(size_t first, size_t last, size_t i, Memory memory, T* dweight, T* dbias) const {
-    const size_t size = pass_.size;
-    const T* const input = pass_.input;
+    const NormalizedRows<kCentred, T> normalized = normalized_;
+    const size_t size = normalized.size;
     const T* const doutput = pass_.doutput;
+    T* const dinput = pass_.dinput;
+    const T* const shift = terms_.shift;
+    const T* const slope = terms_.slope;
     const auto gamma = pass_.weight == nullptr ? hn::Set(d, 1) : memory.load(d, pass_.weight + i);
     auto sum_dweight = dweight == nullptr ? hn::Zero(d) : memory.load(d, dweight + i);
     auto sum_dbias = dbias == nullptr ? hn::Zero(d) : memory.load(d, dbias + i);
     for (size_t r = first; r < last; ++r) {
-      const auto row = normalized_[r];
+      const auto row = normalized[r];
       const auto a = row.at(d, memory, i);
       const auto dy = memory.load(d, doutput + r * size + i);
       // Where neither array is in the caches, the next group's rows come while this one's are computed on: else each group waits for its
       // own.
       if constexpr (std::is_same_v<Memory, StreamedVector> || std::is_same_v<Memory, StreamedPart>) {
-        hwy::Prefetch(input + (r + step_) * size + i);
+        hwy::Prefetch(normalized.input + (r + step_) * size + i);
         hwy::Prefetch(doutput + (r + step_) * size + i);
       }
-      const auto g = hn::MulAdd(hn::Mul(dy, gamma), hn::Set(d, row.rstd), hn::Set(d, terms_.shift[r - begin_]));
-      memory.store(d, hn::MulAdd(a, hn::Set(d, terms_.slope[r - begin_]), g), pass_.dinput + r * size + i);
+      const size_t in_group = r - normalized.begin;
+      const auto g = hn::MulAdd(hn::Mul(dy, gamma), hn::Set(d, row.rstd), hn::Set(d, shift[in_group]));
+      memory.store(d, hn::MulAdd(a, hn::Set(d, slope[in_group]), g), dinput + r * size + i);
       sum_dweight = hn::MulAdd(dy, a, sum_dweight);
       sum_dbias = hn::Add(dy, sum_dbias);
     }
@@ -164,7 +167,7 @@ class GroupColumns {
   }
 
   const NormBackward<T>& pass_;
-  size_t begin_, step_;
+  size_t step_;
   const NormalizedRows<kCentred, T>& normalized_;
   const RowTerms<T>& terms_;
 };
@@ -182,17 +185,18 @@ void norm_backward(size_t rows, size_t size, const T* input, const T* weight, co
   const NormBackward<T> pass = {size, input, weight, all, doutput, dinput, dweight, dbias, ld_sums, next};
   const auto extreme = [&](size_t r) { backward_of_extreme_row<kCentred>(pass, r); };
   RowTerms<T> terms;
+  HWY_ALIGN T offsets[kGroupRows];
   const size_t step = group_rows(size, streams && dinput != nullptr);
   for (size_t begin = 0; begin < rows; begin += step) {
     const size_t end = HWY_MIN(rows, begin + step);
-    const NormalizedRows<kCentred, T> normalized(begin, end, size, input, all);
+    const auto normalized = normalized_rows<kCentred>(begin, end, size, input, all, offsets);
     if (dinput == nullptr) {  // dγ and dβ alone, the same bits
       const auto ordinary = [&](size_t first, size_t last) { add_to_weights(normalized, first, last, size, doutput, dweight, dbias); };
-      for_each_stretch(begin, end, normalized.scaled(), ordinary, extreme);
+      for_each_stretch(begin, end, normalized.scaled, ordinary, extreme);
       continue;
     }
     with_rows<T>(size, streams, [&](auto columns) HWY_ATTR { find_terms<kCentred>(columns, pass, begin, end, normalized, terms); });
-    const GroupColumns<kCentred, T> columns(pass, begin, step, normalized, terms);
+    const GroupColumns<kCentred, T> columns(pass, step, normalized, terms);
     const auto ordinary = [&](size_t first, size_t last) {
       if (streams) return columns.streamed(first, last);
       if (ld_sums == 0) return columns.side_by_side(first, last, dweight, dbias);
