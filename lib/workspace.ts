@@ -145,13 +145,18 @@ export function makeTensor(dtype: DType, shape: readonly number[]): Tensor {
   return new Tensor(allocate(dtype, elementCount(shape)), shape);
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function';
+function isThenable(value: unknown): boolean {
+  try {
+    return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function';
+  } catch {
+    // What cannot be asked cannot be awaited either, and is handed back as it came.
+    return false;
+  }
 }
 
-function failAsynchronous(result: PromiseLike<unknown>): never {
+function failAsynchronous(result: unknown): never {
   // Whatever becomes of it, this error is what the caller hears.
-  result.then(undefined, () => {});
+  Promise.resolve(result).catch(() => {});
   throw new EvenkeelError(
     'ERR_OPTION',
     'body: expected a synchronous function, got one that returns a promise: what it does after its first await would be outside the run. ' +

@@ -1,8 +1,9 @@
-// Tries to break the package: npm run fuzz -- [--minutes 1] [--area border] [--case 123] [--seed 1] [--json FILE]
+// Tries to break the package: npm run fuzz -- [--minutes 1] [--calls N] [--area border] [--case 123] [--seed 1] [--json FILE]
+// The minutes are shared by the areas; with --calls, an area ends when it has made as many, and the minutes are the most that it may take for that.
 // Each area runs in a process of its own, so that a crash is a finding like another. A finding names its case: `--area A --case N` runs that alone.
 // Under sanitizers: scripts/sanitize.sh address node scripts/fuzz.mjs
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -20,7 +21,8 @@ const AREAS = {
 
 const { values } = parseArgs({
   options: {
-    minutes: { type: 'string', default: '1' },
+    minutes: { type: 'string' },
+    calls: { type: 'string' },
     area: { type: 'string' },
     case: { type: 'string' },
     seed: { type: 'string', default: String(Math.floor(Date.now() / 1000) % 1e6) },
@@ -30,19 +32,36 @@ const { values } = parseArgs({
 const areas = values.area === undefined ? Object.keys(AREAS) : values.area.split(',');
 for (const area of areas)
   if (!(area in AREAS) && area !== 'selftest') throw new Error(`--area: expected one of ${Object.keys(AREAS).join(', ')}, got ${area}`);
-const seconds = (60 * Number(values.minutes)) / areas.length;
+const wantedCalls = values.calls === undefined ? Infinity : Number(values.calls);
+if (!(wantedCalls > 0)) throw new Error(`--calls: expected a number above 0, got ${values.calls}`);
+const minutes = Number(values.minutes ?? (values.calls === undefined ? 1 : 24 * 60));
+const seconds = (60 * minutes) / areas.length;
 if (!(seconds >= 0)) throw new Error(`--minutes: expected a number, got ${values.minutes}`);
 /** A case that takes longer hangs. */
 const hangSeconds = 120;
-const folder = mkdtempSync(join(tmpdir(), 'evenkeel-fuzz-'));
+// In memory where the system has a place there: most of a damaged file's time is otherwise the disk's.
+const folder = mkdtempSync(join(isWritable('/dev/shm') ? '/dev/shm' : tmpdir(), 'evenkeel-fuzz-'));
+
+function isWritable(path) {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** One process: what it says at its end, or how it ended and in which case. */
-async function runChild(area, firstCase, childSeconds) {
+async function runChild(area, firstCase, childSeconds, childCalls) {
   const stateFile = join(folder, 'state');
   const script = new URL('fuzz/child.mjs', import.meta.url).pathname;
-  const child = spawn(process.execPath, ['--expose-gc', '--max-old-space-size=1024', script, area, firstCase, childSeconds, stateFile], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    process.execPath,
+    ['--expose-gc', '--max-old-space-size=1024', script, area, firstCase, childSeconds, childCalls, folder],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   let said = '';
   let complaints = '';
   child.stdout.on('data', (text) => (said += text));
@@ -86,8 +105,9 @@ async function runArea(area) {
   const begin = Date.now();
   const total = { area, cases: 0, calls: 0, refused: 0, functions: {}, findings: [] };
   let next = values.case === undefined ? Number(values.seed) * 10_000_000 : Number(values.case);
-  for (let left = seconds; left > 0 || total.cases === 0; left = seconds - (Date.now() - begin) / 1000) {
-    const { result, state, finding } = await runChild(area, String(next), String(values.case === undefined ? Math.max(1, left) : 0));
+  for (let left = seconds; (left > 0 && total.calls < wantedCalls) || total.cases === 0; left = seconds - (Date.now() - begin) / 1000) {
+    const childSeconds = values.case === undefined ? Math.max(1, left) : 0;
+    const { result, state, finding } = await runChild(area, String(next), String(childSeconds), String(wantedCalls - total.calls));
     if (result !== undefined) {
       Object.assign(total, {
         cases: total.cases + result.cases,
@@ -117,7 +137,9 @@ try {
     const result = await runArea(area);
     results.push(result);
     const { calls, refused, cases, findings } = result;
-    console.log(`${area}: ${calls.toLocaleString('en-US')} calls in ${cases} cases, ${refused} refused, ${findings.length} findings`);
+    console.log(
+      `${area}: seed ${values.seed}, ${calls.toLocaleString('en-US')} calls in ${cases} cases, ${refused} refused, ${findings.length} findings`,
+    );
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -1,5 +1,6 @@
 // Measures how reliable this build is on this machine, and writes docs/reliability.json and, from it, docs/reliability.md:
 //   node scripts/reliability.mjs [--minutes 10] [--only fuzz,workers]    of the time asked for, half goes to fuzzing
+//   node scripts/reliability.mjs --calls 1000000 [--minutes 60]          fuzzing ends when each area has made as many calls, at the latest after its share
 //   node scripts/reliability.mjs --document                              writes the document again from what was recorded
 // With an addon that scripts/sanitize.sh address has built, fuzzing runs under sanitizers too.
 import { spawn, spawnSync } from 'node:child_process';
@@ -13,7 +14,12 @@ import { documentOf } from './reliability/document.mjs';
 const root = new URL('..', import.meta.url).pathname;
 const recorded = join(root, 'docs/reliability.json');
 const { values } = parseArgs({
-  options: { minutes: { type: 'string', default: '10' }, only: { type: 'string' }, document: { type: 'boolean', default: false } },
+  options: {
+    minutes: { type: 'string', default: '10' },
+    calls: { type: 'string' },
+    only: { type: 'string' },
+    document: { type: 'boolean', default: false },
+  },
 });
 const minutes = Number(values.minutes);
 if (!(minutes > 0)) throw new Error(`--minutes: expected a number above 0, got ${values.minutes}`);
@@ -37,8 +43,9 @@ const measured = async (name, share) =>
   JSON.parse((await script('reliability/measure.mjs', name, String(share * minutes))).trim().split('\n').at(-1));
 
 async function fuzz(share, ...prefix) {
-  const json = join(folder, 'fuzz.json');
-  const args = [join(root, 'scripts/fuzz.mjs'), '--minutes', String(share * minutes), '--json', json];
+  const json = join(mkdtempSync(join(folder, 'fuzz-')), 'fuzz.json');
+  const most = values.calls === undefined ? [] : ['--calls', values.calls];
+  const args = [join(root, 'scripts/fuzz.mjs'), '--minutes', String(share * minutes), '--json', json, ...most];
   const [command, ...rest] = [...prefix, process.execPath, ...args];
   // Findings are a result too.
   await run(command, rest, [0, 1]);

@@ -1,14 +1,16 @@
 // The package as its users see it: every class and function that it exports, in any order, with arguments of every kind, on objects that live on from call to call.
 // What is exported is asked for, not listed: see schemas.mjs. A case is some forty calls in one world of tensors, layers, optimisers and parameters.
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EvenkeelError, internal } from './calls.mjs';
 import { membersOf } from './members.mjs';
-import { json, number, Random, text } from './random.mjs';
+import { json, number, Random, renameKeys, text } from './random.mjs';
 import { learnOptions, optionNames } from './schemas.mjs';
 import { array, callback, detach, generator, hostile, SIZES, shape, tensor } from './values.mjs';
+import { World } from './world.mjs';
 
 const api = internal('index');
-const { Tensor, Parameter, Workspace } = api;
+const { Tensor, Parameter } = api;
 
 /** Those that start processes or networks, that have no use but as a base, and the error itself. */
 const LEFT_OUT = new Set(['sweep', 'bullmqExecutor', 'localExecutor', 'EvenkeelError', 'Optimizer', 'BaseLayer']);
@@ -31,60 +33,34 @@ const SIGNATURES = {
   makeWindows: ['series', 'options'],
   standardize: ['series', 'range'],
   splitInTime: ['rows', 'number'],
-  readSeries: ['path', 'options'],
-  readSeriesAsync: ['path', 'options'],
+  readSeries: ['table', 'options'],
+  readSeriesAsync: ['table', 'options'],
   saveState: ['path', 'state', 'options'],
   loadState: ['path', 'options'],
   loadMetadata: ['path'],
   saveCheckpoint: ['path', 'trained'],
-  loadCheckpoint: ['path', 'trained'],
+  loadCheckpoint: ['path', 'restored'],
   fit: ['model', 'batches', 'fitOptions'],
   setNumThreads: ['threads'],
   forward: ['input', 'options'],
   predict: ['input', 'options'],
   backward: ['gradOutput', 'options'],
   loadStateDict: ['state'],
+  loadCarriedState: ['carried'],
   run: ['body'],
   clip: ['parameters'],
   apply: ['parameters'],
 };
+/** What the first has written, the other reads. */
+const FOLLOWED_BY = { saveState: 'loadState', saveCheckpoint: 'loadCheckpoint' };
 const CANDIDATES = [['options'], ['parameters', 'options'], [], ['parameters'], ['number']];
 
 const isClass = (value) => typeof value === 'function' && Object.getOwnPropertyDescriptor(value, 'prototype')?.writable === false;
 
-/** What lives on in a case. */
-class World {
-  tensors = [];
-  layers = [];
-  parameters = [];
-  objects = [];
-  workspace = new Workspace();
-
-  constructor(random) {
-    this.random = random;
-    // What a program computes with; now and then something else is among it.
-    this.dtype = random.pick(['float32', 'float64']);
-  }
-
-  keep(value) {
-    if (Tensor.isTensor(value)) this.tensors.push(value);
-    else if (Parameter.isParameter(value)) this.parameters.push(value);
-    else if (Array.isArray(value)) for (const one of value.slice(0, 10)) this.keep(one);
-    else if (typeof value === 'object' && value !== null) {
-      if (typeof value.forward === 'function') this.layers.push(value);
-      this.objects.push(value);
-      for (const one of Object.values(value).slice(0, 10)) if (Tensor.isTensor(one)) this.keep(one);
-    }
-  }
-
-  anything(random) {
-    return random.pick([...this.tensors, ...this.parameters, ...this.layers, ...this.objects]);
-  }
-}
-
 export async function prepare(folder, calls) {
   const exported = Object.entries(api).filter(([name, value]) => typeof value === 'function' && !LEFT_OUT.has(name));
   const learnt = new Map();
+  writeFileSync(join(folder, 'table.csv'), `a,b\n${'1,2\n3,4\n5,7\n'.repeat(20)}`);
 
   /** Values that may be good for an option, by what options are about. */
   const valueFor = (_name, random) =>
@@ -166,6 +142,8 @@ export async function prepare(folder, calls) {
       argument(world, kind, `new ${name}`, (options) => new Class(...(signature[0] === 'parameters' ? [smallParameters()] : []), options)),
     );
     const made = calls.run(`new ${name}`, () => new Class(...args));
+    if (name === 'Sequential' && made !== undefined) world.inputSizes.set(made, Number(args[0]?.inputSize ?? 2));
+    if (made?.recordStateGradients === false && world.random.chance(0.3)) made.recordStateGradients = true;
     world.keep(made);
     return made;
   }
@@ -175,9 +153,9 @@ export async function prepare(folder, calls) {
   /** An input that a layer may take. */
   function inputOf(world, layer) {
     const { random } = world;
-    const size = layer?.inputSize ?? layer?.size ?? random.pick(SIZES);
+    const size = layer?.inputSize ?? layer?.size ?? world.inputSizes.get(layer) ?? random.pick(SIZES);
     const sizes = random.chance(0.8) ? [random.pick(SIZES), random.pick(SIZES), size] : [random.pick(SIZES), size];
-    return tensor(random, sizes, layer?.dtype);
+    return tensor(random, sizes, layer?.dtype ?? world.dtype);
   }
 
   function argument(world, kind, name, call, subject = undefined) {
@@ -225,15 +203,18 @@ export async function prepare(folder, calls) {
           ? (calls.run('parameters', () => anyLayer(world)?.parameters?.()) ?? smallParameters())
           : [...smallParameters(), ...random.some(world.parameters)];
       case 'layers':
+        if (random.chance(0.4)) return chain(world);
         return random.chance(0.5)
           ? random.some(world.layers)
-          : Object.fromEntries(random.some(world.layers).map((layer, index) => [`l${index}`, layer]));
+          : Object.fromEntries(random.some(world.layers).map((layer, index) => [random.chance(0.2) ? text(random) : `l${index}`, layer]));
       case 'model':
         return anyLayer(world);
       case 'state':
-        return random.chance(0.6)
-          ? subject?.stateDict?.()
-          : Object.fromEntries(world.tensors.slice(0, 3).map((one, index) => [`t${index}`, one]));
+        return stateFor(world, subject);
+      case 'carried':
+        return random.chance(0.5) ? subject?.carriedState?.() : stateFor(world, subject);
+      case 'table':
+        return join(folder, random.pick(['a', 'table.csv', 'table.csv']));
       case 'path':
         return join(folder, random.pick(['a', 'b', 'b', 'c/d']));
       case 'series':
@@ -247,17 +228,35 @@ export async function prepare(folder, calls) {
       case 'batches':
         return Array.from({ length: random.below(4) }, () => batchFor(world, subject));
       case 'trained':
-        return {
-          model: subject ?? anyLayer(world),
-          optimizer: optimizerOf(subject),
-          step: random.below(5),
-        };
+        return { ...trained(world, subject), step: random.below(5) };
+      case 'restored':
+        return trained(world, subject);
       case 'fitOptions':
         return fitOptions(world, subject);
       default:
         return hostile(random, world);
     }
   }
+
+  /** Layers that fit each other. */
+  function chain(world) {
+    const { random, dtype } = world;
+    const [inputSize, hiddenSize] = [random.pick(SIZES), random.pick(SIZES)];
+    const Recurrent = random.pick([api.RNN, api.LSTM, api.GRU]);
+    const layers = [new Recurrent({ inputSize, hiddenSize, dtype }), new api.Linear({ inputSize: hiddenSize, outputSize: 2, dtype })];
+    return Object.assign(random.chance(0.5) ? layers : layers.toSpliced(1, 0, new api.LastStep()), { inputSize });
+  }
+
+  /** A state dict of its own or of others, with the names that it has, or those of another model around the same. */
+  function stateFor({ random, tensors }, subject) {
+    const state =
+      random.chance(0.6) && typeof subject?.stateDict === 'function'
+        ? subject.stateDict()
+        : Object.fromEntries(tensors.slice(0, 3).map((one) => [text(random), one]));
+    return random.chance(0.5) ? state : renameKeys(random, state);
+  }
+
+  const trained = (world, subject) => ({ model: subject ?? anyLayer(world), optimizer: optimizerOf(subject) });
 
   function optimizerOf(subject) {
     return new api.SGD(subject?.parameters?.().length > 0 ? subject.parameters() : smallParameters(), { learningRate: 0.01 });
@@ -306,7 +305,8 @@ export async function prepare(folder, calls) {
       : random.pick(members);
     const label = `${object.constructor?.name}.${name}`;
     if (typeof value !== 'function') {
-      if (set !== undefined && random.chance(0.5)) return calls.run(`${label} =`, () => (object[name] = hostile(random, world)));
+      if (set !== undefined && random.chance(0.5))
+        return calls.run(`${label} =`, () => (object[name] = random.chance(0.5) ? valueFor(name, random) : hostile(random, world)));
       return get === undefined ? undefined : calls.run(label, () => object[name]);
     }
     const kinds = SIGNATURES[name] ?? Array.from({ length: value.length }, () => 'anything');
@@ -332,7 +332,10 @@ export async function prepare(folder, calls) {
     const scratch = new World(new Random(7));
     const learning = (options) => value(...argumentsOf(kinds.slice(0, -1), (kind) => good(scratch, kind), scratch), options);
     const args = argumentsOf(kinds, (kind) => (kind === 'model' ? subject : argument(world, kind, name, learning, subject)), world);
+    const { refused } = calls;
     const result = await calls.runAsync(name, () => value(...args));
+    const follower = calls.refused === refused ? FOLLOWED_BY[name] : undefined;
+    if (follower !== undefined) await calls.runAsync(follower, () => api[follower](args[0], withoutStep(args[1])));
     if (
       result !== null &&
       typeof result === 'object' &&
@@ -352,11 +355,17 @@ export async function prepare(folder, calls) {
     return result;
   }
 
+  /** What was saved, as what it is loaded into: loadState has no use for it. */
+  const withoutStep = (saved) => (saved?.optimizer === undefined ? undefined : { model: saved.model, optimizer: saved.optimizer });
+
   /** An argument to learn options beside. */
   function good(scratch, kind) {
     if (kind === 'model') return new api.Linear({ inputSize: 2, outputSize: 2 });
     if (kind === 'rnn') return new api.RNN({ inputSize: 2, hiddenSize: 2 });
     if (kind === 'input') return Tensor.zeros([2, 3, 2]);
+    if (kind === 'tensor' || kind === 'likeFirst') return Tensor.zeros([4, 3]);
+    if (kind === 'labels') return new Int32Array(4);
+    if (kind === 'table') return join(folder, 'table.csv');
     return argument(scratch, kind, '', () => {});
   }
 

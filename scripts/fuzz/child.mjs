@@ -1,14 +1,15 @@
-// Runs cases of one area until its time is over: node scripts/fuzz/child.mjs AREA FIRST_CASE SECONDS STATE_FILE
+// Runs cases of one area until its time is over, or it has made its calls: node scripts/fuzz/child.mjs AREA FIRST_CASE SECONDS CALLS FOLDER
 // The state file says which case is under way, so that whoever started this knows it after a crash.
 import { mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Calls, Finding } from './calls.mjs';
 import { Random } from './random.mjs';
 
-const [, , area, firstCase, seconds, stateFile] = process.argv;
-const descriptor = openSync(stateFile, 'w');
-const folder = mkdtempSync(join(tmpdir(), 'evenkeel-fuzz-'));
+const [, , area, firstCase, seconds, wantedCalls, parent] = process.argv;
+const descriptor = openSync(join(parent, 'state'), 'w');
+const folder = mkdtempSync(join(parent, 'case-'));
+// Most calls are refused, and most of a refusal's time is its stack: whole where a finding is looked at alone.
+if (Number(seconds) > 0) Error.stackTraceLimit = 3;
 // What a case writes to a relative path is no file of ours.
 process.chdir(folder);
 // A promise that nobody awaits may be part of a case.
@@ -18,12 +19,9 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
 const { prepare } = await import(`./${area}.mjs`);
 const calls = new Calls();
+// A finding is the last that is reported, and the longest.
 const report = (index, finding) =>
-  writeSync(
-    descriptor,
-    JSON.stringify({ case: index, calls: calls.calls, refused: calls.refused, finding }).padEnd(4000, ' ').slice(0, 4000),
-    0,
-  );
+  writeSync(descriptor, JSON.stringify({ case: index, calls: calls.calls, refused: calls.refused, finding }).padEnd(100, ' '), 0);
 report(Number(firstCase));
 const runCase = await prepare(folder, calls);
 const end = performance.now() + 1000 * Number(seconds);
@@ -39,7 +37,7 @@ do {
     process.exit(9);
   }
   index++;
-} while (performance.now() < end);
+} while (performance.now() < end && calls.calls < Number(wantedCalls));
 report(index);
 const functions = Object.fromEntries(
   [...calls.byName].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, { calls: all, accepted }]) => [name, [all, accepted]]),

@@ -55,7 +55,11 @@ const TEXTS = [
 ];
 const NUMBERS = [0, -0, 1, 2, 3, 5, 17, -1, 0.5, 1e-3, 1e-46, 1e300, 2 ** 31, 2 ** 53, 2 ** 60, Number.NaN, Infinity, -Infinity];
 
-export const text = (random) => random.pick(TEXTS);
+const PIECES = ['', '', 'a', 'b', '0', 'l0', 'weight', 'weight_ih_l0', 'module'];
+/** A name as state dicts have them, pieces between points, and as no state dict has it: what looks for prefixes looks into it. */
+const dotted = (random) => Array.from({ length: 1 + random.below(5) }, () => random.pick(PIECES)).join('.');
+
+export const text = (random) => (random.chance(0.25) ? dotted(random) : random.pick(TEXTS));
 export const number = (random) => random.pick(NUMBERS);
 
 /** A value of JSON. */
@@ -77,6 +81,29 @@ export function json(random, depth = 0) {
   }
 }
 
+/** A copy of a name: longer or shorter at one of its ends. */
+function renamed(random, name) {
+  const pieces = name.split('.');
+  return random.pick([
+    () => `${dotted(random)}.${name}`,
+    () => `${name}.${dotted(random)}`,
+    () => `.${name}`,
+    () => pieces.slice(1).join('.'),
+    () => pieces.slice(0, -1).join('.'),
+    () => [...pieces, ...pieces].join('.'),
+    () => name.slice(0, random.below(name.length + 1)),
+  ])();
+}
+
+/** A copy of an object some of whose names, or all by the same prefix, are others. */
+export function renameKeys(random, object) {
+  const prefix = random.pick(['', '', '.', 'module.', `${dotted(random)}.`]);
+  const share = random.pick([0, 0.2, 1]);
+  return Object.fromEntries(
+    Object.entries(object).map(([name, value]) => [prefix + (random.chance(share) ? renamed(random, name) : name), value]),
+  );
+}
+
 /** A copy of a value of JSON with something else somewhere in it. */
 export function mutateJson(random, value) {
   if (typeof value !== 'object' || value === null || random.chance(0.15)) return json(random);
@@ -87,6 +114,7 @@ export function mutateJson(random, value) {
     else Object.defineProperty(copy, text(random), { value: json(random), enumerable: true, configurable: true, writable: true });
     return copy;
   }
+  if (random.chance(0.08) && !Array.isArray(copy)) return renameKeys(random, copy);
   const key = random.pick(keys);
   if (random.chance(0.1) && !Array.isArray(copy)) delete copy[key];
   else if (random.chance(0.1)) copy[key] = copy[random.pick(keys)];

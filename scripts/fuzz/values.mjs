@@ -37,6 +37,8 @@ class LyingArray extends Float32Array {
   }
 }
 
+const PERIOD = 61;
+
 /** A typed array in memory of every kind. */
 export function array(random, length, dtype = random.pick(['float32', 'float64'])) {
   const Kind = dtype === 'float64' ? Float64Array : Float32Array;
@@ -58,7 +60,10 @@ export function array(random, length, dtype = random.pick(['float32', 'float64']
       made = new Kind(length);
   }
   const fill = random.pick([() => 0, () => random.next() - 0.5, () => random.next() - 0.5, () => number(random)]);
-  for (let i = 0; i < made.length; i++) made[i] = fill();
+  // The same numbers again in a long one: to make them takes longer than most calls.
+  const { length: whole } = made;
+  for (let i = 0; i < Math.min(whole, PERIOD); i++) made[i] = fill();
+  for (let i = PERIOD; i < whole; i *= 2) made.copyWithin(i, 0, Math.min(i, whole - i));
   return made;
 }
 

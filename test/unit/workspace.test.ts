@@ -267,6 +267,18 @@ test('an asynchronous body is refused, and what becomes of it bothers nobody', a
   expect(workspace.run(() => 1)).toBe(1);
 });
 
+test('what a body returns is handed back as it is, also where asking it for a method throws', () => {
+  const trap = new Proxy(
+    {},
+    {
+      get() {
+        throw new Error('a trap');
+      },
+    },
+  );
+  expect(new Workspace().run(() => trap) === trap).toBe(true);
+});
+
 test('a body that is no function is refused', () => {
   expectRefused(() => new Workspace().run(3 as never), 'ERR_OPTION', 'body: expected a function');
 });
