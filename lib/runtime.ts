@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
 import { usableCores } from './cgroup';
 import { checkInteger } from './check';
-import { MAX_THREADS, native } from './native/load';
+import { MAX_THREADS, native, nativeOrigin } from './native/load';
+import { currentPlatform, type Platform } from './native/platform';
+import { version } from './version';
 
 /**
  * Sets how many threads native calls use, in the whole process. Results do not depend on it, not in a single bit.
@@ -41,11 +42,14 @@ export interface RuntimeInfo {
   simdTargets: string[];
   /** the BLAS library, its version and kernel */
   blas: string;
+  /** the native addon: the file of a build of one's own, or the package of the platform */
+  binary: string;
+  /** of Linux: 'glibc' with its version, or 'musl' */
+  libc?: string;
 }
 
 /** Versions, vector instructions, BLAS and threads in use. */
 export function runtimeInfo(): RuntimeInfo {
-  const { version } = JSON.parse(readFileSync(join(__dirname, '..', 'package.json'), 'utf8')) as { version: string };
   return {
     version,
     node: process.version,
@@ -55,6 +59,8 @@ export function runtimeInfo(): RuntimeInfo {
     cores: usableCores(),
     threads: getNumThreads(),
     ...native().runtimeInfo(),
+    binary: nativeOrigin(),
+    ...libcOf(currentPlatform()),
   };
 }
 
@@ -67,4 +73,8 @@ function cpuName(): string {
   } catch {
     return name;
   }
+}
+
+function libcOf({ libc, libcVersion }: Platform): { libc?: string } {
+  return libc === undefined ? {} : { libc: libcVersion === undefined ? libc : `${libc} ${libcVersion}` };
 }

@@ -1,52 +1,37 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
+/** The entry of the command line, which runs with nothing but the library: the packages of the commands are installed with @evenkeel/cli alone. */
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { Command, CommanderError } from 'commander';
-import { EvenkeelError } from '../errors';
-import { printable } from '../report/text';
-import { addBenchCommand } from './bench';
-import { exitStatus, exitStatusHelp } from './exit-status';
-import { addInfoCommand } from './info';
 import { outliveOutput } from './output';
-import { addReportCommand } from './report';
-import { addStudyCommand } from './study';
-import { addSweepCommand } from './sweep';
-import { addWorkerCommand } from './worker';
+import { runWithout } from './without-packages';
 
-function createProgram(): Command {
-  const { version } = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as { version: string };
-  const program = new Command('evenkeel')
-    .description('Recurrent networks with gradients you can see.')
-    .version(version)
-    .addHelpText('after', exitStatusHelp)
-    // An option after a command is that command's.
-    .enablePositionalOptions()
-    // Commands added below inherit it: instead of ending the process, commander throws.
-    .exitOverride();
-  addStudyCommand(program);
-  addSweepCommand(program);
-  addWorkerCommand(program);
-  addReportCommand(program);
-  addBenchCommand(program);
-  addInfoCommand(program);
-  return program;
-}
+const packages = ['commander', 'cli-progress'];
 
-async function main(): Promise<void> {
-  outliveOutput();
+function isThere(name: string): boolean {
   try {
-    await createProgram().parseAsync();
-  } catch (error) {
-    process.exitCode = report(error);
+    require.resolve(name);
+    return true;
+  } catch {
+    return false;
   }
 }
 
-/** Says what went wrong, unless commander has said it, and returns the exit status. */
-function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.ok : exitStatus.usage;
-  if (error instanceof EvenkeelError) process.stderr.write(`evenkeel: ${printable(error.message)}\n`);
-  else process.stderr.write(`evenkeel: internal error, please report it\n${error instanceof Error ? error.stack : String(error)}\n`);
-  return exitStatus.failure;
+/** Where a package manager keeps packages apart, those of the commands are beside @evenkeel/cli, which the project has. */
+function ofProject(): string | undefined {
+  try {
+    return createRequire(join(process.cwd(), 'package.json')).resolve('@evenkeel/cli');
+  } catch {
+    return undefined;
+  }
 }
 
-void main();
+const companion = packages.every(isThere) ? undefined : ofProject();
+if (packages.every(isThere)) {
+  outliveOutput();
+  void (require('./program') as typeof import('./program')).main();
+} else if (companion !== undefined) {
+  require(companion);
+} else {
+  outliveOutput();
+  process.exitCode = runWithout(process.argv.slice(2));
+}

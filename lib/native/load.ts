@@ -1,11 +1,10 @@
-import { statSync } from 'node:fs';
-import { constants } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { usableCores } from '../cgroup';
 import { type ErrorCode, EvenkeelError } from '../errors';
 import type { NativeAddon } from './addon';
+import { type Found, findAddon, openAddon } from './find';
 
-let loaded: NativeAddon | undefined;
+let loaded: Found | undefined;
 
 /**
  * The native addon, loaded at its first use.
@@ -13,9 +12,18 @@ let loaded: NativeAddon | undefined;
  * @throws EvenkeelError ERR_NATIVE with the remedy for this platform when it does not load
  */
 export function native(): NativeAddon {
+  return use().addon;
+}
+
+/** Where the addon comes from: the file of a build of one's own, or the platform's package. */
+export function nativeOrigin(): string {
+  return use().from;
+}
+
+function use(): Found {
   if (loaded === undefined) {
     loaded = load(process.env.EVENKEEL_ADDON);
-    const { blas, simdTarget } = loaded.runtimeInfo();
+    const { blas, simdTarget } = loaded.addon.runtimeInfo();
     const warning = slowBlas(blas, simdTarget);
     if (warning !== undefined) process.emitWarning(warning, { type: 'EvenkeelWarning', code: 'EVENKEEL_SLOW_BLAS' });
   }
@@ -32,25 +40,22 @@ export function slowBlas(blas: string, simdTarget: string): string | undefined {
   );
 }
 
-// Both lib/native and dist/native stand two levels below the package.
-const packageRoot = join(__dirname, '..', '..');
-
 /** Loads an addon; exported for tests. */
-export function load(path: string | undefined): NativeAddon {
-  const file = path === undefined || path === '' ? join(packageRoot, 'build', 'Release', 'evenkeel.node') : resolve(path);
+export function load(path: string | undefined): Found {
   try {
-    const addon = wrap(open(file));
-    forgetOnChange(addon);
-    addon.setDefaultThreads(Math.min(usableCores(), MAX_THREADS));
-    return addon;
+    const { addon, from } = path === undefined || path === '' ? findAddon() : named(resolve(path));
+    const wrapped = wrap(addon);
+    forgetOnChange(wrapped);
+    wrapped.setDefaultThreads(Math.min(usableCores(), MAX_THREADS));
+    return { addon: wrapped, from };
   } catch (cause) {
-    if (cause instanceof EvenkeelError) throw cause;
-    const { code, message } = cause as NodeJS.ErrnoException;
     // The addon itself may refuse its environment.
-    if (isCode(code)) throw translate(cause);
-    const reason = message.split('\n')[0];
-    throw new EvenkeelError('ERR_NATIVE', `The native addon ${file} does not load: ${reason}. ${remedy(process.platform)}`, { cause });
+    throw cause instanceof EvenkeelError ? cause : translate(cause);
   }
+}
+
+function named(file: string): Found {
+  return { addon: openAddon(file), from: file };
 }
 
 /** How many times a strategy was forced: with it change the sizes that a recurrent layer tells. */
@@ -66,43 +71,6 @@ function forgetOnChange(addon: NativeAddon): void {
 
 /** The most threads that the addon takes. */
 export const MAX_THREADS = 256;
-
-/**
- * The addon in a file, which nothing but an addon can be: `require` would run a script. While it is loaded, OpenBLAS reads how many threads to
- * start: none, for evenkeel's own threads call it.
- */
-function open(file: string): NativeAddon {
-  // To open a pipe would wait for ever.
-  if (!statSync(file).isFile()) throw new Error('it is not a file');
-  const module = { exports: {} };
-  const before = process.env[OPENBLAS_THREADS];
-  process.env[OPENBLAS_THREADS] = '1';
-  try {
-    process.dlopen(module, file, constants.dlopen.RTLD_NOW);
-  } finally {
-    if (before === undefined) delete process.env[OPENBLAS_THREADS];
-    else process.env[OPENBLAS_THREADS] = before;
-  }
-  if (!('runtimeInfo' in module.exports)) throw new Error('it is an addon, but not of evenkeel');
-  return module.exports as NativeAddon;
-}
-
-const OPENBLAS_THREADS = 'OPENBLAS_NUM_THREADS';
-
-/** What to type to get a working addon. */
-export function remedy(platform: NodeJS.Platform): string {
-  switch (platform) {
-    case 'linux':
-      return (
-        'Install what it is built from and with (Debian, Ubuntu: apt-get install libopenblas-dev libhwy-dev pkg-config cmake g++), ' +
-        'then build it: npm run setup in a clone, npm rebuild evenkeel where it is installed.'
-      );
-    case 'darwin':
-      return 'Install what it is built from and with (brew install openblas highway cmake pkg-config), then build it: npm run setup in a clone, npm rebuild evenkeel where it is installed.';
-    default:
-      return `evenkeel runs on Linux and macOS, not on ${platform}; on Windows use WSL.`;
-  }
-}
 
 type NativeFunction = (...args: unknown[]) => unknown;
 

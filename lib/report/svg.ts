@@ -1,4 +1,6 @@
 /** What all charts are dressed with: an SVG element made in Node, its legend, and how it stands on a page or alone. */
+import { EvenkeelError } from '../errors';
+import { importOptional } from '../optional-package';
 import { printable, wrap } from './text';
 import { chartStyle, type LookName } from './theme';
 
@@ -7,10 +9,25 @@ export const fontSize = 12;
 
 /** Plot and a document to draw in. ES modules only, and slow to load: they are loaded where they are first used. */
 export async function loadPlot() {
-  const [Plot, { DOMParser }] = await Promise.all([import('@observablehq/plot'), import('linkedom')]);
+  const [Plot, { DOMParser }] = await loadPackages();
   const document = new DOMParser().parseFromString('<svg xmlns="http://www.w3.org/2000/svg"/>', 'image/svg+xml');
   // Plot takes any document of the DOM standard; its type asks for the browser's own.
   return { Plot, document: document as never };
+}
+
+type PlotPackage = typeof import('@observablehq/plot', { with: { 'resolution-mode': 'import' }});
+type DomPackage = typeof import('linkedom', { with: { 'resolution-mode': 'import' }});
+
+async function loadPackages(): Promise<[PlotPackage, DomPackage]> {
+  try {
+    return await Promise.all([importOptional<PlotPackage>('@observablehq/plot'), importOptional<DomPackage>('linkedom')]);
+  } catch (cause) {
+    throw new EvenkeelError(
+      'ERR_STATE',
+      'Charts need the packages @observablehq/plot and linkedom. Install them: npm install @evenkeel/cli',
+      { cause },
+    );
+  }
 }
 
 /** In pixels, as wide as text usually is: there is no browser here to measure it. */

@@ -10,7 +10,7 @@ describe('evenkeel', () => {
     for (const word of ['study', 'info', 'Exit status:', '130']) expect(stdout).toContain(word);
   });
 
-  test.each(['study', 'sweep', 'worker', 'report', 'bench', 'info'])(
+  test.each(['study', 'sweep', 'worker', 'report', 'bench', 'info', 'build'])(
     '%s --help fits a terminal and ends with the exit statuses',
     async (command) => {
       const { status, stdout } = await runCli([command, '--help'], folder.path);
@@ -43,7 +43,21 @@ describe('evenkeel', () => {
 });
 
 describe('evenkeel info', () => {
-  const keys = ['version', 'node', 'platform', 'arch', 'cpu', 'cores', 'threads', 'simdTarget', 'simdTargets', 'blas'];
+  const keys = [
+    'version',
+    'node',
+    'platform',
+    'arch',
+    'cpu',
+    'cores',
+    'threads',
+    'simdTarget',
+    'simdTargets',
+    'blas',
+    'binary',
+    'libc',
+    'selfTest',
+  ];
 
   test('is text', async () => {
     const { status, stdout } = await runCli(['info'], folder.path);

@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { binaryPlatforms } from '../../lib/native/binary-packages';
+import { version } from '../../lib/version';
 
 const root = join(__dirname, '../..');
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -46,7 +48,13 @@ describe('what npm packs', () => {
   });
 
   test('has every file that package.json points to', () => {
-    const targets = [manifest.main, manifest.types, ...Object.values(manifest.bin), ...Object.values(manifest.exports['.'])] as string[];
+    const targets = [
+      manifest.main,
+      manifest.types,
+      ...Object.values(manifest.bin),
+      ...Object.values(manifest.exports['.']),
+      ...Object.values(manifest.exports['./cli']),
+    ] as string[];
     expect(targets.map((target) => target.replace(/^\.\//, '')).filter((target) => !packed.includes(target))).toEqual([]);
   });
 
@@ -61,8 +69,40 @@ test('every package that lib/ imports is a dependency, and every dependency is u
     .join('\n');
   const imported = [...sources.matchAll(/(?:from|import\(|require\()\s*'((?:@[\w.-]+\/)?[\w.-]+)[^']*'/g)].map((match) => match[1] ?? '');
   const packages = [...new Set(imported.filter((name) => !name.startsWith('.') && !name.startsWith('node')))];
-  // These three build the addon.
-  const used = [...packages, 'cmake-js', 'node-addon-api', 'node-api-headers'];
-  // Optional packages are peers: whoever uses them installs them.
-  expect(Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }).sort()).toEqual(used.sort());
+  // Optional packages are peers: whoever uses them installs them. The binaries' packages are added when a release is packed.
+  const binaries = binaryPlatforms.map((platform) => `@evenkeel/${platform}`);
+  expect(
+    Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies })
+      .concat(binaries)
+      .sort(),
+  ).toEqual(packages.sort());
+});
+
+test('what the library itself depends on has no dependencies, and nothing that is installed runs a script', () => {
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;
+  for (const name of Object.keys(manifest.dependencies)) {
+    expect(lock[`node_modules/${name}`].dependencies).toBeUndefined();
+    expect(lock[`node_modules/${name}`].hasInstallScript).toBeUndefined();
+  }
+  const hooks = ['preinstall', 'install', 'postinstall', 'prepare'];
+  expect(hooks.filter((hook) => hook in manifest.scripts)).toEqual([]);
+  // npm would run node-gyp where it finds one.
+  expect(existsSync(join(root, 'binding.gyp'))).toBe(false);
+});
+
+test('optional packages are never downloaded unasked, and no bundler finds a name to follow', () => {
+  for (const name of Object.keys(manifest.peerDependencies)) expect(manifest.peerDependenciesMeta[name]).toEqual({ optional: true });
+  const compiled = filesUnder('dist').filter(
+    (file) => file.endsWith('.js') && !file.startsWith('dist/cli/') && !file.startsWith('dist/bench/'),
+  );
+  const followed = compiled.flatMap((file) =>
+    [...readFileSync(join(root, file), 'utf8').matchAll(/\b(?:require|import)\(\s*["']([^."'][^"']*)["']/g)].map((match) => match[1] ?? ''),
+  );
+  const known = [...Object.keys(manifest.dependencies), ...binaryPlatforms.map((platform) => `@evenkeel/${platform}`)];
+  const foreign = followed.filter((name) => !name.startsWith('node:') && !known.some((own) => name === own || name.startsWith(`${own}/`)));
+  expect(foreign).toEqual([]);
+});
+
+test('the version of the code is that of the package', () => {
+  expect(version).toBe(manifest.version);
 });

@@ -4,6 +4,7 @@
  */
 import { posix } from 'node:path';
 import ts from 'typescript';
+import { binaryPlatforms } from '../../lib/native/binary-packages';
 
 const base = ['tensor', 'lengths', 'typed-arrays', 'workspace', 'state-dict', 'check', 'errors', 'random', 'memory', 'cgroup'];
 const models = [...base, 'parameter', 'layers', 'losses', 'optimizers', 'clipping'];
@@ -28,7 +29,9 @@ export const rooms: Record<string, readonly string[]> = {
   memory: base,
   cgroup: base,
   progress: [],
-  runtime: [...base, 'native'],
+  version: [],
+  'optional-package': [],
+  runtime: [...base, 'native', 'version'],
   initializers: base,
   layers: [...base, 'native', 'aliasing', 'memory', 'schema', 'parameter', 'initializers'],
   losses: [...base, 'native'],
@@ -37,13 +40,14 @@ export const rooms: Record<string, readonly string[]> = {
   data: [...base, 'io', 'losses'],
   stability: [...models, 'initializers'],
   training: [...models, 'stability', 'io'],
-  report: base,
+  report: [...base, 'optional-package'],
   study,
   // A file's lock is the kernel's, reached through the addon.
-  sweep: [...study, 'initializers', 'memory', 'native'],
+  sweep: [...study, 'initializers', 'memory', 'native', 'optional-package'],
   // evenkeel's own driver sees what its users see: the index.
   bench: [...study, 'native', 'initializers', 'index'],
-  cli: [...study, 'study', 'sweep', 'bench'],
+  // `evenkeel build` makes and opens the addon.
+  cli: [...study, 'study', 'sweep', 'bench', 'native', 'version'],
 };
 
 /** The only rooms that may import each package; one that is not listed may be imported nowhere in lib/. */
@@ -54,6 +58,8 @@ export const packages: Record<string, readonly string[]> = {
   'cli-progress': ['cli'],
   commander: ['cli'],
   workerpool: ['sweep'],
+  // One for each platform, of which one is installed.
+  ...Object.fromEntries(binaryPlatforms.map((platform) => [`@evenkeel/${platform}`, ['native']])),
   yaml: ['sweep'],
   // Loaded by sweeps over a queue alone, if they are installed.
   bullmq: ['sweep'],

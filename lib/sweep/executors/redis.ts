@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { checkString, fail } from '../../check';
 import { EvenkeelError } from '../../errors';
+import { importOptional } from '../../optional-package';
 
 /** Where a queue is: without credentials, for messages. */
 export interface QueueAddress {
@@ -68,8 +69,10 @@ function parseUrl(text: string): Record<'protocol' | 'hostname' | 'port' | 'rest
   }
 }
 
+type Bullmq = typeof import('bullmq', { with: { 'resolution-mode': 'import' }});
+
 export interface QueuePackages {
-  bullmq: typeof import('bullmq', { with: { 'resolution-mode': 'import' }});
+  bullmq: Bullmq;
   Redis: typeof Redis;
 }
 
@@ -79,7 +82,7 @@ export interface QueuePackages {
  */
 export async function loadQueuePackages(): Promise<QueuePackages> {
   try {
-    const [bullmq, { Redis }] = await Promise.all([import('bullmq'), import('ioredis')]);
+    const [bullmq, { Redis }] = await Promise.all([importOptional<Bullmq>('bullmq'), importOptional<typeof import('ioredis')>('ioredis')]);
     return { bullmq, Redis };
   } catch (cause) {
     throw new EvenkeelError(

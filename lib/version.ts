@@ -1,0 +1,2 @@
+/** The package's version: a constant, since a bundle has no package.json beside it. */
+export const version = '0.1.0';
