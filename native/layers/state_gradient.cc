@@ -43,8 +43,7 @@ StateGradient<T>::StateGradient(size_t sequences, size_t steps, const Widths& wi
 }
 
 template <typename T>
-Rows<T> StateGradient<T>::output_share(const StepRows<T>& step, Rows<T> doutput, std::initializer_list<Carried<T>> carried) const noexcept {
-  if (step.exponents == nullptr || doutput.data == nullptr) return doutput;
+Rows<T> StateGradient<T>::scaled_share(const StepRows<T>& step, Rows<T> doutput, std::initializer_list<Carried<T>> carried) const noexcept {
   T* shares = shares_.get() + step.first * output_;
   for (size_t r = 0; r < step.rows; ++r) {
     T* share = shares + r * output_;
@@ -63,8 +62,7 @@ Rows<T> StateGradient<T>::output_share(const StepRows<T>& step, Rows<T> doutput,
 }
 
 template <typename T>
-void StateGradient<T>::complete(const StepRows<T>& step, T* dstate) const noexcept {
-  if (idle()) return;
+void StateGradient<T>::complete_rows(const StepRows<T>& step, T* dstate) const noexcept {
   for (size_t r = 0; r < step.rows; ++r) complete_row(step.first + r, step.step, dstate + r * state_);
 }
 
@@ -98,8 +96,7 @@ void StateGradient<T>::record(size_t sequence, size_t t, const T* dstate, double
 }
 
 template <typename T>
-void StateGradient<T>::unscale(const StepRows<T>& step, const Carried<T>& gradients) const noexcept {
-  if (step.exponents == nullptr || gradients.data == nullptr) return;
+void StateGradient<T>::unscale_rows(const StepRows<T>& step, const Carried<T>& gradients) const noexcept {
   for (size_t r = 0; r < step.rows; ++r) {
     if (step.exponent(r) != 0) scale_by_power_of_two(gradients.width, step.exponent(r), gradients.data + r * gradients.width);
   }

@@ -53,16 +53,25 @@ class StateGradient {
   // What an output gives to g_t, in the powers of two of the step's sequences [rows, P]. A power that would make it overflow is first taken
   // out of all that is `carried` back to this step.
   // doutput, returned: rows with a leading dimension
-  Rows<T> output_share(const StepRows<T>& step, Rows<T> doutput, std::initializer_list<Carried<T>> carried) const noexcept;
+  Rows<T> output_share(const StepRows<T>& step, Rows<T> doutput, std::initializer_list<Carried<T>> carried) const noexcept {
+    return step.exponents == nullptr || doutput.data == nullptr ? doutput : scaled_share(step, doutput, carried);
+  }
   // dstate, all of g_t [rows, S]: recorded, limited, and brought back into range
-  void complete(const StepRows<T>& step, T* dstate) const noexcept;
+  void complete(const StepRows<T>& step, T* dstate) const noexcept {
+    if (!idle()) complete_rows(step, dstate);
+  }
   // What the step's gradients are in truth, once no product of the recursion needs them.
-  void unscale(const StepRows<T>& step, const Carried<T>& gradients) const noexcept;
+  void unscale(const StepRows<T>& step, const Carried<T>& gradients) const noexcept {
+    if (step.exponents != nullptr && gradients.data != nullptr) unscale_rows(step, gradients);
+  }
 
   // How many gradients were limited so far.
   size_t limited() const noexcept;
 
  private:
+  Rows<T> scaled_share(const StepRows<T>& step, Rows<T> doutput, std::initializer_list<Carried<T>> carried) const noexcept;
+  void complete_rows(const StepRows<T>& step, T* dstate) const noexcept;
+  void unscale_rows(const StepRows<T>& step, const Carried<T>& gradients) const noexcept;
   void complete_row(size_t sequence, size_t t, T* dstate) const noexcept;
   void record(size_t sequence, size_t t, const T* dstate, double norm, int exponent) const noexcept;
 

@@ -141,9 +141,9 @@ void steps_backward(const BackwardPass<T>& pass, const Tape<T>& tape, const Back
       if (first == 0) target = own;
     });
     const BackwardRows<T> all = arrays_of(0);
-    const auto [dgates, others] = weights.times(shape, all.dgates_x, all.dgates_h);
-    multiply_in_columns(n, p, dgates, target.start, target.to, target.ld);
-    multiply_in_columns(n, p, others, {target.to, target.ld}, target.to, target.ld);
+    const StateProductOperands<T> dgates = weights.times(shape, all.dgates_x, all.dgates_h);
+    multiply_in_columns(n, p, dgates.first(), target.start, target.to, target.ld);
+    multiply_in_columns(n, p, dgates.second(), {target.to, target.ld}, target.to, target.ld);
     if (!cell.transforms_operand() && state_gradient.exponents(0) == nullptr) continue;
     parallel_rows(n, [&](size_t first, size_t end) {
       const T* later = target.later.data == nullptr ? nullptr : target.later.data + first * target.later.stride;

@@ -169,15 +169,18 @@ void scan_backward(const BackwardPass<T>& pass, const Tape<T>& tape, const LaneS
     kernels<T>().add(sizes.p, chunk.doutput + (steps - 1) * sizes.p, chunk.dstate);
   }
   for (size_t k = steps; k-- > 0;) {
-    const StepRows<T> step = tape.rows(begin + k, group.first, group.rows, state_gradient.exponents(group.first));
-    T* dgates_x = chunk.gates_x + k * sizes.width;
-    T* dgates_h = chunk.gates_h == nullptr ? nullptr : chunk.gates_h + k * sizes.separate;
+    const BackwardStep<T> step = {tape.rows(begin + k, group.first, group.rows, state_gradient.exponents(group.first)),
+                                  chunk.states + k * sizes.s,
+                                  chunk.states + (k + 1) * sizes.s,
+                                  chunk.dstate,
+                                  chunk.gates_x + k * sizes.width,
+                                  chunk.gates_h == nullptr ? nullptr : chunk.gates_h + k * sizes.separate};
     if (!whole) complete_rows(pass, step, chunk);
-    cell.backward({step, chunk.states + k * sizes.s, chunk.states + (k + 1) * sizes.s, chunk.dstate, dgates_x, dgates_h});
+    cell.backward(step);
     const T* output_before = in_lanes && k > 0 ? chunk.doutput + (k - 1) * sizes.p : nullptr;
-    multiply_backward(shape, pass.forward.weight_hh, cell.traits.direct, dgates_x, dgates_h, output_before, sizes, chunk.dstate);
-    unscale_rows(state_gradient, step, shape.gates(), chunk.rows, dgates_x);
-    unscale_rows(state_gradient, step, shape.separate_gates(), chunk.rows, dgates_h);
+    multiply_backward(shape, pass.forward.weight_hh, cell.traits.direct, step.dgates_x, step.dgates_h, output_before, sizes, chunk.dstate);
+    unscale_rows(state_gradient, step, shape.gates(), chunk.rows, step.dgates_x);
+    unscale_rows(state_gradient, step, shape.separate_gates(), chunk.rows, step.dgates_h);
   }
 }
 

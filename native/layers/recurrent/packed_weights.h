@@ -1,7 +1,6 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
-#include <utility>
 
 #include "core/aligned_buffer.h"
 #include "core/thread_pool.h"
@@ -71,6 +70,17 @@ struct ForwardWeights {
       : ih(pass.shape, pass.shape.i, pass.weight_ih), hh(pass.shape, pass.shape.p, pass.weight_hh) {}
 };
 
+// The operands of dgates W_hh. Where they stand is how a kernel gets them: a copy, read in vectors, would wait for the members just
+// written.
+template <typename T>
+struct StateProductOperands {
+  PanelOperand<T> joint, separate;
+  bool has_joint;
+
+  const PanelOperand<T>& first() const noexcept { return has_joint ? joint : separate; }
+  const PanelOperand<T>& second() const noexcept { return has_joint ? separate : joint; }
+};
+
 // Both weights, backward. W_hh multiplies the gradients of joint gates by those of x_t W_ihᵀ, which they share.
 template <typename T>
 struct BackwardWeights {
@@ -78,12 +88,9 @@ struct BackwardWeights {
 
   explicit BackwardWeights(const BackwardPass<T>& pass) : BackwardWeights(pass.forward, pass.gradients.dinput != nullptr) {}
 
-  // The operands of dgates W_hh, for gradients as of BackwardStep.
-  std::pair<PanelOperand<T>, PanelOperand<T>> times(const Widths& w, const T* dgates_x, const T* dgates_h) const noexcept {
-    const PanelOperand<T> joint = hh_joint.times(dgates_x, w.gates());
-    if (w.separate == 0) return {joint, PackedWeights<T>::none()};
-    const PanelOperand<T> separate = hh_separate.times(dgates_h, w.separate_gates());
-    return w.separate == w.g ? std::pair{separate, PackedWeights<T>::none()} : std::pair{joint, separate};
+  // For gradients as of BackwardStep; gates that there are none of have no columns to multiply.
+  StateProductOperands<T> times(const Widths& w, const T* dgates_x, const T* dgates_h) const noexcept {
+    return {hh_joint.times(dgates_x, w.gates()), hh_separate.times(dgates_h, w.separate_gates()), w.separate < w.g};
   }
 
  private:

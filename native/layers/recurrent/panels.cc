@@ -130,8 +130,8 @@ void steps_backward(const Part<T>& part, const Context<T>& context, size_t begin
     const Rows<T> output_before = k == 0 ? Rows<T>{nullptr, 0} : from_output(t - 1);
     step_backward(context.cell, step, context.state_gradient, of_step, output_here, output_before,
                   [&](const Rows<T>& start, T* to, size_t ld) {
-                    const auto [dgates, others] = context.weights.times(shape, of_step.dgates_x, of_step.dgates_h);
-                    kernels<T>().multiply_panels(rows, p, dgates, others, start.data, start.stride, to, ld);
+                    const StateProductOperands<T> dgates = context.weights.times(shape, of_step.dgates_x, of_step.dgates_h);
+                    kernels<T>().multiply_panels(rows, p, dgates.first(), dgates.second(), start.data, start.stride, to, ld);
                   });
   }
 }

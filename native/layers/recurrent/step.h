@@ -40,10 +40,11 @@ struct Gates {
 
 template <typename T>
 Gates<T> gates_of(const Cell<T>& cell, const StepRows<T>& step, const ForwardRows<T>& rows) noexcept {
-  Gates<T> gates{rows.projected ? rows.gates_x : cell.saved_gates_x(step), nullptr};
+  const bool saves = cell.traits.tape > 0;
+  Gates<T> gates{rows.projected || !saves ? rows.gates_x : cell.saved_gates_x(step), nullptr};
   if (gates.x == nullptr) gates.x = rows.gates_x;
   if (cell.widths.separate == 0) return gates;
-  gates.h = cell.saved_gates_h(step);
+  gates.h = saves ? cell.saved_gates_h(step) : nullptr;
   if (gates.h == nullptr) gates.h = rows.gates_h;
   return gates;
 }
