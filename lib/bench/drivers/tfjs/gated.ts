@@ -1,11 +1,13 @@
 /** Cells with gates in TF.js: tf.layers.lstm, and loops of tf operations. GatedCell gives the equations. */
-import type { StateDict } from '../../state-dict';
-import type { GatedTask } from '../gated';
-import type { GatedCell, Trial } from '../protocol';
-import type { Helpers, Model, Tensor, Tf, Variable } from './tfjs';
+import type { StateDict } from '../../../state-dict';
+import type { GatedTask } from '../../gated';
+import type { GatedCell, Trial } from '../../protocol';
+import { assigned, newVariables, read, readTimeMajor } from './data';
+import { differentiate, meanSquaredError, normalise, splitSteps } from './operations';
+import type { Model, Tensor, Tf, Variable } from './tf';
 
 /** tf.layers.lstm has one bias. There is no such GRU: tf.layers.gru resets before its product. */
-export function layersLstm(tf: Tf, { t, i, h }: Trial, state: StateDict, { read, assigned, differentiate }: Helpers): Model {
+export function layersLstm(tf: Tf, { t, i, h }: Trial, state: StateDict): Model {
   const lstm = tf.layers.lstm({
     units: h,
     returnSequences: true,
@@ -33,15 +35,14 @@ const NORMS = ['rnn.norm_ih.weight', 'rnn.norm_hh.weight', 'rnn.norm_cell.weight
 const WEIGHTS = ['rnn.weight_ih_l0', 'rnn.weight_hh_l0', 'rnn.bias_ih_l0', 'rnn.bias_hh_l0'];
 
 /** A loop of operations, differentiated by TF.js. */
-export function autodiffGated(tf: Tf, trial: Trial, { cell, part }: GatedTask, state: StateDict, helpers: Helpers): Model {
-  const { newVariables, readTimeMajor, differentiate, meanSquaredError } = helpers;
+export function autodiffGated(tf: Tf, trial: Trial, { cell, part }: GatedTask, state: StateDict): Model {
   const variables = newVariables(tf, state, cell === 'layer-norm-lstm' ? [...WEIGHTS, ...NORMS] : WEIGHTS);
   const weights = variables.map(({ variable }) => variable);
   const [input, target] = [readTimeMajor(tf, state, 'input'), readTimeMajor(tf, state, 'target')];
-  const { project, start, step } = cells[cell](tf, trial, weights, helpers);
+  const { project, start, step } = cells[cell](tf, trial, weights);
   const forward = () => {
     // A stream's inputs come one at a time.
-    const rows = helpers.splitSteps(tf, part === 'step' ? input : project(input), trial.n, trial.t);
+    const rows = splitSteps(tf, part === 'step' ? input : project(input), trial.n, trial.t);
     let states = start();
     const outputs = rows.map((row) => {
       states = step(part === 'step' ? project(row) : row, states);
@@ -60,12 +61,12 @@ interface Cell {
   step(projected: Tensor, states: readonly Tensor[]): Tensor[];
 }
 
-type MakeCell = (tf: Tf, trial: Trial, weights: readonly Variable[], helpers: Helpers) => Cell;
+type MakeCell = (tf: Tf, trial: Trial, weights: readonly Variable[]) => Cell;
 
 const cells: Record<GatedCell, MakeCell> = { lstm: lstmCell, gru: gruCell, 'layer-norm-lstm': lstmCell };
 
 /** With the weights of LayerNorms, a LayerNorm LSTM. */
-function lstmCell(tf: Tf, { n, h }: Trial, weights: readonly Variable[], { normalise }: Helpers): Cell {
+function lstmCell(tf: Tf, { n, h }: Trial, weights: readonly Variable[]): Cell {
   const [weightIh, weightHh, biasIh, biasHh, ofInput, ofState, ofCell, shift] = weights as [
     Variable,
     Variable,
