@@ -5,19 +5,9 @@ import { formatDuration, trimZeros } from '../report/text';
 import type { LookName } from '../report/theme';
 import type { Work } from './protocol';
 import { type BenchResults, type CaseResult, caseName, type TrialResult, type Verdict, verdict } from './results';
-import {
-  comparedTrials,
-  countingCases,
-  formatFactor,
-  oneStepCases,
-  ownCase,
-  rivalCase,
-  sizes,
-  systemName,
-  trialTitle,
-  workTitles,
-} from './summary';
+import { comparedTrials, countingCases, formatFactor, oneStepCases, ownCase, rivalCase, sizes, systemName, trialTitle } from './summary';
 import { evenkeel } from './systems';
+import { workTitles } from './works';
 
 export type BenchChart = RangeFigure & { file: string };
 

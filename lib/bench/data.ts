@@ -1,8 +1,8 @@
 import { fillUniform } from '../initializers';
 import { Generator } from '../random';
 import { Tensor } from '../tensor';
-import { gatedTask } from './gated';
 import type { Trial } from './protocol';
+import { gatedTask } from './works';
 
 /** Of uniform numbers with unit variance. */
 const unitBound = Math.sqrt(3);

@@ -1,6 +1,8 @@
 /** All driver processes of a run: asked one at a time, and ended together whatever happens. */
 import { readFileSync } from 'node:fs';
 import { type DriverCommand, DriverFailure, DriverProcess } from './driver-process';
+import { isNumbers, isReady, isTimes } from './messages';
+import type { MeasureMessage, Numbers, ReadyMessage, RunMessage, StartMessage, TimesMessage } from './protocol';
 
 /** Below this part of the machine's memory the largest driver is ended, before the system ends one of its own choice. */
 const memoryReserve = 0.05;
@@ -23,13 +25,38 @@ export class DriversAtWork {
     return driver;
   }
 
-  /** @throws DriverFailure when it fails, or takes longer than the time limit, and has therefore ended */
-  async ask(driver: DriverProcess, message: object, timeLimitMs: number): Promise<object> {
+  /**
+   * The driver loads what computes, and makes data and model.
+   * @throws DriverFailure when it fails, answers what is not understood, or takes longer than the time limit, and has therefore ended
+   */
+  load(driver: DriverProcess, message: StartMessage, timeLimitMs: number): Promise<ReadyMessage> {
+    return this.#ask(driver, message, timeLimitMs, isReady);
+  }
+
+  /** It works for about so long, and at least once. @throws DriverFailure as {@link load} does */
+  run(driver: DriverProcess, runMs: number, timeLimitMs: number): Promise<TimesMessage> {
+    return this.#ask(driver, { runMs }, timeLimitMs, isTimes);
+  }
+
+  /** Its numbers, once it has made its first call. @param first those alone that need no further step @throws DriverFailure as {@link load} does */
+  async measure(driver: DriverProcess, first: boolean, timeLimitMs: number): Promise<Numbers> {
+    const { loss, norm, clippedNorm, nextLoss, nextNorm } = await this.#ask(driver, { measure: true, first }, timeLimitMs, isNumbers);
+    return { loss, norm, clippedNorm, nextLoss, nextNorm };
+  }
+
+  async #ask<Answer>(
+    driver: DriverProcess,
+    message: StartMessage | RunMessage | MeasureMessage,
+    timeLimitMs: number,
+    isAnswer: (answer: unknown) => answer is Answer,
+  ): Promise<Answer> {
     const stop = () => driver.stop(new DriverFailure('interrupted'));
     this.#signal?.addEventListener('abort', stop);
     try {
       this.#signal?.throwIfAborted();
-      return await driver.ask(message, timeLimitMs);
+      const answer = await driver.ask(message, timeLimitMs);
+      if (isAnswer(answer)) return answer;
+      throw new DriverFailure(`an answer that is not understood: ${JSON.stringify(answer).slice(0, 200)}`);
     } catch (error) {
       this.#signal?.throwIfAborted();
       throw error;

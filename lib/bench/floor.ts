@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { native } from '../native/load';
 import { getNumThreads, setNumThreads } from '../runtime';
-import { gatedTask } from './gated';
 import type { GatedWork, Trial, Work } from './protocol';
+import { gatedTask } from './works';
 
 /** What the machine can do in float32 with a number of threads, measured in the same run as everything else. */
 export interface MachineFloor {

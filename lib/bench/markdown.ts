@@ -18,8 +18,8 @@ import {
   trialTitle,
   verdictWords,
   whyNotCompared,
-  workTitles,
 } from './summary';
+import { workTitles } from './works';
 
 /**
  * Evenkeel against the best of its rivals; below the table of a whole run stands what is missing in it, and below any that it was interrupted.

@@ -8,13 +8,16 @@ import { makeData } from './data';
 import { DriverFailure } from './driver-process';
 import { DriversAtWork } from './drivers-at-work';
 import { environment } from './environment';
+import { type Experience, mayFit } from './experience';
+import { patienceMs } from './first-call';
 import { floorMilliseconds, type MachineFloor, trialFloor } from './floor';
+import { takeOneStep } from './one-step';
 import type { Numbers, StartMessage, Trial } from './protocol';
 import { type BenchOptions, type BenchResults, type CaseResult, type Comparison, schemaVersion, type TrialResult } from './results';
-import { askNumbers, type Experience, mayFit, patienceMs, type StartedCase, startCase, takeOneStep } from './start-case';
+import { type StartedCase, startCase } from './start-case';
 import { ratioOverRounds } from './statistics';
 import { type Case, casesOf, evenkeel, type System, type SystemPaths } from './systems';
-import { checkReady, checkTimes, measureInTurns } from './turns';
+import { measureInTurns } from './turns';
 
 export interface RunOptions extends Pick<BenchOptions, 'filter' | 'quick' | 'budgetSeconds' | 'limitSeconds' | 'oneStepSeconds'> {
   trials: readonly Trial[];
@@ -182,9 +185,9 @@ async function computeReference(trial: Trial, dataFile: string, drivers: Drivers
   const driver = drivers.start(evenkeel.command(run.paths));
   try {
     const message: StartMessage = { trial, threads: run.allThreads, tier: 'float64', dataFile };
-    checkReady(await drivers.ask(driver, message, patienceMs));
-    checkTimes(await drivers.ask(driver, { runMs: 0 }, patienceMs));
-    return await askNumbers(driver, drivers, { first: trial.allThreadsOnly });
+    await drivers.load(driver, message, patienceMs);
+    await drivers.run(driver, 0, patienceMs);
+    return await drivers.measure(driver, trial.allThreadsOnly === true, patienceMs);
   } catch (error) {
     if (!(error instanceof DriverFailure)) throw error;
     return error;

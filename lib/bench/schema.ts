@@ -1,9 +1,9 @@
 /** What a results.json of the benchmark may hold: it may come from someone else, and its numbers are computed with. */
 import { atLeast0, type Check, finite, integer, listOf, type Members, objectWith, optional, orNull, text, word } from '../io/shape';
 import type { MachineFloor } from './floor';
-import type { Numbers, Trial } from './protocol';
+import { trialMembers } from './messages';
+import type { Numbers } from './protocol';
 import type { BenchEnvironment, BenchResults, Cache, CaseResult, Comparison, Outcome, Timing, TrialResult } from './results';
-import { workTitles } from './summary';
 
 const boolean: Check = (value) => typeof value === 'boolean';
 /** Names, versions, and what a rival printed when it failed. */
@@ -65,20 +65,8 @@ const comparison: Members<Comparison> = {
   of: optional(count),
   rival: objectWith({ system: line, title: line, tier: optional(line), threads: count }),
 };
-const trial: Members<Trial> = {
-  n: count,
-  t: count,
-  i: count,
-  h: count,
-  id: line,
-  work: word(...Object.keys(workTitles)),
-  placement: optional(line),
-  allThreadsOnly: optional(boolean),
-  quick: boolean,
-  why: line,
-};
 const trialResult: Members<TrialResult> = {
-  trial: objectWith(trial),
+  trial: objectWith(trialMembers),
   floor: objectWith({
     flop: atLeast0,
     bytes: atLeast0,

@@ -1,6 +1,5 @@
 /** Sentences about a whole benchmark, said alike on the page and in the terminal. */
 import { formatDuration, formatNumber, plural } from '../report/text';
-import { forGatedWorks } from './gated';
 import type { Trial, Work } from './protocol';
 import {
   type BenchResults,
@@ -16,16 +15,7 @@ import {
 } from './results';
 import { enoughRounds } from './statistics';
 import { evenkeel, systems } from './systems';
-
-export const workTitles: Record<Work, string> = {
-  train: 'Training step',
-  forward: 'Forward pass',
-  backward: 'Backward pass',
-  rnn: 'RNN alone',
-  'layer-norm': 'LayerNorm alone',
-  placement: 'Inner LayerNorm',
-  ...forGatedWorks(({ title }) => title),
-};
+import { workTitles } from './works';
 
 /** The trial's sizes, `32,50,10,20` (sequences, steps, inputs, hidden units) or `1600,20` (rows, size) for a LayerNorm, after its placement. */
 export function sizes({ work, placement, n, t, i, h }: Trial): string {

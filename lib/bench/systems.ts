@@ -1,8 +1,8 @@
 /** Who takes part: one row per system. */
 import { delimiter, join } from 'node:path';
 import type { DriverCommand } from './driver-process';
-import { gatedWorks } from './gated';
 import type { Trial, Work } from './protocol';
+import { gatedWorks } from './works';
 
 export interface SystemPaths {
   /** the Python that has PyTorch and JAX */

@@ -1,6 +1,7 @@
 /** What is measured: one row per trial. A new shape is a new row. */
-import { gatedWorks } from './gated';
+
 import type { InnerPlacement, Trial, TrialShape, Work } from './protocol';
+import { gatedWorks } from './works';
 
 interface Row {
   shape: TrialShape;

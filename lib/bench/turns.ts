@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverFailure, type DriverProcess } from './driver-process';
 import type { DriversAtWork } from './drivers-at-work';
-import type { ReadyMessage, RunMessage, TimesMessage } from './protocol';
+import type { TimesMessage } from './protocol';
 import type { Timing } from './results';
 import { calmRounds, enoughRounds, median, spread } from './statistics';
 
@@ -73,7 +73,7 @@ export async function measureInTurns(
   const playRound = async (round: number, takers: readonly State[], counts = true) => {
     for (const state of round % 2 === 0 ? takers : takers.toReversed()) {
       await sleep(settleMs, undefined, { signal });
-      await takeTurn(state, counts, (message) => drivers.ask(state.driver, message, turnMs + limitMs));
+      await takeTurn(state, counts, () => drivers.run(state.driver, turnMs, turnMs + limitMs));
     }
   };
   for (let round = 0; round <= fieldRounds; round++) {
@@ -144,10 +144,10 @@ function fastestRound({ rounds, failure }: State): number {
   return failure === undefined ? Math.min(...rounds.map(({ median: time }) => time)) : Infinity;
 }
 
-async function takeTurn(state: State, counts: boolean, ask: (message: RunMessage) => Promise<object>): Promise<void> {
+async function takeTurn(state: State, counts: boolean, run: () => Promise<TimesMessage>): Promise<void> {
   const begin = performance.now();
   try {
-    const { timesMs, peakBytes } = checkTimes(await ask({ runMs: turnMs }));
+    const { timesMs, peakBytes } = await run();
     state.peakBytes = peakBytes;
     if (counts) state.rounds.push({ timesMs, median: median(timesMs) });
   } catch (error) {
@@ -168,26 +168,4 @@ function measured({ rounds, firstCallMs, baseBytes, peakBytes, failure }: State,
   return {
     timing: { ...spread(times), calls: times.length, rounds: medians, of: rounds.length, slow, firstCallMs, baseBytes, peakBytes },
   };
-}
-
-/** Checks the times of a driver's turn. */
-export function checkTimes(answer: object): TimesMessage {
-  const { timesMs, peakBytes } = answer as Partial<TimesMessage>;
-  if (!Array.isArray(timesMs) || timesMs.length === 0 || !timesMs.every(isAmount) || !isAmount(peakBytes)) failAnswer(answer);
-  return { timesMs, peakBytes };
-}
-
-/** Checks a driver's first answer. */
-export function checkReady(answer: object): ReadyMessage {
-  const { ready, system, baseBytes } = answer as Partial<ReadyMessage>;
-  if (ready !== true || typeof system !== 'string' || !isAmount(baseBytes)) failAnswer(answer);
-  return answer as ReadyMessage;
-}
-
-function isAmount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
-}
-
-function failAnswer(answer: object): never {
-  throw new DriverFailure(`an answer that is not understood: ${JSON.stringify(answer).slice(0, 200)}`);
 }

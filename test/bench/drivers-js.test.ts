@@ -102,6 +102,10 @@ describe('a JavaScript driver', () => {
     const breaking: Start = async () => ({ ...loaded, runOnce: () => Promise.reject('no memory') });
     expect(await answers(breaking, start, { runMs: 0 }, { runMs: 0 })).toEqual([ready, { error: 'no memory' }]);
     expect(await answers(broken, '{')).toEqual([{ error: expect.stringContaining('JSON') }]);
+    const working: Start = async () => ({ ...loaded, runOnce: () => 1 });
+    const notUnderstood = { error: expect.stringMatching(/^a message that is not understood: \{/) };
+    expect(await answers(working, { runMs: 0 })).toEqual([notUnderstood]);
+    expect(await answers(working, start, { runMs: 'long' })).toEqual([ready, notUnderstood]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { nativeLayers, packages, rooms, type Sources, violationsInCpp, violationsInTypeScript } from './walls';
+import { circlesInTypeScript, nativeLayers, packages, rooms, type Sources, violationsInCpp, violationsInTypeScript } from './walls';
 
 const root = join(__dirname, '../..');
 
@@ -22,6 +22,31 @@ describe('the walls of lib/', () => {
   test('no import breaks one', () => {
     expect(Object.keys(sources).length).toBeGreaterThan(20);
     expect(violationsInTypeScript(sources)).toEqual([]);
+  });
+
+  test('no files import each other in a circle', () => {
+    expect(circlesInTypeScript(sources)).toEqual([]);
+  });
+
+  test.each([
+    ['two files', { 'lib/a.ts': `import type { B } from './b';`, 'lib/b.ts': `export * from './a';` }, [['lib/a.ts', 'lib/b.ts']]],
+    [
+      'three, behind another',
+      {
+        'lib/a.ts': `import './io/b';`,
+        'lib/io/b.ts': `import './c';`,
+        'lib/io/c.ts': `import { x } from '../d';`,
+        'lib/d.ts': `const b = require('./io/b');`,
+      },
+      [['lib/io/b.ts', 'lib/io/c.ts', 'lib/d.ts']],
+    ],
+    [
+      'none in a diamond',
+      { 'lib/a.ts': `import './b'; import './c';`, 'lib/b.ts': `import './d';`, 'lib/c.ts': `import './d';`, 'lib/d.ts': '' },
+      [],
+    ],
+  ])('a circle: %s', (_, files, circles) => {
+    expect(circlesInTypeScript(files)).toEqual(circles);
   });
 
   test('every room and package of the tables exists', () => {

@@ -99,6 +99,28 @@ export function violationsInTypeScript(sources: Sources): string[] {
   });
 }
 
+/** Files of lib/ that import each other, directly or by way of others, types as well: one list for each such circle. */
+export function circlesInTypeScript(sources: Sources): string[][] {
+  const imports = (file: string) =>
+    importsOf(sources[file] ?? '')
+      .filter((specifier) => specifier.startsWith('.'))
+      .map((specifier) => `${posix.join(posix.dirname(file), specifier)}.ts`)
+      .filter((target) => target in sources);
+  const circles: string[][] = [];
+  const left = new Set<string>();
+  const path: string[] = [];
+  const visit = (file: string) => {
+    const from = path.indexOf(file);
+    if (from !== -1) circles.push(path.slice(from));
+    if (from !== -1 || left.has(file)) return;
+    path.push(file);
+    for (const target of imports(file)) visit(target);
+    left.add(path.pop() as string);
+  };
+  for (const file of Object.keys(sources)) visit(file);
+  return circles;
+}
+
 /** Everything that breaks a wall of native/. */
 export function violationsInCpp(sources: Sources): string[] {
   return Object.entries(sources).flatMap(([file, text]) =>

@@ -19,8 +19,8 @@ import {
   Tensor,
   Workspace,
 } from '../../index';
-import { forGatedWorks, gatedTask } from '../gated';
 import type { GatedCell, Numbers, Trial, Work } from '../protocol';
+import { forGatedWorks, gatedTask } from '../works';
 import { type Started, serve } from './serve';
 
 interface Job {

@@ -6,8 +6,8 @@
  */
 import { loadState } from '../../io/safetensors';
 import type { StateDict } from '../../state-dict';
-import { forGatedWorks } from '../gated';
 import type { StartMessage, Trial, Work } from '../protocol';
+import { forGatedWorks } from '../works';
 import { loadRival, rivalVersion } from './rival-module';
 import { type Started, serve } from './serve';
 

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
-import type { FailMessage, MeasureMessage, Numbers, ReadyMessage, RunMessage, StartMessage, TimesMessage } from '../protocol';
+import { isMeasure, isRun, isStart } from '../messages';
+import type { FailMessage, Numbers, ReadyMessage, StartMessage, TimesMessage } from '../protocol';
 import { MissingRivalError } from './rival-module';
 
 /** A driver that has loaded what computes, and has made data and model. */
@@ -31,12 +32,13 @@ export async function converse(start: Start, input: Readable, output: Writable):
   let started: Started | undefined;
   try {
     for await (const line of createInterface({ input })) {
-      const message = JSON.parse(line) as StartMessage | RunMessage | MeasureMessage;
-      if (started === undefined) {
-        started = await start(message as StartMessage);
+      const message: unknown = JSON.parse(line);
+      if (started === undefined && isStart(message)) {
+        started = await start(message);
         send({ ready: true, system: started.system, baseBytes: started.baseBytes });
-      } else if ('measure' in message) send(await started.measure(message.first === true));
-      else send({ timesMs: await repeat(started, (message as RunMessage).runMs), peakBytes: peakBytes() });
+      } else if (started !== undefined && isMeasure(message)) send(await started.measure(message.first === true));
+      else if (started !== undefined && isRun(message)) send({ timesMs: await repeat(started, message.runMs), peakBytes: peakBytes() });
+      else throw new Error(`a message that is not understood: ${line.slice(0, 200)}`);
     }
   } catch (error) {
     send(failMessage(error));

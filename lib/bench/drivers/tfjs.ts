@@ -11,8 +11,8 @@
 import { checkOneOf } from '../../check';
 import { loadState } from '../../io/safetensors';
 import type { StateDict } from '../../state-dict';
-import { gatedTask } from '../gated';
 import type { StartMessage, Trial } from '../protocol';
+import { gatedTask } from '../works';
 import { type Started, serve } from './serve';
 import { autodiffLayerNorm, autodiffModel } from './tfjs/autodiff';
 import { BACKENDS, type Backend, loadBackend } from './tfjs/backend';

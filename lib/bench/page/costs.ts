@@ -2,8 +2,9 @@
 import { renderTable } from '../../report/page';
 import { escapeHtml, formatBytes, formatDuration } from '../../report/text';
 import type { CaseResult, TrialResult } from '../results';
-import { countingCases, ownCase, sizes, systemName, workTitles } from '../summary';
+import { countingCases, ownCase, sizes, systemName } from '../summary';
 import { evenkeel } from '../systems';
+import { workTitles } from '../works';
 import { memory } from './cells';
 
 /** Evenkeel beside the least and the most that others need. */

@@ -18,8 +18,8 @@ import {
   verdictRule,
   verdictWords,
   whyNotCompared,
-  workTitles,
 } from '../summary';
+import { workTitles } from '../works';
 import { time } from './cells';
 
 const verdictClass: Record<Verdict, string> = { faster: 'good', draw: '', slower: 'bad', undecided: '' };

@@ -3,7 +3,6 @@ import type { Figures } from '../../report/figure';
 import { type Column, renderTable } from '../../report/page';
 import { capitalize, escapeHtml, formatBytes, formatDuration, plural, threeDigits } from '../../report/text';
 import { chartFile, formatPercent, fractionOfFloor, slug } from '../charts';
-import { forGatedWorks } from '../gated';
 import type { GatedPart, Work } from '../protocol';
 import { type CaseResult, caseName, type TrialResult, verdict } from '../results';
 import { enoughRounds } from '../statistics';
@@ -21,9 +20,9 @@ import {
   systemName,
   trialTitle,
   whyNotCompared,
-  workTitles,
 } from '../summary';
 import { evenkeel } from '../systems';
+import { forGatedWorks, workTitles } from '../works';
 import { memory, time } from './cells';
 
 const gatedTexts: Record<GatedPart, string> = {

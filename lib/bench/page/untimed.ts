@@ -3,7 +3,8 @@ import { renderTable } from '../../report/page';
 import { capitalize, escapeHtml, formatDuration } from '../../report/text';
 import type { Trial, Work } from '../protocol';
 import { type BenchResults, caseName, type Outcome } from '../results';
-import { describeUnexpressed, sizes, workTitles } from '../summary';
+import { describeUnexpressed, sizes } from '../summary';
+import { workTitles } from '../works';
 
 const outcomeTexts: Record<Exclude<Outcome, 'timed'>, string> = {
   disagrees: 'Disagrees: it computes something else, and was not timed',

@@ -1,7 +1,7 @@
 /** Cells with gates in TF.js: tf.layers.lstm, and loops of tf operations. GatedCell gives the equations. */
 import type { StateDict } from '../../../state-dict';
-import type { GatedTask } from '../../gated';
 import type { GatedCell, Trial } from '../../protocol';
+import type { GatedTask } from '../../works';
 import { assigned, newVariables, read, readTimeMajor } from './data';
 import { differentiate, meanSquaredError, normalise, splitSteps } from './operations';
 import type { Model, Tensor, Tf, Variable } from './tf';

@@ -1,6 +1,7 @@
 /** The timed works, and the numbers that must agree. */
-import { forGatedWorks, gatedTask } from '../../gated';
+
 import type { Numbers, Work } from '../../protocol';
+import { forGatedWorks, gatedTask } from '../../works';
 import type { Adam, Model, NamedTensor, Tf } from './tf';
 
 const MAX_NORM = 1;

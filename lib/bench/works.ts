@@ -1,4 +1,4 @@
-/** The works on cells with gates, each a cell and what is timed of it. */
+/** The kinds of work by their titles; those on cells with gates are each a cell and what is timed of it. */
 import type { GatedCell, GatedPart, GatedWork, Work } from './protocol';
 
 /** How many products of H rows a step has, and what the cell is called. */
@@ -39,3 +39,13 @@ export function gatedTask(work: Work): GatedTask | undefined {
 export function forGatedWorks<T>(make: (task: GatedTask) => T): Record<GatedWork, T> {
   return Object.fromEntries([...tasks].map(([work, task]) => [work, make(task)])) as Record<GatedWork, T>;
 }
+
+export const workTitles: Record<Work, string> = {
+  train: 'Training step',
+  forward: 'Forward pass',
+  backward: 'Backward pass',
+  rnn: 'RNN alone',
+  'layer-norm': 'LayerNorm alone',
+  placement: 'Inner LayerNorm',
+  ...forGatedWorks(({ title }) => title),
+};
