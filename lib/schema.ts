@@ -44,7 +44,13 @@ export function numberOption(otherwise: number, range: Range): Option<number> {
   return { check: (argument, value) => checkNumber(argument, value, range), default: otherwise };
 }
 
-export function choiceOption<T extends string>(choices: readonly T[], otherwise: T): Option<T> {
+/** An option that is one of some words. */
+export interface ChoiceOption<T extends string> extends Option<T> {
+  readonly default: T;
+  readonly choices: readonly T[];
+}
+
+export function choiceOption<T extends string>(choices: readonly T[], otherwise: T): ChoiceOption<T> {
   return { check: (argument, value) => checkOneOf(argument, value, choices), default: otherwise, choices };
 }
 

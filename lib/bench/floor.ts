@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { biasElements, cellCosts, stepElements, stepFlop, weightElements } from '../layers/recurrent/cost';
 import { native } from '../native/load';
 import { getNumThreads, setNumThreads } from '../runtime';
 import type { GatedWork, Trial, Work } from './protocol';
@@ -56,30 +57,30 @@ function keepBest(floor: MachineFloor, limits: MachineLimits): void {
 const FLOAT = 4;
 
 /**
- * Forward: x W_ihᵀ and h W_hhᵀ for each of N·T rows, 2·N·T·(I·H + H²) operations. Backward: ∂h through W_hh, dW_hh and dW_ih,
- * 2·N·T·(I·H + 2·H²). Both for each gate of a cell with gates. ∂L/∂x is not needed to train, and counted for the RNN
- * alone only, which gives it. Pointwise work is left out: it hides behind the products or the bytes.
- * Bytes: each large array once per pass that cannot do without it (x in both passes, h written and read back, the target), and Adam's reading
- * and writing of weights and two moments.
+ * The products of its passes and the bytes of each large array once per pass that cannot do without it, with Adam's reading and writing of weights
+ * and two moments. ∂L/∂x is not needed to train, and counted for the RNN alone only, which gives it.
  */
 export function trialFloor({ work, n, t, i, h }: Trial): TrialFloor {
   const rows = n * t;
   const gated = gatedTask(work);
-  const gates = gated?.gates ?? 1;
-  const forward = 2 * rows * gates * (i * h + h * h);
-  const backward = 2 * rows * gates * (i * h + 2 * h * h);
-  const weights = gates * (h * i + h * h) + (gated === undefined ? 4 : 2 * gates) * h;
+  const sizes = { gates: gated?.gates ?? cellCosts.rnn.gates, inputSize: i, hiddenSize: h };
+  const [flop, elements] = [stepFlop(sizes), stepElements(sizes)];
+  // Behind the RNN without gates stands a LayerNorm, or one within it.
+  const weights = weightElements(sizes) + biasElements(sizes) + (gated === undefined ? 2 * h : 0);
   switch (gated?.part ?? (work as Exclude<Work, GatedWork>)) {
     case 'train':
     case 'placement':
-      return { flop: forward + backward, bytes: FLOAT * (rows * (2 * i + 3 * h) + 6 * weights) };
+      return { flop: rows * (flop.forward + flop.backward), bytes: FLOAT * (rows * elements.train + 6 * weights) };
     case 'forward':
     case 'step':
-      return { flop: forward, bytes: FLOAT * (rows * (i + h) + weights) };
+      return { flop: rows * flop.forward, bytes: FLOAT * (rows * elements.forward + weights) };
     case 'backward':
-      return { flop: backward, bytes: FLOAT * (rows * (i + 2 * h) + 2 * weights) };
+      return { flop: rows * flop.backward, bytes: FLOAT * (rows * elements.backward + 2 * weights) };
     case 'rnn':
-      return { flop: forward + backward + 2 * rows * i * h, bytes: FLOAT * (rows * (3 * i + 3 * h) + 2 * weights) };
+      return {
+        flop: rows * (flop.forward + flop.backward + flop.inputGradient),
+        bytes: FLOAT * (rows * elements.bothWithInputGradient + 2 * weights),
+      };
     case 'layer-norm':
       // x twice, y, dy, dx; some ten operations per element are far below any memory's speed
       return { flop: 0, bytes: FLOAT * rows * 5 * h };

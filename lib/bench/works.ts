@@ -1,11 +1,11 @@
 /** The kinds of work by their titles; those on cells with gates are each a cell and what is timed of it. */
+import { type CellName, cellCosts } from '../layers/recurrent/cost';
 import type { GatedCell, GatedPart, GatedWork, Work } from './protocol';
 
-/** How many products of H rows a step has, and what the cell is called. */
-const CELLS: Record<GatedCell, { gates: number; title: string }> = {
-  lstm: { gates: 4, title: 'LSTM' },
-  gru: { gates: 3, title: 'GRU' },
-  'layer-norm-lstm': { gates: 4, title: 'LayerNorm LSTM' },
+const CELLS: Record<GatedCell, { cell: CellName; title: string }> = {
+  lstm: { cell: 'lstm', title: 'LSTM' },
+  gru: { cell: 'gru', title: 'GRU' },
+  'layer-norm-lstm': { cell: 'lstm', title: 'LayerNorm LSTM' },
 };
 
 const PARTS: Record<GatedPart, string> = { train: 'training step', forward: 'forward pass', step: 'one step at a time' };
@@ -21,7 +21,8 @@ export interface GatedTask {
 const tasks = new Map(
   (Object.keys(CELLS) as GatedCell[]).flatMap((cell) =>
     (Object.keys(PARTS) as GatedPart[]).map((part): [GatedWork, GatedTask] => {
-      const { gates, title } = CELLS[cell];
+      const { title } = CELLS[cell];
+      const { gates } = cellCosts[CELLS[cell].cell];
       return [`${cell}-${part}`, { cell, part, gates, title: `${title}: ${PARTS[part]}` }];
     }),
   ),

@@ -2,12 +2,14 @@ import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { formatBytes, plural } from '../report/text';
 import { formatTable } from '../report/text-table';
+import { CLIP_RULES, DTYPES, INITIALIZERS, KINDS, NONLINEARITIES, PLACEMENTS } from '../sweep/definition';
 import { readDefinition } from '../sweep/definition-file';
 import { estimateSweep, type SweepEstimate } from '../sweep/estimate';
 import { bullmqExecutor } from '../sweep/executors/bullmq';
 import { localExecutor } from '../sweep/executors/local';
 import { sweepFiles, writeReport } from '../sweep/report';
 import { runSweep, type SweepResult } from '../sweep/sweep';
+import { CELLS } from '../sweep/trial';
 import { exitStatus, exitStatusHelp, type StopSignal, stopOnSignal } from './exit-status';
 import { integer, nonEmpty, seconds } from './options';
 import { forceHelp, prepareOut } from './out-folder';
@@ -28,18 +30,19 @@ interface SweepArguments {
 const definitionHelp = `
 A definition, such as {"lengths": [10, 100, 1000], "placements": ["none", "hidden"]}, has lists of
   lengths        time steps of the sequences; the only list that must be there
-  placements     none, input, output, preactivation, split-preactivation, recurrent-input, hidden
-  kinds          layer, rms
-  initializers   uniform, glorot, kaiming, orthogonal, identity
-  gains          numbers above 0
-  clips          none, adaptive, autoclip, zclip, {maxNorm: 1}, {clipValue: 1}, {stateGradientLimit: 1}
-  cells          rnn, lstm, gru
-  nonlinearities tanh, relu (of rnn)
+  placements     ${PLACEMENTS.join(', ')}
+  kinds          ${KINDS.join(', ')}
+  recurrentInitializers
+                 ${INITIALIZERS.join(', ')}, {name: orthogonal, gain: 1.5}
+  gains          numbers above 0, of initialisers given by their names
+  clips          ${CLIP_RULES.join(', ')}, {maxNorm: 1}, {clipValue: 1}, {stateGradientLimit: 1}
+  cells          ${CELLS.join(', ')}
+  nonlinearities ${NONLINEARITIES.join(', ')} (of rnn)
   sizes          {batchSize: 32, inputSize: 10, hiddenSize: 20}
   tasks          reference, adding, copy, {csv: file, columns: [names], target: name,
                  decimal: ',', delimiter: ;, missing: forward}
   seeds          integers
-and, the same for all trials, steps (100), learningRate (0.001) and dtype (float32, float64).
+and, the same for all trials, steps (100), learningRate (0.001) and dtype (${DTYPES.join(', ')}).
 `;
 
 /** `evenkeel sweep`: a grid of trials, however long it takes and whatever happens meanwhile. */

@@ -1,5 +1,6 @@
 import { booleanOption, readBy } from '../schema';
 import type { Tensor } from '../tensor';
+import { cellCosts } from './recurrent/cost';
 import { normalizationParameters } from './recurrent/normalization';
 import { makeWeights, type RecurrentBackwardOptions, type RecurrentOptions, recurrentSchema } from './recurrent/options';
 import { RecurrentLayer } from './recurrent/recurrent-layer';
@@ -17,7 +18,7 @@ export interface GRUOptions extends RecurrentOptions {
 /** Options of {@link GRU.backward}. */
 export type GRUBackwardOptions = RecurrentBackwardOptions<Tensor>;
 
-const GATES = 3;
+const { gates: GATES } = cellCosts.gru;
 
 const SCHEMA = { ...recurrentSchema, resetAfter: booleanOption(true) };
 

@@ -4,6 +4,7 @@ import { Parameter } from '../parameter';
 import { optionalOption, readBy } from '../schema';
 import { type DType, Tensor } from '../tensor';
 import { EPS_RANGE } from './layer';
+import { cellCosts } from './recurrent/cost';
 import { kindNames, kindNumber, makeNorm, normalizationParameters } from './recurrent/normalization';
 import {
   makeWeights,
@@ -55,7 +56,7 @@ export type LSTMForwardOptions = RecurrentForwardOptions<LSTMState>;
 /** Options of {@link LSTM.backward}. */
 export type LSTMBackwardOptions = RecurrentBackwardOptions<LSTMState>;
 
-const GATES = 4;
+const { gates: GATES } = cellCosts.lstm;
 
 /** By which the addon knows them. */
 const CELL_NORMALIZATIONS: Record<CellNormalization, number> = { none: 0, output: 1, carried: 2 };

@@ -12,11 +12,13 @@ import {
   readSafely,
 } from '../check';
 import { EvenkeelError } from '../errors';
-import { checkInitializer, type Initializer } from '../initializers';
+import { checkInitializer, type Initializer, type InitializerOptions } from '../initializers';
+import { kindNames } from '../layers/recurrent/normalization';
 import { type Nonlinearity, RNN } from '../layers/rnn';
 import type { DType } from '../tensor';
 import { countTrials, type Grid, MAX_TRIALS } from './grid';
-import { type CsvTask, checkTask, type TaskName } from './tasks';
+import { checkTask } from './task-definition';
+import type { CsvTask, TaskName } from './tasks';
 import { CELLS, canonicalJson, type SweepCell, type SweepPlacement, type TrialClip } from './trial';
 
 /** A grid of trials: each list is an axis, and every combination is one trial. What is left out has one value. */
@@ -28,8 +30,8 @@ export interface SweepDefinition {
   /** of the normalisations: `'layer'` unless given */
   kinds?: readonly ('layer' | 'rms')[];
   /** of W_hh: `'uniform'` unless given */
-  initializers?: readonly Initializer[];
-  /** of every initialiser; each one's own gain unless given */
+  recurrentInitializers?: readonly (Initializer | InitializerOptions)[];
+  /** of every initialiser that is given by its name; each one's own gain unless given */
   gains?: readonly number[];
   /** `'none'` unless given */
   clips?: readonly SweepClip[];
@@ -78,7 +80,7 @@ const KEYS = [
   'lengths',
   'placements',
   'kinds',
-  'initializers',
+  'recurrentInitializers',
   'gains',
   'clips',
   'cells',
@@ -91,8 +93,19 @@ const KEYS = [
   'dtype',
 ] as const;
 
-export const PLACEMENTS = ['none', 'input', 'output', 'preactivation', 'split-preactivation', 'recurrent-input', 'hidden'] as const;
-export const INITIALIZERS = ['uniform', 'glorot', 'kaiming', 'orthogonal', 'identity'] as const;
+const { normalization, recurrentInitializer, nonlinearity: nonlinearityOption, dtype: dtypeOption } = RNN.schema;
+
+/** What the layers take, and a normalisation before or after the RNN. */
+export const PLACEMENTS: readonly SweepPlacement[] = [
+  'none',
+  'input',
+  'output',
+  ...normalization.choices.filter((name) => name !== 'none'),
+];
+export const INITIALIZERS = recurrentInitializer.choices;
+export const NONLINEARITIES = nonlinearityOption.choices;
+export const KINDS = kindNames;
+export const DTYPES = dtypeOption.choices;
 export const CLIP_RULES = ['none', 'adaptive', 'autoclip', 'zclip'] as const;
 
 /**
@@ -104,11 +117,9 @@ export function checkDefinition(definition: unknown, folder: string): CheckedDef
   const given = readOptions('the definition', definition, KEYS);
   const lengths = list('lengths', given.lengths, integerUpTo(1, limits.length));
   const placements = list('placements', given.placements ?? ['none'], oneOf(PLACEMENTS));
-  const kinds = list('kinds', given.kinds ?? ['layer'], oneOf(['layer', 'rms'] as const));
-  const gains = given.gains === undefined ? [undefined] : list('gains', given.gains, (path, gain) => checkNumber(path, gain, { above: 0 }));
-  const names = list('initializers', given.initializers ?? ['uniform'], oneOf(INITIALIZERS));
+  const kinds = list('kinds', given.kinds ?? ['layer'], oneOf(KINDS));
   const cells = list('cells', given.cells ?? ['rnn'], oneOf(CELLS));
-  const nonlinearities = list('nonlinearities', given.nonlinearities ?? ['tanh'], oneOf(['tanh', 'relu'] as const));
+  const nonlinearities = list('nonlinearities', given.nonlinearities ?? [nonlinearityOption.default], oneOf(NONLINEARITIES));
   const sizes = list('sizes', given.sizes ?? [{}], checkSizes);
   const tasks = list('tasks', given.tasks ?? ['reference'], (path, task) => checkTask(path, task, lengths, folder));
   const grid: Grid = {
@@ -122,14 +133,12 @@ export function checkDefinition(definition: unknown, folder: string): CheckedDef
     normalizations: distinct(
       placements.flatMap((placement) => kinds.map((kind) => (placement === 'none' ? { placement } : { placement, kind }))),
     ),
-    initializers: names.flatMap((initializer) =>
-      gains.map((gain) => ({ initializer, gain: checkInitializer('gains', { name: initializer, gain }).gain })),
-    ),
+    initializers: checkStarts(given.recurrentInitializers ?? [recurrentInitializer.default], given.gains),
     clips: list('clips', given.clips ?? ['none'], checkClip),
     seeds: list('seeds', given.seeds ?? [1], integerUpTo(0)),
     steps: checkInteger('steps', given.steps ?? 100, 0, limits.steps),
     learningRate: checkNumber('learningRate', given.learningRate ?? 1e-3, { above: 0 }),
-    dtype: checkDType('dtype', given.dtype ?? 'float32'),
+    dtype: checkDType('dtype', given.dtype ?? dtypeOption.default),
   };
   checkCount(grid);
   checkRows(grid);
@@ -166,6 +175,18 @@ function oneOf<T extends string>(words: readonly T[]): Check<T> {
 
 function distinct<T>(values: readonly T[]): T[] {
   return [...new Map(values.map((value) => [canonicalJson(value), value])).values()];
+}
+
+/** Names with every gain, or with their own; those that are given with a gain have that. */
+function checkStarts(given: unknown, givenGains: unknown): Grid['initializers'] {
+  const gains = givenGains === undefined ? [undefined] : list('gains', givenGains, (path, gain) => checkNumber(path, gain, { above: 0 }));
+  const starts = list('recurrentInitializers', given, (path, value) => ({
+    named: typeof value === 'string',
+    ...checkInitializer(path, value),
+  }));
+  return distinct(
+    starts.flatMap(({ named, name: initializer, gain: own }) => (named ? gains : [own]).map((gain = own) => ({ initializer, gain }))),
+  );
 }
 
 function checkSizes(path: string, value: unknown): { batchSize: number; inputSize: number; hiddenSize: number } {

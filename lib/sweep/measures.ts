@@ -1,16 +1,6 @@
 /** What a trial measures: one run of it from the seed to the numbers. */
-import { AdaptiveGradientClipping } from '../clipping/adaptive-gradient-clipping';
-import { AutoClip } from '../clipping/auto-clip';
-import { ZClip } from '../clipping/zclip';
 import { EvenkeelError } from '../errors';
-import { GRU } from '../layers/gru';
-import type { Layer } from '../layers/layer';
-import { LayerNorm } from '../layers/layer-norm';
-import { LSTM } from '../layers/lstm';
-import type { RecurrentOptions } from '../layers/recurrent/options';
-import { RMSNorm } from '../layers/rms-norm';
-import { RNN } from '../layers/rnn';
-import { Sequential } from '../layers/sequential';
+import type { Sequential } from '../layers/sequential';
 import { checkMemory } from '../memory';
 import { Adam } from '../optimizers/adam';
 import { Generator } from '../random';
@@ -18,13 +8,13 @@ import { runtimeInfo } from '../runtime';
 import type { Verdict } from '../stability/flow';
 import { gradientFlow } from '../stability/gradient-flow';
 import { lyapunovExponents } from '../stability/lyapunov';
-import type { Clip } from '../training/clip-rule';
 import { fit } from '../training/fit';
 import type { Batch } from '../training/run';
 import { leastBytes } from './cost';
 import { collectGarbage, peakMemory, resetPeakMemory } from './peak-memory';
 import { setUpTask, type TaskSetUp } from './tasks';
-import type { Trial, TrialClip } from './trial';
+import type { Trial } from './trial';
+import { buildModel, clipOf, type TrialModel } from './trial-model';
 
 /**
  * What depends on the trial alone: the same, bit for bit, wherever and with however many threads it runs on one kind of CPU. Null where
@@ -137,48 +127,6 @@ export async function runTrial(trial: Trial, file?: string): Promise<TrialResult
   };
 }
 
-interface TrialModel {
-  model: Sequential;
-  rnn: RNN | LSTM | GRU;
-  /** what the input passes on its way to the RNN */
-  before: Layer | undefined;
-}
-
-function buildModel(trial: Trial, task: TaskSetUp, generator: Generator): TrialModel {
-  const { inputSize, hiddenSize, placement, kind, initializer, gain, clip, dtype } = trial;
-  const isOutside = placement === 'input' || placement === 'output';
-  const rnn = makeRecurrent(trial, {
-    inputSize,
-    hiddenSize,
-    normalization: isOutside || placement === 'none' ? 'none' : { placement, kind },
-    recurrentInitializer: { name: initializer, gain },
-    returnSequences: task.everyStep,
-    dtype,
-    generator,
-    ...(clip.rule === 'state' ? { stateGradientLimit: clip.stateGradientLimit } : {}),
-  });
-  const norm = (size: number): Layer => (kind === 'rms' ? new RMSNorm({ size, dtype }) : new LayerNorm({ size, dtype }));
-  const before = placement === 'input' ? norm(inputSize) : undefined;
-  const model = new Sequential({
-    ...(before === undefined ? {} : { norm: before }),
-    rnn,
-    ...(placement === 'output' ? { norm: norm(hiddenSize) } : {}),
-    ...task.head(generator),
-  });
-  return { model, rnn, before };
-}
-
-function makeRecurrent({ cell, nonlinearity }: Trial, options: RecurrentOptions): TrialModel['rnn'] {
-  switch (cell) {
-    case 'rnn':
-      return new RNN({ ...options, nonlinearity });
-    case 'lstm':
-      return new LSTM(options);
-    case 'gru':
-      return new GRU(options);
-  }
-}
-
 type FlowMeasures = Pick<Measures, 'growthRate' | 'growthRateError' | 'verdict' | 'horizon' | 'lyapunovLeader'>;
 
 /** Steps from which a growth rate has an error. */
@@ -247,22 +195,4 @@ async function train(trial: Trial, task: TaskSetUp, model: Sequential): Promise<
     clippedSteps,
     divergedAt,
   };
-}
-
-/** For fit; a limit on the state's gradient is the RNN's own. */
-function clipOf(clip: TrialClip): Clip | undefined {
-  switch (clip.rule) {
-    case 'norm':
-      return { maxNorm: clip.maxNorm };
-    case 'value':
-      return { clipValue: clip.clipValue };
-    case 'adaptive':
-      return new AdaptiveGradientClipping();
-    case 'autoclip':
-      return new AutoClip();
-    case 'zclip':
-      return new ZClip();
-    default:
-      return undefined;
-  }
 }

@@ -16,10 +16,11 @@ import {
   text,
   word,
 } from '../io/shape';
-import { CLIP_RULES, INITIALIZERS, limits, PLACEMENTS } from './definition';
+import { CLIP_RULES, DTYPES, INITIALIZERS, KINDS, limits, NONLINEARITIES, PLACEMENTS } from './definition';
 import type { Outcome, TrialLimits } from './executors/executor';
 import { countTrials, type Grid, MAX_TRIALS } from './grid';
 import type { CpuKind, Measures } from './measures';
+import { TASKS } from './tasks';
 import { CELLS, type Trial } from './trial';
 
 /** A list as a definition may have it. */
@@ -29,7 +30,7 @@ const name = text(10_000);
 const size = integer(1, limits.size);
 
 const task = either(
-  object({ name: word('reference', 'adding', 'copy') }),
+  object({ name: word(...TASKS) }),
   object({
     name: word('csv'),
     file: name,
@@ -49,12 +50,12 @@ const clip = either(
 );
 
 const shape: Members<Grid['shapes'][number]> = { task, batchSize: size, inputSize: integer(1), hiddenSize: size };
-const recurrence: Members<Grid['recurrences'][number]> = { cell: word(...CELLS), nonlinearity: optional(word('tanh', 'relu')) };
-const normalization: Members<Grid['normalizations'][number]> = { placement: word(...PLACEMENTS), kind: optional(word('layer', 'rms')) };
+const recurrence: Members<Grid['recurrences'][number]> = { cell: word(...CELLS), nonlinearity: optional(word(...NONLINEARITIES)) };
+const normalization: Members<Grid['normalizations'][number]> = { placement: word(...PLACEMENTS), kind: optional(word(...KINDS)) };
 const start: Members<Grid['initializers'][number]> = { initializer: word(...INITIALIZERS), gain: above0 };
 const length = integer(1, limits.length);
 const seed = integer(0);
-const training = { steps: integer(0, limits.steps), learningRate: above0, dtype: word('float32', 'float64') };
+const training = { steps: integer(0, limits.steps), learningRate: above0, dtype: word(...DTYPES) };
 
 const grid: Members<Grid> = {
   lengths: axis(length),

@@ -1,14 +1,9 @@
 /** What trials train on: one entry per task, each with the data it draws, the layers after the RNN and the loss. */
-import { createHash } from 'node:crypto';
-import { readFileSync, realpathSync } from 'node:fs';
-import { resolve, sep } from 'node:path';
-import { checkInteger, checkOneOf, checkString, isPlainObject, readOptions, readSafely } from '../check';
 import { addingProblem } from '../data/adding-problem';
 import { copyMemory } from '../data/copy-memory';
 import { readSeries, type SeriesFormat } from '../data/csv';
 import { splitInTime, standardize } from '../data/windows';
-import { type ErrorCode, EvenkeelError } from '../errors';
-import { checkPath, rethrow, withFile } from '../io/file';
+import { EvenkeelError } from '../errors';
 import type { Layer } from '../layers/layer';
 import { Linear } from '../layers/linear';
 import { crossEntropyLoss } from '../losses/cross-entropy';
@@ -17,6 +12,7 @@ import { mseLoss } from '../losses/mse';
 import type { Generator } from '../random';
 import { allocate, Tensor } from '../tensor';
 import type { Batch } from '../training/run';
+import { fileHash } from './task-files';
 import type { Trial, TrialTask } from './trial';
 
 /** The tasks that need no file. */
@@ -52,90 +48,14 @@ interface TaskRule {
 /** Copying memory asks for so many symbols, of so many kinds (Arjovsky, Shah, Bengio 2016, arXiv:1511.06464). */
 const copying = { copyLength: 10, symbols: 8 };
 
-const rules: Record<TaskName, TaskRule> = {
+export const rules: Record<TaskName, TaskRule> = {
   reference: { shortest: 1, setUp: referenceTask },
   adding: { inputSize: 2, shortest: 2, setUp: addingTask },
   // The symbols, their answer, and one step to wait.
   copy: { inputSize: copying.symbols + 2, shortest: 2 * copying.copyLength + 1, setUp: copyTask },
 };
 
-const NAMES = Object.keys(rules) as TaskName[];
-
-/** A checked task: `path` is where its file lies. */
-export interface CheckedTask {
-  task: TrialTask;
-  inputSize?: number;
-  path?: string;
-}
-
-/** Checks a task of a definition, and for a CSV file that its windows fit every length. */
-export function checkTask(path: string, value: unknown, lengths: readonly number[], folder: string): CheckedTask {
-  if (readSafely(path, () => isPlainObject(value))) return checkCsv(path, value, lengths, folder);
-  const name = checkOneOf(path, value, NAMES);
-  const { inputSize, shortest } = rules[name];
-  for (const [i, length] of lengths.entries()) checkInteger(`lengths[${i}] with ${path} "${name}"`, length, shortest);
-  return { task: { name }, inputSize };
-}
-
-function checkCsv(path: string, value: unknown, lengths: readonly number[], folder: string): CheckedTask {
-  const given = readOptions(path, value, ['csv', 'columns', 'target', 'decimal', 'delimiter', 'missing']);
-  const named = checkPath(`${path}.csv`, given.csv);
-  const target = given.target === undefined ? undefined : checkString(`${path}.target`, given.target);
-  const file = at(`${path}.csv`, () => inside(folder, named));
-  const format = Object.fromEntries(
-    (['decimal', 'delimiter', 'missing'] as const).filter((key) => given[key] !== undefined).map((key) => [key, given[key]]),
-  ) as SeriesFormat;
-  const series = at(path, () => readSeries(file, { columns: given.columns as string[] | undefined, target, ...format }));
-  for (const [i, length] of lengths.entries()) at(`lengths[${i}] with ${path}`, () => splitInTime(series.rows, length), 'ERR_OPTION');
-  return {
-    task: { name: 'csv', file: named, sha256: fileHash(file), columns: series.columns, target: series.columns[series.target], ...format },
-    inputSize: series.columns.length,
-    path: file,
-  };
-}
-
-/** What is wrong is wrong there, with a code of its own or that of its cause. */
-function at<T>(path: string, check: () => T, code?: ErrorCode): T {
-  try {
-    return check();
-  } catch (cause) {
-    if (!(cause instanceof EvenkeelError)) throw cause;
-    throw new EvenkeelError(code ?? cause.code, `${path}: ${cause.message}`, { cause });
-  }
-}
-
-/** The real path of a file that lies in the folder, links followed. */
-function inside(folder: string, file: string): string {
-  let root: string;
-  let real: string;
-  try {
-    root = realpathSync(folder);
-    real = realpathSync(resolve(root, file));
-  } catch (cause) {
-    return rethrow('read', file, cause);
-  }
-  if (real.startsWith(root.endsWith(sep) ? root : root + sep)) return real;
-  throw new EvenkeelError('ERR_OPTION', `expected a file in the definition's folder ${root} or below, got ${JSON.stringify(file)}.`);
-}
-
-/** SHA-256 of a file's contents in hexadecimal digits. */
-export function fileHash(path: string): string {
-  return sha256Of(withFile(path, (descriptor) => readFileSync(descriptor)));
-}
-
-/** In hexadecimal digits. */
-export function sha256Of(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
-
-/** The contents of a task's file, if they are still those that its hash names. */
-export function readTaskFile(path: string, sha256: string): Buffer {
-  const bytes = withFile(path, (descriptor) => readFileSync(descriptor));
-  if (sha256Of(bytes) !== sha256) {
-    throw new EvenkeelError('ERR_FILE', `${path}: expected the file as it was when the sweep began, got other contents.`);
-  }
-  return bytes;
-}
+export const TASKS = Object.keys(rules) as TaskName[];
 
 /**
  * Makes a trial's task ready.

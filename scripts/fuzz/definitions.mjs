@@ -15,7 +15,7 @@ const GOOD = [
     lengths: [5],
     placements: ['none', 'input', 'hidden'],
     kinds: ['layer', 'rms'],
-    initializers: ['orthogonal'],
+    recurrentInitializers: ['orthogonal'],
     gains: [1, 1.5],
     clips: ['none', { maxNorm: 1 }, { clipValue: 2 }, 'autoclip', { stateGradientLimit: 1 }],
     sizes: [{ batchSize: 1, inputSize: 2, hiddenSize: 3 }],

@@ -54,7 +54,7 @@ test('every combination is one trial, seeds first and lengths last; where no nor
     lengths: [10, 20],
     placements: ['none', 'output'],
     kinds: ['layer', 'rms'],
-    initializers: ['uniform', 'orthogonal'],
+    recurrentInitializers: ['uniform', 'orthogonal'],
     gains: [1, 1.5],
     clips: ['none', { maxNorm: 1 }, { clipValue: 0.5 }],
     sizes: [{ hiddenSize: 4 }, { hiddenSize: 4, inputSize: 2, batchSize: 1 }],
@@ -71,7 +71,13 @@ test('every combination is one trial, seeds first and lengths last; where no nor
 });
 
 test("an initialiser without a gain has its own, and kaiming's is the square root of 2", () => {
-  expect(trials({ lengths: [1], initializers: ['kaiming', 'identity'] }).map(({ gain }) => gain)).toEqual([Math.SQRT2, 1]);
+  expect(trials({ lengths: [1], recurrentInitializers: ['kaiming', 'identity'] }).map(({ gain }) => gain)).toEqual([Math.SQRT2, 1]);
+  const starts = trials({ lengths: [1], recurrentInitializers: ['uniform', { name: 'orthogonal', gain: 1.5 }], gains: [1, 2] });
+  expect(starts.map(({ initializer, gain }) => [initializer, gain])).toEqual([
+    ['uniform', 1],
+    ['uniform', 2],
+    ['orthogonal', 1.5],
+  ]);
 });
 
 describe('the hash of a trial', () => {

@@ -76,7 +76,7 @@ test.each(['none', 'split-preactivation', 'hidden', 'output'] as const)(
 );
 
 test('the gradient flows as its start has it: explodes from large weights, vanishes from small ones, whatever the number of threads', async () => {
-  const definition: SweepDefinition = { lengths: [120], gains: [0.5, 1.5], initializers: ['identity'], steps: 0 };
+  const definition: SweepDefinition = { lengths: [120], gains: [0.5, 1.5], recurrentInitializers: ['identity'], steps: 0 };
   const [small] = await measure(definition);
   // What tanh lets pass is less than all.
   expect(small?.measures).toMatchObject({ verdict: 'vanishing', growthRateError: expect.any(Number), horizon: expect.any(Number) });
@@ -99,7 +99,13 @@ test('where there is no rate, there are nulls: too few steps, states beyond all 
   const [short] = await measure({ lengths: [2], steps: 1 });
   expect(short?.measures).toMatchObject({ growthRate: null, growthRateError: null, verdict: null, horizon: null });
   expect(short?.measures.gradNormFirst).toBeGreaterThan(0);
-  const [endless] = await measure({ lengths: [2000], gains: [10], nonlinearities: ['relu'], initializers: ['identity'], steps: 1 });
+  const [endless] = await measure({
+    lengths: [2000],
+    gains: [10],
+    nonlinearities: ['relu'],
+    recurrentInitializers: ['identity'],
+    steps: 1,
+  });
   expect(endless?.measures).toMatchObject({ growthRate: null, verdict: null, divergedAt: 1 });
 });
 

@@ -9,7 +9,7 @@ import {
 } from '../../initializers';
 import { Parameter } from '../../parameter';
 import type { Generator } from '../../random';
-import { booleanOption, dtypeOption, generatorOption, type Option, optionalOption, type ReadBy, sizeOption } from '../../schema';
+import { booleanOption, dtypeOption, generatorOption, optionalOption, type ReadBy, sizeOption } from '../../schema';
 import { type DType, Tensor } from '../../tensor';
 import type { BackwardOptions, ForwardOptions } from '../layer';
 import { type Checkpointing, checkCheckpointing } from './checkpointing';
@@ -63,7 +63,7 @@ export interface RecurrentBackwardOptions<State = Tensor> extends BackwardOption
   gradFinalState?: State;
 }
 
-const initializerOption: Option<Required<InitializerOptions>> = { check: checkInitializer, default: 'uniform', choices: initializerNames };
+const initializerOption = { check: checkInitializer, default: 'uniform' as Initializer, choices: initializerNames };
 
 /** How the options of all recurrent layers are read. */
 export const recurrentSchema = {

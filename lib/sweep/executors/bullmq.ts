@@ -4,7 +4,7 @@ import { readOptions } from '../../check';
 import { EvenkeelError } from '../../errors';
 import { plural } from '../../report/text';
 import { runtimeInfo } from '../../runtime';
-import { readTaskFile } from '../tasks';
+import { readTaskFile } from '../task-files';
 import type { Executor, SweepWork, TrialJob } from './executor';
 import { checkQueuedOutcome, dataKey, dataLifetime, jobId, outcomeQueue, prefix, type QueuedOutcome, trialQueue } from './queue';
 import {

@@ -5,7 +5,7 @@ import type { Job, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { writeFileAtomic } from '../../io/atomic-file';
 import { runtimeInfo } from '../../runtime';
-import { sha256Of } from '../tasks';
+import { sha256Of } from '../task-files';
 import type { Trial } from '../trial';
 import type { Outcome } from './executor';
 import { checkQueued, dataKey, outcomeQueue, prefix, type QueuedTrial, trialQueue } from './queue';
