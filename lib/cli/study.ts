@@ -1,4 +1,7 @@
 import { type Command, Option } from 'commander';
+import { runCellState } from '../study/cell-state/experiment';
+import { cellStateFiles, formatCellState, writeCellState } from '../study/cell-state/page';
+import { fullCellState, quickCellState } from '../study/cell-state/set-up';
 import type { StudyOptions } from '../study/results';
 import { runStudy } from '../study/run';
 import { prepareSeries } from '../study/series';
@@ -14,6 +17,8 @@ interface StudyArguments extends StudyOptions {
   out: string;
   force?: true;
   json?: true;
+  experiment?: 'cell-state';
+  full?: true;
 }
 
 /** `evenkeel study`: the reference systems and a real series, as numbers, words and pictures. */
@@ -46,11 +51,24 @@ export function addStudyCommand(program: Command): void {
     .option('--window <rows>', 'past rows that a forecast sees', integer(1, 100_000), 50)
     .option('--epochs <n>', 'passes through the training part of the series', integer(1), 60)
     .option('--seed <n>', 'seed of weights, random data and batch order', integer(0), 1)
+    .addOption(
+      new Option(
+        '--experiment <name>',
+        'an experiment instead: cell-state, of a LayerNorm LSTM that carries its raw cell state or the normalised one (of the options above --out, --force, --json and --seed count)',
+      ).choices(['cell-state']),
+    )
+    .option('--full', 'measure the experiment as for its published figures, which takes an hour or so instead of seconds')
     .addHelpText('after', `\nCtrl-C ends early and writes what has finished; a second Ctrl-C ends at once.${exitStatusHelp}`)
     .action(study);
 }
 
-async function study({ out, json, force, ...options }: StudyArguments): Promise<void> {
+async function study({ out, json, force, experiment, full, ...options }: StudyArguments): Promise<void> {
+  if (experiment === 'cell-state') {
+    prepareOut(out, cellStateFiles, force);
+    const setUp = full ? fullCellState : quickCellState;
+    const results = await longRun((progress, signal) => runCellState(setUp, options.seed, progress, signal));
+    return publish({ results, out, json, format: formatCellState, writePage: writeCellState });
+  }
   prepareOut(out, studyFiles, force);
   const series = prepareSeries(options);
   const results = await longRun((progress, signal) => runStudy(options, series, progress, signal));

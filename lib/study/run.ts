@@ -48,7 +48,8 @@ export async function runStudy(
   return results;
 }
 
-function environment(): Environment {
+/** Where results come from. */
+export function environment(): Environment {
   const { version, node, platform, arch, threads, simdTarget, blas } = runtimeInfo();
   return { evenkeel: version, node, platform: `${platform} ${arch}`, cpu: cpus()[0]?.model.trim() ?? 'unknown', threads, simdTarget, blas };
 }
