@@ -18,7 +18,7 @@ interface StudyArguments extends StudyOptions {
   force?: true;
   json?: true;
   experiment?: 'cell-state';
-  full?: true;
+  quick?: true;
 }
 
 /** `evenkeel study`: the reference systems and a real series, as numbers, words and pictures. */
@@ -26,14 +26,20 @@ export function addStudyCommand(program: Command): void {
   program
     .command('study')
     .description(
-      'Measure how gradients grow through time for every place of a LayerNorm and every start of the recurrent weights, train eight systems (no ' +
+      'Measure how gradients grow through time by place of a LayerNorm, start of the recurrent weights, number of units and size of the input, train eight systems (no ' +
         'normalisation, LayerNorm in each place, and after the RNN with clipping) on random data as the examined text does and on a real series, and ' +
         'write what their gradients did, and which of the text’s claims hold, as a page, charts and results.json.',
     )
     .option('--out <dir>', 'folder for the files', nonEmpty, 'study')
     .option('--force', forceHelp)
     .option('--json', 'print results.json on standard output, and nothing else there')
+    .addOption(new Option('--quick', 'what takes less than a minute: up to 256 units (the default)').conflicts('full'))
+    .option(
+      '--full',
+      'what the published figures are from: up to 512 units, relu, ten times the length, more optimisers and rules of clipping, which takes a quarter of an hour; of an experiment, an hour or so',
+    )
     .option('--length <steps>', 'time steps through which gradients are followed back', integer(10, 20_000), 200)
+    .option('--draws <n>', 'draws of weights and data for each design, over which means and intervals are taken', integer(2, 1000), 10)
     .option('--data <file.csv>', 'a CSV file with a header, the earliest row first (default: daily weather in Seattle)', nonEmpty)
     .option('--columns <a,b>', 'columns to use (default: all that hold numbers)', names)
     .option(
@@ -54,18 +60,17 @@ export function addStudyCommand(program: Command): void {
     .addOption(
       new Option(
         '--experiment <name>',
-        'an experiment instead: cell-state, of a LayerNorm LSTM that carries its raw cell state or the normalised one (of the options above --out, --force, --json and --seed count)',
+        'an experiment instead: cell-state, of a LayerNorm LSTM that carries its raw cell state or the normalised one (of the options above --out, --force, --json, --full and --seed count)',
       ).choices(['cell-state']),
     )
-    .option('--full', 'measure the experiment as for its published figures, which takes an hour or so instead of seconds')
     .addHelpText('after', `\nCtrl-C ends early and writes what has finished; a second Ctrl-C ends at once.${exitStatusHelp}`)
     .action(study);
 }
 
-async function study({ out, json, force, experiment, full, ...options }: StudyArguments): Promise<void> {
+async function study({ out, json, force, experiment, quick: _, ...options }: StudyArguments): Promise<void> {
   if (experiment === 'cell-state') {
     prepareOut(out, cellStateFiles, force);
-    const setUp = full ? fullCellState : quickCellState;
+    const setUp = options.full ? fullCellState : quickCellState;
     const results = await longRun((progress, signal) => runCellState(setUp, options.seed, progress, signal));
     return publish({ results, out, json, format: formatCellState, writePage: writeCellState });
   }

@@ -20,12 +20,14 @@ export interface HeatMap {
   /** what the numbers are */
   heading: string;
   columns: readonly string[];
-  /** one cell per column */
-  rows: readonly { label: string; cells: readonly HeatCell[] }[];
+  /** headings that stand over several columns each, from the first on */
+  groups?: readonly { label: string; columns: number }[];
+  /** one cell per column, and where vertical lines cross the row, in columns from its left edge */
+  rows: readonly { label: string; cells: readonly HeatCell[]; lines?: readonly number[] }[];
   /** the size from which on the colour is full, above 0 */
   limit: number;
   /** for the key: what negative and positive values mean, and the limit as text */
-  key: { negative: string; positive: string; limit: string };
+  key: { negative: string; positive: string; limit: string; line?: string };
 }
 
 export interface HeatLayout {
@@ -48,12 +50,13 @@ export async function renderHeatMap(map: HeatMap, layout: HeatLayout): Promise<s
   const lineCount = Math.max(...map.rows.flatMap(({ cells }) => cells.map((cell) => linesOf(cell).length)), 1);
   const cellHeight = lineCount * lineHeight + 17;
   const keyEnd = drawKey(svg, map, layout.width);
-  let y = keyEnd + 10 + Math.max(...heads.map((lines) => lines.length), 1) * lineHeight;
+  const groupEnd = drawGroups(svg, map, { left, columnWidth, y: keyEnd });
+  let y = groupEnd + 10 + Math.max(...heads.map((lines) => lines.length), 1) * lineHeight;
   for (const [column, lines] of heads.entries()) {
     // Upwards from the first row of cells.
     drawLines(svg, lines, { x: left + (column + 0.5) * columnWidth, y: y - ((lines.length + 0.2) * lineHeight) / 2 });
   }
-  for (const { label, cells } of map.rows) {
+  for (const { label, cells, lines = [] } of map.rows) {
     if (layout.labels === 'above') y += lineHeight + 4;
     const labelY = layout.labels === 'above' ? y - lineHeight / 2 - 2 : y + cellHeight / 2;
     drawLines(svg, [printable(label)], { x: 0, y: labelY, anchor: 'start' });
@@ -65,6 +68,7 @@ export async function renderHeatMap(map: HeatMap, layout: HeatLayout): Promise<s
         height: cellHeight - gap,
       });
     }
+    for (const column of lines) drawRule(svg, { x: left + column * columnWidth - gap / 2, y, height: cellHeight - gap });
     y += cellHeight;
   }
   svg.setAttribute('height', String(y));
@@ -92,6 +96,29 @@ function layOutColumns({ columns, rows }: HeatMap, { width, labels }: HeatLayout
   return { left, columnWidth: (width + gap - left) / Math.max(columns.length, 1) };
 }
 
+/** Headings over several columns; returns where they end. */
+function drawGroups(
+  svg: SvgElement,
+  { groups = [] }: HeatMap,
+  { left, columnWidth, y }: { left: number; columnWidth: number; y: number },
+): number {
+  let first = 0;
+  for (const { label, columns } of groups) {
+    const x = left + (first + columns / 2) * columnWidth - gap / 2;
+    drawLines(svg, [printable(label)], { x, y: y + 12, weight: 600 });
+    first += columns;
+  }
+  return groups.length === 0 ? y : y + lineHeight + 4;
+}
+
+/** A line across a row of cells, but for the text in them. */
+function drawRule(svg: SvgElement, { x, y, height }: { x: number; y: number; height: number }): void {
+  const end = Math.min(6, height / 2);
+  const stroke = { stroke: 'currentColor', 'stroke-width': 3 };
+  append(svg, 'line', { x1: x, x2: x, y1: y - 2, y2: y + end, ...stroke });
+  append(svg, 'line', { x1: x, x2: x, y1: y + height - end, y2: y + height + 2, ...stroke });
+}
+
 /** What the colours mean, in one line where there is room; returns where it ends. */
 function drawKey(svg: SvgElement, { key, heading }: HeatMap, width: number): number {
   const keyTop = headingEnd(heading, width) + 2;
@@ -109,7 +136,10 @@ function drawKey(svg: SvgElement, { key, heading }: HeatMap, width: number): num
   const end = left + steps * swatch.width;
   drawLines(svg, [negative], { x: 0, y: keyTop, anchor: 'start' });
   drawLines(svg, [positive], oneLine ? { x: end + 8, y: keyTop, anchor: 'start' } : { x: end + 8, y: top, anchor: 'start' });
-  return top + lineHeight / 2;
+  if (key.line === undefined) return top + lineHeight / 2;
+  drawRule(svg, { x: 2, y: top + lineHeight - swatch.height / 2, height: swatch.height });
+  drawLines(svg, [printable(key.line)], { x: 10, y: top + lineHeight, anchor: 'start' });
+  return top + 1.5 * lineHeight;
 }
 
 interface Place {

@@ -11,6 +11,7 @@ export const chartFiles = [
   'gradient-norm.svg',
   'gradient-norm-per-parameter.svg',
   'growth-rates.svg',
+  'mean-field.svg',
   'gradients-through-time.svg',
   'lyapunov-spectra.svg',
   'clip-threshold.svg',

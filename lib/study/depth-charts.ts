@@ -1,52 +1,22 @@
 /** The charts of depth in time and of clipping: one entry per SVG file. */
 import type { ChartLine, ChartPoint } from '../report/chart';
 import { type LookName, placementLooks } from '../report/theme';
-import type { StudyChart, StudyFigure, StudyHeatMap } from './charts';
-import { commonVerdict, explodes, formatRate, meanRate } from './claims';
+import type { StudyChart, StudyFigure } from './charts';
 import { clipRules } from './clip-rules';
-import { placements } from './placements';
+import { growthOf } from './depth';
 import type { ClippingPart, ClippingRun, DepthDesign, DepthPart } from './results';
-import { describeHorizon, describeVerdict, meanSpectrum } from './summary';
-
-/** From which rate on the colour is full: what multiplies a gradient by 1.1 per step. */
-const fullRate = 0.1;
+import { meanSpectrum } from './summary';
 
 /** None when no design has finished. */
 export function depthCharts(part: DepthPart): StudyFigure[] {
   if (part.designs.length === 0) return [];
-  return [ratesMap(part), gradientsChart(part), spectraChart(part)];
+  return [gradientsChart(part), spectraChart(part)];
 }
 
-function ratesMap({ designs }: DepthPart): StudyHeatMap {
-  const starts = startsOf(designs);
-  return {
-    file: 'growth-rates.svg',
-    map: {
-      description: `Heat map: growth rate of the gradient per step back in time, for ${placements.length} places of a LayerNorm and ${starts.length} ways to start the recurrent weights. ${describeExploding(designs)}`,
-      heading: 'Growth of ln‖∂L/∂h_t‖ per step back in time',
-      columns: starts.map((start) => `W_hh ${start}`),
-      rows: placements.map(({ name }) => ({
-        label: name,
-        cells: designs
-          .filter(({ placement }) => placement === name)
-          .map((design) => ({
-            value: commonVerdict(design) === 'stable' ? 0 : meanRate(design).rate,
-            lines: [formatRate(meanRate(design)), describeHorizon(design)],
-            narrowLines: [...formatRate(meanRate(design)).split(/ (?=±)/), describeVerdict(design)],
-            strong: explodes(design),
-          })),
-      })),
-      limit: fullRate,
-      key: { negative: 'vanishes', positive: 'explodes', limit: String(fullRate) },
-    },
-    wide: { width: 728, labels: 'beside' },
-    narrow: { width: 350, labels: 'above' },
-  };
-}
-
-function describeExploding(designs: readonly DepthDesign[]): string {
-  const names = designs.filter(explodes).map(({ placement, initializer }) => `${placement} with ${initializer}`);
-  return names.length === 0 ? 'None explodes.' : `Exploding: ${names.join('; ')}.`;
+function describeGrowing(designs: readonly DepthDesign[]): string {
+  const growing = designs.filter((design) => growthOf(design).interval[0] > 0);
+  const names = growing.map(({ placement, initializer }) => `${placement} with ${initializer}`);
+  return names.length === 0 ? 'None grows.' : `Growing: ${names.join('; ')}.`;
 }
 
 /** How far down the course of a gradient is drawn, at least: a chart of all that vanishes would show nothing else. */
@@ -58,7 +28,7 @@ function gradientsChart({ designs, timeSteps }: DepthPart): StudyChart {
   return {
     file: 'gradients-through-time.svg',
     chart: {
-      description: `Line charts, one per way to start the recurrent weights: logarithm of the gradient's norm against the distance from the last of ${timeSteps} steps, for each place of a LayerNorm. ${describeExploding(designs)}`,
+      description: `Line charts, one per way to start the recurrent weights: logarithm of the gradient's norm against the distance from the last of ${timeSteps} steps, for each place of a LayerNorm. ${describeGrowing(designs)}`,
       xLabel: 'distance T − t from the loss, in steps back in time',
       yLabel: 'ln‖∂L/∂h_t‖, mean and range over seeds',
       yScale: 'linear',
@@ -88,7 +58,7 @@ function spectraChart({ designs, hiddenSize }: DepthPart): StudyChart {
       panels: startsOf(designs).map((start) => ({
         title: `W_hh ${start}`,
         lines: linesOf(designs, start, (design) => {
-          return meanSpectrum(design).map(({ rate: y }, i) => {
+          return meanSpectrum(design).map(({ mean: y }, i) => {
             const values = design.spectra.map(({ exponents }) => exponents[i] ?? Number.NaN);
             return pointAbove(lowestExponent, { x: i + 1, y, low: Math.min(...values), high: Math.max(...values) });
           });
@@ -101,11 +71,10 @@ function spectraChart({ designs, hiddenSize }: DepthPart): StudyChart {
   };
 }
 
-/** A line per placement; recurrent-input over hidden, which it may equal. */
+/** A line per placement. */
 function linesOf(designs: readonly DepthDesign[], start: string, points: (design: DepthDesign) => ChartPoint[]): ChartLine[] {
   return designs
     .filter(({ initializer }) => initializer === start)
-    .sort((a, b) => Number(a.placement === 'recurrent-input') - Number(b.placement === 'recurrent-input'))
     .map((design) => ({ name: design.placement, look: placementLooks[design.placement], points: points(design) }));
 }
 

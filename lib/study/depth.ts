@@ -9,25 +9,17 @@ import type { Growth, LayerFlow } from '../stability/flow';
 import { gradientFlow } from '../stability/gradient-flow';
 import { lyapunovSpectrum } from '../stability/lyapunov';
 import { Tensor } from '../tensor';
-import { commonVerdict, formatRate, meanRate } from './claims';
-import { type DepthPlacement, placedLayers, placements } from './placements';
+import { type DrawnMean, formatRate, meanOfDraws } from './draws';
+import { type DepthPlacement, placedLayers, recurrences } from './placements';
 import type { CoursePoint, DepthDesign, DepthPart, Spectrum } from './results';
+import { starts } from './starts';
 
-export const depthSetUp: Omit<DepthPart, 'timeSteps' | 'designs'> = {
-  sequences: 32,
+export const depthSetUp: Omit<DepthPart, 'timeSteps' | 'seeds' | 'designs'> = {
+  sequences: 8,
   inputSize: 10,
   hiddenSize: 20,
-  seeds: 3,
   dtype: 'float64',
 };
-
-/** How W_hh starts, in the order of tables. */
-export const initializers: readonly { name: string; options: RNNOptions['recurrentInitializer'] }[] = [
-  { name: 'uniform', options: { name: 'uniform' } },
-  { name: 'orthogonal ×1.0', options: { name: 'orthogonal' } },
-  { name: 'orthogonal ×1.5', options: { name: 'orthogonal', gain: 1.5 } },
-  { name: 'identity', options: { name: 'identity' } },
-];
 
 /** One seed's data, the same for every design, and the seed of its weights. */
 interface Draw {
@@ -48,19 +40,19 @@ interface Measured {
 export async function runDepth(part: DepthPart, seed: number, progress: Progress, signal?: AbortSignal): Promise<void> {
   const seeds = new Generator(seed);
   const draws = Array.from({ length: part.seeds }, () => draw(part, new Generator(seeds.nextUint32())));
-  for (const initializer of initializers) {
-    progress.begin(`Depth in time: ${initializer.name}`, placements.length * draws.length);
+  for (const start of starts) {
+    progress.begin(`Depth in time: ${start.name}`, recurrences.length * draws.length);
     const designs: DepthDesign[] = [];
-    for (const { name } of placements) {
+    for (const { name } of recurrences) {
       const begin = performance.now();
       const measured: Measured[] = [];
       for (const data of draws) {
         await setImmediate();
         signal?.throwIfAborted();
-        measured.push(measure(name, initializer.options, data, part));
+        measured.push(measure(name, start.options, data, part));
         progress.advance(designs.length * draws.length + measured.length);
       }
-      designs.push(designOf(name, initializer.name, measured, (performance.now() - begin) / 1000));
+      designs.push(designOf(name, start.name, measured, (performance.now() - begin) / 1000));
     }
     // Together: a design is judged beside the others that start alike.
     part.designs.push(...designs);
@@ -124,8 +116,12 @@ function courseOf(seeds: readonly Float64Array[]): CoursePoint[] {
 }
 
 function outcome(designs: readonly DepthDesign[]): string {
-  const exploding = designs.filter((design) => commonVerdict(design) === 'exploding');
-  return exploding.length === 0
-    ? 'nothing explodes'
-    : `exploding: ${exploding.map((design) => `${design.placement} ${formatRate(meanRate(design))}`).join(', ')}`;
+  const growing = designs.filter((design) => growthOf(design).interval[0] > 0);
+  const rates = growing.map((design) => `${design.placement} ${formatRate(growthOf(design))}`);
+  return rates.length === 0 ? 'no gradient grows' : `gradients grow: ${rates.join(', ')}`;
+}
+
+/** The mean rate over the draws. */
+export function growthOf({ growths }: Pick<DepthDesign, 'growths'>): DrawnMean {
+  return meanOfDraws(growths.map(({ growthRate }) => growthRate));
 }

@@ -4,16 +4,21 @@ import { renderDefinitions, renderPage } from '../report/page';
 import { escapeHtml, plural } from '../report/text';
 import { type ChartFile, referenceCharts, seriesCharts } from './charts';
 import { clippingChart, depthCharts } from './depth-charts';
+import { gridCharts } from './grid-charts';
+import { clippingSection } from './page/clipping';
 import { depthSection } from './page/depth';
 import { findingsSection } from './page/findings';
-import { clippingSection, referenceSection, seriesSection } from './page/training';
+import { gridSection } from './page/grid';
+import { regimesSection } from './page/regimes';
+import { referenceSection, seriesSection } from './page/training';
 import type { StudyResults } from './results';
-import { depthRuleText, describeInterruption, headline, leadSentences, trendRuleText } from './summary';
+import { describeInterruption, growthRuleText, headline, leadSentences, trendRuleText } from './summary';
 
 /** The text of index.html, and of each SVG file by its name. */
 export async function renderStudy(results: StudyResults): Promise<{ page: string; charts: Map<string, string> }> {
   const clipping = clippingChart(results.clipping);
   const figures = await Figures.draw([
+    ...gridCharts(results.grid),
     ...depthCharts(results.depth),
     ...(clipping === undefined ? [] : [clipping]),
     ...referenceCharts(results.reference),
@@ -22,9 +27,11 @@ export async function renderStudy(results: StudyResults): Promise<{ page: string
   const charts = figures.files();
   const body = [
     opening(results, figures),
-    findingsSection(results.findings),
+    gridSection(results.grid, figures),
+    findingsSection(results),
+    regimesSection(results.regimes),
+    clippingSection(results.clipTrials, results.clipping, figures),
     depthSection(results.depth, figures),
-    clippingSection(results.clipping, figures),
     referenceSection(results.reference, figures),
     seriesSection(results.series, figures),
     methodSection(results, [...charts.keys()]),
@@ -34,19 +41,23 @@ export async function renderStudy(results: StudyResults): Promise<{ page: string
 
 /** The first screen: what was found, in words and in one picture. */
 function opening(results: StudyResults, figures: Figures<ChartFile>): string {
+  const [text, ...measured] = leadSentences(results);
   return `<header>
 <p class="kicker">evenkeel study, ${escapeHtml(results.date.slice(0, 10))}</p>
 <h1>${escapeHtml(headline(results))}</h1>
 </header>
 ${results.interrupted ? `<p class="warning">${escapeHtml(describeInterruption(results))}</p>` : ''}
-<p class="lead">${escapeHtml(leadSentences(results))}</p>
-${figures.show('growth-rates.svg', escapeHtml(`Rows: where the LayerNorm stands (input: before the RNN, as in the text's Example 2; output: after it, as in Example 1); columns: how W_hh starts. Means over ${plural(results.depth.seeds, 'seed')}, with standard errors. ${depthRuleText}`))}`;
+<p class="lead">${escapeHtml(text)}</p>
+<ul>
+${measured.map((sentence) => `<li>${escapeHtml(sentence)}</li>`).join('\n')}
+</ul>
+${figures.show('growth-rates.svg', escapeHtml(`Above 0 the gradient grows on its way to earlier steps (bold: 0 lies below the 95 % interval of ${plural(results.grid.draws, 'draw')}). Rows: where the LayerNorm stands (input: before the RNN, as in the text’s Example 2; output: after it, as in Example 1; hidden: on the state that is fed back). Inputs are standard normal.`))}`;
 }
 
 function methodSection({ environment, options, seconds, date }: StudyResults, files: readonly string[]): string {
   const links = ['results.json', ...files].map((file) => `<a href="${file}">${file}</a>`).join(', ');
   const rows: [string, string][] = [
-    ['Designs', depthRuleText],
+    ['Growth', growthRuleText],
     ['Training', trendRuleText],
     ['Seed', String(options.seed)],
     ['Evenkeel', `${environment.evenkeel}, Node ${environment.node}, ${environment.platform}`],

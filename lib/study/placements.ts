@@ -18,6 +18,12 @@ export const placements = [
   { name: 'hidden', place: 'on the state' },
 ] as const satisfies readonly { name: DepthPlacement; place: string }[];
 
+/**
+ * The places that make recurrences of their own. `'recurrent-input'` is `'hidden'` seen elsewhere: with s its state, LN(s) is the state of
+ * `'hidden'`, to the bit, so that it is not counted twice.
+ */
+export const recurrences = placements.filter(({ name }) => name !== 'recurrent-input');
+
 /** "after the RNN", to follow "LayerNorm". */
 export function placeOf(placement: DepthPlacement): string {
   return placements.find(({ name }) => name === placement)?.place ?? placement;

@@ -1,12 +1,13 @@
 /** The shape of results.json. A field that changes its name or meaning raises {@link schemaVersion}. */
 import type { SeriesFormat } from '../data/csv';
+import type { Nonlinearity } from '../layers/rnn';
 import type { Growth } from '../stability/flow';
-import type { DepthCell, Finding } from './claims';
+import type { DrawnMean } from './draws';
 import type { DepthPlacement } from './placements';
 import type { SystemName } from './systems';
 import type { Trend } from './verdicts';
 
-export const schemaVersion = 3;
+export const schemaVersion = 4;
 
 export interface StudyResults {
   schema: 'evenkeel/study';
@@ -19,7 +20,10 @@ export interface StudyResults {
   options: StudyOptions;
   environment: Environment;
   reference: ReferencePart;
+  grid: GridPart;
+  regimes: RegimesPart;
   depth: DepthPart;
+  clipTrials: ClipTrialsPart;
   clipping: ClippingPart;
   findings: Finding[];
   series: SeriesPart;
@@ -27,7 +31,11 @@ export interface StudyResults {
 
 export interface StudyOptions extends SeriesFormat {
   seed: number;
-  /** time steps of the depth part */
+  /** whether the published figures are made, or what takes a minute */
+  full?: true;
+  /** draws of weights and data for each design */
+  draws: number;
+  /** time steps through which gradients are followed back before any training */
   length: number;
   epochs: number;
   /** past steps that a forecast sees */
@@ -78,7 +86,106 @@ export interface ReferenceRun extends StepSeries {
   seconds: number;
 }
 
-/** Designs before any training: the loss on the last step alone. Infinite and undefined numbers are null in the file. */
+/** How much is measured: what a run from the command line does within a minute, or what the published figures are from. */
+export type Plan = 'quick' | 'full';
+
+/** Designs of many sizes before any training: the loss on the last step alone. Infinite and undefined numbers are null in the file. */
+export interface GridPart {
+  plan: Plan;
+  sequences: number;
+  inputSize: number;
+  /** of most cells; a full study has some of ten times as many */
+  timeSteps: number;
+  draws: number;
+  dtype: 'float64';
+  cells: GridCell[];
+}
+
+export interface GridCell {
+  placement: DepthPlacement;
+  /** how W_hh starts, in words, such as `orthogonal ×1.5` */
+  initializer: string;
+  nonlinearity: Nonlinearity;
+  hiddenSize: number;
+  /** standard deviation of the input */
+  inputScale: number;
+  timeSteps: number;
+  /** of ln‖∂L/∂h_t‖ per step backwards, over the draws */
+  growth: DrawnMean;
+  /** how much more than without a normalisation, on the same weights and data */
+  overNone: DrawnMean;
+  /** ½ ln χ; null where W_hh is not random */
+  meanField: number | null;
+}
+
+/** The text's Example 1, and its kin with and without a LayerNorm, in other settings. */
+export interface RegimesPart {
+  plan: Plan;
+  sequences: number;
+  timeSteps: number;
+  inputSize: number;
+  hiddenSize: number;
+  trainingSteps: number;
+  learningRate: number;
+  draws: number;
+  dtype: 'float32';
+  runs: RegimeRun[];
+}
+
+export interface RegimeRun {
+  regime: string;
+  system: 'none' | 'before' | 'after';
+  trainingSteps: number;
+  /** ln of the gradient norm in the first step */
+  lnFirst: DrawnMean;
+  /** ln of the largest gradient norm of all steps, divided by that of the first */
+  lnPeak: DrawnMean;
+  /** ln of the geometric mean of the gradient norm over the last ten steps, divided by that over the first ten */
+  lnRatio: DrawnMean;
+  /** in which part of the steps the norm was larger than in the step before */
+  rising: DrawnMean;
+  /** of each draw, over all steps: the largest gradient norm and the largest |h_T| */
+  largestNorms: number[];
+  largestStates: number[];
+  /** in how many draws a loss, gradient or weight was not finite */
+  notFinite: number;
+  /** the gradient norm in the last step before that */
+  lastNormsBeforeNotFinite: number[];
+}
+
+/** Trainings with and without a clip. */
+export interface ClipTrialsPart {
+  plan: Plan;
+  sequences: number;
+  timeSteps: number;
+  inputSize: number;
+  hiddenSize: number;
+  trainingSteps: number;
+  draws: number;
+  dtype: 'float64';
+  trials: ClipTrial[];
+}
+
+export interface ClipTrial {
+  design: 'exploding' | 'as-in-the-text';
+  target: 'noise' | 'learnable';
+  optimizer: string;
+  rule: string;
+  /** ln of the first loss, and of the mean of the last ten, infinite where the training left the range of numbers */
+  lnFirst: DrawnMean;
+  lnLast: DrawnMean;
+  /** ln of the gradient norm before clipping, in the first step and at its largest */
+  lnFirstNorm: DrawnMean;
+  lnLargestNorm: DrawnMean;
+  /** the last losses, a draw each */
+  lasts: number[];
+  /** how many draws end with a larger loss than they began with, or not finite */
+  diverged: number;
+  /** in which part of all steps the rule acted */
+  clippedShare: number;
+}
+
+/** Designs of one size in detail. Infinite and undefined numbers are null in the file. */
 export interface DepthPart {
   sequences: number;
   timeSteps: number;
@@ -89,7 +196,12 @@ export interface DepthPart {
   designs: DepthDesign[];
 }
 
-export interface DepthDesign extends DepthCell {
+/** How gradients grow through time in one design: the loss on the last step. */
+export interface DepthDesign {
+  placement: DepthPlacement;
+  /** how W_hh starts, in words, such as `orthogonal ×1.5` */
+  initializer: string;
+  /** one per seed */
   growths: readonly Growth[];
   course: CoursePoint[];
   /** one per seed */
@@ -137,6 +249,28 @@ export interface ClippingRun extends StepSeries {
   /** mean of the last ten losses */
   lastLoss: number;
   seconds: number;
+}
+
+export interface Judgement {
+  verdict: 'holds' | 'does not hold' | 'holds where' | 'not tested by';
+  /** for `'holds where'` and `'not tested by'`: to follow these words */
+  where?: string;
+  /** what was measured, in a sentence or two */
+  measured: string;
+  /** the numbers that it rests on */
+  evidence: Evidence[];
+}
+
+export interface Evidence extends DrawnMean {
+  what: string;
+}
+
+/** A claim in the text's own words, beside what this run measured of it. */
+export interface Finding extends Judgement {
+  /** the text's own sentence */
+  words: string;
+  /** what it comes to, to be measured */
+  meaning: string;
 }
 
 export interface SeriesPart {

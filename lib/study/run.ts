@@ -3,9 +3,12 @@ import { cpus } from 'node:os';
 import type { Progress } from '../progress';
 import { runtimeInfo } from '../runtime';
 import { clippingSetUp, runClipping } from './clip-rules';
+import { clipTrialsSetUp, runClipTrials } from './clip-trials';
 import { depthSetUp, runDepth } from './depth';
 import { findingsOf } from './findings';
+import { gridSetUp, runGrid } from './grid';
 import { referenceSetUp, runReference } from './reference';
+import { regimesSetUp, runRegimes } from './regimes';
 import { type Environment, type StudyOptions, type StudyResults, schemaVersion } from './results';
 import { type PreparedSeries, runSeries } from './series';
 
@@ -20,6 +23,8 @@ export async function runStudy(
   signal?: AbortSignal,
 ): Promise<StudyResults> {
   const begin = performance.now();
+  const plan = options.full ? 'full' : 'quick';
+  const { draws } = options;
   const results: StudyResults = {
     schema: 'evenkeel/study',
     schemaVersion,
@@ -29,14 +34,20 @@ export async function runStudy(
     options,
     environment: environment(),
     reference: { ...referenceSetUp, systems: [] },
-    depth: { ...depthSetUp, timeSteps: options.length, designs: [] },
+    grid: { plan, ...gridSetUp, draws, timeSteps: options.length, cells: [] },
+    regimes: { plan, ...regimesSetUp, draws, runs: [] },
+    depth: { ...depthSetUp, seeds: draws, timeSteps: options.length, designs: [] },
+    clipTrials: { plan, ...clipTrialsSetUp, draws, trials: [] },
     clipping: { ...clippingSetUp, rules: [] },
     findings: [],
     series: series.part,
   };
   try {
     await runReference(options.seed, results.reference.systems, progress, signal);
+    await runRegimes(results.regimes, options.seed, progress, signal);
+    await runGrid(results.grid, options.seed, progress, signal);
     await runDepth(results.depth, options.seed, progress, signal);
+    await runClipTrials(results.clipTrials, options.seed, progress, signal);
     await runClipping(options.seed, results.clipping.rules, progress, signal);
     await runSeries(series, options, progress, signal);
   } catch (error) {

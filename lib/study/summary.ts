@@ -1,76 +1,158 @@
 /** Sentences about a whole study, said alike on the page and in the terminal. */
-import { formatNumber, plural } from '../report/text';
-import { commonVerdict, explodes, explosionCauses, formatRate, meanOverSeeds, meanRate, medianHorizon, type Rate } from './claims';
-import { clipRules } from './clip-rules';
-import { initializers } from './depth';
-import { describeCourse, isSameRun } from './findings';
-import { placements, placeOf } from './placements';
-import type { DepthDesign, DepthPart, ReferenceRun, SeriesPart, SeriesRun, StudyResults } from './results';
-import { type SystemName, systemNamed, systems } from './systems';
+import { capitalize, formatNumber, plural } from '../report/text';
+import { causesGrowth, causesOf } from './claims';
+import { type DrawnMean, formatRate, meanOfDraws } from './draws';
+import { type ClipPair, clipPairs, clipSaves, formatLast } from './findings';
+import { grows } from './grid';
+import { type DepthPlacement, placeOf } from './placements';
+import type { DepthDesign, GridCell, GridPart, ReferenceRun, SeriesPart, SeriesRun, StudyResults } from './results';
+import { type SystemName, systemNamed } from './systems';
 import { beats, trendMargin, trendSteps } from './verdicts';
 
 /** Training steps of the reference set-up that tables show. */
 export const shownSteps = [1, 10, 50, 100];
 
 /** The study's answer in one sentence. */
-export function headline(results: StudyResults): string {
-  if (results.depth.designs.length === initializers.length * placements.length) return depthHeadline(results.depth);
-  const after = referenceRun(results, 'after');
-  if (after === undefined) return 'Stopped before the examined systems had finished';
-  if (after.trend === 'grew') return `With LayerNorm after the RNN, gradients grew by a factor of ${formatNumber(after.trendRatio, 2)}`;
-  return 'LayerNorm after the RNN did not make gradients explode';
+export function headline({ grid }: StudyResults): string {
+  if (grid.cells.length === 0) return 'Stopped before anything was measured of how gradients grow';
+  const causes = causesOf(grid.cells).filter(({ count }) => count > 0);
+  if (causes.length === 0) return 'No place of a LayerNorm made an RNN’s gradients grow';
+  const places = causes.map(({ placement }) => placeOf(placement));
+  const isInside = causes.every(({ placement }) => placement !== 'output');
+  return isInside
+    ? `LayerNorm after an RNN does not make its gradients explode; ${listOf(places)} it can`
+    : `LayerNorm ${listOf(places)} can make an RNN’s gradients explode`;
 }
 
-function depthHeadline({ designs, timeSteps }: DepthPart): string {
-  const causes = explosionCauses(designs);
-  if (causes.length === 0) return `No place of a LayerNorm made gradients explode over ${timeSteps} steps`;
-  const places = causes.map(placeOf).join(' or ');
-  return `Gradients can explode with LayerNorm ${places}${causes.includes('output') ? '' : ', not with LayerNorm after the RNN'}`;
+/** "before the activation or on the state" */
+function listOf(words: readonly string[]): string {
+  return [words.slice(0, -1).join(', '), ...words.slice(-1)].filter((part) => part !== '').join(' or ');
 }
 
-/** The answer's numbers: which designs explode, what Example 1 did, and what the clip did. */
-export function leadSentences(results: StudyResults): string {
-  const after = referenceRun(results, 'after');
-  const clipped = referenceRun(results, 'after-clipped');
-  const same = after !== undefined && clipped !== undefined && isSameRun(after, clipped);
+/** The answer for a reader who has not seen the text: what it says, and point by point what was measured. */
+export function leadSentences(results: StudyResults): [text: string, ...measured: string[]] {
+  const { grid, clipTrials } = results;
   return [
-    ...(results.depth.designs.length > 0 ? [describeDepth(results.depth)] : []),
-    ...(after ? [`In the text's Example 1, LayerNorm after the RNN, the total gradient norm ${describeCourse(after)}.`] : []),
-    ...(clipped
-      ? [`Clipping at 1.0 (Example 3) ${describeClip(clipped)}${same ? ', so that Example 3 equals Example 1 at every step' : ''}.`]
-      : []),
-  ].join(' ');
+    'A text on exploding gradients says that LayerNorm after a recurrent layer makes them explode, that before it, or before the activation, it does not, and that clipping mitigates. Measured:',
+    ...describeAfter(results),
+    ...describeInside(grid),
+    ...describeSaved(clipPairs(clipTrials.trials, 'exploding').filter(({ free }) => free.target === 'noise')),
+  ];
 }
 
-/** How many designs to name: a list of them all would not be read. */
-const namedDesigns = 3;
+/** LayerNorm after the RNN: before any training, and in the text's own training. */
+function describeAfter(results: StudyResults): string[] {
+  const { cells, draws } = results.grid;
+  const outputs = cells.filter(({ placement }) => placement === 'output');
+  const [after, clipped] = [referenceRun(results, 'after'), referenceRun(results, 'after-clipped')];
+  const changes = outputs.map(({ overNone }) => Math.abs(overNone.mean)).filter(Number.isFinite);
+  const growth =
+    changes.length === 0
+      ? []
+      : [
+          `gradients grow or shrink as they do without it, within ${Math.max(...changes).toFixed(4)} per step back in time in all ${outputs.length} designs (${plural(draws, 'draw')} each)`,
+        ];
+  const training =
+    after === undefined
+      ? []
+      : [`in the text’s Example 1 the norm is ${firstAndLast(after)}${clipped?.clippedSteps === 0 ? ', and its clip never acts' : ''}`];
+  const parts = [...growth, ...training];
+  return parts.length === 0 ? [] : [`After the RNN: ${parts.join('; ')}.`];
+}
 
-/** Which designs explode, the fastest first. */
-function describeDepth({ designs, timeSteps, seeds }: DepthPart): string {
-  const fastest = designs.filter(explodes).sort((a, b) => meanRate(b).rate - meanRate(a).rate);
-  const named = fastest.slice(0, namedDesigns).map((design) => {
-    return `${designName(design)} (×${Math.exp(meanRate(design).rate).toFixed(2)} per step, beyond float32 in ${medianHorizon(design)} steps)`;
+/** Every other place: in how many designs it makes gradients grow, and by how much from PyTorch's own start. */
+function describeInside({ cells, timeSteps }: GridPart): string[] {
+  const causes = causesOf(cells).filter(({ placement }) => placement !== 'output');
+  const guilty = causes.filter(({ count }) => count > 0);
+  const calm = causes.filter(({ count }) => count === 0);
+  const sentences = guilty.map(({ placement, count, of, fastest }) => {
+    const usual = fastestUsual(placement, cells) ?? fastest;
+    if (usual === undefined) return '';
+    const { growth, hiddenSize, initializer } = usual;
+    const start = initializer === 'uniform' ? 'PyTorch’s start' : `W_hh ${initializer}`;
+    return `${capitalize(placeOf(placement))}: gradients grow that do not without it, in ${count} of ${of} designs; with ${hiddenSize} units and ${start} by ${formatRate(growth)} per step back, ×${formatNumber(Math.exp(timeSteps * growth.mean), 1)} over ${timeSteps} steps.`;
   });
-  const rest = fastest.length > namedDesigns ? [`${fastest.length - namedDesigns} more`] : [];
-  const of = `Of ${designs.length} designs, ${plural(seeds, 'seed')} each, with the loss on the last of ${timeSteps} steps`;
-  return fastest.length === 0
-    ? `${of}, none explodes.`
-    : `${of}, ${fastest.length} ${fastest.length === 1 ? 'explodes' : 'explode'}: ${[...named, ...rest].join(', ')}.`;
+  const others =
+    calm.length === 0 ? [] : [`${capitalize(listOf(calm.map(({ placement }) => placeOf(placement))))}: in none of ${calm[0]?.of} designs.`];
+  return [...sentences, ...others];
 }
 
-/** "hidden with orthogonal ×1.5" */
-function designName({ placement, initializer }: DepthDesign): string {
-  return `${placement} with ${initializer}`;
-}
-
-/** Each exponent's mean over seeds, with its standard error. */
-export function meanSpectrum({ spectra }: DepthDesign): Rate[] {
-  const count = spectra[0]?.exponents.length ?? 0;
-  return Array.from({ length: count }, (_, i) =>
-    meanOverSeeds(
-      spectra.map(({ exponents, standardErrors }) => ({ rate: exponents[i] ?? Number.NaN, error: standardErrors[i] ?? Number.NaN })),
-    ),
+/** From PyTorch's start, with standard normal input, the design of a place that grows most and does not without it. */
+function fastestUsual(placement: DepthPlacement, cells: readonly GridCell[]): GridCell | undefined {
+  const usual = cells.filter(
+    (cell) => cell.placement === placement && cell.initializer === 'uniform' && cell.nonlinearity === 'tanh' && cell.inputScale === 1,
   );
+  return usual.filter((cell) => causesGrowth(cell, cells)).toSorted((a, b) => b.growth.mean - a.growth.mean)[0];
+}
+
+function describeSaved(pairs: readonly ClipPair[]): string[] {
+  if (pairs.length === 0) return [];
+  const ends = pairs.map(
+    ({ free, clipped }) => `${formatLast(clipped)} instead of ${formatLast(free)} by ${clipped.optimizer.split(' ')[0]}`,
+  );
+  return [`Clipping at 1.0, where gradients do explode: the loss ends at ${ends.join(', ')}.`];
+}
+
+/** "0.498 at step 1, 0.484 at step 100" */
+function firstAndLast({ gradNorm }: ReferenceRun): string {
+  return `${formatNumber(gradNorm[0] ?? Number.NaN, 3)} at step 1, ${formatNumber(gradNorm.at(-1) ?? Number.NaN, 3)} at step ${gradNorm.length}`;
+}
+
+/** What the text gets right, with the numbers that say so. */
+export function whatHolds(results: StudyResults): string[] {
+  const { grid, clipTrials, regimes } = results;
+  const hidden = causesOf(grid.cells).find(({ placement }) => placement === 'hidden');
+  const pairs = clipPairs(clipTrials.trials, 'exploding');
+  const saved = pairs.filter(clipSaves);
+  const split = grid.cells.filter(({ placement, growth }) => placement === 'split-preactivation' && growth.interval[0] > 0);
+  const byStart = initializerMatters(grid.cells);
+  const silent = regimes.runs.find(({ regime, system }) => regime === 'relu-long' && system === 'after');
+  return [
+    'It is right that backpropagation through time multiplies the derivatives of all steps, and that a normalisation within this product can make it grow.',
+    ...(hidden?.fastest === undefined
+      ? []
+      : [
+          `On a normalised state that is fed back, which the text describes and its code does not have, gradients do explode: in ${hidden.count} of ${hidden.of} designs that are calm without it, by up to ${formatRate(hidden.fastest.growth)} per step.`,
+        ]),
+    ...(split.length === 0 && grid.cells.length > 0
+      ? [
+          'Where the normalisation stands decides: on both parts before the activation it never made gradients grow in the designs measured.',
+        ]
+      : []),
+    ...(byStart === undefined
+      ? []
+      : [
+          `Its advice to look at “parameter initialization” is sound: with one place and one size, gradients grow from one start of W_hh and shrink from another in ${byStart.divided} of ${byStart.all} cases.`,
+        ]),
+    ...(pairs.length === 0
+      ? []
+      : [
+          `Clipping does mitigate under plain gradient steps: where gradients explode, ${saved.length} of ${pairs.length} trainings end lower with the clip at 1.0, none of them by Adam${saved.some(({ clipped }) => clipped.optimizer.startsWith('Adam')) ? ' but some' : ''}.`,
+        ]),
+    ...(silent === undefined
+      ? []
+      : [
+          `And something can blow up with LayerNorm after the RNN, only not where the text looks: with relu, T = 200 and Adam at 0.01 the states grew to ${formatNumber(Math.max(...silent.largestStates), 1)} in one of ${silent.largestStates.length} draws while no gradient norm exceeded ${formatNumber(Math.max(...silent.largestNorms), 2)}; neither loss nor clip sees that.`,
+        ]),
+  ];
+}
+
+/** Of all places and sizes, in how many gradients grow from one start and shrink from another. */
+function initializerMatters(cells: readonly GridCell[]): { divided: number; all: number } | undefined {
+  const groups = new Map<string, GridCell[]>();
+  for (const cell of cells) {
+    const key = [cell.placement, cell.nonlinearity, cell.hiddenSize, cell.inputScale, cell.timeSteps].join();
+    groups.set(key, [...(groups.get(key) ?? []), cell]);
+  }
+  if (groups.size === 0) return undefined;
+  const divided = [...groups.values()].filter((group) => group.some(grows) && group.some(({ growth }) => growth.interval[1] < 0));
+  return { divided: divided.length, all: groups.size };
+}
+
+/** Each exponent's mean over seeds. */
+export function meanSpectrum({ spectra }: DepthDesign): DrawnMean[] {
+  const count = spectra[0]?.exponents.length ?? 0;
+  return Array.from({ length: count }, (_, i) => meanOfDraws(spectra.map(({ exponents }) => exponents[i] ?? Number.NEGATIVE_INFINITY)));
 }
 
 /** "+0.098 ± 0.004" */
@@ -79,26 +161,45 @@ export function formatLargestExponent(design: DepthDesign): string {
   return largest === undefined ? '' : formatRate(largest);
 }
 
-/** "explodes", of a design. */
-export function describeVerdict(design: DepthDesign): string {
-  return { exploding: 'explodes', vanishing: 'vanishes', stable: 'stable' }[commonVerdict(design)];
+/** "grows", of a design or a cell of the grid. */
+export function describeGrowth({ interval: [low, high] }: DrawnMean): 'grows' | 'shrinks' | 'open' {
+  return low > 0 ? 'grows' : high < 0 ? 'shrinks' : 'open';
 }
 
-/** "explodes, 812 steps": until float32 is left. */
-export function describeHorizon(design: DepthDesign): string {
-  const isStable = commonVerdict(design) === 'stable';
-  return isStable ? describeVerdict(design) : `${describeVerdict(design)}, ${plural(medianHorizon(design), 'step')}`;
+/** Steps until ‖∂L/∂h_t‖ leaves the range of float32, in the middle draw. */
+export function medianHorizon({ growths }: DepthDesign): number {
+  const horizons = growths.map(({ horizon }) => horizon).sort((a, b) => a - b);
+  return horizons[Math.floor(horizons.length / 2)] ?? Number.NaN;
 }
 
-export const depthRuleText =
-  'A design explodes or vanishes when 0 lies outside of the 95 % interval of its growth rate, the mean over the sequences, and the rate makes more than a factor of 100 over the ' +
-  'whole sequence, in most seeds; else it is stable. This holds for the size measured: with 64 hidden units and more, more designs explode. Steps are those until ‖∂L/∂h_t‖ leaves the range of float32, in the middle seed.';
+/** How far theory and measurement lie apart at most, with as many units as were measured and a W_hh that is orthogonal. */
+export function theoryGap(cells: readonly GridCell[]): { hiddenSize: number; largest: number; count: number } | undefined {
+  const hiddenSize = Math.max(...cells.map((cell) => cell.hiddenSize));
+  const own = cells.filter(
+    (cell) =>
+      cell.hiddenSize === hiddenSize &&
+      cell.initializer.startsWith('orthogonal') &&
+      cell.nonlinearity === 'tanh' &&
+      cell.meanField !== null,
+  );
+  if (own.length === 0) return undefined;
+  return {
+    hiddenSize,
+    count: own.length,
+    largest: Math.max(...own.map(({ growth, meanField }) => Math.abs(growth.mean - (meanField as number)))),
+  };
+}
+
+export const growthRuleText =
+  'A gradient grows or shrinks when 0 lies outside of the 95 % interval of its rate, by Student’s t over the draws of weights and data; else the question is open. ' +
+  'By chance one in forty of those whose rate is 0 is called growing. ± is half of the interval. Each draw gives all places of a LayerNorm the same weights and data. ' +
+  'LayerNorm on what is fed back (recurrent-input) and on the state (hidden) are one recurrence, and counted once.';
 
 /** Says that runs are missing, and how many. */
-export function describeInterruption({ reference, depth, clipping, series }: StudyResults): string {
-  const finished = reference.systems.length + depth.designs.length + clipping.rules.length + series.systems.length;
-  const all = 2 * systems.length + initializers.length * placements.length + clipRules.length;
-  return `Interrupted: ${finished} of ${all} runs had finished, and only these are shown.`;
+export function describeInterruption({ reference, grid, regimes, depth, clipTrials, clipping, series }: StudyResults): string {
+  const finished = [reference.systems, regimes.runs, grid.cells, depth.designs, clipTrials.trials, clipping.rules, series.systems];
+  const count = finished.reduce((sum, { length }) => sum + length, 0);
+  return `Interrupted: ${plural(count, 'run')} had finished, and only these are shown.`;
 }
 
 /** "never acted" or "acted in 3 of 100 steps"; undefined for a system without a clip. */

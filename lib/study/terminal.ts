@@ -1,20 +1,18 @@
 /** The study's result as plain text. */
 import { formatNumber, printable, wrap } from '../report/text';
 import { formatTable } from '../report/text-table';
-import { formatRate, meanRate } from './claims';
-import { clipRules } from './clip-rules';
-import { examinedText, verdictText } from './findings';
-import { placements } from './placements';
-import type { ClippingPart, DepthPart, ReferenceRun, SeriesPart, SeriesRun, StudyResults } from './results';
+import { formatSigned } from './draws';
+import { clipPairs, describeLast, examinedText, formatFactor, percent, regimeTitle, verdictText } from './findings';
+import { grows } from './grid';
+import { recurrences } from './placements';
+import type { ClipTrialsPart, GridPart, ReferenceRun, RegimesPart, SeriesPart, SeriesRun, StudyResults } from './results';
 import {
   clipOnSeries,
-  depthRuleText,
   describeClip,
-  describeHorizon,
   describeInterruption,
   forecastVerdict,
-  formatLargestExponent,
   fullName,
+  growthRuleText,
   headline,
   leadSentences,
   noteOnNormBefore,
@@ -22,6 +20,7 @@ import {
   seedNote,
   shownSteps,
   trendRuleText,
+  whatHolds,
 } from './summary';
 
 /** Longer lines of prose are hard to read. */
@@ -29,12 +28,18 @@ const widest = 96;
 
 /** @param columns of the terminal, where there is one */
 export function formatStudy(results: StudyResults, columns = Number.POSITIVE_INFINITY): string {
-  const { reference, depth, clipping, series, findings, interrupted } = results;
+  const { reference, grid, regimes, clipTrials, series, findings, interrupted } = results;
   const width = Math.min(widest, columns);
-  const sections = [wrap(headline(results), columns), wrap(leadSentences(results), width)];
+  const sections = [
+    wrap(headline(results), columns),
+    leadSentences(results)
+      .map((sentence, i) => wrap(`${i === 0 ? '' : '- '}${sentence}`, width))
+      .join('\n'),
+  ];
   if (interrupted) sections.push(wrap(describeInterruption(results), width));
-  if (depth.designs.length > 0) sections.push(depthSection(depth, columns));
-  if (clipping.rules.length > 0) sections.push(clippingTable(clipping, columns));
+  if (grid.cells.length > 0) sections.push(...gridSections(grid, columns), wrap(`* grows. ${growthRuleText}`, width));
+  if (regimes.runs.length > 0) sections.push(regimesTable(regimes, columns));
+  if (clipTrials.trials.length > 0) sections.push(trialsTable(clipTrials, columns));
   if (reference.systems.length > 0) {
     sections.push(
       stepTable('Reference set-up, loss', reference.systems, ({ loss }) => loss, columns),
@@ -46,40 +51,48 @@ export function formatStudy(results: StudyResults, columns = Number.POSITIVE_INF
     const items = findings.map((finding) => {
       return `${wrap(`"${finding.words}"`, width, '  ')}\n${wrap(`${verdictText(finding)}. ${finding.measured}`, width, '  ')}`;
     });
-    sections.push(wrap(`What "${examinedText.title}" claims, and what was measured`, width), ...items);
+    sections.push(
+      wrap(`What "${examinedText.title}" claims, and what was measured`, width),
+      ...items,
+      wrap(`What the text gets right. ${whatHolds(results).join(' ')}`, width),
+    );
   }
   if (series.systems.length > 0) sections.push(forecastSection(series, columns));
   return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
 }
 
-function depthSection({ designs, timeSteps }: DepthPart, columns: number): string {
-  const starts = [...new Set(designs.map(({ initializer }) => initializer))];
-  const rows = placements.flatMap(({ name }) => {
-    const own = designs.filter(({ placement }) => placement === name);
-    return [
-      [name, ...own.map((design) => formatRate(meanRate(design)))],
-      ['', ...own.map(describeHorizon)],
-      ['', ...own.map((design) => `λ₁ ${formatLargestExponent(design)}`)],
-    ];
+/** Of one nonlinearity, size of input and length, a row per place and a column per start and number of units. */
+function gridSections({ cells, timeSteps }: GridPart, columns: number): string[] {
+  const scales = [...new Set(cells.map(({ inputScale }) => inputScale))];
+  return scales.flatMap((scale) => {
+    const own = cells.filter((cell) => cell.inputScale === scale && cell.nonlinearity === 'tanh' && cell.timeSteps === timeSteps);
+    const heads = [...new Set(own.map(({ initializer, hiddenSize }) => `${initializer} H ${hiddenSize}`))];
+    const rows = recurrences.map(({ name }) => [
+      name,
+      ...own.filter(({ placement }) => placement === name).map((cell) => `${formatSigned(cell.growth.mean, 3)}${grows(cell) ? '*' : ''}`),
+    ]);
+    return [formatTable([[`Growth rate, input ×${scale}`, ...heads], ...rows], columns)];
   });
-  const table = formatTable([[`Growth rate over ${timeSteps} steps`, ...starts], ...rows], columns);
-  return `${table}\n${wrap(`${depthRuleText} λ₁ is the largest Lyapunov exponent.`, Math.min(widest, columns))}`;
 }
 
-function clippingTable({ rules, placement, initializer, gain }: ClippingPart, columns: number): string {
-  const rows = rules.map(({ rule, clippedSteps, clipped, gradNorm, loss, lastLoss }) => [
-    clipRules.find(({ name }) => name === rule)?.title ?? rule,
-    rule === 'none' ? '' : `${clippedSteps} of ${clipped.length} steps`,
-    ...[gradNorm[0], gradNorm.at(-1)].map((norm = Number.NaN) => formatNumber(norm)),
-    ...[loss[0], lastLoss].map((value = Number.NaN) => formatNumber(value, 3)),
+function trialsTable({ trials }: ClipTrialsPart, columns: number): string {
+  const rows = clipPairs(trials, 'exploding').map(({ free, clipped }) => [
+    `${clipped.optimizer}, ${clipped.target}`,
+    describeLast(free),
+    describeLast(clipped),
+    percent(clipped.clippedShare),
   ]);
-  return formatTable(
-    [
-      [`Training of ${placement}, ${initializer} ×${gain}`, 'clip acted in', 'first norm', 'last norm', 'first loss', 'last losses'],
-      ...rows,
-    ],
-    columns,
-  );
+  return formatTable([['Where gradients explode', 'no clip', 'norm clipped at 1', 'acts in'], ...rows], columns);
+}
+
+function regimesTable({ runs }: RegimesPart, columns: number): string {
+  const rows = runs.map((run) => [
+    `${regimeTitle(run)}, ${run.system}`,
+    formatFactor(run.lnFirst),
+    formatFactor(run.lnPeak),
+    formatNumber(Math.max(...run.largestStates), 2),
+  ]);
+  return formatTable([['Example 1 in other settings', 'first norm', 'largest ×', 'largest state'], ...rows], columns);
 }
 
 function stepTable(

@@ -1,118 +1,104 @@
-import type { Verdict } from '../../lib/stability/flow';
-import { claims, commonVerdict, type DepthCell, formatRate, type Judgement, type MeasuredGrowth, meanRate } from '../../lib/study/claims';
-import type { DepthPlacement } from '../../lib/study/placements';
+import { causesOf, claims, describeSizes } from '../../lib/study/claims';
+import { formatRate, meanOfDraws } from '../../lib/study/draws';
+import type { GridCell, Judgement } from '../../lib/study/results';
+import { drawn, gridCells, gridOf } from './synthetic';
 
-const seeds = 3;
-
-function growth(growthRate: number, verdict: Verdict, horizon = Math.ceil(88 / Math.abs(growthRate))): MeasuredGrowth {
-  return { growthRate, growthRateError: 0.006, verdict, horizon };
-}
-
-function cell(placement: DepthPlacement, initializer: string, rate: number): DepthCell {
-  const verdict = rate > 0.023 ? 'exploding' : rate < -0.023 ? 'vanishing' : 'stable';
-  return { placement, initializer, growths: Array.from({ length: seeds }, (_, seed) => growth(rate + (seed - 1) / 1000, verdict)) };
-}
-
-type Rates = [placement: DepthPlacement, uniform: number, orthogonal: number][];
-const cellsOf = (rates: Rates) =>
-  rates.flatMap(([placement, uniform, orthogonal]) => [
-    cell(placement, 'uniform', uniform),
-    cell(placement, 'orthogonal ×1.5', orthogonal),
-  ]);
-
-/** What PyTorch was measured to do. */
-const measured: Rates = [
-  ['none', -0.5, 0.005],
-  ['input', -0.5, 0.004],
-  ['output', -0.5, 0.005],
-  ['preactivation', -0.3, -0.007],
-  ['split-preactivation', -0.3, -0.006],
-  ['recurrent-input', -0.2, 0.01],
-  ['hidden', -0.14, 0.115],
-];
-
-const changed = (...changes: Rates) => measured.map((row) => changes.find(([placement]) => placement === row[0]) ?? row);
-
-const judge = (words: string, rates: Rates): Judgement | undefined => {
+const judge = (words: string, cells: readonly GridCell[]): Judgement | undefined => {
   const claim = claims.find((candidate) => candidate.words.includes(words));
   if (claim === undefined) throw new Error(`no claim with the words ${words}`);
-  return claim.judge(cellsOf(rates));
+  return claim.judge(cells);
 };
 
-const cases: [words: string, rates: Rates, verdict: Judgement['verdict'], where?: string][] = [
+const measured = gridOf();
+const everywhere = (rates: Parameters<typeof gridCells>[2]) => [...gridCells('uniform', 20, rates), ...gridCells('uniform', 256, rates)];
+
+const cases: [words: string, cells: GridCell[], verdict: Judgement['verdict'], where?: string][] = [
   ['becomes a product', measured, 'does not hold'],
-  ['becomes a product', changed(['output', -0.4, 0.1]), 'holds'],
-  ['becomes a product', changed(['output', -0.5, 0.1]), 'holds where', 'W_hh starts as orthogonal ×1.5'],
-  ['exponential increase', measured, 'holds where', 'W_hh starts as orthogonal ×1.5'],
-  ['exponential increase', changed(['hidden', 0.1, 0.1]), 'holds'],
-  ['exponential increase', changed(['hidden', -0.1, 0]), 'does not hold'],
-  ['numerical bounds', measured, 'holds where', 'sequences are longer than 766 steps (orthogonal ×1.5)'],
-  ['numerical bounds', changed(['hidden', -0.1, 0]), 'does not hold'],
-  ['prior to the recurrent calculation', measured, 'holds'],
+  ['becomes a product', everywhere({ output: 0.1 }), 'holds'],
   [
-    'prior to the recurrent calculation',
-    changed(['input', 0.1, 0.1], ['preactivation', 0.1, 0.1], ['split-preactivation', 0.1, 0.1]),
-    'does not hold',
-  ],
-  [
-    'prior to the recurrent calculation',
-    changed(['preactivation', 0, 0.1]),
+    'becomes a product',
+    [...gridCells('uniform', 20, {}), ...gridCells('uniform', 256, { output: 0.1 })],
     'holds where',
-    'the design is input, uniform; input, orthogonal ×1.5; preactivation, uniform; split-preactivation, uniform; split-preactivation, orthogonal ×1.5',
+    'the design is 256 units, uniform',
   ],
-  // What explodes without a normalisation too is not its doing.
-  ['prior to the recurrent calculation', changed(['none', -0.5, 0.2], ['preactivation', 0, 0.1]), 'holds'],
-  ['only occurs when placed', measured, 'holds where', 'the normalised state is fed back'],
-  ['only occurs when placed', changed(['output', 0.1, 0.1]), 'holds'],
-  ['only occurs when placed', changed(['output', 0.1, 0.1], ['hidden', 0, 0]), 'holds where', 'it stands outside the recurrence'],
-  ['only occurs when placed', changed(['recurrent-input', 0, 0.1]), 'does not hold'],
-  ['only occurs when placed', changed(['hidden', 0, 0]), 'does not hold'],
-  ['from where normalization is placed', measured, 'holds where', 'W_hh starts as orthogonal ×1.5'],
-  ['from where normalization is placed', changed(['hidden', 0, 0]), 'does not hold'],
-  ['parameter initialization', measured, 'holds'],
   [
-    'parameter initialization',
-    changed(['none', 0, 0]),
+    'exponential increase',
+    measured,
     'holds where',
-    'the placement is input, output, preactivation, split-preactivation, recurrent-input, hidden',
+    'the normalised state is fed back, which it is not in the text’s code: in 1 of 5 designs',
   ],
-  ['parameter initialization', measured.map(([placement, rate]) => [placement, rate, rate]), 'does not hold'],
+  ['exponential increase', everywhere({}), 'does not hold'],
+  // What grows without a normalisation too is not its doing.
+  ['exponential increase', everywhere({ none: 0.1, hidden: 0.2 }), 'does not hold'],
+  ['prior to the recurrent calculation', measured, 'does not hold'],
+  ['prior to the recurrent calculation', everywhere({ output: 0.1 }), 'holds'],
+  ['prior to the recurrent calculation', everywhere({ output: 0.1, preactivation: 0.1 }), 'holds where', 'it is not preactivation'],
+  ['prior to the recurrent calculation', everywhere({}), 'does not hold'],
+  ['from where normalization is placed', measured, 'holds where', 'any place makes them grow: in 2 of 5 settings'],
+  ['from where normalization is placed', everywhere({ hidden: 0.1 }), 'holds'],
+  ['from where normalization is placed', everywhere({}), 'does not hold'],
+  ['does not guarantee stability', measured, 'holds'],
+  ['does not guarantee stability', everywhere({}), 'does not hold'],
 ];
 
-test.each(cases.map(([words, rates, verdict, where]) => ({ words, rates, verdict, where })))('"$words" $verdict ($where)', (row) => {
-  const judgement = judge(row.words, row.rates);
+test.each(cases.map(([words, cells, verdict, where]) => ({ words, cells, verdict, where })))('"$words" $verdict ($where)', (row) => {
+  const judgement = judge(row.words, row.cells);
   expect({ verdict: judgement?.verdict, where: judgement?.where }).toEqual({ verdict: row.verdict, where: row.where });
 });
 
-test('every judgement says what was measured, with rates and errors where it is about rates', () => {
+test('a claim is a whole sentence; every judgement says what was measured, with number, interval and draws', () => {
   for (const { judge, words, meaning } of claims) {
-    expect([words, meaning]).not.toContain('');
-    expect(judge(cellsOf(measured))?.measured).toMatch(/\.$/);
+    expect(words).toMatch(/^[A-Z].*\.$/);
+    expect(meaning).toMatch(/\.$/);
+    const judgement = judge(measured);
+    expect(judgement?.measured).toMatch(/\.$/);
+    expect(judgement?.evidence.length).toBeGreaterThan(0);
+    for (const { what, mean, interval, draws } of judgement?.evidence ?? []) {
+      expect(what).not.toBe('');
+      expect(interval[0] <= mean && mean <= interval[1]).toBe(true);
+      expect(draws).toBe(10);
+    }
   }
-  expect(judge('exponential increase', measured)?.measured).toBe('hidden: −0.140 ± 0.003 (uniform), +0.115 ± 0.003 (orthogonal ×1.5).');
+  expect(judge('does not guarantee', measured)?.measured).toContain('to +0.070 ± 0.005 per step (256 units, orthogonal ×1.0).');
 });
 
-test('without the designs that it is about, a claim is not judged', () => {
-  for (const words of ['product', 'exponential', 'numerical bounds', 'prior to'])
-    expect(judge(words, measured.slice(0, 1))).toBeUndefined();
+test('without the cells that it is about, a claim is not judged', () => {
   for (const claim of claims) expect(claim.judge([])).toBeUndefined();
 });
 
-test('the verdict of a design is that of most seeds, its rate their mean', () => {
-  const mixed = (...verdicts: Verdict[]): DepthCell => ({
-    placement: 'none',
-    initializer: 'uniform',
-    growths: verdicts.map((verdict, i) => growth(i + 1, verdict)),
+test('a place causes growth where gradients grow with it, by more than without it, and do not without it', () => {
+  const count = (cells: GridCell[]) => causesOf(cells).find(({ placement }) => placement === 'hidden')?.count;
+  expect(count(gridCells('uniform', 20, { hidden: 0.1 }))).toBe(1);
+  // Its interval holds 0.
+  expect(count(gridCells('uniform', 20, { hidden: 0.004 }))).toBe(0);
+  expect(count(gridCells('uniform', 20, { none: 0.1, hidden: 0.2 }))).toBe(0);
+  // The interval of one lies above 0 by chance, but not the difference's.
+  const byChance = gridCells('uniform', 20, { none: 0.004, hidden: 0.006 }).map((cell) =>
+    cell.placement === 'hidden' ? { ...cell, overNone: drawn(0.002) } : cell,
+  );
+  expect(count(byChance)).toBe(0);
+});
+
+test('a mean over draws has the interval of Student’s t', () => {
+  // Standard error 1/√3, 2 degrees of freedom.
+  expect(meanOfDraws([1, 2, 3])).toEqual({
+    mean: 2,
+    interval: [expect.closeTo(2 - 4.30265 / Math.sqrt(3), 6), expect.closeTo(2 + 4.30265 / Math.sqrt(3), 6)],
+    draws: 3,
   });
-  expect(commonVerdict(mixed('exploding', 'stable', 'exploding'))).toBe('exploding');
-  expect(commonVerdict(mixed('exploding', 'stable', 'vanishing'))).toBe('stable');
-  expect(commonVerdict(mixed('exploding', 'vanishing'))).toBe('stable');
-  // From the spread of the seeds, or from their own errors where these are larger.
-  expect(meanRate(mixed('stable', 'stable', 'stable'))).toEqual({ rate: 2, error: Math.sqrt(1 / 3) });
-  expect(meanRate({ placement: 'none', initializer: 'uniform', growths: [growth(2, 'stable'), growth(2, 'stable')] })).toEqual({
-    rate: 2,
-    error: 0.006 / Math.sqrt(2),
+  expect(meanOfDraws([1]).interval).toEqual([Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]);
+  expect(meanOfDraws([1, Number.NEGATIVE_INFINITY])).toEqual({
+    mean: Number.NEGATIVE_INFINITY,
+    interval: [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY],
+    draws: 2,
   });
-  expect(formatRate({ rate: -0.0049, error: 0.01 })).toBe('−0.005 ± 0.010');
-  expect(formatRate({ rate: 0.0049, error: 0.001 })).toBe('+0.0049 ± 0.0010');
+  expect(formatRate(drawn(-0.0049, 0.01))).toBe('−0.005 ± 0.010');
+  expect(formatRate(drawn(0.0049, 0.001))).toBe('+0.0049 ± 0.0010');
+  expect(formatRate(meanOfDraws([Number.NEGATIVE_INFINITY]))).toBe('−∞');
+});
+
+test('sizes are said in words, where they are not the usual ones', () => {
+  const [cell] = gridCells('uniform', 20, {}, 0.1) as [GridCell];
+  expect(describeSizes(cell)).toBe('20 units, uniform, input ×0.1');
+  expect(describeSizes({ ...cell, nonlinearity: 'relu', timeSteps: 2000 })).toBe('20 units, uniform, relu, input ×0.1, T = 2000');
 });

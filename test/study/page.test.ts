@@ -1,6 +1,5 @@
-import { chartFiles } from '../../lib/study/charts';
+import { findingsOf } from '../../lib/study/findings';
 import { renderStudy } from '../../lib/study/page';
-import type { StudyResults } from '../../lib/study/results';
 import { formatStudy } from '../../lib/study/terminal';
 import { expectWellFormed } from '../report/well-formed';
 import { studyResults } from './synthetic';
@@ -27,35 +26,47 @@ describe('the page', () => {
 
   test('says on its first screen what was found, before anything else', () => {
     const first = page.slice(page.indexOf('<main>'), page.indexOf('<section>'));
-    expect(first).toContain('<h1>Gradients can explode with LayerNorm on the state, not with LayerNorm after the RNN</h1>');
-    expect(first).toContain('1 explodes: hidden with orthogonal ×1.5');
-    expect(first).toContain('never acted');
-    // The heat map, wide and narrow: a cell for each design, and of these the one that explodes in bold.
+    expect(first).toContain(
+      '<h1>LayerNorm after an RNN does not make its gradients explode; before the activation or on the state it can</h1>',
+    );
+    expect(first).toContain('with 256 units and PyTorch’s start by +0.020 ± 0.005 per step back');
+    // The map, wide and narrow: a cell for each place, start and size that is shown, in bold those that grow.
     const maps = first.match(/<svg.*?<\/svg>/gs) ?? [];
-    for (const svg of maps) expect(svg.match(/ rx="2"/g)).toHaveLength(28);
-    const heading = 'Growth of ln‖∂L/∂h_t‖ per step back in time';
-    expect(maps.map((svg) => [...svg.matchAll(/font-weight="600"[^>]*>([^<]*)</g)].map((match) => match[1]))).toEqual([
-      ['+0.100 ± 0.003', 'explodes, 880 steps', heading],
-      ['+0.100', '± 0.003', 'explodes', heading],
-    ]);
+    for (const svg of maps) expect(svg.match(/ rx="2"/g)).toHaveLength(24);
+    const bold = maps.map((svg) =>
+      [...svg.matchAll(/font-weight="600"[^>]*>([^<]*)</g)].map((match) => match[1]).filter((text) => /\d{2}$/.test(text ?? '')),
+    );
+    expect(bold).toEqual(
+      [['+0.020', '+0.020', '+0.070'].toSorted(), ['+.02', '+.02', '+.07'].toSorted()].map((list) => expect.arrayContaining(list)),
+    );
   });
 
-  test('has a row for each claim, with its verdict', () => {
+  test('shows theory beside measurement, and every cell of the grid', () => {
+    const section = page.slice(page.indexOf('Theory and measurement'), page.indexOf('What the text claims'));
+    expect(section).toContain('differ by at most 0.002 in 6 cells');
+    const table = section.slice(section.indexOf('<table'));
+    expect(table.match(/<tr><th scope="row">/g)).toHaveLength(studyResults().grid.cells.length);
+    expect(table.indexOf('+0.070')).toBeLessThan(table.indexOf('+0.020'));
+  });
+
+  test('has a row for each claim, with its verdict, and says what the text gets right', () => {
     const { findings } = studyResults();
-    const table = page.slice(page.indexOf('aria-label="Claims"'), page.indexOf('Why nothing is multiplied'));
-    expect(findings).toHaveLength(12);
+    const table = page.slice(page.indexOf('aria-label="Claims"'), page.indexOf('What the text gets right'));
+    expect(findings).toHaveLength(10);
     expect(table.match(/<q>/g)).toHaveLength(findings.length);
     expect(table.match(/<strong class="(good|part|bad)">(Holds|Does not hold|Not tested by)/g)).toHaveLength(findings.length);
+    expect(page).toContain('by up to +0.070 ± 0.005 per step');
   });
 
-  test('has a row for each design, the fastest growth first', () => {
-    const table = page.slice(page.indexOf('aria-label="Every design'), page.indexOf('Clipping where'));
-    const names = [...table.matchAll(/<\/svg>([^<]*)</g)].map((match) => match[1]);
-    expect(names).toHaveLength(28);
-    expect(names[0]).toBe('hidden, orthogonal ×1.5');
-    expect(table.indexOf('+0.100')).toBeLessThan(table.indexOf('−0.010'));
-    // The largest exponent, with the error of three seeds that agree.
-    expect(table).toContain('+0.100 ± 0.002');
+  test('has a row for each regime and system, for each training, and for each design', () => {
+    const rows = (caption: string) =>
+      page
+        .slice(page.indexOf(`<table aria-label="${caption}`))
+        .split('</table>')[0]
+        ?.match(/<tr><th scope="row">/g)?.length;
+    expect(rows('The gradient norm over training')).toBe(studyResults().regimes.runs.length);
+    expect(rows('LayerNorm on the state, W_hh')).toBe(2);
+    expect(rows('Every design')).toBe(24);
   });
 
   test('gives every chart a text alternative', () => {
@@ -89,34 +100,50 @@ describe('the page', () => {
 });
 
 describe('an interrupted study', () => {
-  const { reference, depth, clipping, series } = studyResults();
-  const stopped = (referenceRuns: number, designs: number, rules: number, seriesRuns: number): StudyResults =>
-    studyResults({
-      interrupted: true,
-      reference: { ...reference, systems: reference.systems.slice(0, referenceRuns) },
-      depth: { ...depth, designs: depth.designs.slice(0, designs) },
-      clipping: { ...clipping, rules: clipping.rules.slice(0, rules) },
-      findings: [],
-      series: { ...series, systems: series.systems.slice(0, seriesRuns) },
-    });
+  const { reference, grid, regimes, depth, clipTrials, clipping, series } = studyResults();
   const referenceFiles = ['loss.svg', 'gradient-norm.svg', 'gradient-norm-per-parameter.svg'];
-  const depthFiles = chartFiles.filter((file) => !referenceFiles.includes(file)).slice(0, -4);
+  const gridFiles = ['growth-rates.svg', 'mean-field.svg'];
+  const depthFiles = ['gradients-through-time.svg', 'lyapunov-spectra.svg'];
   const seriesFiles = ['forecast.svg', 'validation-error.svg', 'series-gradient-norm.svg'];
 
   test.each([
-    [0, 0, 0, 0, []],
-    [1, 0, 0, 0, referenceFiles],
-    [8, 7, 0, 0, [...referenceFiles, ...depthFiles]],
-    [8, 28, 1, 0, [...referenceFiles, ...depthFiles, 'clip-threshold.svg']],
-    [8, 28, 4, 2, [...referenceFiles, ...depthFiles, 'clip-threshold.svg', ...seriesFiles]],
-  ])('with %p, %p, %p and %p finished runs shows these', async (referenceRuns, designs, rules, seriesRuns, files) => {
-    const results = stopped(referenceRuns, designs, rules, seriesRuns);
-    const { page, charts } = await renderStudy(results);
-    expect([...charts.keys()].sort()).toEqual([...files].sort());
-    const words = `Interrupted: ${referenceRuns + designs + rules + seriesRuns} of 48 runs had finished`;
-    expect(page).toContain(words);
-    expect(formatStudy(results)).toContain(words);
-    expect(page).not.toMatch(/NaN|undefined|Infinity/);
-    expect(formatStudy(results)).not.toMatch(/NaN|undefined|Infinity/);
-  });
+    [0, 0, 0, 0, 0, []],
+    [1, 0, 0, 0, 0, referenceFiles],
+    [8, 12, 0, 0, 0, [...referenceFiles, ...gridFiles]],
+    [8, 30, 6, 1, 0, [...referenceFiles, ...gridFiles, ...depthFiles, 'clip-threshold.svg']],
+    [8, 30, 24, 4, 2, [...referenceFiles, ...gridFiles, ...depthFiles, 'clip-threshold.svg', ...seriesFiles]],
+  ])(
+    'with %p systems, %p cells, %p designs, %p rules and %p forecasts shows these',
+    async (systems, cells, designs, rules, forecasts, files) => {
+      const parts = {
+        reference: { ...reference, systems: reference.systems.slice(0, systems) },
+        grid: { ...grid, cells: grid.cells.slice(0, cells) },
+        regimes: { ...regimes, runs: systems < 8 ? [] : regimes.runs },
+        depth: { ...depth, designs: depth.designs.slice(0, designs) },
+        clipTrials: { ...clipTrials, trials: rules === 0 ? [] : clipTrials.trials },
+        clipping: { ...clipping, rules: clipping.rules.slice(0, rules) },
+      };
+      const results = studyResults({
+        interrupted: true,
+        ...parts,
+        findings: findingsOf(parts),
+        series: { ...series, systems: series.systems.slice(0, forecasts) },
+      });
+      const { page, charts } = await renderStudy(results);
+      expect([...charts.keys()].sort()).toEqual([...files].sort());
+      const count =
+        systems +
+        cells +
+        designs +
+        rules +
+        forecasts +
+        (systems < 8 ? 0 : regimes.runs.length) +
+        (rules === 0 ? 0 : clipTrials.trials.length);
+      const words = `Interrupted: ${count} run${count === 1 ? '' : 's'} had finished`;
+      expect(page).toContain(words);
+      expect(formatStudy(results)).toContain(words);
+      expect(page).not.toMatch(/NaN|undefined|Infinity/);
+      expect(formatStudy(results)).not.toMatch(/NaN|undefined|Infinity/);
+    },
+  );
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { prepareSeries } from '../../lib/study/series';
 import { evenkeelError } from '../helpers/errors';
 
-const options = { seed: 1, length: 10, epochs: 1, window: 3 };
+const options = { seed: 1, draws: 2, length: 10, epochs: 1, window: 3 };
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'evenkeel-'));
@@ -25,6 +25,8 @@ test('a series is read as it is written', () => {
   );
 });
 
-test('the default series forecasts its maximum temperature', () => {
+test('the default series forecasts its maximum temperature, where it is among the columns', () => {
+  expect(prepareSeries({ ...options, columns: ['wind', 'temp_max'] }).part.target).toBe('temp_max');
+  expect(prepareSeries({ ...options, columns: ['wind', 'temp_min'] }).part.target).toBe('wind');
   expect(prepareSeries(options).part).toMatchObject({ target: 'temp_max', ignored: ['date', 'weather'] });
 });

@@ -1,9 +1,27 @@
 import { clippingSetUp, clipRules } from '../../lib/study/clip-rules';
-import { depthSetUp, initializers } from '../../lib/study/depth';
+import { clipTrialsSetUp } from '../../lib/study/clip-trials';
+import { depthSetUp } from '../../lib/study/depth';
+import type { DrawnMean } from '../../lib/study/draws';
 import { findingsOf } from '../../lib/study/findings';
-import { type DepthPlacement, placements } from '../../lib/study/placements';
+import { gridSetUp } from '../../lib/study/grid';
+import { type DepthPlacement, recurrences } from '../../lib/study/placements';
 import { referenceSetUp } from '../../lib/study/reference';
-import type { ClippingRun, DepthDesign, ReferenceRun, SeriesRun, StudyResults } from '../../lib/study/results';
+import { regimeSystems, regimes, regimesSetUp } from '../../lib/study/regimes';
+import {
+  type ClippingRun,
+  type ClipTrial,
+  type ClipTrialsPart,
+  type DepthDesign,
+  type GridCell,
+  type GridPart,
+  type ReferenceRun,
+  type RegimeRun,
+  type RegimesPart,
+  type SeriesRun,
+  type StudyResults,
+  schemaVersion,
+} from '../../lib/study/results';
+import { starts } from '../../lib/study/starts';
 import { type SystemName, systems } from '../../lib/study/systems';
 import { countTrue, gradientTrend, trendSteps } from '../../lib/study/verdicts';
 
@@ -59,11 +77,97 @@ export function depthDesign(placement: DepthPlacement, initializer: string, grow
   };
 }
 
-/** As it is measured: hidden alone explodes, with orthogonal ×1.5. */
-export function depthDesigns(rates: Partial<Record<DepthPlacement, number>> = { hidden: 0.1 }): DepthDesign[] {
-  return initializers.flatMap(({ name }) =>
-    placements.map((placement) => depthDesign(placement.name, name, name === 'orthogonal ×1.5' ? (rates[placement.name] ?? -0.01) : -0.2)),
+export function depthDesigns(): DepthDesign[] {
+  return starts.flatMap(({ name }) =>
+    recurrences.map(({ name: placement }) =>
+      depthDesign(placement, name, placement === 'hidden' && name === 'orthogonal ×1.5' ? 0.1 : -0.1),
+    ),
   );
+}
+
+/** A mean over ten draws, with half of its interval. */
+export function drawn(mean: number, half = 0.005): DrawnMean {
+  return { mean, interval: [mean - half, mean + half], draws: 10 };
+}
+
+type Rates = Partial<Record<DepthPlacement, number>>;
+
+/** Cells of one block; without a rate of its own, a placement has that of none. */
+export function gridCells(initializer: string, hiddenSize: number, rates: Rates, inputScale = 1): GridCell[] {
+  const plain = rates.none ?? -0.2;
+  return recurrences.map(({ name: placement }) => ({
+    placement,
+    initializer,
+    nonlinearity: 'tanh',
+    hiddenSize,
+    inputScale,
+    timeSteps: 200,
+    growth: drawn(rates[placement] ?? plain),
+    overNone: drawn((rates[placement] ?? plain) - plain, 0.0002),
+    meanField: initializer === 'identity' ? null : (rates[placement] ?? plain) + 0.002,
+  }));
+}
+
+/** As it is measured: preactivation with many units, and hidden with a large W_hh as well. */
+export function gridOf(many: Rates = { preactivation: 0.02, hidden: 0.0 }): GridCell[] {
+  return [
+    ...gridCells('uniform', 20, {}),
+    ...gridCells('uniform', 256, many),
+    ...gridCells('orthogonal ×1.0', 20, {}),
+    ...gridCells('orthogonal ×1.0', 256, { ...many, hidden: 0.07 }),
+    ...gridCells('identity', 20, {}),
+  ];
+}
+
+export function regimeRun(regime: string, system: RegimeRun['system'], peak: number): RegimeRun {
+  return {
+    regime,
+    system,
+    trainingSteps: 100,
+    lnFirst: drawn(Math.log(0.5)),
+    lnPeak: drawn(Math.log(peak)),
+    lnRatio: drawn(-0.1),
+    rising: drawn(0.3),
+    largestNorms: [0.5, 0.7],
+    largestStates: [1, 4e32],
+    notFinite: 0,
+    lastNormsBeforeNotFinite: [],
+  };
+}
+
+/** In all regimes that are tried in a quick study, with LayerNorm after the RNN, the norm grows but in the text's own. */
+export function regimeRuns(ofText = 1.01, ofOthers = 30): RegimeRun[] {
+  const names = regimes.filter(({ quick }) => quick).map(({ name }) => name);
+  return names.flatMap((name) =>
+    regimeSystems.map((system) => regimeRun(name, system, system === 'after' && name !== 'text' ? ofOthers : ofText)),
+  );
+}
+
+export function clipTrial(optimizer: string, rule: string, last: number, target: ClipTrial['target'] = 'noise'): ClipTrial {
+  const lnLast = Number.isFinite(last) ? drawn(Math.log(last)) : { mean: last, interval: [last, last] as [number, number], draws: 10 };
+  return {
+    design: 'exploding',
+    target,
+    optimizer,
+    rule,
+    lnFirst: drawn(Math.log(2)),
+    lnLast,
+    lnFirstNorm: drawn(10),
+    lnLargestNorm: drawn(12),
+    lasts: Array.from({ length: 10 }, () => last),
+    diverged: last > 2 ? 10 : 0,
+    clippedShare: rule === 'no clip' ? 0 : 1,
+  };
+}
+
+/** SGD is saved by the clip, Adam needs none. */
+export function clipTrials(): ClipTrial[] {
+  return [
+    clipTrial('SGD 0.1', 'no clip', 6e4),
+    clipTrial('SGD 0.1', 'norm 1', 1.8),
+    clipTrial('Adam 0.001', 'no clip', 1.99),
+    clipTrial('Adam 0.001', 'norm 1', 1.99),
+  ];
 }
 
 export function clippingRun(rule: ClippingRun['rule'], lastLoss: number): ClippingRun {
@@ -73,23 +177,29 @@ export function clippingRun(rule: ClippingRun['rule'], lastLoss: number): Clippi
   return { ...run, rule, threshold, clipped, clippedSteps: countTrue(clipped), lastLoss };
 }
 
-/** A whole study in which nothing grew over training, the clip of Example 3 never acted, and hidden explodes with orthogonal ×1.5. */
+/** A whole study in which nothing grew over training and the clip of Example 3 never acted. */
 export function studyResults(overrides: Partial<StudyResults> = {}): StudyResults {
   const reference = { ...referenceSetUp, systems: systems.map(({ name }) => referenceRun(name, 0.5, 0.5)) };
-  const depth = { ...depthSetUp, timeSteps: 200, designs: depthDesigns() };
+  const grid: GridPart = { plan: 'quick', ...gridSetUp, draws: 10, timeSteps: 200, cells: gridOf() };
+  const regimesPart: RegimesPart = { plan: 'quick', ...regimesSetUp, draws: 10, runs: regimeRuns() };
+  const trials: ClipTrialsPart = { plan: 'quick', ...clipTrialsSetUp, draws: 10, trials: clipTrials() };
+  const depth = { ...depthSetUp, seeds: 3, timeSteps: 200, designs: depthDesigns() };
   const clipping = { ...clippingSetUp, rules: clipRules.map(({ name }) => clippingRun(name, 2)) };
   return {
     schema: 'evenkeel/study',
-    schemaVersion: 3,
+    schemaVersion,
     interrupted: false,
     date: '2026-01-02T03:04:05.678Z',
     seconds: 9,
-    options: { seed: 1, length: 200, epochs: 2, window: 5 },
+    options: { seed: 1, draws: 10, length: 200, epochs: 2, window: 5 },
     environment: { evenkeel: '1.2.3', node: 'v20', platform: 'linux x64', cpu: 'a CPU', threads: 2, simdTarget: 'avx2', blas: 'a BLAS' },
     reference,
+    grid,
+    regimes: regimesPart,
     depth,
+    clipTrials: trials,
     clipping,
-    findings: findingsOf({ reference, depth, clipping }),
+    findings: findingsOf({ reference, grid, regimes: regimesPart, clipTrials: trials }),
     series: {
       source: 'made up',
       columns: ['a', 'b'],

@@ -1,41 +1,11 @@
-/** What was trained: under each rule of clipping, in the reference set-up, on a real series. */
+/** What was trained: in the reference set-up, on a real series. */
 import type { Figures } from '../../report/figure';
 import { renderSampled, renderTable } from '../../report/page';
-import { escapeHtml, formatNumber, plural } from '../../report/text';
+import { escapeHtml, formatNumber } from '../../report/text';
 import type { ChartFile } from '../charts';
-import { clipRules } from '../clip-rules';
-import type { ClippingPart, ReferencePart, ReferenceRun, SeriesPart, SeriesRun } from '../results';
+import type { ReferencePart, ReferenceRun, SeriesPart, SeriesRun } from '../results';
 import { clipOnSeries, describeClip, forecastVerdict, noteOnNormBefore, percentAgainst, seedNote, shownSteps } from '../summary';
 import { systemNamed } from '../systems';
-
-export function clippingSection(clipping: ClippingPart, figures: Figures<ChartFile>): string {
-  if (clipping.rules.length === 0) return '';
-  const { placement, initializer, gain, timeSteps, trainingSteps, learningRate, dtype } = clipping;
-  const columns = [
-    { head: 'Rule' },
-    { head: 'acted in' },
-    { head: 'first norm', numeric: true },
-    { head: 'last norm', numeric: true },
-    { head: 'first loss', numeric: true },
-    { head: 'last losses', numeric: true },
-  ];
-  const rows = clipRules.flatMap(({ name, title }) =>
-    clipping.rules
-      .filter(({ rule }) => rule === name)
-      .map(({ loss, gradNorm, clipped, clippedSteps, lastLoss }) => [
-        title,
-        name === 'none' ? '' : `${clippedSteps} of ${plural(clipped.length, 'step')}`,
-        ...[gradNorm[0], gradNorm.at(-1)].map((norm = Number.NaN) => formatNumber(norm)),
-        ...[loss[0], lastLoss].map((value = Number.NaN) => formatNumber(value, 3)),
-      ]),
-  );
-  return `<section>
-<h2>Clipping where gradients explode</h2>
-<p>The design that the text warns of (${placement}, ${initializer} ×${gain}), trained on random data with the loss on the last of ${timeSteps} steps: ${trainingSteps} steps of Adam at ${learningRate}, ${dtype}, the same weights and data under each rule. Norms are those before clipping; the last losses are the mean of ten. Adam divides each gradient by its own running size, so that a clip which only makes all of them smaller changes little. With such gradients training is chaotic: sizes can be compared, last digits cannot.</p>
-${renderTable('What each rule did', columns, rows)}
-${figures.show('clip-threshold.svg', 'The gradient norm before clipping, and the threshold above which the rule acts. ZClip has none while it warms up.')}
-</section>`;
-}
 
 export function referenceSection(reference: ReferencePart, figures: Figures<ChartFile>): string {
   if (reference.systems.length === 0) return '';
