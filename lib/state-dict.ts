@@ -49,14 +49,14 @@ function hintFor(missing: readonly string[], unexpected: readonly string[]): str
       ` Take ${JSON.stringify(prefix.slice(0, 100))} away from the names: a module around this one, such as DataParallel, put it there.`,
     );
   }
-  const deeper = bare.find((name) => /^.*_l[1-9]\d*(?:_reverse)?$/.test(name));
-  const backwards = bare.find((name) => name.endsWith('_l0_reverse'));
+  const deeper = bare.find((name) => /_l[1-9]\d*(?:_reverse)?$/.test(name));
+  const backwards = bare.find((name) => /_l\d+_reverse$/.test(name));
   if (deeper !== undefined) {
-    hints.push(
-      ` ${deeper.slice(0, 100)} is of a further layer (num_layers): make a Sequential of one RNN each, whose names all end in _l0, and rename them.`,
-    );
+    const layers = Math.max(...bare.map((name) => Number(/_l(\d+)(?:_reverse)?$/.exec(name)?.[1] ?? 0))) + 1;
+    hints.push(` ${deeper.slice(0, 100)} is of a further layer: make this one with numLayers: ${layers}.`);
   }
-  if (backwards !== undefined) hints.push(` ${backwards.slice(0, 100)} is of a bidirectional layer, which there is not here.`);
+  if (backwards !== undefined)
+    hints.push(` ${backwards.slice(0, 100)} is of a reverse direction: make the layer with bidirectional: true.`);
   return hints.join('');
 }
 

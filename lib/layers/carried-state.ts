@@ -19,17 +19,23 @@ export function loadCarriedStateOf(layer: Layer, state: StateDict): void {
 }
 
 /**
- * Checks the states of one layer, one tensor [N, width] for each name: all of them, or none.
+ * Checks the states of one layer, one tensor [N, width] for each name, or [places, N, width] where it has several places: all of them, or none.
  * @returns copies, or undefined for none
  */
-export function checkCarriedState(given: unknown, widths: Readonly<Record<string, number>>, dtype: DType): StateDict | undefined {
+export function checkCarriedState(
+  given: unknown,
+  widths: Readonly<Record<string, number>>,
+  dtype: DType,
+  places = 1,
+): StateDict | undefined {
   const names = Object.keys(widths);
   const entries = checkCarriedNames(given, names);
   if (entries.size === 0) return undefined;
   let sequences: number | string = 'N';
   const copies = names.map((name) => {
-    const tensor = checkTensor(`carried state["${name}"]`, entries.get(name), dtype, [sequences, widths[name] as number]);
-    sequences = tensor.shape[0] as number;
+    const shape = [...(places === 1 ? [] : [places]), sequences, widths[name] as number];
+    const tensor = checkTensor(`carried state["${name}"]`, entries.get(name), dtype, shape);
+    sequences = tensor.shape.at(-2) as number;
     return [name, new Tensor(tensor.data.slice(), tensor.shape)];
   });
   return Object.fromEntries(copies);

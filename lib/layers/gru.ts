@@ -4,6 +4,7 @@ import { cellCosts } from './recurrent/cost';
 import { normalizationParameters } from './recurrent/normalization';
 import { makeWeights, type RecurrentBackwardOptions, type RecurrentOptions, recurrentSchema } from './recurrent/options';
 import { RecurrentLayer } from './recurrent/recurrent-layer';
+import { placesOf } from './recurrent/stack';
 
 /** Options of {@link GRU}. */
 export interface GRUOptions extends RecurrentOptions {
@@ -23,7 +24,7 @@ const { gates: GATES } = cellCosts.gru;
 const SCHEMA = { ...recurrentSchema, resetAfter: booleanOption(true) };
 
 /**
- * Gated recurrent unit (Cho et al. 2014, arXiv:1406.1078), as torch.nn.GRU with one layer:
+ * Gated recurrent unit (Cho et al. 2014, arXiv:1406.1078), as torch.nn.GRU:
  * r, z = σ(x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh) of their rows; n = tanh(x_t W_inᵀ + b_in + r ⊙ (h_{t-1} W_hnᵀ + b_hn)), or as
  * {@link GRUOptions.resetAfter} says; h_t = (1 − z) ⊙ n + z ⊙ h_{t-1}. forward takes x [N, T, I] and gives all h_t [N, T, H], or h_T [N, H]
  * with `returnSequences: false`.
@@ -32,7 +33,8 @@ const SCHEMA = { ...recurrentSchema, resetAfter: booleanOption(true) };
  * {@link Placement} adds norm.weight and norm.bias [H]; `'split-preactivation'` norm_ih.weight and norm_hh.weight [3H] instead. Of
  * `'preactivation'` norm.weight and norm.bias have 4H: r, z, and the two sides of n, each normalised by itself since r stands between them; or,
  * reset before the product, 3H: r, z, n. There, with both placements, what comes from h_{t-1} has statistics of r and z apart from those of
- * n. Kind `'rms'` has no bias.
+ * n. Kind `'rms'` has no bias. So for each layer, `_l1` and so on, and each reverse direction, `_l0_reverse`; a normalisation's name then is
+ * norm_l1.weight.
  *
  * @example
  * const gru = new GRU({ inputSize: 8, hiddenSize: 32 });
@@ -54,7 +56,10 @@ export class GRU extends RecurrentLayer {
       dtype,
     };
     super(given, {
-      parameters: [...makeWeights(given, { gates: GATES }), ...normalizationParameters(normalization, sizes)],
+      cells: placesOf(given, hiddenSize).map((place) => ({
+        place,
+        parameters: [...makeWeights(given, place, { gates: GATES }), ...normalizationParameters(normalization, { place, ...sizes })],
+      })),
       native: { cell: 'gru', resetAfter },
     });
     this.resetAfter = resetAfter;

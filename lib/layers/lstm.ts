@@ -1,11 +1,11 @@
 import { checkInteger, checkNumber, checkOneOf, fail, readOptions } from '../check';
 import { fillUniform } from '../initializers';
 import { Parameter } from '../parameter';
-import { optionalOption, readBy } from '../schema';
+import { optionalOption, type ReadBy, readBy } from '../schema';
 import { type DType, Tensor } from '../tensor';
 import { EPS_RANGE } from './layer';
 import { cellCosts } from './recurrent/cost';
-import { kindNames, kindNumber, makeNorm, normalizationParameters } from './recurrent/normalization';
+import { kindNames, kindNumber, makeNorm, normalizationParameters, normName } from './recurrent/normalization';
 import {
   makeWeights,
   type RecurrentBackwardOptions,
@@ -14,6 +14,7 @@ import {
   recurrentSchema,
 } from './recurrent/options';
 import { RecurrentLayer } from './recurrent/recurrent-layer';
+import { type Place, placesOf } from './recurrent/stack';
 
 /** What an {@link LSTM} hands from step to step: h [N, H], or [N, P] with a projection, and c [N, H]. */
 export interface LSTMState {
@@ -80,7 +81,7 @@ const SCHEMA = {
 };
 
 /**
- * Long short-term memory (Hochreiter, Schmidhuber 1997; Gers 2000), as torch.nn.LSTM with one layer:
+ * Long short-term memory (Hochreiter, Schmidhuber 1997; Gers 2000), as torch.nn.LSTM:
  * i, f, o = σ(a_i), σ(a_f), σ(a_o) and g = tanh(a_g) of a = x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh;
  * c_t = f ⊙ c_{t-1} + i ⊙ g; h_t = o ⊙ tanh(c_t). Its state is `{ h, c }`. forward takes x [N, T, I] and gives all h_t [N, T, H], or h_T
  * [N, H] with `returnSequences: false`; with `projSize: P`, h_t is (o ⊙ tanh(c_t)) W_hrᵀ, and P stands for H.
@@ -88,7 +89,8 @@ const SCHEMA = {
  * Parameters: weight_ih_l0 [4H, I], weight_hh_l0 [4H, P or H], bias_ih_l0 [4H], bias_hh_l0 [4H], the rows in PyTorch's order i, f, g, o;
  * weight_hr_l0 [P, H] of a projection. All start uniform in ±1/√H unless options say otherwise. A {@link Placement} adds norm.weight and
  * norm.bias, of 4H for `'preactivation'`, else of what is put out; `'split-preactivation'` norm_ih.weight and norm_hh.weight [4H] instead;
- * a {@link CellNormalization} norm_cell.weight and norm_cell.bias [H]. Kind `'rms'` has no bias.
+ * a {@link CellNormalization} norm_cell.weight and norm_cell.bias [H]. Kind `'rms'` has no bias. So for each layer, `_l1` and so on, and each
+ * reverse direction, `_l0_reverse`; a normalisation's name then is norm_l1.weight.
  *
  * @example
  * const lstm = new LSTM({ inputSize: 8, hiddenSize: 32, normalization: 'split-preactivation', cellNormalization: 'output' });
@@ -106,23 +108,22 @@ export class LSTM extends RecurrentLayer<LSTMState> {
   /** @throws EvenkeelError ERR_OPTION or ERR_DTYPE for an option that is missing, unknown or out of range, ERR_MEMORY for too large a size */
   constructor(options: LSTMOptions) {
     const given = readBy('LSTM options', options, SCHEMA);
-    const { hiddenSize, dtype, normalization, cellNormalization, projSize, forgetBias, generator } = given;
+    const { hiddenSize, dtype, normalization, cellNormalization, projSize, forgetBias } = given;
     if (projSize !== undefined && projSize >= hiddenSize) {
       fail('ERR_OPTION', 'projSize', `less than hiddenSize, which is ${hiddenSize}`, projSize);
     }
     if (forgetBias !== undefined && !given.bias) fail('ERR_OPTION', 'forgetBias', 'none where bias is false', forgetBias);
     const outputSize = projSize ?? hiddenSize;
-    const weights = makeWeights(given, { gates: GATES, outputSize });
-    if (forgetBias !== undefined) setForgetBias(weights, hiddenSize, forgetBias);
-    const projection = projSize === undefined ? [] : [new Parameter('weight_hr_l0', Tensor.zeros([projSize, hiddenSize], { dtype }))];
-    for (const { value } of projection) fillUniform(value, 1 / Math.sqrt(hiddenSize), generator);
+    const sizes = { ofGates: GATES * hiddenSize, ofOutput: outputSize, dtype };
     super(given, {
-      parameters: [
-        ...weights,
-        ...projection,
-        ...normalizationParameters(normalization, { ofGates: GATES * hiddenSize, ofOutput: outputSize, dtype }),
-        ...cellNormParameters(cellNormalization, hiddenSize, dtype),
-      ],
+      cells: placesOf(given, outputSize).map((place) => ({
+        place,
+        parameters: [
+          ...lstmWeights(given, place, outputSize),
+          ...normalizationParameters(normalization, { place, ...sizes }),
+          ...cellNormParameters(cellNormalization, place, hiddenSize, dtype),
+        ],
+      })),
       native: {
         cell: 'lstm',
         outputSize,
@@ -140,12 +141,27 @@ export class LSTM extends RecurrentLayer<LSTMState> {
   }
 }
 
+function lstmWeights(given: ReadBy<typeof SCHEMA>, place: Place, outputSize: number): Parameter[] {
+  const { hiddenSize, dtype, projSize, forgetBias, generator } = given;
+  const weights = makeWeights(given, place, { gates: GATES, outputSize });
+  if (forgetBias !== undefined) setForgetBias(weights, hiddenSize, forgetBias);
+  if (projSize === undefined) return weights;
+  const projection = new Parameter(`weight_hr_${place.suffix}`, Tensor.zeros([projSize, hiddenSize], { dtype }));
+  fillUniform(projection.value, 1 / Math.sqrt(hiddenSize), generator);
+  return [...weights, projection];
+}
+
 function setForgetBias(weights: readonly Parameter[], hiddenSize: number, value: number): void {
   const [, , biasIh, biasHh] = weights;
   biasIh?.value.data.fill(value, hiddenSize, 2 * hiddenSize);
   biasHh?.value.data.fill(0, hiddenSize, 2 * hiddenSize);
 }
 
-function cellNormParameters({ placement, kind }: Required<CellNormalizationOptions>, size: number, dtype: DType): Parameter[] {
-  return placement === 'none' ? [] : makeNorm('norm_cell', size, kind === 'layer', dtype);
+function cellNormParameters(
+  { placement, kind }: Required<CellNormalizationOptions>,
+  place: Place,
+  size: number,
+  dtype: DType,
+): Parameter[] {
+  return placement === 'none' ? [] : makeNorm(normName('norm_cell', place), size, kind === 'layer', dtype);
 }

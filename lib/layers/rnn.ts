@@ -3,6 +3,7 @@ import type { Tensor } from '../tensor';
 import { normalizationParameters } from './recurrent/normalization';
 import { makeWeights, type RecurrentBackwardOptions, type RecurrentOptions, recurrentSchema } from './recurrent/options';
 import { RecurrentLayer } from './recurrent/recurrent-layer';
+import { placesOf } from './recurrent/stack';
 
 /** The function φ between the steps of an {@link RNN}. */
 export type Nonlinearity = 'tanh' | 'relu';
@@ -25,13 +26,13 @@ const SCHEMA = {
 };
 
 /**
- * Elman's recurrent network (Elman 1990), as torch.nn.RNN with one layer:
+ * Elman's recurrent network (Elman 1990), as torch.nn.RNN:
  * h_t = φ(x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh), batch first, with a normalisation in the recurrence where one is asked for: see
  * {@link Placement}. forward takes x [N, T, I] and gives all states h_1 … h_T [N, T, H], or h_T [N, H] with `returnSequences: false`.
  *
  * Parameters: weight_ih_l0 [H, I], weight_hh_l0 [H, H], bias_ih_l0 [H], bias_hh_l0 [H], these two not with `bias: false`. A placement adds
  * norm.weight [H], from ones, and norm.bias [H], from zeros; `'split-preactivation'` norm_ih.weight and norm_hh.weight instead. Kind `'rms'`
- * has no bias.
+ * has no bias. So for each layer, `_l1` and so on, and each reverse direction, `_l0_reverse`; a normalisation's name then is norm_l1.weight.
  */
 export class RNN extends RecurrentLayer {
   /** @internal */
@@ -42,8 +43,12 @@ export class RNN extends RecurrentLayer {
   constructor(options: RNNOptions) {
     const given = readBy('RNN options', options, SCHEMA);
     const { hiddenSize, dtype, normalization, nonlinearity } = given;
+    const sizes = { ofGates: hiddenSize, ofOutput: hiddenSize, dtype };
     super(given, {
-      parameters: [...makeWeights(given), ...normalizationParameters(normalization, { ofGates: hiddenSize, ofOutput: hiddenSize, dtype })],
+      cells: placesOf(given, hiddenSize).map((place) => ({
+        place,
+        parameters: [...makeWeights(given, place), ...normalizationParameters(normalization, { place, ...sizes })],
+      })),
       native: { cell: 'elman', nonlinearity: NONLINEARITIES[nonlinearity] },
     });
     this.nonlinearity = nonlinearity;

@@ -59,14 +59,7 @@ export interface RecurrentLayerOptions {
 }
 
 /** What a forward pass over another part of the time takes: t, and the arguments of forward from `input` on. */
-export type ConcurrentArguments = [
-  t: number,
-  input: TensorData,
-  initialState: Optional,
-  output: TensorData,
-  finalState: Optional,
-  tape: Optional,
-];
+export type ConcurrentArguments = readonly [t: number, ...ForwardArguments];
 
 /**
  * A recurrent layer of the addon. The state that a step hands to the next is S wide, its first P columns are what is put out. The tape is what
@@ -123,6 +116,35 @@ export interface NativeRecurrentLayer {
   /** S and P */
   readonly stateSize: number;
   readonly outputSize: number;
+  /** the layer itself, for `recurrentPair` */
+  readonly self: unknown;
+}
+
+/** The arguments of forward from `input` on. */
+type ForwardArguments = readonly [input: TensorData, initialState: Optional, output: TensorData, finalState: Optional, tape: Optional];
+/** The arguments of backward from `input` on, without a concurrent pass. */
+type BackwardArguments = readonly [
+  input: TensorData,
+  initialState: Optional,
+  output: TensorData,
+  tape: Optional,
+  gradOutput: Optional,
+  gradInput: Optional,
+  gradState: TensorData,
+  limit: number,
+  logNorms: Float64Array | null,
+  exponents: Int32Array | null,
+];
+
+/** Two layers of one kind, such as the directions of a layer. Their passes run at the same time where that is faster. */
+export interface NativeRecurrentPair {
+  forward(n: number, t: number, ...both: [...ForwardArguments, ...ForwardArguments]): void;
+  /** concurrent: a forward pass of each. Returns how many gradients of each were limited. */
+  backward(
+    n: number,
+    t: number,
+    ...both: [...BackwardArguments, ...BackwardArguments, ...([t: number, ...ForwardArguments, ...ForwardArguments] | [])]
+  ): [number, number];
 }
 
 export interface NativeAddon {
@@ -131,6 +153,26 @@ export interface NativeAddon {
    * alive, and sees at each call whether they still have their elements.
    */
   recurrentLayer(weights: Arrays, gradients: Arrays, options: RecurrentLayerOptions): NativeRecurrentLayer;
+  /** first, second: `self` of two layers of the same sizes and type */
+  recurrentPair(first: unknown, second: unknown): NativeRecurrentPair;
+  /**
+   * Of every step of N sequences, T each, `width` columns from one array [N, T, fromWidth] to another [N, T, toWidth], which is not the same;
+   * with `add` added to what is there. lengths: [N], null where all are T. reverse: within its length, each sequence from the last step to the first.
+   */
+  copySteps(
+    n: number,
+    t: number,
+    width: number,
+    from: TensorData,
+    fromWidth: number,
+    fromColumn: number,
+    to: TensorData,
+    toWidth: number,
+    toColumn: number,
+    lengths: Int32Array | null,
+    reverse: boolean,
+    add: boolean,
+  ): void;
   /** Forces one way through time for every shape, as the environment's `EVENKEEL_SCAN` does; 'auto' chooses by shape again. */
   setScanStrategy(name: string): void;
 

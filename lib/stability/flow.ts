@@ -51,7 +51,7 @@ export interface PartFlow extends Growth {
 
 /** The gradient flow through one recurrent layer. */
 export interface LayerFlow extends PartFlow {
-  /** the layer's name in the model */
+  /** the layer's name in the model; of several layers or directions that of each, such as `rnn.l1_reverse` */
   name: string;
   /**
    * How the states go on, from step 1 to T: ln‖h_t‖, of an LSTM (h, c). `'exploding'` says that they grow by more than a factor of 100 over the
@@ -66,7 +66,7 @@ export interface LayerFlow extends PartFlow {
 
 /** What gradientFlow returns. */
 export interface GradientFlow {
-  /** one entry per recurrent layer, in the model's order */
+  /** one entry per recurrent layer, of a stack for each layer and direction, in the model's order */
   layers: LayerFlow[];
 }
 

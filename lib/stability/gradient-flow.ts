@@ -3,7 +3,7 @@ import { EvenkeelError, formatShape } from '../errors';
 import { carriedStateOf, loadCarriedStateOf } from '../layers/carried-state';
 import { LastStep } from '../layers/last-step';
 import type { Layer } from '../layers/layer';
-import type { RecurrentLayer } from '../layers/recurrent/recurrent-layer';
+import type { RecurrentLayer, StateFlow } from '../layers/recurrent/recurrent-layer';
 import { mseLoss } from '../losses/mse';
 import { Generator } from '../random';
 import { checkTensor, Tensor } from '../tensor';
@@ -91,18 +91,23 @@ export function recordFlow<Result>(
 }
 
 function describeLayers(layers: ReadonlyMap<string, RecurrentLayer<unknown>>, perSequence: boolean): GradientFlow {
-  return { layers: [...layers].map(([name, layer]) => describeLayer(name, layer, perSequence)) };
+  return { layers: [...layers].flatMap(([name, layer]) => describeLayer(name, layer, perSequence)) };
 }
 
-function describeLayer(name: string, layer: RecurrentLayer<unknown>, perSequence: boolean): LayerFlow {
-  const sequenceLogNorms = layer.stateGradientLogNorms;
-  const parts = Object.entries(layer.stateGradientPartLogNorms).map(([key, ofPart]) => [key, describeCourse(ofPart, 'backwards')] as const);
+/** Of several layers and directions one entry for each, named by where it stands. */
+function describeLayer(name: string, layer: RecurrentLayer<unknown>, perSequence: boolean): LayerFlow[] {
+  const flows = layer.stateFlows('gradientFlow');
+  return flows.map((flow) => describeFlow(flows.length === 1 ? name : `${name}.${flow.suffix}`, flow, perSequence));
+}
+
+function describeFlow(name: string, flow: StateFlow, perSequence: boolean): LayerFlow {
+  const parts = Object.entries(flow.parts).map(([key, ofPart]) => [key, describeCourse(ofPart, 'backwards')] as const);
   return {
     name,
-    ...describeCourse(sequenceLogNorms, 'backwards'),
-    states: describeCourse(layer.stateLogNorms, 'forwards', lengthsOf(sequenceLogNorms)),
+    ...describeCourse(flow.gradients, 'backwards'),
+    states: describeCourse(flow.states, 'forwards', lengthsOf(flow.gradients)),
     ...(parts.length > 1 ? { parts: Object.fromEntries(parts) } : {}),
-    ...(perSequence ? { sequenceLogNorms } : {}),
+    ...(perSequence ? { sequenceLogNorms: flow.gradients } : {}),
   };
 }
 

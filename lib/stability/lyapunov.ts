@@ -73,6 +73,16 @@ export function lyapunovExponents(rnn: RecurrentLayer<unknown>, input: Tensor, o
 /** As {@link lyapunovExponents}, with the standard error of each exponent, and what they say of the attractor. */
 export function lyapunovSpectrum(rnn: RecurrentLayer<unknown>, input: Tensor, options: LyapunovOptions = {}): LyapunovSpectrum {
   checkRecurrent(rnn);
+  if (rnn.numLayers > 1 || rnn.bidirectional) {
+    const hint = 'Give each layer by itself: an RNN with its weights, and the input that reaches it.';
+    fail(
+      'ERR_OPTION',
+      'rnn',
+      'one layer in one direction',
+      `${rnn.numLayers} layers${rnn.bidirectional ? ' in both directions' : ''}`,
+      hint,
+    );
+  }
   const { data, shape } = checkTensor('input', input, rnn.dtype, ['N', 'T', rnn.inputSize]);
   const [n, t] = shape as [number, number, number];
   const { count, burnIn, onProgress } = checkOptions(options, rnn.stateSize, t);

@@ -33,6 +33,13 @@ class Arguments {
   std::string string(size_t index, const char* name) const;
   Napi::Object object(size_t index, const char* name) const;
 
+  // What a Napi::External holds that this addon made: JavaScript cannot make one.
+  template <typename T>
+  const T& external(size_t index, const char* name) const {
+    if (!info_[index].IsExternal()) fail(env(), "ERR_OPTION", std::string(name) + ": expected a native object.");
+    return *info_[index].As<Napi::External<T>>().Data();
+  }
+
   size_t count() const { return info_.Length(); }
   // What the function was made with.
   void* data() const { return info_.Data(); }

@@ -4,12 +4,16 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "binding/arguments.h"
 #include "binding/kept_lists.h"
 #include "layers/cells/cells.h"
 #include "layers/lyapunov.h"
+#include "layers/recurrent/steps.h"
 #include "layers/recurrent/strategy.h"
+#include "layers/recurrent/together.h"
 
 namespace evenkeel::binding {
 namespace {
@@ -213,6 +217,8 @@ Napi::Value forward(const Arguments& arguments) {
   return arguments.env().Undefined();
 }
 
+constexpr size_t kPasses = 2, kForwardArguments = 5, kBackwardArguments = 10;  // where a call's passes begin, and how many each takes
+
 StateGradientOptions state_gradient_options(const Arguments& arguments, const RecurrentShape& shape, size_t first) {
   const StateGradientOptions options = {
       .limit = arguments.number(first, "limit"),
@@ -225,36 +231,102 @@ StateGradientOptions state_gradient_options(const Arguments& arguments, const Re
   return options;
 }
 
-constexpr size_t kConcurrent = 12;  // the position of a concurrent forward pass's arguments, if there is one
-
-template <typename T>
-double backward_of(const Arguments& arguments, RecurrentLayer& layer, const RecurrentShape& shape) {
+// body(pass, limited) with the backward pass whose arguments begin at `first`; limited() then says how many gradients were
+template <typename T, typename Body>
+void with_backward(const Arguments& arguments, RecurrentLayer& layer, const RecurrentShape& shape, size_t first,
+                   const ForwardPass<T>* concurrent, Body&& body) {
   const std::unique_ptr<Cell<T>> cell = layer.make_cell<T>(shape.n, true, true);
-  ForwardPass<T> made = pass_of(arguments, layer, *cell, shape, 2);
-  made.tape = tape_array<T>(arguments, 5, shape, layer, "tape");
-  const StateGradient<T> state_gradient(shape.n, shape.t, shape, state_gradient_options(arguments, shape, 9));
+  ForwardPass<T> made = pass_of(arguments, layer, *cell, shape, first);
+  made.tape = tape_array<T>(arguments, first + 3, shape, layer, "tape");
+  const StateGradient<T> state_gradient(shape.n, shape.t, shape, state_gradient_options(arguments, shape, first + 7));
   const RecurrentGradients<T> gradients = {
-      .dinput = arguments.optional_array<T>(7, "gradInput", arguments.product({shape.n, shape.t, shape.i})),
-      .dstate = arguments.array<T>(8, "gradState", arguments.product({shape.n, shape.s})),
+      .dinput = arguments.optional_array<T>(first + 5, "gradInput", arguments.product({shape.n, shape.t, shape.i})),
+      .dstate = arguments.array<T>(first + 6, "gradState", arguments.product({shape.n, shape.s})),
       .dweight_ih = layer.dweight_ih<T>(),
       .dweight_hh = layer.dweight_hh<T>()};
-  const T* doutput = arguments.optional_array<T>(6, "gradOutput", arguments.product({shape.n, shape.t, shape.p}));
-  const auto run = [&](const ForwardPass<T>* concurrent) { recurrent_backward<T>({made, doutput, state_gradient, gradients, concurrent}); };
-  if (arguments.count() <= kConcurrent) {
-    run(nullptr);
-  } else {
-    const RecurrentShape other = layer.shape(shape.n, arguments.size(kConcurrent, "concurrent.t"));
-    with_forward<T>(arguments, layer, other, kConcurrent + 1, [&](const ForwardPass<T>& concurrent) { run(&concurrent); });
-  }
-  return static_cast<double>(state_gradient.limited());
+  const T* doutput = arguments.optional_array<T>(first + 4, "gradOutput", arguments.product({shape.n, shape.t, shape.p}));
+  body(BackwardPass<T>{made, doutput, state_gradient, gradients, concurrent});
+}
+
+// body(pass) with the concurrent forward pass whose t is at `at`, or null where there is none; its arguments begin at `first`
+template <typename T, typename Body>
+void with_concurrent(const Arguments& arguments, RecurrentLayer& layer, size_t n, size_t at, size_t first, Body&& body) {
+  if (arguments.count() <= at) return body(static_cast<const ForwardPass<T>*>(nullptr));
+  const RecurrentShape shape = layer.shape(n, arguments.size(at, "concurrent.t"));
+  with_forward<T>(arguments, layer, shape, first, [&](const ForwardPass<T>& pass) { body(&pass); });
 }
 
 Napi::Value backward(const Arguments& arguments) {
   RecurrentLayer& layer = layer_of(arguments);
   const RecurrentShape shape = shape_of(arguments, layer);
   layer.find_elements(arguments.env());
-  return with_type(layer,
-                   [&](auto zero) { return Napi::Number::New(arguments.env(), backward_of<decltype(zero)>(arguments, layer, shape)); });
+  size_t limited = 0;
+  with_type(layer, [&](auto zero) {
+    using T = decltype(zero);
+    const size_t concurrent = kPasses + kBackwardArguments;
+    with_concurrent<T>(arguments, layer, shape.n, concurrent, concurrent + 1, [&](const ForwardPass<T>* beside) {
+      with_backward<T>(arguments, layer, shape, kPasses, beside, [&](const BackwardPass<T>& pass) {
+        recurrent_backward(pass);
+        limited = pass.state_gradient.limited();
+      });
+    });
+  });
+  return Napi::Number::New(arguments.env(), static_cast<double>(limited));
+}
+
+// Two layers of one kind, whose passes are of the same steps and sequences.
+struct Pair {
+  Handle first, second;
+};
+
+Pair& pair_of(const Arguments& arguments) {
+  auto& pair = *static_cast<Pair*>(arguments.data());
+  pair.first->find_elements(arguments.env());
+  pair.second->find_elements(arguments.env());
+  return pair;
+}
+
+Napi::Value pair_forward(const Arguments& arguments) {
+  const auto& [first, second] = pair_of(arguments);
+  const RecurrentShape shape = shape_of(arguments, *first);
+  with_type(*first, [&](auto zero) {
+    using T = decltype(zero);
+    with_forward<T>(arguments, *first, shape, kPasses, [&](const ForwardPass<T>& a) {
+      with_forward<T>(arguments, *second, shape, kPasses + kForwardArguments, [&](const ForwardPass<T>& b) {
+        run_together_where_faster(
+            shape, [&] { recurrent_forward(a); }, [&] { recurrent_forward(b); });
+      });
+    });
+  });
+  return arguments.env().Undefined();
+}
+
+Napi::Value pair_backward(const Arguments& arguments) {
+  const auto& layers = pair_of(arguments);
+  RecurrentLayer &first = *layers.first, &second = *layers.second;
+  const RecurrentShape shape = shape_of(arguments, first);
+  size_t limited[2] = {0, 0};
+  with_type(first, [&](auto zero) {
+    using T = decltype(zero);
+    using Concurrent = const ForwardPass<T>*;
+    using Backward = const BackwardPass<T>&;
+    const size_t other = kPasses + kBackwardArguments, at = other + kBackwardArguments;
+    with_concurrent<T>(arguments, first, shape.n, at, at + 1, [&](Concurrent beside_a) {
+      with_concurrent<T>(arguments, second, shape.n, at, at + 1 + kForwardArguments, [&](Concurrent beside_b) {
+        with_backward<T>(arguments, first, shape, kPasses, beside_a, [&](Backward a) {
+          with_backward<T>(arguments, second, shape, other, beside_b, [&](Backward b) {
+            run_together_where_faster(
+                shape, [&] { recurrent_backward(a); }, [&] { recurrent_backward(b); });
+            limited[0] = a.state_gradient.limited();
+            limited[1] = b.state_gradient.limited();
+          });
+        });
+      });
+    });
+  });
+  Napi::Array both = Napi::Array::New(arguments.env(), 2);
+  for (std::uint32_t k = 0; k < 2; ++k) both.Set(k, static_cast<double>(limited[k]));
+  return both;
 }
 
 Napi::Value tangents(const Arguments& arguments) {
@@ -304,11 +376,37 @@ Napi::Value strategy(const Arguments& arguments) {
   return Napi::String::New(arguments.env(), scan_strategy<float>(shape_of_any_length(arguments), layer_of(arguments).traits()).name);
 }
 
-template <Napi::Value (*Function)(const Arguments&)>
-void add_method(Napi::Object object, const char* name, const Handle& layer) {
-  auto own = std::make_unique<Handle>(layer);
+Napi::Value copy_steps_call(const Arguments& arguments) {
+  const size_t n = arguments.size(0, "n"), t = arguments.size(1, "t"), width = arguments.size(2, "width");
+  const auto columns = [&](size_t at, const char* name) {
+    const size_t ld = arguments.size(at, name);
+    const auto first = static_cast<size_t>(arguments.integer(at + 1, "column", 0, static_cast<int64_t>(ld)));
+    if (first + width > ld) fail(arguments.env(), "ERR_SHAPE", std::string(name) + ": expected more columns than that.");
+    return std::pair{ld, first};
+  };
+  const auto [from_width, from_column] = columns(4, "fromWidth");
+  const auto [to_width, to_column] = columns(7, "toWidth");
+  std::vector<std::int32_t> lengths;
+  if (!arguments.is_null(9)) lengths = arguments.copy<std::int32_t>(9, "lengths", n);
+  for (const std::int32_t length : lengths) {
+    if (length < 0 || static_cast<size_t>(length) > t) fail(arguments.env(), "ERR_OPTION", "lengths: expected numbers from 0 to t.");
+  }
+  const bool reverse = arguments.boolean(10, "reverse"), add = arguments.boolean(11, "add");
+  with_element_type(arguments, 3, "from", [&](auto zero) {
+    using T = decltype(zero);
+    const T* from = arguments.array<T>(3, "from", arguments.product({n, t, from_width}));
+    T* to = arguments.array<T>(6, "to", arguments.product({n, t, to_width}));
+    copy_steps<T>({.n = n, .t = t, .lengths = lengths.empty() ? nullptr : lengths.data(), .reverse = reverse, .add = add}, width,
+                  from + from_column, from_width, to + to_column, to_width);
+  });
+  return arguments.env().Undefined();
+}
+
+template <Napi::Value (*Function)(const Arguments&), typename Owner>
+void add_method(Napi::Object object, const char* name, const Owner& owner) {
+  auto own = std::make_unique<Owner>(owner);
   Napi::Function function = Napi::Function::New<entry<Function>>(object.Env(), name, own.get());
-  function.AddFinalizer([](Napi::BasicEnv, Handle* handle) { delete handle; }, own.get());
+  function.AddFinalizer([](Napi::BasicEnv, Owner* kept) { delete kept; }, own.get());
   static_cast<void>(own.release());  // the function's from now on
   object.Set(name, function);
 }
@@ -326,6 +424,20 @@ Napi::Value recurrent_layer(const Arguments& arguments) {
   add_method<strategy>(handle, "strategy", layer);
   handle.Set("stateSize", static_cast<double>(layer->widths().s));
   handle.Set("outputSize", static_cast<double>(layer->widths().p));
+  handle.Set("self", Napi::External<Handle>::New(env, new Handle(layer), [](Napi::BasicEnv, Handle* own) { delete own; }));
+  return handle;
+}
+
+Napi::Value recurrent_pair(const Arguments& arguments) {
+  const Napi::Env env = arguments.env();
+  const Pair pair = {arguments.external<Handle>(0, "first"), arguments.external<Handle>(1, "second")};
+  const Widths &a = pair.first->widths(), &b = pair.second->widths();
+  if (a.i != b.i || a.h != b.h || a.p != b.p || a.s != b.s || a.g != b.g || pair.first->is_double() != pair.second->is_double()) {
+    fail(env, "ERR_SHAPE", "second: expected a layer of the sizes and the type of the first.");
+  }
+  Napi::Object handle = Napi::Object::New(env);
+  add_method<pair_forward>(handle, "forward", pair);
+  add_method<pair_backward>(handle, "backward", pair);
   return handle;
 }
 
@@ -342,6 +454,8 @@ Napi::Value set_scan_strategy(const Arguments& arguments) {
 
 void register_recurrent(Napi::Object exports) {
   add_function<recurrent_layer>(exports, "recurrentLayer");
+  add_function<recurrent_pair>(exports, "recurrentPair");
+  add_function<copy_steps_call>(exports, "copySteps");
   add_function<set_scan_strategy>(exports, "setScanStrategy");
 }
 

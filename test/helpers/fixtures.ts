@@ -35,6 +35,8 @@ interface Cases {
     cellNormalizations: CellNormalization[];
     normalizedSizes: [...Sizes, projSize?: number][];
   };
+  /** lengths: null for none */
+  stacks: { cells: string[]; sizes: Sizes; layers: number[]; lengths: (number[] | null)[] };
   /** LayerNorm, tanh */
   stateGradients: { placements: Placement[]; eps: number; sizes: Sizes; limit: number };
   layerNorm: RowCase[];

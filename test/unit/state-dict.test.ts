@@ -80,9 +80,17 @@ describe("the hint for PyTorch's names", () => {
   test('names a further layer and a second direction', () => {
     const layers = ['_l0', '_l1'].flatMap((layer) => [`module.weight_ih${layer}`, `module.bias_ih${layer}`]);
     expectRefused(() => matchState('state', own, named(...layers)), 'ERR_STATE', 'Take "module." away');
-    expectRefused(() => matchState('state', own, named(...layers)), 'ERR_STATE', ' weight_ih_l1 is of a further layer (num_layers)');
+    expectRefused(
+      () => matchState('state', own, named(...layers)),
+      'ERR_STATE',
+      ' weight_ih_l1 is of a further layer: make this one with numLayers: 2.',
+    );
     const both = ['weight_ih_l0', 'bias_ih_l0', 'weight_ih_l0_reverse', 'bias_ih_l0_reverse'];
-    expectRefused(() => matchState('state', own, named(...both)), 'ERR_STATE', ' weight_ih_l0_reverse is of a bidirectional layer');
+    expectRefused(
+      () => matchState('state', own, named(...both)),
+      'ERR_STATE',
+      ' weight_ih_l0_reverse is of a reverse direction: make the layer with bidirectional: true.',
+    );
   });
 
   test('is not there for other names', () => {

@@ -2,6 +2,7 @@ import { checkNumber, checkOneOf, readOptions } from '../../check';
 import { Parameter } from '../../parameter';
 import { allocate, type DType, Tensor } from '../../tensor';
 import { EPS_RANGE } from '../layer';
+import type { Place } from './stack';
 
 /**
  * Where a normalisation stands in a recurrence, here in that of an {@link RNN}; LN is a LayerNorm or, of kind `'rms'`, an RMSNorm over the H units.
@@ -66,8 +67,9 @@ export function checkNormalization(argument: string, value: unknown): Required<N
   };
 }
 
-/** How many units the normalisations of a layer see. */
+/** How many units the normalisations of a layer see, and where it stands. */
 export interface NormalizedSizes {
+  place: Place;
   /** G·H: those of a product */
   ofGates: number;
   /** those of `'preactivation'`; as many unless given */
@@ -80,9 +82,14 @@ export interface NormalizedSizes {
 /** γ, from ones, and where there is one β, from zeros, of each site. */
 export function normalizationParameters({ placement, kind }: Required<NormalizationOptions>, sizes: NormalizedSizes): Parameter[] {
   const { sites, hasBias, onGates } = PLACEMENTS[placement];
-  const { ofGates, ofPreactivation = ofGates, ofOutput, dtype } = sizes;
+  const { place, ofGates, ofPreactivation = ofGates, ofOutput, dtype } = sizes;
   const size = onGates ? (placement === 'preactivation' ? ofPreactivation : ofGates) : ofOutput;
-  return sites.flatMap((name) => makeNorm(name, size, hasBias && kind === 'layer', dtype));
+  return sites.flatMap((name) => makeNorm(normName(name, place), size, hasBias && kind === 'layer', dtype));
+}
+
+/** The first layer's have no suffix, as those of a single one. */
+export function normName(site: string, { suffix }: Place): string {
+  return suffix === 'l0' ? site : `${site}_${suffix}`;
 }
 
 /** γ, from ones, and on request β, from zeros. */

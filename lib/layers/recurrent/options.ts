@@ -1,4 +1,4 @@
-import { checkNumber, checkSize } from '../../check';
+import { checkInteger, checkNumber, checkSize } from '../../check';
 import {
   checkInitializer,
   fillUniform,
@@ -14,11 +14,19 @@ import { type DType, Tensor } from '../../tensor';
 import type { BackwardOptions, ForwardOptions } from '../layer';
 import { type Checkpointing, checkCheckpointing } from './checkpointing';
 import { checkNormalization, type NormalizationOptions, type Placement, placementNames } from './normalization';
+import type { Place } from './stack';
 
 /** Options that all recurrent layers have. */
 export interface RecurrentOptions {
   inputSize: number;
   hiddenSize: number;
+  /** L: how many layers stand on each other, the first on x, each of the others on what the one before puts out; 1 unless given */
+  numLayers?: number;
+  /**
+   * Whether each layer reads its input in both directions, with parameters for each, the reverse one from each sequence's own end on. It puts
+   * out [N, T, 2P], forward first, each at the time of its input. `false` unless given
+   */
+  bidirectional?: boolean;
   /** where in the recurrence a normalisation stands; `'none'` unless given */
   normalization?: Placement | NormalizationOptions;
   /** whether there are the biases b_ih and b_hh; true unless given */
@@ -27,9 +35,15 @@ export interface RecurrentOptions {
   recurrentInitializer?: Initializer | InitializerOptions;
   /** how W_ih starts; `'uniform'` unless given */
   inputInitializer?: Initializer | InitializerOptions;
-  /** whether forward gives all outputs [N, T, H], the default, or the last one alone [N, H] */
+  /**
+   * whether forward gives all outputs [N, T, H], the default, or the last one alone [N, H]; of a bidirectional layer the last of each
+   * direction, the reverse one's at the first step
+   */
   returnSequences?: boolean;
-  /** whether a call goes on from the state that the call before left; see {@link RecurrentLayer.resetState}. `false` unless given */
+  /**
+   * whether a call goes on from the state that the call before left, in one direction alone; see {@link RecurrentLayer.resetState}. `false`
+   * unless given
+   */
   stateful?: boolean;
   /**
    * The state is detached after every so many steps, counted from each call's first: no gradient flows back past those points (truncated
@@ -65,10 +79,15 @@ export interface RecurrentBackwardOptions<State = Tensor> extends BackwardOption
 
 const initializerOption = { check: checkInitializer, default: 'uniform' as Initializer, choices: initializerNames };
 
+/** More than anybody stacks: what a slip of the pen would ask for is refused before memory is. */
+const MOST_LAYERS = 1000;
+
 /** How the options of all recurrent layers are read. */
 export const recurrentSchema = {
   inputSize: sizeOption,
   hiddenSize: sizeOption,
+  numLayers: { check: (argument: string, value: unknown) => checkInteger(argument, value, 1, MOST_LAYERS), default: 1 },
+  bidirectional: booleanOption(false),
   normalization: { check: checkNormalization, default: 'none', choices: placementNames },
   bias: booleanOption(true),
   recurrentInitializer: initializerOption,
@@ -89,13 +108,17 @@ export type CheckedRecurrentOptions = ReadBy<typeof recurrentSchema>;
  * A cell's weights and biases, with PyTorch's names, and their initial values: W_ih [G·H, I] and W_hh [G·H, P] by their initialisers, gate by
  * gate, b_ih and b_hh [G·H] uniform in ±1/√H.
  */
-export function makeWeights(given: CheckedRecurrentOptions, { gates = 1, outputSize = given.hiddenSize } = {}): Parameter[] {
-  const { inputSize, hiddenSize, dtype, generator } = given;
+export function makeWeights(
+  given: CheckedRecurrentOptions,
+  { inputSize, suffix }: Place,
+  { gates = 1, outputSize = given.hiddenSize } = {},
+): Parameter[] {
+  const { hiddenSize, dtype, generator } = given;
   const rows = gates * hiddenSize;
-  const make = (name: string, shape: number[]) => new Parameter(name, Tensor.zeros(shape, { dtype }));
-  const weightIh = make('weight_ih_l0', [rows, inputSize]);
-  const weightHh = make('weight_hh_l0', [rows, outputSize]);
-  const biases = given.bias ? [make('bias_ih_l0', [rows]), make('bias_hh_l0', [rows])] : [];
+  const make = (name: string, shape: number[]) => new Parameter(`${name}_${suffix}`, Tensor.zeros(shape, { dtype }));
+  const weightIh = make('weight_ih', [rows, inputSize]);
+  const weightHh = make('weight_hh', [rows, outputSize]);
+  const biases = given.bias ? [make('bias_ih', [rows]), make('bias_hh', [rows])] : [];
   initializeWeight(weightIh.value, given.inputInitializer, generator, gates);
   initializeWeight(weightHh.value, given.recurrentInitializer, generator, gates);
   for (const { value } of biases) fillUniform(value, 1 / Math.sqrt(hiddenSize), generator);

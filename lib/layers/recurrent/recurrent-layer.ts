@@ -2,25 +2,24 @@ import { checkRowCount } from '../../check';
 import { EvenkeelError } from '../../errors';
 import { checkLengths } from '../../lengths';
 import type { RecurrentLayerOptions } from '../../native/addon';
-import type { Parameter } from '../../parameter';
 import type { StateDict } from '../../state-dict';
-import { checkTensor, type DType, type Tensor } from '../../tensor';
-import { allocateOutput, allocateState, makeTensor, reusableBytes } from '../../workspace';
+import { checkTensor, type DType, type Tensor, type TensorData } from '../../tensor';
+import { allocateOutput, allocateState, makeTensor } from '../../workspace';
 import { checkCarriedState } from '../carried-state';
 import { BaseLayer, type CallKind, type CheckedInput, type Computed, type Pass } from '../layer';
-import { type Checkpointing, segmentSteps, smallSegment } from './checkpointing';
+import type { Checkpointing } from './checkpointing';
+import { Level, type LevelPass, type PlacedCell, type StateRecords } from './level';
 import { type NormalizationOptions, nativeNormalization } from './normalization';
 import type { CheckedRecurrentOptions, RecurrentBackwardOptions, RecurrentForwardOptions } from './options';
-import { Scan } from './scan';
+import type { Scan } from './scan';
+import type { Place } from './stack';
 import { StateForm, type StatePart } from './state-form';
-import { StateGradientPass } from './state-gradient';
-import { StateNorms } from './state-norms';
-import { checkKept, planTime, type Sequences, sequencesOf, type Unrolled, unrollBackward, unrollForward } from './unroll';
+import { type Sequences, sequencesOf } from './unroll';
 
-/** What a cell says of itself. */
+/** What a layer's class says of its cells. */
 export interface CellDescription {
-  /** in the addon's order: W_ih, W_hh, biases, the cell's own, normalisations' */
-  readonly parameters: readonly Parameter[];
+  /** layer by layer, forward before reverse */
+  readonly cells: readonly PlacedCell[];
   /** by which the addon knows the cell, and what it alone reads */
   readonly native: Pick<RecurrentLayerOptions, 'cell'> & Partial<RecurrentLayerOptions>;
   /** the parts of its state, what is put out first; that of an RNN unless given */
@@ -29,27 +28,34 @@ export interface CellDescription {
 
 interface CheckedCall extends CheckedInput {
   readonly sequences: Sequences;
-  /** [N, S] */
+  /** [N, S], of several layers or directions [L·D, N, S] */
   readonly initialState: Tensor | undefined;
 }
+
+/** Of each layer. */
+type Kept = readonly LevelPass[];
 
 type Given = Readonly<Record<string, unknown>>;
 
 /**
- * A layer that goes through time: its state, lengths, windows and segments, whatever its cell. forward takes x [N, T, I] and gives the outputs
+ * Layers that go through time: their states, lengths, windows and segments, whatever their cell. forward takes x [N, T, I] and gives the outputs
  * of all steps [N, T, P], or with `returnSequences: false` the last ones [N, P]; P is the number of hidden units, or that of a projection.
+ * Bidirectional layers put out 2P columns, forward first. States of one layer in one direction are [N, P], others [L·D, N, P] in PyTorch's
+ * order: l0, l0_reverse, l1, …
  *
  * With `lengths` a sequence ends after so many steps: its state stays what it was there, its output is 0 afterwards and the last one is that of its own
  * end. Sequences are gone through from the longest to the shortest, so that work follows the sum of the lengths.
  */
 export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
   CheckedCall,
-  Unrolled,
+  Kept,
   RecurrentForwardOptions<State>,
   RecurrentBackwardOptions<State>
 > {
   readonly inputSize: number;
   readonly hiddenSize: number;
+  readonly numLayers: number;
+  readonly bidirectional: boolean;
   readonly returnSequences: boolean;
   readonly stateful: boolean;
   readonly dtype: DType;
@@ -60,31 +66,45 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
    * overflows or underflows on the way back, in however many steps, and the parameters' gradients stay the same bits.
    */
   recordStateGradients = false;
-  readonly #scan: Scan;
+  readonly #places: readonly Place[];
+  readonly #levels: readonly Level[];
   readonly #form: StateForm<State>;
-  readonly #stateGradientLimit: number;
-  readonly #truncateAfter: number;
-  readonly #checkpointing: Checkpointing;
   #finalState: Tensor | undefined;
   #gradInitialState: Tensor | undefined;
-  #stateGradients: StateGradientPass | undefined;
-  #stateNorms: StateNorms | undefined;
+  /** of the last backward call, in the order of the states */
+  #records: readonly StateRecords[] | undefined;
 
-  constructor(given: CheckedRecurrentOptions, cell: CellDescription) {
-    super(cell.parameters, { forward: ['initialState'], backward: ['gradFinalState'] });
-    const { inputSize, hiddenSize, bias, dtype, normalization } = given;
+  constructor(given: CheckedRecurrentOptions, { cells, native, state }: CellDescription) {
+    super(
+      cells.flatMap(({ parameters }) => parameters),
+      { forward: ['initialState'], backward: ['gradFinalState'] },
+    );
+    const { inputSize, hiddenSize, numLayers, bidirectional, bias, dtype, normalization, checkpointing } = given;
     this.inputSize = inputSize;
     this.hiddenSize = hiddenSize;
+    this.numLayers = numLayers;
+    this.bidirectional = bidirectional;
     this.returnSequences = given.returnSequences;
     this.stateful = given.stateful;
     this.dtype = dtype;
     this.normalization = Object.freeze(normalization);
-    this.#stateGradientLimit = given.stateGradientLimit;
-    this.#truncateAfter = given.truncateAfter;
-    this.#checkpointing = given.checkpointing;
-    const options = { inputSize, hiddenSize, bias, ...nativeNormalization(normalization), ...cell.native };
-    this.#scan = new Scan(cell.parameters, options, dtype);
-    this.#form = new StateForm(cell.state ?? [{ key: 'h', name: 'state', width: hiddenSize }]);
+    const settings = {
+      native: { hiddenSize, bias, ...nativeNormalization(normalization), ...native },
+      dtype,
+      truncateAfter: given.truncateAfter,
+      checkpointing: shareOf(checkpointing, numLayers),
+      stateGradientLimit: given.stateGradientLimit,
+    };
+    this.#places = cells.map(({ place }) => place);
+    this.#levels = Array.from(
+      { length: numLayers },
+      (_, index) =>
+        new Level(
+          cells.filter(({ place }) => place.layer === index),
+          settings,
+        ),
+    );
+    this.#form = new StateForm(state ?? [{ key: 'h', name: 'state', width: hiddenSize }], cells.length);
   }
 
   protected checkForward(input: Tensor, { lengths, initialState }: Given): CheckedCall {
@@ -95,61 +115,65 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
     return { input, sequences, initialState: this.#initialState(initialState, n) };
   }
 
-  protected compute({ input, sequences, initialState }: CheckedCall, call: CallKind): Computed<Unrolled> {
-    const { n, steps } = sequences;
-    const isTraining = call === 'training';
-    const readsStates = this.returnSequences && this.#scan.stateSize === this.#scan.outputSize;
-    const segment = this.#segmentSteps(n, steps, isTraining);
-    const plan = planTime(sequences, isTraining ? this.#truncateAfter : Infinity, segment, isTraining ? readsStates : this.returnSequences);
-    const sequence = this.returnSequences ? allocateOutput(this.dtype, [n, steps, this.#scan.outputSize]) : undefined;
+  protected compute({ input, sequences, initialState }: CheckedCall, call: CallKind): Computed<Kept> {
     // A stateful layer may need its state in a later run than the next; what predict computes goes nowhere.
     const make = call === 'predict' || this.stateful ? makeTensor : allocateState;
-    const finalState = make(this.dtype, [n, this.#scan.stateSize]);
-    const kept = unrollForward(this.#scan, sequences, plan, { input, initialState, sequence, finalState }, isTraining);
+    const finalState = make(this.dtype, this.#form.shape(sequences.n));
+    const kept: LevelPass[] = [];
+    let output: Tensor | undefined = input;
+    for (let index = 0; index < this.#levels.length; index++) {
+      const arrays = {
+        input: output as Tensor,
+        sequences,
+        initialState: initialState === undefined ? null : this.#part(initialState.data, index),
+        finalState: this.#part(finalState.data, index),
+        wantsSequence: this.returnSequences || index + 1 < this.#levels.length,
+      };
+      const made = (this.#levels[index] as Level).forward(arrays, call);
+      output = made.output;
+      kept.push(made.kept);
+    }
     if (call !== 'predict') {
       this.#finalState = finalState;
       this.#gradInitialState = undefined;
-      this.#stateGradients = undefined;
-      this.#stateNorms = undefined;
+      this.#records = undefined;
     }
-    return { output: sequence ?? this.#outputOf(finalState), kept };
+    return { output: output ?? this.#outputOf(finalState), kept };
   }
 
-  protected override checkBackwardOptions({ checked }: Pass<CheckedCall, Unrolled>, { gradFinalState }: Given): Given {
+  protected override checkBackwardOptions({ checked }: Pass<CheckedCall, Kept>, { gradFinalState }: Given): Given {
     const { n } = checked.sequences;
     return { gradFinalState: gradFinalState === undefined ? undefined : this.#form.check('gradFinalState', gradFinalState, n, this.dtype) };
   }
 
-  protected override checkKept({ checked, kept }: Pass<CheckedCall, Unrolled>): void {
+  protected override checkKept({ checked, kept }: Pass<CheckedCall, Kept>): void {
     checked.initialState?.checkAttached('initialState of the last forward call');
     this.checkSeparate('initialState of the last forward call', checked.initialState?.data);
-    checkKept(kept);
+    for (const pass of kept) Level.checkKept(pass);
   }
 
   protected differentiate(
-    { checked, kept }: Pass<CheckedCall, Unrolled>,
+    { checked, kept }: Pass<CheckedCall, Kept>,
     gradOutput: Tensor,
     gradInput: Tensor | undefined,
     { gradFinalState }: Given,
   ): void {
-    const { input, sequences } = checked;
-    const { n, steps, order } = sequences;
-    const gradState = allocateState(this.dtype, [n, this.#scan.stateSize]);
+    const gradState = allocateState(this.dtype, this.#form.shape(checked.sequences.n));
     if (gradFinalState === undefined) gradState.data.fill(0);
     else gradState.data.set((gradFinalState as Tensor).data);
-    if (!this.returnSequences) addColumns(gradOutput, gradState);
-    const records = this.recordStateGradients ? this.#form.keys.length : 0;
-    const stateGradients = new StateGradientPass(n, steps, order, this.#stateGradientLimit, records > 1 ? records + 1 : records);
-    const stateNorms = this.recordStateGradients ? new StateNorms(n, steps, order) : undefined;
-    const ofSequence = this.returnSequences ? gradOutput : undefined;
-    unrollBackward(
-      this.#scan,
-      kept,
-      { input, gradOutput: ofSequence, gradInput, gradState, stateGradients, stateNorms },
-      this.#truncateAfter,
-    );
-    this.#stateGradients = stateGradients;
-    this.#stateNorms = stateNorms;
+    if (!this.returnSequences) this.#addOutput(gradOutput, gradState);
+    const parts = this.#form.keys.length;
+    const recorded = this.recordStateGradients ? (parts > 1 ? parts + 1 : 1) : 0;
+    const records: StateRecords[] = [];
+    let ofOutput = this.returnSequences ? gradOutput : undefined;
+    for (let index = this.#levels.length - 1; index >= 0; index--) {
+      const pass = kept[index] as LevelPass;
+      const ofInput = index === 0 ? gradInput : allocateOutput(this.dtype, (pass.inputs[0] as Tensor).shape);
+      const gradient = this.#part(gradState.data, index);
+      records.unshift(...(this.#levels[index] as Level).backward(pass, ofOutput, ofInput, gradient, recorded));
+      ofOutput = ofInput;
+    }
+    this.#records = records;
     this.#gradInitialState = gradState;
   }
 
@@ -183,41 +207,51 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
     return this.#form.make(this.#gradInitialState);
   }
 
-  /** How many times the last backward call limited the gradient of a sequence at a step, of N·T: see `stateGradientLimit`. */
+  /** How many times the last backward call limited the gradient of a sequence at a step, of N·T in each layer and direction: see `stateGradientLimit`. */
   get limitedStateGradients(): number {
-    return this.#checkStateGradients('limitedStateGradients').limited;
+    return this.#checkRecords('limitedStateGradients').reduce((sum, { gradients }) => sum + gradients.limited, 0);
   }
 
   /**
-   * ln‖∂L/∂h_t‖ of each sequence for t = 1 … T [N, T], in float64, of the last backward call, if
+   * ln‖∂L/∂h_t‖ of each sequence for t = 1 … T [N, T], of several layers or directions [L·D, N, T], in float64, of the last backward call, if
    * {@link RecurrentLayer.recordStateGradients} was set: of the total derivative by the state that step t hands to step t + 1, which is what
-   * comes from the output at t and from all later steps, before `stateGradientLimit` acts. −Infinity where it is zero, and beyond a
-   * sequence's length.
+   * comes from the output at t and from all later steps, before `stateGradientLimit` acts. A reverse direction's steps are in the order in which
+   * it goes. −Infinity where it is zero, and beyond a sequence's length.
    */
   get stateGradientLogNorms(): Tensor {
-    return this.#logNorms('stateGradientLogNorms', 0);
+    return stack(this.stateFlows('stateGradientLogNorms').map(({ gradients }) => gradients));
   }
 
   /** The same of each part of the state by itself: `{ h, c }` of an LSTM, `{ h }` of the others. */
   get stateGradientPartLogNorms(): Record<string, Tensor> {
-    const { keys } = this.#form;
-    return Object.fromEntries(
-      keys.map((key, index) => [key, this.#logNorms('stateGradientPartLogNorms', keys.length === 1 ? 0 : index + 1)]),
-    );
+    const flows = this.stateFlows('stateGradientPartLogNorms');
+    return Object.fromEntries(this.#form.keys.map((key) => [key, stack(flows.map(({ parts }) => parts[key] as Tensor))]));
   }
 
   /**
-   * ln‖h_t‖ of each sequence for t = 1 … T [N, T], in float64, of the pass that the last backward call went back through, if
-   * {@link RecurrentLayer.recordStateGradients} was set: of the whole state, h and c of an LSTM. −Infinity where it is zero, and beyond a
-   * sequence's length.
+   * ln‖h_t‖ of each sequence for t = 1 … T [N, T], of several layers or directions [L·D, N, T], in float64, of the pass that the last backward
+   * call went back through, if {@link RecurrentLayer.recordStateGradients} was set: of the whole state, h and c of an LSTM. −Infinity where it
+   * is zero, and beyond a sequence's length.
    */
   get stateLogNorms(): Tensor {
-    this.#checkStateGradients('stateLogNorms');
-    if (this.#stateNorms === undefined) failNotRecorded('stateLogNorms');
-    return this.#stateNorms.logNorms;
+    return stack(this.stateFlows('stateLogNorms').map(({ states }) => states));
   }
 
-  /** S: the numbers of a sequence's state, H of an RNN. */
+  /**
+   * What was recorded, for each layer and direction by itself.
+   * @internal
+   */
+  stateFlows(property: string): StateFlow[] {
+    const { keys } = this.#form;
+    return this.#checkRecords(property).map(({ gradients, norms }, index) => {
+      const all = gradients.logNorms(0);
+      if (all === undefined || norms === undefined) failNotRecorded(property);
+      const parts = keys.map((key, part) => [key, keys.length === 1 ? all : gradients.logNorms(part + 1)]);
+      return { suffix: (this.#places[index] as Place).suffix, gradients: all, parts: Object.fromEntries(parts), states: norms.logNorms };
+    });
+  }
+
+  /** S: the numbers of a sequence's state in one layer and direction, H of an RNN. */
   get stateSize(): number {
     return this.#form.width;
   }
@@ -227,71 +261,87 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
    * @internal
    */
   scanInFloat64(): Scan {
-    return this.#scan.inFloat64();
+    return (this.#levels[0] as Level).scans[0]?.inFloat64() as Scan;
   }
 
-  #logNorms(property: string, column: number): Tensor {
-    const logNorms = this.#checkStateGradients(property).logNorms(column);
-    if (logNorms === undefined) failNotRecorded(property);
-    return logNorms;
+  #checkRecords(property: string): readonly StateRecords[] {
+    if (this.#records === undefined) failNoBackward(property);
+    return this.#records;
   }
 
-  #checkStateGradients(property: string): StateGradientPass {
-    if (this.#stateGradients === undefined) failNoBackward(property);
-    return this.#stateGradients;
+  /** A level's share of rows for all layers and directions. */
+  #part(states: TensorData, level: number): TensorData {
+    if (this.#levels.length === 1) return states;
+    const length = states.length / this.#levels.length;
+    return states.subarray(level * length, (level + 1) * length);
   }
 
   #initialState(given: unknown, n: number): Tensor | undefined {
     if (given !== undefined) return this.#form.check('initialState', given, n, this.dtype);
     if (!this.stateful || this.#finalState === undefined) return undefined;
-    if (this.#finalState.shape[0] !== n) {
+    if (this.#finalState.shape.at(-2) !== n) {
       throw new EvenkeelError(
         'ERR_SHAPE',
-        `input: expected ${this.#finalState.shape[0]} sequences, as in the call before, whose state a stateful layer goes on from, got ${n}. ` +
+        `input: expected ${this.#finalState.shape.at(-2)} sequences, as in the call before, whose state a stateful layer goes on from, got ${n}. ` +
           'Call resetState() where new sequences begin.',
       );
     }
     return this.#finalState;
   }
 
-  #segmentSteps(n: number, t: number, isTraining: boolean): number {
-    const bytes = this.dtype === 'float64' ? 8 : 4;
-    const [stateBytes, outputBytes] = [n * this.#scan.stateSize * bytes, n * this.#scan.outputSize * bytes];
-    const tapeBytes = this.#scan.tapeStride(n) * bytes;
-    const chunkSteps = this.#scan.chunkSteps(n);
-    if (!isTraining) return smallSegment(chunkSteps, outputBytes + n * this.inputSize * bytes);
-    return segmentSteps(this.#checkpointing, {
-      steps: t,
-      chunkSteps,
-      stateBytes,
-      bytesPerStep: (this.returnSequences ? 0 : outputBytes) + tapeBytes,
-      scratchPerStep: (this.returnSequences ? 3 : 2) * outputBytes + 2 * tapeBytes + 2 * n * this.inputSize * bytes,
-      outputBytes: this.returnSequences ? t * outputBytes : stateBytes,
-      reusableBytes,
+  /** What the last layer's directions put out at their ends [N, D·P], from all final states. */
+  #outputOf({ data, shape }: Tensor): Tensor {
+    const output = allocateOutput(this.dtype, [shape.at(-2) as number, (this.#levels.at(-1) as Level).outputSize]);
+    this.#eachOutput(output.shape, (inOutput, inState) => {
+      output.data[inOutput] = data[inState] as number;
+    });
+    return output;
+  }
+
+  #addOutput({ data, shape }: Tensor, states: Tensor): void {
+    this.#eachOutput(shape, (inOutput, inState) => {
+      states.data[inState] = (states.data[inState] as number) + (data[inOutput] as number);
     });
   }
 
-  /** The columns of a state that are put out. */
-  #outputOf({ data, shape }: Tensor): Tensor {
+  /** Calls `use` for each element of an output [N, D·P], with its index there and that in all final states. */
+  #eachOutput(shape: readonly number[], use: (inOutput: number, inState: number) => void): void {
     const [n, width] = shape as [number, number];
-    const { outputSize } = this.#scan;
-    const output = allocateOutput(this.dtype, [n, outputSize]);
+    const { scans } = this.#levels.at(-1) as Level;
+    const { outputSize, stateSize } = scans[0] as Scan;
+    const firstPlace = (this.#levels.length - 1) * scans.length;
     for (let row = 0; row < n; row++) {
-      for (let j = 0; j < outputSize; j++) output.data[row * outputSize + j] = data[row * width + j] as number;
+      for (let direction = 0; direction < scans.length; direction++) {
+        const [to, from] = [row * width + direction * outputSize, ((firstPlace + direction) * n + row) * stateSize];
+        for (let j = 0; j < outputSize; j++) use(to + j, from + j);
+      }
     }
-    return output;
   }
 }
 
-/** Adds rows [N, P] to the first columns of rows [N, S]. */
-function addColumns(source: Tensor, target: Tensor): void {
-  const [n, p] = source.shape as [number, number];
-  const s = target.shape[1] as number;
-  for (let row = 0; row < n; row++) {
-    for (let j = 0; j < p; j++) {
-      target.data[row * s + j] = (target.data[row * s + j] as number) + (source.data[row * p + j] as number);
-    }
-  }
+/** What a backward pass saw in one layer and direction, of each sequence and step [N, T]. */
+export interface StateFlow {
+  /** `l0`, `l0_reverse`, … */
+  readonly suffix: string;
+  /** ln‖∂L/∂state_t‖ of the whole state, and of each of its parts */
+  readonly gradients: Tensor;
+  readonly parts: Readonly<Record<string, Tensor>>;
+  /** ln‖state_t‖ */
+  readonly states: Tensor;
+}
+
+/** A budget is for all layers. */
+function shareOf(checkpointing: Checkpointing, layers: number): Checkpointing {
+  return typeof checkpointing === 'object' && 'budget' in checkpointing ? { budget: checkpointing.budget / layers } : checkpointing;
+}
+
+/** One tensor as it is, several on a new first dimension. */
+function stack(tensors: readonly Tensor[]): Tensor {
+  const [first] = tensors as readonly [Tensor];
+  if (tensors.length === 1) return first;
+  const all = makeTensor(first.dtype, [tensors.length, ...first.shape]);
+  for (const [index, { data, size }] of tensors.entries()) all.data.set(data, index * size);
+  return all;
 }
 
 function failNotRecorded(property: string): never {

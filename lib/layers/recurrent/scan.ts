@@ -1,5 +1,5 @@
 /** The scan over time: the one file of the recurrent layers that calls the addon. */
-import type { NativeRecurrentLayer, RecurrentLayerOptions } from '../../native/addon';
+import type { NativeRecurrentLayer, NativeRecurrentPair, RecurrentLayerOptions } from '../../native/addon';
 import { native, strategyChanges } from '../../native/load';
 import type { DType, TensorData } from '../../tensor';
 
@@ -34,6 +34,32 @@ export interface PassGradients {
   readonly input: TensorData | null;
   /** [N, S]: from beyond the last step, and then by the initial state */
   readonly state: TensorData;
+}
+
+/** A forward pass to be made. */
+export interface ForwardJob {
+  readonly pass: ForwardPass;
+  /** [N, S], written; null where it is not wanted */
+  readonly finalState: TensorData | null;
+}
+
+/** What a backward pass does about g_t = ∂L/∂state_t. */
+export interface StateGradientArrays {
+  /** of ‖g_t‖ of each sequence */
+  readonly limit: number;
+  /** ln of it [N, T], written; null where it is not recorded, as `exponents` then */
+  readonly logNorms: Float64Array | null;
+  /** [N]: the state's gradient is 2^−exponent of the true one */
+  readonly exponents: Int32Array | null;
+}
+
+/** A backward pass to be made, which adds to the parameters' gradients. */
+export interface BackwardJob {
+  readonly pass: ForwardPass;
+  readonly gradients: PassGradients;
+  readonly stateGradient: StateGradientArrays;
+  /** a forward pass of as many sequences, for threads that are idle else */
+  readonly concurrent: ForwardPass | undefined;
 }
 
 /** Of n sequences: the steps of a chunk, and a tape's elements for each step and beyond them. */
@@ -120,32 +146,18 @@ export class Scan {
     return this.#sizes;
   }
 
-  /** @param finalState [N, S], written; null where it is not wanted */
-  forward({ n, t, input, initialState, output, tape }: ForwardPass, finalState: TensorData | null): void {
+  forward({ pass: { n, t, input, initialState, output, tape }, finalState }: ForwardJob): void {
     this.#layer.forward(n, t, input, initialState, output, finalState, tape);
   }
 
-  /**
-   * Adds to the parameters' gradients.
-   * @param limit of ‖∂L/∂state_t‖ of each sequence
-   * @param logNorms ln of it [N, T], written; null where it is not recorded, as `exponents` then
-   * @param exponents [N]: the state's gradient is 2^−exponent of the true one
-   * @param concurrent a forward pass of as many sequences, for threads that are idle else
-   * @returns how many gradients were limited
-   */
-  backward(
-    { n, t, input, initialState, output, tape }: ForwardPass,
-    gradients: PassGradients,
-    limit: number,
-    logNorms: Float64Array | null,
-    exponents: Int32Array | null,
-    concurrent?: ForwardPass,
-  ): number {
+  /** @returns how many gradients were limited */
+  backward({ pass, gradients, stateGradient, concurrent }: BackwardJob): number {
+    const { n, t, input, initialState, output, tape } = pass;
     const { output: gradOutput, input: gradInput, state } = gradients;
+    const { limit, logNorms, exponents } = stateGradient;
     const first = [n, t, input, initialState, output, tape, gradOutput, gradInput, state, limit, logNorms, exponents] as const;
     if (concurrent === undefined) return this.#layer.backward(...first);
-    const { t: steps, input: ofInput, initialState: from, output: to, tape: ownTape } = concurrent;
-    return this.#layer.backward(...first, steps, ofInput, from, to, null, ownTape);
+    return this.#layer.backward(...first, concurrent.t, ...forwardArguments(concurrent, null));
   }
 
   /** The state [N, S] after the step `step`, from 0, of a pass that has run; of states wider than the output its tape must have been kept. */
@@ -169,6 +181,11 @@ export class Scan {
     this.#layer.tangents(n, t, input, initialState, output, finalState, count, tangents, logGrowths);
   }
 
+  /** Both as the addon has them. */
+  static pairOf(first: Scan, second: Scan): NativeRecurrentPair {
+    return native().recurrentPair(first.#layer.self, second.#layer.self);
+  }
+
   get #layer(): NativeRecurrentLayer {
     this.#handle ??= native().recurrentLayer(
       this.#parameters.map(({ value }) => value.data),
@@ -177,4 +194,79 @@ export class Scan {
     );
     return this.#handle;
   }
+}
+
+function forwardArguments({ input, initialState, output, tape }: ForwardPass, finalState: TensorData | null) {
+  return [input, initialState, output, finalState, tape] as const;
+}
+
+function backwardArguments({ pass, gradients, stateGradient }: BackwardJob) {
+  const { input, initialState, output, tape } = pass;
+  const { limit, logNorms, exponents } = stateGradient;
+  return [input, initialState, output, tape, gradients.output, gradients.input, gradients.state, limit, logNorms, exponents] as const;
+}
+
+/**
+ * The scans of a layer's one or two directions, whose passes are of the same steps and sequences: threads make both at the same time where each
+ * alone has too little work.
+ */
+export class Directions {
+  readonly scans: readonly Scan[];
+  readonly #first: Scan;
+  readonly #second: Scan | undefined;
+  #pair: NativeRecurrentPair | undefined;
+
+  constructor(scans: readonly Scan[]) {
+    this.scans = scans;
+    [this.#first, this.#second] = scans as [Scan, Scan | undefined];
+  }
+
+  /** @param jobs one of each direction */
+  forward(jobs: readonly ForwardJob[]): void {
+    const [first, second] = jobs as readonly [ForwardJob, ForwardJob | undefined];
+    if (second === undefined) {
+      this.#first.forward(first);
+      return;
+    }
+    const ofFirst = forwardArguments(first.pass, first.finalState);
+    this.#handle.forward(first.pass.n, first.pass.t, ...ofFirst, ...forwardArguments(second.pass, second.finalState));
+  }
+
+  /** @returns how many gradients of each were limited */
+  backward(jobs: readonly BackwardJob[]): readonly number[] {
+    const [first, second] = jobs as readonly [BackwardJob, BackwardJob | undefined];
+    if (second === undefined) return [this.#first.backward(first)];
+    const { n, t } = first.pass;
+    const both = [...backwardArguments(first), ...backwardArguments(second)] as const;
+    if (first.concurrent === undefined || second.concurrent === undefined) return this.#handle.backward(n, t, ...both);
+    const concurrent = [...forwardArguments(first.concurrent, null), ...forwardArguments(second.concurrent, null)] as const;
+    return this.#handle.backward(n, t, ...both, first.concurrent.t, ...concurrent);
+  }
+
+  get #handle(): NativeRecurrentPair {
+    this.#pair ??= Scan.pairOf(this.#first, this.#second as Scan);
+    return this.#pair;
+  }
+}
+
+/** Columns [column, column + the width of a copy) of rows of `width`, N·T of them. */
+export interface StepColumns {
+  readonly data: TensorData;
+  readonly width: number;
+  readonly column?: number;
+}
+
+/**
+ * Copies `width` columns of every step, or adds them to what is there.
+ * @param how `reverse`: each sequence, within its length, from the last step to the first; padding stays where it is
+ */
+export function copySteps(
+  { n, steps, lengths }: { readonly n: number; readonly steps: number; readonly lengths: Int32Array | undefined },
+  width: number,
+  from: StepColumns,
+  to: StepColumns,
+  { reverse = false, add = false }: { reverse?: boolean; add?: boolean } = {},
+): void {
+  const source = [from.data, from.width, from.column ?? 0] as const;
+  native().copySteps(n, steps, width, ...source, to.data, to.width, to.column ?? 0, lengths ?? null, reverse, add);
 }

@@ -13,16 +13,19 @@ export interface StatePart {
 }
 
 /**
- * How callers see a cell's state: one of a single part as its tensor [N, S], one of several as a record of tensors, such as `{ h, c }`. The scan
- * sees rows [N, S], the parts side by side.
+ * How callers see a layer's state: one of a single part as its tensor [N, S], one of several as a record of tensors, such as `{ h, c }`; of
+ * several layers or directions [L·D, N, S]. The scans see rows of S numbers, the parts side by side.
  */
 export class StateForm<State> {
   /** S */
   readonly width: number;
   readonly #parts: readonly StatePart[];
+  readonly #places: number;
 
-  constructor(parts: readonly StatePart[]) {
+  /** @param places L·D */
+  constructor(parts: readonly StatePart[], places = 1) {
     this.#parts = parts;
+    this.#places = places;
     this.width = parts.reduce((sum, { width }) => sum + width, 0);
   }
 
@@ -31,14 +34,19 @@ export class StateForm<State> {
     return this.#parts.map(({ key }) => key);
   }
 
+  /** of the rows of n sequences, or of a part of them */
+  shape(n: number, width = this.width): number[] {
+    return this.#places === 1 ? [n, width] : [this.#places, n, width];
+  }
+
   /**
    * @returns the state as rows: the tensor itself, or a copy of the parts
    * @throws EvenkeelError ERR_OPTION, ERR_SHAPE, ERR_DTYPE, ERR_STATE
    */
   check(argument: string, given: unknown, n: number, dtype: DType): Tensor {
-    if (this.#parts.length === 1) return checkTensor(argument, given, dtype, [n, this.width]);
+    if (this.#parts.length === 1) return checkTensor(argument, given, dtype, this.shape(n));
     const tensors = readOptions(argument, given, this.keys);
-    return this.#join(this.#parts.map(({ key, width }) => checkTensor(`${argument}.${key}`, tensors[key], dtype, [n, width])));
+    return this.#join(this.#parts.map(({ key, width }) => checkTensor(`${argument}.${key}`, tensors[key], dtype, this.shape(n, width))));
   }
 
   /** The state as callers see it: the tensor itself, or copies. */
@@ -55,7 +63,8 @@ export class StateForm<State> {
 
   /** @returns a copy of the state as rows; undefined for none */
   fromCarried(given: unknown, dtype: DType): Tensor | undefined {
-    const state = checkCarriedState(given, Object.fromEntries(this.#parts.map(({ name, width }) => [name, width])), dtype);
+    const widths = Object.fromEntries(this.#parts.map(({ name, width }) => [name, width]));
+    const state = checkCarriedState(given, widths, dtype, this.#places);
     if (state === undefined) return undefined;
     const tensors = this.#parts.map(({ name }) => state[name] as Tensor);
     return tensors.length === 1 ? tensors[0] : this.#join(tensors);
@@ -63,11 +72,12 @@ export class StateForm<State> {
 
   #join(tensors: readonly Tensor[]): Tensor {
     const { dtype, shape } = tensors[0] as Tensor;
-    const n = shape[0] as number;
-    const rows = new Tensor(allocate(dtype, n * this.width), [n, this.width]);
+    const n = shape.at(-2) as number;
+    const count = this.#places * n;
+    const rows = new Tensor(allocate(dtype, count * this.width), this.shape(n));
     this.#eachPart((width, begin, index) => {
       const { data } = tensors[index] as Tensor;
-      for (let row = 0; row < n; row++) rows.data.set(data.subarray(row * width, (row + 1) * width), row * this.width + begin);
+      for (let row = 0; row < count; row++) rows.data.set(data.subarray(row * width, (row + 1) * width), row * this.width + begin);
     });
     return rows;
   }
@@ -75,14 +85,15 @@ export class StateForm<State> {
   #split(rows: Tensor): Tensor[] {
     rows.checkAttached('the state');
     const { data, dtype, shape } = rows;
-    const n = shape[0] as number;
+    const n = shape.at(-2) as number;
+    const count = this.#places * n;
     const tensors: Tensor[] = [];
     this.#eachPart((width, begin) => {
-      const part: TensorData = allocate(dtype, n * width);
-      for (let row = 0; row < n; row++) {
+      const part: TensorData = allocate(dtype, count * width);
+      for (let row = 0; row < count; row++) {
         part.set(data.subarray(row * this.width + begin, row * this.width + begin + width), row * width);
       }
-      tensors.push(new Tensor(part, [n, width]));
+      tensors.push(new Tensor(part, this.shape(n, width)));
     });
     return tensors;
   }

@@ -1,4 +1,5 @@
 import { allocate, Tensor, type TensorData } from '../../tensor';
+import type { StateGradientArrays } from './scan';
 import { type Segment, SequenceArray } from './time';
 
 /** What one backward pass does about g_t = ∂L/∂h_t as it comes by: limits it, and on request records ln‖g_t‖. */
@@ -38,11 +39,16 @@ export class StateGradientPass {
     return new Tensor(ofColumn, [n, steps]);
   }
 
-  /** @param backward the addon's backward call for a segment, which takes these and returns how many it limited */
-  pass(segment: Segment, backward: (limit: number, logNorms: Float64Array | null, exponents: Int32Array | null) => number): void {
+  /** For a segment's backward pass. */
+  take(segment: Segment): StateGradientArrays {
     const logNorms = this.#logNorms?.take(segment, 'float64') as Float64Array | undefined;
-    this.#limited += backward(this.#limit, logNorms ?? null, this.#exponents?.subarray(0, segment.rows) ?? null);
-    if (logNorms !== undefined) this.#logNorms?.put(segment, logNorms);
+    return { limit: this.#limit, logNorms: logNorms ?? null, exponents: this.#exponents?.subarray(0, segment.rows) ?? null };
+  }
+
+  /** After it. */
+  put(segment: Segment, { logNorms }: StateGradientArrays, limited: number): void {
+    this.#limited += limited;
+    if (logNorms !== null) this.#logNorms?.put(segment, logNorms);
   }
 
   /** From here on another gradient goes back in the first so many sequences, which starts at zero. */

@@ -3,7 +3,7 @@
 import { longestFirst } from '../../lengths';
 import { allocate, type DType, type Tensor, type TensorData } from '../../tensor';
 import { allocateOutput } from '../../workspace';
-import type { ForwardPass, Scan, Tape } from './scan';
+import type { BackwardJob, ForwardJob, ForwardPass, Scan, Tape } from './scan';
 import type { StateGradientPass } from './state-gradient';
 import type { StateNorms } from './state-norms';
 import { cutTime, reorderRows, type Segment, SegmentMemory, SequenceArray, segmentsByLength } from './time';
@@ -61,49 +61,80 @@ export interface Unrolled {
   readonly parts: readonly Part[];
 }
 
-/**
- * Forward through time.
- * @param plan with `keepsPass` for backward, else nothing is kept
- * @param sequence all outputs [N, T, P], written; undefined where they are not wanted
- * @param finalState of each sequence, at its own end [N, S], written
- */
-export function unrollForward(
-  scan: Scan,
-  sequences: Sequences,
-  { parts: planned, segments, keeps }: Plan,
-  arrays: { input: Tensor; initialState: Tensor | undefined; sequence: Tensor | undefined; finalState: Tensor },
-  keepsPass: boolean,
-): Unrolled {
-  const { n, steps, lengths, order } = sequences;
-  const { dtype } = arrays.input;
-  const inputs = new SequenceArray(arrays.input.data, n, steps, scan.inputSize, order);
-  const outputs = arrays.sequence && new SequenceArray(arrays.sequence.data, n, steps, scan.outputSize, order);
-  const keepsOutput = keepsPass && keeps !== 'starts';
-  const memory = new SegmentMemory();
-  const states = new States(n, scan.stateSize, order, arrays.initialState);
-  const parts: Part[] = [];
-  for (const part of planned) {
-    memory.restart();
-    const { rows } = part;
-    const count = part.end - part.begin;
+/** What forward through time takes and gives. */
+export interface UnrolledArrays {
+  readonly input: Tensor;
+  /** [N, S]; null for zeros */
+  readonly initialState: TensorData | null;
+  /** all outputs [N, T, P], written; undefined where they are not wanted */
+  readonly sequence: Tensor | undefined;
+  /** of each sequence, at its own end [N, S], written */
+  readonly finalState: TensorData;
+}
+
+/** A direction's way forward through the parts of its time, one after the other. */
+export class ForwardWay {
+  readonly #scan: Scan;
+  readonly #sequences: Sequences;
+  readonly #plan: Plan;
+  readonly #arrays: UnrolledArrays;
+  readonly #keepsPass: boolean;
+  readonly #inputs: SequenceArray;
+  readonly #outputs: SequenceArray | undefined;
+  readonly #memory = new SegmentMemory();
+  readonly #states: States;
+  readonly #parts: Part[] = [];
+
+  /** @param keepsPass for backward, as the plan says, else nothing is kept */
+  constructor(scan: Scan, sequences: Sequences, plan: Plan, arrays: UnrolledArrays, keepsPass: boolean) {
+    const { n, steps, order } = sequences;
+    const { input, sequence, initialState } = arrays;
+    this.#scan = scan;
+    this.#sequences = sequences;
+    this.#plan = plan;
+    this.#arrays = arrays;
+    this.#keepsPass = keepsPass;
+    this.#inputs = new SequenceArray(input.data, n, steps, scan.inputSize, order);
+    this.#outputs = sequence && new SequenceArray(sequence.data, n, steps, scan.outputSize, order);
+    this.#states = new States(n, scan.stateSize, order, initialState, input.dtype);
+  }
+
+  /** The pass over a part, to be made before {@link end} is called. */
+  begin(part: Segment): ForwardJob {
+    const { keeps } = this.#plan;
+    const { order, steps } = this.#sequences;
+    const { input, sequence, finalState } = this.#arrays;
+    const [scan, memory, { dtype }] = [this.#scan, this.#memory, input];
+    const { rows, begin, end } = part;
+    const count = end - begin;
     const isWhole = order === undefined && count === steps;
     const length = rows * count * scan.outputSize;
-    const kept = !keepsOutput ? undefined : isWhole && arrays.sequence ? arrays.sequence : allocateOutput(dtype, [length]);
-    const output = kept?.data ?? (isWhole && outputs ? outputs.data : memory.take(dtype, length));
-    const tape = keepsPass && keeps === 'all' ? scan.makeTape(rows, count, takeArray) : undefined;
-    const before = states.of(rows);
-    const after = part.end === steps && order === undefined ? arrays.finalState.data : allocate(dtype, rows * scan.stateSize);
-    const pass = { n: rows, t: count, input: inputs.take(part, dtype), initialState: before, output, tape: tape ?? null };
-    scan.forward(pass, after);
-    outputs?.put(part, output);
-    states.advance(rows, after);
-    if (keepsPass) parts.push({ begin: part.begin, end: part.end, rows, before, output: kept, tape });
+    memory.restart();
+    const keepsOutput = this.#keepsPass && keeps !== 'starts';
+    const kept = !keepsOutput ? undefined : isWhole && sequence ? sequence : allocateOutput(dtype, [length]);
+    const output = kept?.data ?? (isWhole && this.#outputs ? this.#outputs.data : memory.take(dtype, length));
+    const tape = this.#keepsPass && keeps === 'all' ? scan.makeTape(rows, count, takeArray) : undefined;
+    const before = this.#states.of(rows);
+    const after = end === steps && order === undefined ? finalState : allocate(dtype, rows * scan.stateSize);
+    if (this.#keepsPass) this.#parts.push({ begin, end, rows, before, output: kept, tape });
+    const pass = { n: rows, t: count, input: this.#inputs.take(part, dtype), initialState: before, output, tape: tape ?? null };
+    return { pass, finalState: after };
   }
-  if (lengths !== undefined) {
-    outputs?.fillBeyond(lengths, 0);
-    states.copyTo(arrays.finalState.data);
+
+  end(part: Segment, { pass, finalState }: ForwardJob): void {
+    this.#outputs?.put(part, pass.output);
+    this.#states.advance(part.rows, finalState as TensorData);
   }
-  return { sequences, segments, parts };
+
+  /** After the last part. */
+  finish(): Unrolled {
+    const { lengths } = this.#sequences;
+    if (lengths !== undefined) {
+      this.#outputs?.fillBeyond(lengths, 0);
+      this.#states.copyTo(this.#arrays.finalState);
+    }
+    return { sequences: this.#sequences, segments: this.#plan.segments, parts: this.#parts };
+  }
 }
 
 /** The states of all sequences [N, S], in the order in which they are gone through. */
@@ -113,11 +144,11 @@ class States {
   readonly #width: number;
   readonly #order: Int32Array | undefined;
 
-  constructor(n: number, width: number, order: Int32Array | undefined, initial: Tensor | undefined) {
+  constructor(n: number, width: number, order: Int32Array | undefined, initial: TensorData | null, dtype: DType) {
     this.#n = n;
     this.#width = width;
     this.#order = order;
-    this.#current = initial === undefined ? null : inOrder(initial.data, width, order, initial.dtype);
+    this.#current = initial === null ? null : inOrder(initial, width, order, dtype);
   }
 
   /** Those of the first so many sequences; null for zeros. */
@@ -155,54 +186,102 @@ export interface UnrolledGradients {
   readonly gradOutput: Tensor | undefined;
   readonly gradInput: Tensor | undefined;
   /** ∂L/∂state at each sequence's end, from beyond this call; ∂L/∂state_0 at the end [N, S] */
-  readonly gradState: Tensor;
+  readonly gradState: TensorData;
   readonly stateGradients: StateGradientPass;
   /** where the norms of the states are recorded */
   readonly stateNorms: StateNorms | undefined;
 }
 
-/**
- * Back through time, segment by segment. The one before is computed again beside the one at work, on threads that would be idle.
- * @param window a window's gradient stays within it
- */
-export function unrollBackward(scan: Scan, { sequences, segments, parts }: Unrolled, arrays: UnrolledGradients, window: number): void {
-  const { n, steps, lengths, order } = sequences;
-  const { dtype } = arrays.input;
-  const gradState = inOrder(arrays.gradState.data, scan.stateSize, order, dtype);
-  const array = (tensor: Tensor, width: number) => new SequenceArray(tensor.data, n, steps, width, order);
-  const inputs = array(arrays.input, scan.inputSize);
-  const gradOutputs = arrays.gradOutput && array(arrays.gradOutput, scan.outputSize);
-  const gradInputs = arrays.gradInput && array(arrays.gradInput, scan.inputSize);
-  const memories = [new SegmentMemory(), new SegmentMemory()];
-  const passAt = (index: number) => passOf(scan, parts, segments[index], inputs, dtype, memories[index % 2] as SegmentMemory);
+/** A segment's pass, whose output and tape may be to be computed again. */
+interface SegmentPass {
+  readonly pass: ForwardPass;
+  readonly isKept: boolean;
+}
 
-  let current = passAt(segments.length - 1);
-  let isReady = current?.isKept === true;
-  for (let index = segments.length - 1; current !== undefined; index--) {
-    const segment = segments[index] as Segment;
-    const { pass } = current;
-    if (!isReady) scan.forward(pass, null);
-    arrays.stateNorms?.record(segment, scan, pass, dtype);
-    const before = passAt(index - 1);
-    const concurrent = before !== undefined && !before.isKept && before.pass.n === pass.n ? before.pass : undefined;
-    const gradInput = gradInputs?.take(segment, dtype) ?? null;
-    const gradients = {
-      output: gradOutputs?.take(segment, dtype) ?? null,
-      input: gradInput,
-      state: segment.rows === n ? gradState : gradState.subarray(0, segment.rows * scan.stateSize),
-    };
-    arrays.stateGradients.pass(segment, (...last) => scan.backward(pass, gradients, ...last, concurrent));
-    if (gradInput !== null) gradInputs?.put(segment, gradInput);
-    if (segment.begin > 0 && segment.begin % window === 0) {
-      gradients.state.fill(0);
-      arrays.stateGradients.restart(segment.rows);
-    }
-    isReady = before?.isKept === true || concurrent !== undefined;
-    current = before;
+/**
+ * A direction's way back through time, segment by segment, from the last one on. The one before is computed again beside the one at work, on
+ * threads that would be idle.
+ */
+export class BackwardWay {
+  readonly #scan: Scan;
+  readonly #unrolled: Unrolled;
+  readonly #arrays: UnrolledGradients;
+  readonly #window: number;
+  readonly #dtype: DType;
+  readonly #gradState: TensorData;
+  readonly #inputs: SequenceArray;
+  readonly #gradOutputs: SequenceArray | undefined;
+  readonly #gradInputs: SequenceArray | undefined;
+  readonly #memories = [new SegmentMemory(), new SegmentMemory()] as const;
+  #current: SegmentPass | undefined;
+  #before: SegmentPass | undefined;
+  #isReady: boolean;
+
+  /** @param window a window's gradient stays within it */
+  constructor(scan: Scan, unrolled: Unrolled, arrays: UnrolledGradients, window: number) {
+    const { n, steps, order } = unrolled.sequences;
+    const { input, gradOutput, gradInput } = arrays;
+    this.#scan = scan;
+    this.#unrolled = unrolled;
+    this.#arrays = arrays;
+    this.#window = window;
+    this.#dtype = input.dtype;
+    this.#gradState = inOrder(arrays.gradState, scan.stateSize, order, input.dtype);
+    this.#inputs = new SequenceArray(input.data, n, steps, scan.inputSize, order);
+    this.#gradOutputs = gradOutput && new SequenceArray(gradOutput.data, n, steps, scan.outputSize, order);
+    this.#gradInputs = gradInput && new SequenceArray(gradInput.data, n, steps, scan.inputSize, order);
+    this.#current = this.#passAt(unrolled.segments.length - 1);
+    this.#isReady = this.#current?.isKept === true;
   }
-  arrays.stateGradients.unscale(gradState);
-  if (lengths !== undefined) gradInputs?.fillBeyond(lengths, 0);
-  if (order !== undefined) reorderRows(gradState, scan.stateSize, order, arrays.gradState.data, true);
+
+  /** The forward pass that must be made before the first segment's backward pass, if there is one. */
+  recompute(): ForwardJob | undefined {
+    return this.#isReady || this.#current === undefined ? undefined : { pass: this.#current.pass, finalState: null };
+  }
+
+  /** The backward pass over a segment, to be made before {@link end} is called. */
+  begin(index: number): BackwardJob {
+    const segment = this.#unrolled.segments[index] as Segment;
+    const { pass } = this.#current as SegmentPass;
+    this.#arrays.stateNorms?.record(segment, this.#scan, pass, this.#dtype);
+    const before = this.#passAt(index - 1);
+    const concurrent = before !== undefined && !before.isKept && before.pass.n === pass.n ? before.pass : undefined;
+    this.#before = before;
+    this.#isReady = before?.isKept === true || concurrent !== undefined;
+    const isWhole = segment.rows === this.#unrolled.sequences.n;
+    const gradients = {
+      output: this.#gradOutputs?.take(segment, this.#dtype) ?? null,
+      input: this.#gradInputs?.take(segment, this.#dtype) ?? null,
+      state: isWhole ? this.#gradState : this.#gradState.subarray(0, segment.rows * this.#scan.stateSize),
+    };
+    return { pass, gradients, stateGradient: this.#arrays.stateGradients.take(segment), concurrent };
+  }
+
+  /** @param limited how many gradients were */
+  end(index: number, { gradients, stateGradient }: BackwardJob, limited: number): void {
+    const segment = this.#unrolled.segments[index] as Segment;
+    this.#arrays.stateGradients.put(segment, stateGradient, limited);
+    if (gradients.input !== null) this.#gradInputs?.put(segment, gradients.input);
+    if (segment.begin > 0 && segment.begin % this.#window === 0) {
+      gradients.state.fill(0);
+      this.#arrays.stateGradients.restart(segment.rows);
+    }
+    this.#current = this.#before;
+  }
+
+  /** After the first segment. */
+  finish(): void {
+    const { lengths, order } = this.#unrolled.sequences;
+    this.#arrays.stateGradients.unscale(this.#gradState);
+    if (lengths !== undefined) this.#gradInputs?.fillBeyond(lengths, 0);
+    if (order !== undefined) reorderRows(this.#gradState, this.#scan.stateSize, order, this.#arrays.gradState, true);
+  }
+
+  #passAt(index: number): SegmentPass | undefined {
+    const segment = this.#unrolled.segments[index];
+    if (segment === undefined) return undefined;
+    return passOf(this.#scan, this.#unrolled.parts, segment, this.#inputs, this.#dtype, this.#memories[(index & 1) as 0 | 1]);
+  }
 }
 
 /** @throws EvenkeelError ERR_STATE when what was kept is gone */
@@ -214,12 +293,11 @@ export function checkKept({ parts }: Unrolled): void {
 function passOf(
   scan: Scan,
   parts: readonly Part[],
-  segment: Segment | undefined,
+  segment: Segment,
   inputs: SequenceArray,
   dtype: DType,
   memory: SegmentMemory,
-): { pass: ForwardPass; isKept: boolean } | undefined {
-  if (segment === undefined) return undefined;
+): SegmentPass {
   const part = parts.find(({ begin, end }) => begin <= segment.begin && segment.begin < end) as Part;
   const { rows } = segment;
   const own = { begin: segment.begin - part.begin, end: segment.end - part.begin, rows };

@@ -1,0 +1,221 @@
+import type { RecurrentLayerOptions } from '../../native/addon';
+import type { Parameter } from '../../parameter';
+import type { DType, Tensor, TensorData } from '../../tensor';
+import { allocateOutput, reusableBytes } from '../../workspace';
+import type { CallKind } from '../layer';
+import { type Checkpointing, segmentSteps, smallSegment } from './checkpointing';
+import { type BackwardJob, copySteps, Directions, type ForwardJob, Scan } from './scan';
+import type { Place } from './stack';
+import { StateGradientPass } from './state-gradient';
+import { StateNorms } from './state-norms';
+import { BackwardWay, checkKept, ForwardWay, type Plan, planTime, type Sequences, type Unrolled } from './unroll';
+
+/** A cell where it stands, with its parameters in the addon's order: W_ih, W_hh, biases, the cell's own, normalisations'. */
+export interface PlacedCell {
+  readonly place: Place;
+  readonly parameters: readonly Parameter[];
+}
+
+/** What all levels of a layer have in common. */
+export interface LevelSettings {
+  readonly native: Omit<RecurrentLayerOptions, 'inputSize'>;
+  readonly dtype: DType;
+  readonly truncateAfter: number;
+  readonly checkpointing: Checkpointing;
+  readonly stateGradientLimit: number;
+}
+
+/** What a level takes and gives. */
+export interface LevelArrays {
+  /** [N, T, I] */
+  readonly input: Tensor;
+  readonly sequences: Sequences;
+  /** of each direction [D, N, S]; null for zeros */
+  readonly initialState: TensorData | null;
+  /** likewise, written */
+  readonly finalState: TensorData;
+  readonly wantsSequence: boolean;
+}
+
+/** What backward needs of a level's forward pass, for each direction. */
+export interface LevelPass {
+  readonly inputs: readonly Tensor[];
+  readonly unrolled: readonly Unrolled[];
+}
+
+/** What a backward pass through a direction saw of its states and their gradients. */
+export interface StateRecords {
+  readonly gradients: StateGradientPass;
+  readonly norms: StateNorms | undefined;
+}
+
+/**
+ * One layer of a stack: its one or two directions, each a scan of its own. The reverse one has its sequences, each within its length, from the
+ * last step to the first, and so goes through time as the forward one does.
+ */
+export class Level {
+  readonly scans: readonly Scan[];
+  /** D·P */
+  readonly outputSize: number;
+  readonly #settings: LevelSettings;
+  readonly #directions: Directions;
+
+  constructor(cells: readonly PlacedCell[], settings: LevelSettings) {
+    const { native, dtype } = settings;
+    this.scans = cells.map(({ parameters, place: { inputSize } }) => new Scan(parameters, { ...native, inputSize }, dtype));
+    this.outputSize = cells.length * (native.outputSize ?? native.hiddenSize);
+    this.#settings = settings;
+    this.#directions = new Directions(this.scans);
+  }
+
+  forward(
+    { input, sequences, initialState, finalState, wantsSequence }: LevelArrays,
+    call: CallKind,
+  ): { output: Tensor | undefined; kept: LevelPass } {
+    const { n, steps } = sequences;
+    const isTraining = call === 'training';
+    const plan = this.#plan(sequences, wantsSequence, isTraining);
+    const inputs: Tensor[] = [];
+    const outputs: (Tensor | undefined)[] = [];
+    const ways = this.scans.map((scan, direction) => {
+      const own = direction === 0 ? input : reversed(input, sequences);
+      const sequence = wantsSequence ? allocateOutput(input.dtype, [n, steps, scan.outputSize]) : undefined;
+      inputs.push(own);
+      outputs.push(sequence);
+      const arrays = {
+        input: own,
+        initialState: initialState && this.#part(initialState, direction),
+        sequence,
+        finalState: this.#part(finalState, direction),
+      };
+      return new ForwardWay(scan, sequences, plan, arrays, isTraining);
+    });
+    for (const part of plan.parts) {
+      const jobs = ways.map((way) => way.begin(part));
+      this.#directions.forward(jobs);
+      for (let direction = 0; direction < ways.length; direction++) ways[direction]?.end(part, jobs[direction] as ForwardJob);
+    }
+    const unrolled = ways.map((way) => way.finish());
+    return { output: this.#join(outputs, sequences), kept: { inputs, unrolled } };
+  }
+
+  /**
+   * Adds to the parameters' gradients.
+   * @param gradOutput undefined where nothing comes from the outputs on the way
+   * @param gradInput written; undefined where it is not wanted
+   * @param gradState ∂L/∂ the final state of each direction [D, N, S], and by the initial one at the end
+   * @param records how many norms of a step's gradient are recorded; those of the states are too, where any is
+   */
+  backward(
+    { inputs, unrolled }: LevelPass,
+    gradOutput: Tensor | undefined,
+    gradInput: Tensor | undefined,
+    gradState: TensorData,
+    records: number,
+  ): StateRecords[] {
+    const { sequences, segments } = unrolled[0] as Unrolled;
+    const { n, steps, order } = sequences;
+    const { stateGradientLimit, truncateAfter } = this.#settings;
+    let ofReverse: Tensor | undefined;
+    const seen: StateRecords[] = [];
+    const ways = this.scans.map((scan, direction) => {
+      if (direction === 1) ofReverse = gradInput && allocateOutput(gradInput.dtype, gradInput.shape);
+      const stateGradients = new StateGradientPass(n, steps, order, stateGradientLimit, records);
+      const stateNorms = records > 0 ? new StateNorms(n, steps, order) : undefined;
+      seen.push({ gradients: stateGradients, norms: stateNorms });
+      const arrays = {
+        input: inputs[direction] as Tensor,
+        gradOutput: gradOutput && this.#shareOf(gradOutput, direction, sequences),
+        gradInput: direction === 0 ? gradInput : ofReverse,
+        gradState: this.#part(gradState, direction),
+        stateGradients,
+        stateNorms,
+      };
+      return new BackwardWay(scan, unrolled[direction] as Unrolled, arrays, truncateAfter);
+    });
+    for (let index = segments.length - 1; index >= 0; index--) {
+      const missing = ways.map((way) => way.recompute());
+      if (missing[0] !== undefined) this.#directions.forward(missing as ForwardJob[]);
+      const jobs = ways.map((way) => way.begin(index));
+      const limited = this.#directions.backward(jobs);
+      for (let direction = 0; direction < ways.length; direction++) {
+        ways[direction]?.end(index, jobs[direction] as BackwardJob, limited[direction] as number);
+      }
+    }
+    for (const way of ways) way.finish();
+    if (gradInput !== undefined && ofReverse !== undefined) {
+      const width = gradInput.shape[2] as number;
+      copySteps(sequences, width, { data: ofReverse.data, width }, { data: gradInput.data, width }, { reverse: true, add: true });
+    }
+    return seen;
+  }
+
+  /** @throws EvenkeelError ERR_STATE when what was kept is gone */
+  static checkKept({ inputs, unrolled }: LevelPass): void {
+    for (const input of inputs) input.checkAttached('input of a layer in the last forward call');
+    for (const way of unrolled) checkKept(way);
+  }
+
+  /** A direction's share of rows for all. */
+  #part(states: TensorData, direction: number): TensorData {
+    if (this.scans.length === 1) return states;
+    const length = states.length / this.scans.length;
+    return states.subarray(direction * length, (direction + 1) * length);
+  }
+
+  /** The outputs of both directions beside each other, each at the time of its input. */
+  #join(outputs: readonly (Tensor | undefined)[], sequences: Sequences): Tensor | undefined {
+    const [first, second] = outputs;
+    if (first === undefined || second === undefined) return first;
+    const width = first.shape[2] as number;
+    const both = allocateOutput(first.dtype, [sequences.n, sequences.steps, 2 * width]);
+    const to = { data: both.data, width: 2 * width };
+    copySteps(sequences, width, { data: first.data, width }, to);
+    copySteps(sequences, width, { data: second.data, width }, { ...to, column: width }, { reverse: true });
+    return both;
+  }
+
+  /** ∂L/∂ a direction's output, in the order in which it goes. */
+  #shareOf(gradOutput: Tensor, direction: number, sequences: Sequences): Tensor {
+    if (this.scans.length === 1) return gradOutput;
+    const width = this.outputSize / 2;
+    const share = allocateOutput(gradOutput.dtype, [sequences.n, sequences.steps, width]);
+    const from = { data: gradOutput.data, width: 2 * width, column: direction * width };
+    copySteps(sequences, width, from, { data: share.data, width }, { reverse: direction === 1 });
+    return share;
+  }
+
+  #plan(sequences: Sequences, wantsSequence: boolean, isTraining: boolean): Plan {
+    const { stateSize, outputSize } = this.scans[0] as Scan;
+    const window = isTraining ? this.#settings.truncateAfter : Number.POSITIVE_INFINITY;
+    const readsStates = wantsSequence && (!isTraining || stateSize === outputSize);
+    return planTime(sequences, window, this.#segmentSteps(sequences, wantsSequence, isTraining), readsStates);
+  }
+
+  #segmentSteps({ n, steps }: Sequences, wantsSequence: boolean, isTraining: boolean): number {
+    const [scan] = this.scans as readonly [Scan];
+    const bytes = this.#settings.dtype === 'float64' ? 8 : 4;
+    const directions = this.scans.length;
+    const [stateBytes, outputBytes] = [n * scan.stateSize * bytes, n * scan.outputSize * bytes];
+    const tapeBytes = scan.tapeStride(n) * bytes;
+    const chunkSteps = scan.chunkSteps(n);
+    if (!isTraining) return smallSegment(chunkSteps, outputBytes + n * scan.inputSize * bytes);
+    return segmentSteps(this.#settings.checkpointing, {
+      steps,
+      chunkSteps,
+      stateBytes: directions * stateBytes,
+      bytesPerStep: directions * ((wantsSequence ? 0 : outputBytes) + tapeBytes),
+      scratchPerStep: directions * ((wantsSequence ? 3 : 2) * outputBytes + 2 * tapeBytes + 2 * n * scan.inputSize * bytes),
+      outputBytes: directions * (wantsSequence ? steps * outputBytes : stateBytes),
+      reusableBytes,
+    });
+  }
+}
+
+/** The same sequences, each within its length, from the last step to the first. */
+function reversed(input: Tensor, sequences: Sequences): Tensor {
+  const width = input.shape[2] as number;
+  const result = allocateOutput(input.dtype, input.shape);
+  copySteps(sequences, width, { data: input.data, width }, { data: result.data, width }, { reverse: true });
+  return result;
+}
