@@ -78,9 +78,10 @@ export abstract class Optimizer {
 
   /** Sets all gradients to zero; backward passes add to them. */
   zeroGrad(): void {
-    checkParametersAttached(this.#parameters);
-    this.#zeroPass ??= native().zeroPass(this.#parameters.map(({ grad }) => grad.data));
-    this.#zeroPass();
+    this.#callNative(() => {
+      this.#zeroPass ??= native().zeroPass(this.#parameters.map(({ grad }) => grad.data));
+      this.#zeroPass();
+    });
   }
 
   /**
@@ -89,15 +90,28 @@ export abstract class Optimizer {
    * @throws EvenkeelError ERR_STATE when a parameter's buffer is gone; then none is updated
    */
   step(): void {
-    checkParametersAttached(this.#parameters);
-    // A single group's are looked at by its native call, before it changes anything.
-    if (this.#groups.length > 1) for (const group of this.#groups) group.checkAttached();
-    const step = this.steps + 1;
-    for (let index = 0; index < this.#groups.length; index++) {
-      const { arrays, learningRate } = this.#groups[index] as Group;
-      this.update(arrays, learningRate, step, index);
+    if (this.#groups.length > 1) {
+      checkParametersAttached(this.#parameters);
+      for (const group of this.#groups) group.checkAttached();
     }
+    const step = this.steps + 1;
+    this.#callNative(() => {
+      for (let index = 0; index < this.#groups.length; index++) {
+        const { arrays, learningRate } = this.#groups[index] as Group;
+        this.update(arrays, learningRate, step, index);
+      }
+    });
     this.#steps.data[0] = step;
+  }
+
+  /** A native call looks at all its arrays before it changes one; where one is gone, the parameter's name is said. */
+  #callNative(call: () => void): void {
+    try {
+      call();
+    } catch (cause) {
+      checkParametersAttached(this.#parameters);
+      throw cause;
+    }
   }
 
   /**

@@ -24,7 +24,6 @@ constexpr Target kTargets[] = {
     {HWY_AVX3, "avx512"},
     {HWY_AVX2, "avx2"},
     {HWY_SSE4, "sse4"},
-    {HWY_SSSE3, "ssse3"},
 #endif
     // Newer versions of Highway tell two kinds of NEON apart.
     {HWY_STATIC_TARGET, HWY_ARCH_ARM != 0 && HWY_STATIC_TARGET != HWY_SCALAR ? "neon" : "baseline"},
@@ -33,14 +32,12 @@ constexpr Target kTargets[] = {
 bool cpu_has(int64_t target) {
 #if HWY_ARCH_X86
   __builtin_cpu_init();
-  const bool ssse3 = __builtin_cpu_supports("ssse3");
-  const bool sse4 = ssse3 && __builtin_cpu_supports("sse4.1") && __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul") &&
-                    __builtin_cpu_supports("aes");
+  const bool sse4 = __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("sse4.1") && __builtin_cpu_supports("sse4.2") &&
+                    __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("aes");
   const bool avx2 = sse4 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
                     __builtin_cpu_supports("bmi2");
   const bool avx3 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
                     __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd");
-  if (target == HWY_SSSE3) return ssse3;
   if (target == HWY_SSE4) return sse4;
   if (target == HWY_AVX2) return avx2;
   if (target == HWY_AVX3) return avx3;
