@@ -9,6 +9,7 @@ export { type BatchOptions, makeBatches } from './data/batches';
 export { type CopyMemoryOptions, copyMemory } from './data/copy-memory';
 export { type ReadSeriesOptions, readSeries, readSeriesAsync, type SeriesFile, type SeriesFormat } from './data/csv';
 export type { DecimalMark } from './data/csv-cells';
+export { type PaddedSequences, type PadSequencesOptions, padSequences } from './data/pad-sequences';
 export type { Series } from './data/series';
 export type { Task } from './data/task';
 export {
@@ -24,6 +25,8 @@ export {
 export { type ErrorCode, EvenkeelError } from './errors';
 export type { Initializer, InitializerOptions } from './initializers';
 export { type LoadStateOptions, loadMetadata, loadState, type SaveStateOptions, saveState } from './io/safetensors';
+export { Dropout, type DropoutOptions } from './layers/dropout';
+export { Embedding, type EmbeddingOptions } from './layers/embedding';
 export { GRU, type GRUBackwardOptions, type GRUOptions } from './layers/gru';
 export { LastStep } from './layers/last-step';
 export type { BackwardOptions, BaseLayer, CheckedInput, ForwardOptions, Layer, PredictOptions } from './layers/layer';
@@ -46,7 +49,10 @@ export { RMSNorm, type RMSNormOptions } from './layers/rms-norm';
 export { type Nonlinearity, RNN, type RNNBackwardOptions, type RNNOptions } from './layers/rnn';
 export { Sequential } from './layers/sequential';
 export type { Lengths } from './lengths';
-export { crossEntropyLoss, type Labels } from './losses/cross-entropy';
+export { type BceWithLogitsLossOptions, bceWithLogitsLoss } from './losses/bce-with-logits';
+export { type CrossEntropyLossOptions, crossEntropyLoss, type Labels } from './losses/cross-entropy';
+export { type HuberLossOptions, huberLoss } from './losses/huber';
+export { l1Loss } from './losses/l1';
 export type { LossOptions, LossResult } from './losses/loss';
 export { mseLoss } from './losses/mse';
 export { Adam, type AdamOptions, AdamW } from './optimizers/adam';

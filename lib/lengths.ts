@@ -6,16 +6,27 @@ import { typedArrayKind, typedArrayLength } from './typed-arrays';
 /** How many of each sequence's steps count, the first ones: whole numbers from 0 to T [N], in any order. */
 export type Lengths = Int32Array | readonly number[];
 
+/** Shapes of what has lengths: sequences of rows of numbers, and of symbols. */
+const SEQUENCES: readonly string[] = ['N', 'T', 'F'];
+const SYMBOLS: readonly string[] = ['N', 'T'];
+
 /**
  * Checks the lengths of the sequences of a tensor [N, T, …].
+ * @param axes of the tensor; `'either'` for one that may hold symbols [N, T] or numbers [N, T, F]
  * @returns a copy; undefined for none, and where all are T, which is the same
  * @throws EvenkeelError ERR_SHAPE for a tensor of another rank or another number of lengths, ERR_OPTION for something else
  */
-export function checkLengths(value: unknown, shape: readonly number[]): Int32Array | undefined {
+export function checkLengths(
+  value: unknown,
+  shape: readonly number[],
+  axes: readonly string[] | 'either' = SEQUENCES,
+): Int32Array | undefined {
   if (value === undefined) return undefined;
   const [n = 0, t = 0] = shape;
-  if (shape.length !== 3) {
-    throw new EvenkeelError('ERR_SHAPE', `lengths: expected an input [N, T, F] where there are lengths, got ${formatShape(shape)}.`);
+  const known = axes === 'either' ? [SYMBOLS, SEQUENCES] : [axes];
+  if (!known.some(({ length }) => length === shape.length)) {
+    const expected = known.map((names) => formatShape(names)).join(' or ');
+    throw new EvenkeelError('ERR_SHAPE', `lengths: expected an input ${expected} where there are lengths, got ${formatShape(shape)}.`);
   }
   const given = readSafely('lengths', () => copyLengths(value, n));
   const lengths = new Int32Array(n);
@@ -39,13 +50,13 @@ function copyLengths(value: unknown, n: number): readonly unknown[] {
   return copyList(list);
 }
 
-/** The lengths that concern an array made of an input: none once it no longer has the input's steps. */
+/** The lengths that concern an input, or an array made of it: none once it no longer has the input's steps. */
 export function lengthsOf(
   made: { shape: readonly number[] },
   input: { shape: readonly number[] },
   lengths: Int32Array | undefined,
 ): Int32Array | undefined {
-  return made.shape.length === 3 && made.shape[1] === input.shape[1] ? lengths : undefined;
+  return made === input || (made.shape.length === 3 && made.shape[1] === input.shape[1]) ? lengths : undefined;
 }
 
 /** The sequences from the longest to the shortest; those of one length as they come. */

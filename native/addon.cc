@@ -7,6 +7,7 @@ namespace {
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   static_cast<void>(env);
   evenkeel::binding::register_runtime(exports);
+  evenkeel::binding::register_embedding(exports);
   evenkeel::binding::register_layers(exports);
   evenkeel::binding::register_masks(exports);
   evenkeel::binding::register_recurrent(exports);

@@ -2,6 +2,7 @@ import { checkNumber, readOptions } from '../check';
 import { EvenkeelError } from '../errors';
 import { native } from '../native/load';
 import type { Parameter } from '../parameter';
+import { sparseRowsOf } from '../sparse-rows';
 import type { TensorData } from '../tensor';
 import { type Clipper, type ClipResult, checkGradients } from './clipper';
 import { euclideanNorm } from './norms';
@@ -43,14 +44,14 @@ export class AdaptiveGradientClipping implements Clipper {
     const limits = list.map((parameter) => this.#limits(parameter));
     let clipped = false;
     for (const [index, { grad }] of list.entries()) {
-      for (const [unit, rows] of unitsOf(grad).entries()) clipped = limitNorm(rows, limits[index]?.[unit] as number) || clipped;
+      for (const [unit, rows] of unitsOf(grad, grad).entries()) clipped = limitNorm(rows, limits[index]?.[unit] as number) || clipped;
     }
     return { norm, threshold: euclideanNorm(Float64Array.from(limits.flat())), clipped };
   }
 
   /** The largest norm of each unit's gradient. */
-  #limits({ name, value }: Parameter): number[] {
-    return unitsOf(value).map((unit) => {
+  #limits({ name, value, grad }: Parameter): number[] {
+    return unitsOf(value, grad).map((unit) => {
       const norm = euclideanNorm(unit);
       if (!Number.isFinite(norm)) {
         const reason = `the norm of "${name}" is ${norm}`;
@@ -61,10 +62,11 @@ export class AdaptiveGradientClipping implements Clipper {
   }
 }
 
-/** The parts of an array that each belong to one output unit. */
-function unitsOf({ data, shape, size }: Parameter['value']): TensorData[] {
+/** The parts of an array that each belong to one output unit; where the gradient is sparse, those of the rows that were written. */
+function unitsOf({ data, shape, size }: Parameter['value'], grad: Parameter['grad']): TensorData[] {
   const count = shape.length < 2 ? 1 : (shape[0] as number);
-  return Array.from({ length: count }, (_, i) => data.subarray((i * size) / count, ((i + 1) * size) / count));
+  const units = sparseRowsOf(grad)?.touched ?? Array.from({ length: count }).keys();
+  return Array.from(units, (unit) => data.subarray((unit * size) / count, ((unit + 1) * size) / count));
 }
 
 /** Scales values whose norm is above `limit` down to it; returns whether that changed them. */

@@ -2,6 +2,7 @@ import { checkNumber, readOptions } from '../check';
 import { EvenkeelError } from '../errors';
 import { native } from '../native/load';
 import { checkParameters, checkParametersAttached, type Parameter } from '../parameter';
+import { withWrittenParts, writtenPart } from '../sparse-rows';
 import { maximumNorms } from './norms';
 
 /** Options of {@link clipGradValue}. */
@@ -24,8 +25,7 @@ export function clipGradValue(parameters: readonly Parameter[], options: ClipGra
 
 /** Clamps gradients; returns whether that changed them. */
 export function clampToValue(parameters: readonly Parameter[], clipValue: number): boolean {
-  const arrays = parameters.map(({ grad }) => grad.data);
-  const largest = maximumNorms(arrays);
+  const largest = maximumNorms(parameters.map(({ grad }) => writtenPart(grad)));
   const broken = parameters[largest.findIndex(Number.isNaN)];
   if (broken !== undefined) {
     throw new EvenkeelError(
@@ -33,7 +33,7 @@ export function clampToValue(parameters: readonly Parameter[], clipValue: number
       `clipGradValue: the gradient of "${broken.name}" holds a NaN. The gradients are as they were.`,
     );
   }
-  const beyond = arrays.filter((_, index) => (largest[index] as number) > clipValue);
-  if (beyond.length > 0) native().clamp(beyond, clipValue);
+  const beyond = parameters.filter((_, index) => (largest[index] as number) > clipValue).map(({ grad }) => grad);
+  if (beyond.length > 0) withWrittenParts(beyond, (arrays) => native().clamp(arrays, clipValue));
   return beyond.length > 0;
 }

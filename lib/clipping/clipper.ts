@@ -1,6 +1,7 @@
 import { EvenkeelError } from '../errors';
 import { native } from '../native/load';
 import { checkParameters, checkParametersAttached, type Parameter } from '../parameter';
+import { withWrittenParts } from '../sparse-rows';
 import type { StateDict } from '../state-dict';
 import { describeNonFinite, gradNorms } from './norms';
 
@@ -45,9 +46,8 @@ export function checkGradients(where: string, parameters: unknown): { list: read
 
 /** Multiplies all gradients by target / norm, also where that is too small a number for their type. */
 export function scaleGradients(parameters: readonly Parameter[], target: number, norm: number): void {
-  native().scale(
-    parameters.map(({ grad }) => grad.data),
-    target,
-    norm,
+  withWrittenParts(
+    parameters.map(({ grad }) => grad),
+    (arrays) => native().scale(arrays, target, norm),
   );
 }

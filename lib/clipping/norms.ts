@@ -1,6 +1,7 @@
 import { fail } from '../check';
 import { native } from '../native/load';
 import type { Parameter } from '../parameter';
+import { writtenPart } from '../sparse-rows';
 import type { TensorData } from '../tensor';
 
 export interface GradNorms {
@@ -17,7 +18,7 @@ export interface GradNorms {
  */
 export function gradNorms(parameters: readonly Parameter[], normType = 2): GradNorms {
   const norm = NORMS.get(checkNormType('normType', normType)) as Norm;
-  const perParameter = norm.ofArrays(parameters.map(({ grad }) => grad.data));
+  const perParameter = norm.ofArrays(parameters.map(({ grad }) => writtenPart(grad)));
   return { total: norm.ofNorms(perParameter), perParameter };
 }
 

@@ -1,5 +1,6 @@
 import { checkBoolean, checkInteger, fail, readOptions, readSafely } from '../check';
 import { EvenkeelError, formatShape } from '../errors';
+import { checkLengths, type Lengths } from '../lengths';
 import type { Labels } from '../losses/cross-entropy';
 import { checkGenerator, type Generator } from '../random';
 import { allocate, checkTensor, Tensor } from '../tensor';
@@ -13,6 +14,11 @@ export interface BatchOptions {
   generator?: Generator;
   /** `true` unless given; without it samples come in their order, as a stateful layer needs them */
   shuffle?: boolean;
+  /**
+   * how many steps of each sample of inputs [count, T, F], or of symbols [count, T], count. Batches then have lengths, and no more steps than their
+   * longest sample; when they are shuffled, samples of about the same length go together, so that few steps are padding.
+   */
+  lengths?: Lengths;
   /** leaves out the last batch where it would be smaller, as a stateful layer needs it; `false` unless given */
   dropLast?: boolean;
 }
@@ -26,17 +32,16 @@ export interface BatchOptions {
  * @throws EvenkeelError ERR_SHAPE when the counts differ or are zero; ERR_OPTION; when a batch is made, ERR_STATE for an array whose buffer
  * was transferred or resized since
  */
-export function makeBatches(inputs: Tensor, targets: Tensor, options: BatchOptions): Iterable<{ input: Tensor; target: Tensor }>;
-export function makeBatches(inputs: Tensor, labels: Labels, options: BatchOptions): Iterable<{ input: Tensor; target: Int32Array }>;
-export function makeBatches(
-  inputs: Tensor,
-  targets: Tensor | Labels,
-  options: BatchOptions,
-): Iterable<{ input: Tensor; target: Tensor | Int32Array }> {
+export function makeBatches(inputs: Tensor, targets: Tensor, options: BatchOptions): Iterable<Made<Tensor>>;
+export function makeBatches(inputs: Tensor, labels: Labels, options: BatchOptions): Iterable<Made<Int32Array>>;
+export function makeBatches(inputs: Tensor, targets: Tensor | Labels, options: BatchOptions): Iterable<Made<Tensor | Int32Array>> {
   const count = checkTensor('inputs', inputs).shape[0] ?? 0;
   if (count === 0) throw new EvenkeelError('ERR_SHAPE', `inputs: expected at least one sample, got shape ${formatShape(inputs.shape)}.`);
-  const gatherTargets = Tensor.isTensor(targets) ? tensorGatherer(targets, count) : labelGatherer(targets, count);
-  const known = ['batchSize', 'generator', 'shuffle', 'dropLast'] as const;
+  const steps = inputs.shape[1] as number;
+  const gatherTargets: Gather<Tensor | Int32Array> = Tensor.isTensor(targets)
+    ? tensorGatherer(targets, count, steps)
+    : labelGatherer(targets, count, steps);
+  const known = ['batchSize', 'generator', 'shuffle', 'dropLast', 'lengths'] as const;
   const given = readOptions('makeBatches options', options, known, { shuffle: true, dropLast: false });
   const batchSize = checkInteger('batchSize', given.batchSize, 1);
   const dropLast = checkBoolean('dropLast', given.dropLast);
@@ -45,16 +50,50 @@ export function makeBatches(
   if (dropLast && batchSize > count)
     fail('ERR_OPTION', 'batchSize', `at most the ${count} samples, since dropLast leaves no other batch`, batchSize);
   const end = dropLast ? count - (count % batchSize) : count;
+  const lengths = checkLengths(given.lengths, inputs.shape, 'either');
   return {
     *[Symbol.iterator]() {
       const order = shuffle ? shuffledOrder(count, generator) : inOrder(count);
-      for (let start = 0; start < end; start += batchSize) {
+      const starts = Array.from({ length: Math.ceil(end / batchSize) }, (_, i) => i * batchSize);
+      if (shuffle && lengths !== undefined) {
+        sortInPools(order, lengths, POOL_BATCHES * batchSize);
+        shuffleInPlace(starts, generator);
+      }
+      for (const start of starts) {
         const samples = order.subarray(start, start + batchSize);
         checkTensor('inputs', inputs);
-        yield { input: gather(inputs, samples), target: gatherTargets(samples) };
+        if (lengths === undefined) yield { input: gather(inputs, samples, steps), target: gatherTargets(samples, steps) };
+        else yield makeBatch(inputs, gatherTargets, samples, lengths);
       }
     },
   };
+}
+
+/** A batch that {@link makeBatches} makes. */
+interface Made<Target> {
+  input: Tensor;
+  target: Target;
+  /** where samples have lengths */
+  lengths?: Int32Array;
+}
+
+/** The samples' elements, of the first steps where they have steps. */
+type Gather<Target> = (samples: Uint32Array, steps: number) => Target;
+
+/** How many batches are cut from samples that are sorted together: enough that few steps are padding, and that an epoch's batches differ. */
+const POOL_BATCHES = 32;
+
+/** Sorts the samples of each pool by length; those of one length stay in their random order. */
+function sortInPools(order: Uint32Array, lengths: Int32Array, poolSize: number): void {
+  for (let start = 0; start < order.length; start += poolSize) {
+    order.subarray(start, start + poolSize).sort((a, b) => (lengths[a] as number) - (lengths[b] as number));
+  }
+}
+
+function makeBatch<Target>(inputs: Tensor, gatherTargets: Gather<Target>, samples: Uint32Array, lengths: Int32Array): Made<Target> {
+  const own = Int32Array.from(samples, (sample) => lengths[sample] as number);
+  const longest = own.reduce((most, length) => Math.max(most, length), 1);
+  return { input: gather(inputs, samples, longest), target: gatherTargets(samples, longest), lengths: own };
 }
 
 function inOrder(count: number): Uint32Array {
@@ -64,33 +103,40 @@ function inOrder(count: number): Uint32Array {
 /** 0 … count − 1 in random order (Durstenfeld 1964, Algorithm 235). */
 function shuffledOrder(count: number, generator: Generator): Uint32Array {
   const order = inOrder(count);
-  for (let i = count - 1; i > 0; i--) {
+  shuffleInPlace(order, generator);
+  return order;
+}
+
+function shuffleInPlace(order: Uint32Array | number[], generator: Generator): void {
+  for (let i = order.length - 1; i > 0; i--) {
     const j = generator.integer(i + 1);
     const swapped = order[i] as number;
     order[i] = order[j] as number;
     order[j] = swapped;
   }
-  return order;
 }
 
-function tensorGatherer(targets: Tensor, count: number): (samples: Uint32Array) => Tensor {
+/** Targets for each step, [count, T, F], have as many steps as a batch's input. */
+function tensorGatherer(targets: Tensor, count: number, steps: number): Gather<Tensor> {
   if (checkTensor('targets', targets).shape[0] !== count) {
     throw new EvenkeelError('ERR_SHAPE', `targets: expected ${count} samples as in inputs, got shape ${formatShape(targets.shape)}.`);
   }
-  return (samples) => gather(checkTensor('targets', targets), samples);
+  const hasSteps = targets.shape.length === 3 && targets.shape[1] === steps;
+  return (samples, first) => gather(checkTensor('targets', targets), samples, hasSteps ? first : targets.shape[1]);
 }
 
-/** [samples.length, …] from [count, …] */
-function gather(tensor: Tensor, samples: Uint32Array): Tensor {
-  const [count = 1, ...sampleShape] = tensor.shape;
+/** [samples.length, steps, …] from [count, at least steps, …] */
+function gather(tensor: Tensor, samples: Uint32Array, steps: number | undefined): Tensor {
+  const [count = 1, all = 1, ...stepShape] = tensor.shape;
   const sampleSize = tensor.size / count;
-  const data = allocate(tensor.dtype, samples.length * sampleSize);
-  for (const [i, sample] of samples.entries())
-    data.set(tensor.data.subarray(sample * sampleSize, (sample + 1) * sampleSize), i * sampleSize);
-  return new Tensor(data, [samples.length, ...sampleShape]);
+  const size = steps === undefined ? sampleSize : (sampleSize / all) * steps;
+  const data = allocate(tensor.dtype, samples.length * size);
+  for (const [i, sample] of samples.entries()) data.set(tensor.data.subarray(sample * sampleSize, sample * sampleSize + size), i * size);
+  return new Tensor(data, steps === undefined ? [samples.length] : [samples.length, steps, ...stepShape]);
 }
 
-function labelGatherer(labels: unknown, count: number): (samples: Uint32Array) => Int32Array {
+/** Labels for each step, as many as an input has steps, are cut like it. */
+function labelGatherer(labels: unknown, count: number, steps: number): Gather<Int32Array> {
   const length = readSafely('targets', () => labelCount(labels));
   const each = length / count;
   if (length === 0 || !Number.isInteger(each)) {
@@ -99,19 +145,20 @@ function labelGatherer(labels: unknown, count: number): (samples: Uint32Array) =
   readSafely('targets', () => {
     for (let i = 0; i < length; i++) checkLabel(i, (labels as Int32Array)[i]);
   });
-  return (samples) => readSafely('targets', () => gatherLabels(labels as Int32Array, length, each, samples));
+  return (samples, first) =>
+    readSafely('targets', () => gatherLabels(labels as Int32Array, length, each, each === steps ? first : each, samples));
 }
 
-/** The labels of the samples, `each` of them for one, checked as they are copied: an array may have changed. */
-function gatherLabels(labels: Int32Array, length: number, each: number, samples: Uint32Array): Int32Array {
+/** The first labels of the samples, of `each` that one has, checked as they are copied: an array may have changed. */
+function gatherLabels(labels: Int32Array, length: number, each: number, first: number, samples: Uint32Array): Int32Array {
   if (labelCount(labels) !== length) {
     throw new EvenkeelError(
       'ERR_STATE',
       `targets: expected the ${length} labels that it had at first, but it now holds ${labelCount(labels)}.`,
     );
   }
-  return Int32Array.from({ length: samples.length * each }, (_, i) => {
-    const index = (samples[Math.floor(i / each)] as number) * each + (i % each);
+  return Int32Array.from({ length: samples.length * first }, (_, i) => {
+    const index = (samples[Math.floor(i / first)] as number) * each + (i % first);
     return checkLabel(index, labels[index]);
   });
 }

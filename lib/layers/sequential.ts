@@ -154,7 +154,7 @@ export class Sequential implements Layer {
   }
 
   #checkInput(input: Tensor, lengths: unknown): Int32Array | undefined {
-    return checkLengths(lengths, checkTensor('input', input).shape);
+    return checkLengths(lengths, checkTensor('input', input).shape, 'either');
   }
 
   #checkOwnPass(calls: readonly number[]): void {

@@ -1,4 +1,4 @@
-import { readOptions } from '../check';
+import { checkOneOf, readOptions } from '../check';
 import { EvenkeelError } from '../errors';
 import { checkLengths, countSteps, type Lengths } from '../lengths';
 import type { Tensor } from '../tensor';
@@ -7,6 +7,8 @@ import type { Tensor } from '../tensor';
 export interface LossOptions {
   /** how many steps of each sequence of an output [N, T, F] count: the mean is over these, and the gradient elsewhere 0 */
   lengths?: Lengths;
+  /** `'mean'` unless given: of what counts; `'sum'`; `'none'`: the sum, and each loss by itself in `values` */
+  reduction?: 'mean' | 'sum' | 'none';
 }
 
 /** What a loss function returns. */
@@ -14,14 +16,39 @@ export interface LossResult {
   value: number;
   /** ∂value/∂output, of the output's shape and dtype: what the model's backward takes */
   grad: Tensor;
+  /**
+   * With `reduction: 'none'`, the loss of each element, or of each row of logits; 0 where it does not count. Each depends on its own part of
+   * the output alone, and `grad` has its gradient there: for a weighted sum, multiply both by the weights.
+   */
+  values?: Tensor;
 }
 
-/** @throws EvenkeelError ERR_OPTION, ERR_SHAPE, also where no step counts: there is no mean of nothing */
-export function readLossLengths(options: LossOptions | undefined, { shape }: Tensor): Int32Array | undefined {
-  if (options === undefined) return undefined;
-  const lengths = checkLengths(readOptions('loss options', options, ['lengths']).lengths, shape);
-  if (lengths !== undefined && countSteps(lengths) === 0) {
+/** What every loss reads of its options. */
+export interface CheckedLossOptions {
+  readonly lengths: Int32Array | undefined;
+  readonly reduction: 'mean' | 'sum' | 'none';
+}
+
+const NO_OPTIONS: CheckedLossOptions = { lengths: undefined, reduction: 'mean' };
+const REDUCTIONS = ['mean', 'sum', 'none'] as const;
+
+/**
+ * Reads a loss's options.
+ * @param own names of those that are the loss's own
+ * @returns those that every loss has, and the others as they were given
+ * @throws EvenkeelError ERR_OPTION, ERR_SHAPE, also for a mean where no step counts: there is no mean of nothing
+ */
+export function readLossOptions<Own extends string = never>(
+  options: unknown,
+  { shape }: Tensor,
+  own: readonly Own[] = [],
+): CheckedLossOptions & { given: Partial<Record<Own, unknown>> } {
+  if (options === undefined) return { ...NO_OPTIONS, given: {} };
+  const read = readOptions<string>('loss options', options, ['lengths', 'reduction', ...own], { reduction: 'mean' });
+  const reduction = checkOneOf('reduction', read.reduction, REDUCTIONS);
+  const lengths = checkLengths(read.lengths, shape);
+  if (reduction === 'mean' && lengths !== undefined && countSteps(lengths) === 0) {
     throw new EvenkeelError('ERR_SHAPE', 'lengths: expected at least one step that counts, got lengths of 0.');
   }
-  return lengths;
+  return { lengths, reduction, given: read as Partial<Record<Own, unknown>> };
 }

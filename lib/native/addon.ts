@@ -231,10 +231,54 @@ export interface NativeAddon {
     words: Int32Array,
   ): void;
 
-  /** mean((output − target)²), and its gradient into `grad` */
-  meanSquaredError(output: TensorData, target: TensorData, grad: TensorData): number;
+  /** rows of a table: output [rows, width] of weight [vocabulary, width]; an index of −1 gives zeros */
+  embeddingForward(rows: number, vocabulary: number, width: number, indices: Int32Array, weight: TensorData, output: TensorData): void;
+  /** touched: the different indices of at least 0, ascending [min(rows, vocabulary)]; returns how many */
+  embeddingBackward(
+    rows: number,
+    vocabulary: number,
+    width: number,
+    indices: Int32Array,
+    gradOutput: TensorData,
+    gradWeight: TensorData,
+    touched: Int32Array,
+  ): number;
+  /** to [rows, width] ← the rows of from [vocabulary, width] with these indices */
+  gatherRows(rows: number, vocabulary: number, width: number, indices: Int32Array, from: TensorData, to: TensorData): void;
+  /** the rows of to [vocabulary, width] with these indices, each once, ← from [rows, width] */
+  scatterRows(rows: number, vocabulary: number, width: number, indices: Int32Array, from: TensorData, to: TensorData): void;
+
+  /**
+   * Σ loss(output, target) / divisor, and its gradient into `grad`. kind: 0 squared, 1 absolute, 2 Huber with delta, 3 logistic, whose
+   * positive targets weigh `positive` [width], one for each column; null for ones. values: each element's loss, or null
+   */
+  pointLoss(
+    kind: number,
+    divisor: number,
+    delta: number,
+    output: TensorData,
+    target: TensorData,
+    positive: Optional,
+    values: Optional,
+    grad: TensorData,
+  ): number;
   /** mean over rows of −ln softmax(logits)[label], and its gradient into `grad`; logits [R, C], labels [R] in [0, C) */
   crossEntropy(rows: number, classes: number, logits: TensorData, labels: Int32Array, grad: TensorData): number;
+  /**
+   * Σ over the rows with a label of at least 0 of −Σ_c t_c ln softmax(logits)_c, t_c = (1 − smoothing) w_label [c = label] + smoothing/C · w_c,
+   * over the divisor, and its gradient into `grad`. weights [C], null for ones; values: each row's loss [R], or null
+   */
+  weightedCrossEntropy(
+    rows: number,
+    classes: number,
+    divisor: number,
+    logits: TensorData,
+    labels: Int32Array,
+    weights: Optional,
+    smoothing: number,
+    values: Optional,
+    grad: TensorData,
+  ): number;
 
   // Passes over all parameters: each list has one array per parameter, float32 or float64, of one kind and length in all lists.
 

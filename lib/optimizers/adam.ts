@@ -3,7 +3,7 @@ import type { NativeAddon } from '../native/addon';
 import { native } from '../native/load';
 import type { Parameter } from '../parameter';
 import type { TensorData } from '../tensor';
-import { type ParameterGroup, readGroups } from './groups';
+import { checkSparseOption, type ParameterGroup, readGroups } from './groups';
 import { Optimizer, type OptimizerArrays } from './optimizer';
 
 /** Options of {@link Adam} and {@link AdamW}, and of a group of their parameters. */
@@ -25,7 +25,8 @@ export interface AdamOptions {
 /**
  * Adam (Kingma, Ba 2014, arXiv:1412.6980), as torch.optim.Adam: m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²;
  * w ← w − learningRate · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε). Weight decay is added to the gradient: g ← grad + weightDecay·w. With amsgrad
- * the largest v so far stands for v; to maximize, grad is taken times −1.
+ * the largest v so far stands for v; to maximize, grad is taken times −1. Of a sparse gradient only the rows that were used are gone over, m and v
+ * too, as in torch.optim.SparseAdam: w ← w − learningRate · √(1 − β₂ᵗ)/(1 − β₁ᵗ) · m / (√v + ε).
  */
 export class Adam extends Optimizer {
   readonly #steps: AdamSteps;
@@ -42,6 +43,10 @@ export class Adam extends Optimizer {
 
   protected override update(arrays: OptimizerArrays, learningRate: number, step: number, group: number): void {
     this.#steps.run(arrays, learningRate, step, group);
+  }
+
+  protected override updateRows(arrays: OptimizerArrays, learningRate: number, step: number, group: number): void {
+    this.#steps.runRows(arrays, learningRate, step, group);
   }
 }
 
@@ -77,12 +82,15 @@ interface AdamSettings {
 
 function readSettings(where: string, parameters: unknown, options: unknown, weightDecay: number) {
   const defaults = { learningRate: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay, amsgrad: false, maximize: false };
-  return readGroups(where, parameters, options, defaults, (given, { name, largest }) => {
+  return readGroups(where, parameters, options, defaults, (given, context) => {
+    const { name, largest } = context;
     const betas = readSafely(name('betas'), () =>
       Array.isArray(given.betas) && given.betas.length === 2 ? Array.from<unknown>(given.betas) : undefined,
     );
     if (betas === undefined) fail('ERR_OPTION', name('betas'), 'two numbers', given.betas);
     const amsgrad = checkBoolean(name('amsgrad'), given.amsgrad);
+    checkSparseOption(context, 'amsgrad', amsgrad, false);
+    checkSparseOption(context, 'weightDecay', given.weightDecay, 0);
     return {
       beta1: checkNumber(name('betas[0]'), betas[0], { min: 0, below: 1 }),
       beta2: checkNumber(name('betas[1]'), betas[1], { min: 0, below: 1 }),
@@ -109,6 +117,12 @@ class AdamSteps {
     const { beta1, beta2, eps, weightDecay, maximize } = this.#groups[group] as AdamSettings;
     this.#passes[group] ??= makePass(arrays);
     this.#passes[group](learningRate, beta1, beta2, eps, weightDecay, this.#decoupled, step, maximize);
+  }
+
+  /** torch.optim.SparseAdam adds ε to √v before the correction of bias: Adam's step with an ε of ε/√(1 − β₂ᵗ). */
+  runRows(arrays: OptimizerArrays, learningRate: number, step: number, group: number): void {
+    const { beta1, beta2, eps, maximize } = this.#groups[group] as AdamSettings;
+    makePass(arrays)(learningRate, beta1, beta2, eps / Math.sqrt(1 - beta2 ** step), 0, false, step, maximize);
   }
 }
 

@@ -1,5 +1,7 @@
-import { readOptions, readSafely } from '../check';
+import { fail, readOptions, readSafely } from '../check';
 import { checkParameters, Parameter } from '../parameter';
+import { sparseRowsOf } from '../sparse-rows';
+import type { TensorData } from '../tensor';
 
 /** Parameters that an optimiser treats alike; options that are left out are those of the optimiser. */
 export type ParameterGroup<Options> = { parameters: readonly Parameter[] } & Options;
@@ -13,10 +15,20 @@ export interface GroupOfParameters {
   stateNames: readonly string[];
 }
 
+/** What an optimiser works on: lists with one array for each parameter, in one order. */
+export interface OptimizerArrays {
+  readonly values: readonly TensorData[];
+  readonly grads: readonly TensorData[];
+  /** a list for each name of the optimiser's state */
+  readonly state: readonly (readonly TensorData[])[];
+}
+
 /** What reads an option of a group: its name in errors, and the largest number that all of the group's parameters can hold. */
 export interface GroupContext {
   name(option: string): string;
   largest: number;
+  /** whether a parameter's gradient is sparse */
+  isSparse: boolean;
 }
 
 const LARGEST_FLOAT = (2 - 2 ** -23) * 2 ** 127;
@@ -37,7 +49,7 @@ export function readGroups<K extends string, S>(
   const shared = readOptions(where, options, names, defaults);
   if (!isListOfGroups(parameters)) {
     const list = checkParameters('parameters', parameters);
-    const context = { name: (option: string) => option, largest: largestOf(list) };
+    const context = contextOf(list, (option) => option);
     return { learningRate: shared.learningRate, groups: [{ ...read(shared, context), parameters: list }] };
   }
   const groups = readSafely('parameters', () => Array.from<unknown>(parameters as unknown[])).map((group, index) => {
@@ -46,7 +58,7 @@ export function readGroups<K extends string, S>(
     const defaultsOfGroup = { ...shared, learningRate: undefined } as Partial<Record<(typeof known)[number], unknown>>;
     const given = readOptions(at, group, known, defaultsOfGroup);
     const list = checkParameters(`${at}.parameters`, given.parameters);
-    const context = { name: (option: string) => `${at}.${option}`, largest: largestOf(list) };
+    const context = contextOf(list, (option) => `${at}.${option}`);
     return { ...read(given, context), parameters: list, learningRate: given.learningRate };
   });
   checkParameters(
@@ -54,6 +66,26 @@ export function readGroups<K extends string, S>(
     groups.flatMap((group) => group.parameters),
   );
   return { learningRate: shared.learningRate, groups };
+}
+
+function contextOf(parameters: readonly Parameter[], name: (option: string) => string): GroupContext {
+  return { name, largest: largestOf(parameters), isSparse: parameters.some(({ grad }) => sparseRowsOf(grad) !== undefined) };
+}
+
+/**
+ * Checks an option that sparse gradients do not go with: rows without a gradient would have to change too.
+ * @throws EvenkeelError ERR_OPTION for any other value than `expected`
+ */
+export function checkSparseOption({ name, isSparse }: GroupContext, option: string, value: unknown, expected: unknown): void {
+  if (isSparse && value !== expected) {
+    fail(
+      'ERR_OPTION',
+      name(option),
+      `${expected} for a sparse gradient`,
+      value,
+      'Give its parameter a group of its own, or its layer sparse: false.',
+    );
+  }
 }
 
 function isListOfGroups(value: unknown): boolean {

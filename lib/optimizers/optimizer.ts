@@ -2,17 +2,13 @@ import { checkNumber, fail } from '../check';
 import { EvenkeelError } from '../errors';
 import { native } from '../native/load';
 import { checkParameters, checkParametersAttached, type Parameter } from '../parameter';
+import { clearGradient, sparseRowsOf } from '../sparse-rows';
 import { copyState, matchState, type StateDict } from '../state-dict';
-import { Tensor, type TensorData } from '../tensor';
-import { type GroupOfParameters, largestOf } from './groups';
+import { Tensor } from '../tensor';
+import { type GroupOfParameters, largestOf, type OptimizerArrays } from './groups';
+import { SparsePart } from './sparse-part';
 
-/** What an optimiser works on: lists with one array for each parameter, in one order. */
-export interface OptimizerArrays {
-  readonly values: readonly TensorData[];
-  readonly grads: readonly TensorData[];
-  /** a list for each name of the optimiser's state */
-  readonly state: readonly (readonly TensorData[])[];
-}
+export type { OptimizerArrays } from './groups';
 
 /** A group of an optimiser's parameters. */
 export interface OptimizerGroup {
@@ -37,6 +33,7 @@ export abstract class Optimizer {
   constructor(parameters: readonly Parameter[] | readonly GroupOfParameters[], learningRate: unknown, stateNames: readonly string[] = []) {
     const groups = isGroups(parameters) ? parameters : [{ parameters: checkParameters('parameters', parameters), stateNames }];
     this.#parameters = groups.flatMap((group) => group.parameters);
+    this.#checkSparse();
     this.#learningRate.data[0] = checkLearningRate('learningRate', learningRate, this.#parameters);
     this.#groups = groups.map((group, index) => new Group(group, index, this.#learningRate));
   }
@@ -48,6 +45,11 @@ export abstract class Optimizer {
 
   /** Updates the parameters of one group, by number. Its `arrays` are the same at every step, which counts from 1. */
   protected abstract update(arrays: OptimizerArrays, learningRate: number, step: number, group: number): void;
+  /**
+   * The same for the rows of one sparse gradient that were written, in arrays [rows, width] of their own: left out by an optimiser whose step
+   * changes weights that have no gradient.
+   */
+  protected updateRows?(arrays: OptimizerArrays, learningRate: number, step: number, group: number): void;
 
   /** What it trains, in a new list. */
   parameters(): Parameter[] {
@@ -79,7 +81,7 @@ export abstract class Optimizer {
   /** Sets all gradients to zero; backward passes add to them. */
   zeroGrad(): void {
     this.#callNative(() => {
-      this.#zeroPass ??= native().zeroPass(this.#parameters.map(({ grad }) => grad.data));
+      this.#zeroPass ??= zeroPass(this.#parameters);
       this.#zeroPass();
     });
   }
@@ -90,15 +92,16 @@ export abstract class Optimizer {
    * @throws EvenkeelError ERR_STATE when a parameter's buffer is gone; then none is updated
    */
   step(): void {
-    if (this.#groups.length > 1) {
+    if (this.#groups.length > 1 || this.#groups.some(({ sparseParts }) => sparseParts.length > 0)) {
       checkParametersAttached(this.#parameters);
       for (const group of this.#groups) group.checkAttached();
     }
     const step = this.steps + 1;
     this.#callNative(() => {
       for (let index = 0; index < this.#groups.length; index++) {
-        const { arrays, learningRate } = this.#groups[index] as Group;
-        this.update(arrays, learningRate, step, index);
+        const { arrays, learningRate, sparseParts } = this.#groups[index] as Group;
+        if (arrays.values.length > 0) this.update(arrays, learningRate, step, index);
+        for (const part of sparseParts) part.withRows((rows) => this.updateRows?.(rows, learningRate, step, index));
       }
     });
     this.#steps.data[0] = step;
@@ -112,6 +115,20 @@ export abstract class Optimizer {
       checkParametersAttached(this.#parameters);
       throw cause;
     }
+  }
+
+  /**
+   * What belongs to each sparse gradient.
+   * @internal
+   */
+  get sparseParts(): readonly SparsePart[] {
+    return this.#groups.flatMap((group) => group.sparseParts);
+  }
+
+  #checkSparse(): void {
+    const sparse = this.#parameters.find(({ grad }) => sparseRowsOf(grad) !== undefined);
+    if (sparse === undefined || this.updateRows !== undefined) return;
+    fail('ERR_OPTION', 'parameters', 'dense gradients', sparse.name, 'Of sparse ones take SGD or Adam, or give the layer sparse: false.');
   }
 
   /**
@@ -149,7 +166,9 @@ export abstract class Optimizer {
 /** What an optimiser keeps of a group. */
 class Group implements OptimizerGroup {
   readonly parameters: readonly Parameter[];
+  /** of the parameters whose gradients are not sparse */
   readonly arrays: OptimizerArrays;
+  readonly sparseParts: readonly SparsePart[];
   /** undefined where the group follows the optimiser's */
   readonly ownRate: Tensor | undefined;
   readonly #sharedRate: Tensor;
@@ -168,11 +187,16 @@ class Group implements OptimizerGroup {
     }
     this.#stateNames = stateNames;
     this.#state = parameters.map(({ value }) => stateNames.map(() => Tensor.zeros(value.shape, { dtype: value.dtype })));
+    const indices = [...parameters.keys()];
+    const dense = indices.filter((i) => sparseRowsOf((parameters[i] as Parameter).grad) === undefined);
     this.arrays = {
-      values: parameters.map(({ value }) => value.data),
-      grads: parameters.map(({ grad }) => grad.data),
-      state: stateNames.map((_, slot) => this.#state.map((tensors) => (tensors[slot] as Tensor).data)),
+      values: dense.map((i) => (parameters[i] as Parameter).value.data),
+      grads: dense.map((i) => (parameters[i] as Parameter).grad.data),
+      state: stateNames.map((_, slot) => dense.map((i) => ((this.#state[i] as readonly Tensor[])[slot] as Tensor).data)),
     };
+    this.sparseParts = indices
+      .filter((i) => !dense.includes(i))
+      .map((i) => new SparsePart(parameters[i] as Parameter, this.#state[i] as readonly Tensor[]));
   }
 
   get learningRate(): number {
@@ -202,6 +226,17 @@ class Group implements OptimizerGroup {
     );
     return [...rate, ...states];
   }
+}
+
+function zeroPass(parameters: readonly Parameter[]): () => void {
+  const sparse = parameters.filter(({ grad }) => sparseRowsOf(grad) !== undefined);
+  const dense = parameters.filter((parameter) => !sparse.includes(parameter));
+  const pass = native().zeroPass(dense.map(({ grad }) => grad.data));
+  if (sparse.length === 0) return pass;
+  return () => {
+    if (dense.length > 0) pass();
+    for (const { grad } of sparse) clearGradient(grad);
+  };
 }
 
 function isGroups(parameters: readonly Parameter[] | readonly GroupOfParameters[]): parameters is readonly GroupOfParameters[] {

@@ -2,7 +2,7 @@ import { checkBoolean, checkNumber, fail } from '../check';
 import type { NativeAddon } from '../native/addon';
 import { native } from '../native/load';
 import type { Parameter } from '../parameter';
-import { type ParameterGroup, readGroups } from './groups';
+import { checkSparseOption, type ParameterGroup, readGroups } from './groups';
 import { Optimizer, type OptimizerArrays } from './optimizer';
 
 /** Options of {@link SGD}, and of a group of its parameters. */
@@ -22,7 +22,8 @@ export interface SGDOptions {
 
 /**
  * Stochastic gradient descent, as torch.optim.SGD: g ← grad + weightDecay·w; b ← momentum·b + (1 − dampening)·g (b ← g at the first step);
- * w ← w − learningRate·b, or with Nesterov's momentum w ← w − learningRate·(g + momentum·b). To maximize, grad is taken times −1.
+ * w ← w − learningRate·b, or with Nesterov's momentum w ← w − learningRate·(g + momentum·b). To maximize, grad is taken times −1. Of a sparse
+ * gradient only the rows that were used are gone over, which takes a momentum and a weight decay of 0.
  */
 export class SGD extends Optimizer {
   readonly #groups: readonly Settings[];
@@ -43,13 +44,19 @@ export class SGD extends Optimizer {
     this.#passes[group] ??= native().sgdPass(values, grads, state[0] ?? null);
     this.#passes[group](learningRate, momentum, nesterov, weightDecay, step === 1, dampening, maximize);
   }
+
+  protected override updateRows({ values, grads }: OptimizerArrays, learningRate: number, _step: number, group: number): void {
+    const { maximize } = this.#groups[group] as Settings;
+    native().sgdPass(values, grads, null)(learningRate, 0, false, 0, false, 0, maximize);
+  }
 }
 
 type Settings = ReturnType<typeof readSettings>['groups'][number];
 
 function readSettings(parameters: unknown, options: unknown) {
   const defaults = { learningRate: undefined, momentum: 0, dampening: 0, nesterov: false, weightDecay: 0, maximize: false };
-  return readGroups('SGD options', parameters, options, defaults, (given, { name, largest }) => {
+  return readGroups('SGD options', parameters, options, defaults, (given, context) => {
+    const { name, largest } = context;
     const momentum = checkNumber(name('momentum'), given.momentum, { min: 0, max: largest });
     const dampening = checkNumber(name('dampening'), given.dampening, { min: -largest, max: largest });
     const nesterov = checkBoolean(name('nesterov'), given.nesterov);
@@ -57,6 +64,8 @@ function readSettings(parameters: unknown, options: unknown) {
     const maximize = checkBoolean(name('maximize'), given.maximize);
     if (nesterov && momentum === 0) fail('ERR_OPTION', name('momentum'), 'a number above 0 for nesterov', momentum);
     if (nesterov && dampening !== 0) fail('ERR_OPTION', name('dampening'), '0 for nesterov', dampening);
+    checkSparseOption(context, 'momentum', momentum, 0);
+    checkSparseOption(context, 'weightDecay', weightDecay, 0);
     return { momentum, dampening, nesterov, weightDecay, maximize, stateNames: momentum === 0 ? [] : ['momentum_buffer'] };
   });
 }

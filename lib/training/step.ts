@@ -3,6 +3,7 @@ import { describeNonFinite, gradNorms } from '../clipping/norms';
 import { EvenkeelError, formatShape } from '../errors';
 import { checkLengths, type Lengths, lengthsOf } from '../lengths';
 import type { LossResult } from '../losses/loss';
+import { clearGradient } from '../sparse-rows';
 import type { GradientFlow } from '../stability/flow';
 import { checkLongEnough, recordFlow } from '../stability/gradient-flow';
 import { checkTensor, Tensor } from '../tensor';
@@ -51,9 +52,9 @@ function recordedStep(run: Run, guard: StepGuard, batch: Batch<unknown>, step: n
 
 function trainStep(run: Run, guard: StepGuard, { input, target, lengths: given }: Batch<unknown>): StepResult {
   const { model, optimizer, parameters } = run;
-  for (const { grad } of run.frozen) grad.data.fill(0);
+  for (const { grad } of run.frozen) clearGradient(grad);
   optimizer.zeroGrad();
-  const lengths = checkLengths(given, input.shape);
+  const lengths = checkLengths(given, input.shape, 'either');
   const output = checkTensor('output of model.forward()', lengths === undefined ? model.forward(input) : model.forward(input, { lengths }));
   const counted = lengthsOf(output, input, lengths);
   const { value, grad } = checkLossResult(

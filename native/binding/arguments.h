@@ -133,6 +133,7 @@ void add_function(Napi::Object exports, const char* name) {
 }
 
 // One per file of this folder.
+void register_embedding(Napi::Object exports);
 void register_layers(Napi::Object exports);
 void register_masks(Napi::Object exports);
 void register_recurrent(Napi::Object exports);

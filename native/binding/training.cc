@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "binding/arguments.h"
@@ -11,23 +12,33 @@
 namespace evenkeel::binding {
 namespace {
 
-Napi::Value mean_squared_error_call(const Arguments& arguments) {
-  const double loss = with_element_type(arguments, 0, "output", [&](auto zero) {
+double checked_divisor(const Arguments& arguments, size_t index) {
+  const double divisor = arguments.number(index, "divisor");
+  if (!(divisor > 0)) fail(arguments.env(), "ERR_OPTION", "divisor: expected a number above 0.");
+  return divisor;
+}
+
+Napi::Value point_loss_call(const Arguments& arguments) {
+  const double loss = with_element_type(arguments, 3, "output", [&](auto zero) {
     using T = decltype(zero);
-    const size_t count = arguments.length(0, "output");
+    const auto kind = static_cast<PointLoss>(arguments.integer(0, "kind", 0, 3));
+    const size_t count = arguments.length(3, "output");
     if (count == 0) {
       fail(arguments.env(), "ERR_STATE", "output: expected at least one element. Was its buffer transferred to another thread?");
     }
-    return mean_squared_error(count, arguments.array<T>(0, "output", count), arguments.array<T>(1, "target", count),
-                              arguments.array<T>(2, "grad", count));
+    const size_t width = arguments.is_null(5) ? 1 : arguments.length(5, "positive");
+    if (width == 0 || count % width != 0) fail(arguments.env(), "ERR_SHAPE", "positive: expected one for each element of a row.");
+    return point_loss(kind, count, checked_divisor(arguments, 1), arguments.number(2, "delta"), arguments.array<T>(3, "output", count),
+                      arguments.array<T>(4, "target", count), width, arguments.optional_array<T>(5, "positive", width),
+                      arguments.optional_array<T>(6, "values", count), arguments.array<T>(7, "grad", count));
   });
   return Napi::Number::New(arguments.env(), loss);
 }
 
-std::vector<int32_t> checked_labels(const Arguments& arguments, size_t index, size_t rows, size_t classes) {
+std::vector<int32_t> checked_labels(const Arguments& arguments, size_t index, size_t rows, size_t classes, int32_t least = 0) {
   std::vector<int32_t> labels = arguments.copy<int32_t>(index, "labels", rows);
   for (size_t row = 0; row < rows; ++row) {
-    if (labels[row] < 0 || static_cast<size_t>(labels[row]) >= classes) {
+    if (labels[row] < least || (labels[row] >= 0 && static_cast<size_t>(labels[row]) >= classes)) {
       fail(arguments.env(), "ERR_OPTION",
            "labels[" + std::to_string(row) + "]: expected a class from 0 to " + std::to_string(classes - 1) + ", got " +
                std::to_string(labels[row]) + ".");
@@ -44,6 +55,23 @@ Napi::Value cross_entropy_call(const Arguments& arguments) {
     const size_t count = arguments.product({rows, classes});
     return cross_entropy(rows, classes, arguments.array<T>(2, "logits", count), checked_labels(arguments, 3, rows, classes).data(),
                          arguments.array<T>(4, "grad", count));
+  });
+  return Napi::Number::New(arguments.env(), loss);
+}
+
+Napi::Value weighted_cross_entropy_call(const Arguments& arguments) {
+  const double loss = with_element_type(arguments, 3, "logits", [&](auto zero) {
+    using T = decltype(zero);
+    const size_t rows = arguments.size(0, "rows");
+    const size_t classes = arguments.size(1, "classes");
+    const size_t count = arguments.product({rows, classes});
+    const T* weights = arguments.optional_array<T>(5, "weights", classes);
+    double weight_sum = weights == nullptr ? static_cast<double>(classes) : 0;
+    if (weights != nullptr) weight_sum = std::accumulate(weights, weights + classes, 0.0);
+    const ClassTargets<T> targets = {.weights = weights, .weight_sum = weight_sum, .smoothing = arguments.number(6, "smoothing")};
+    return weighted_cross_entropy(rows, classes, checked_divisor(arguments, 2), targets, arguments.array<T>(3, "logits", count),
+                                  checked_labels(arguments, 4, rows, classes, -1).data(), arguments.optional_array<T>(7, "values", rows),
+                                  arguments.array<T>(8, "grad", count));
   });
   return Napi::Number::New(arguments.env(), loss);
 }
@@ -184,8 +212,9 @@ Napi::Value make_rmsprop_pass(const Arguments& arguments) {
 }  // namespace
 
 void register_training(Napi::Object exports) {
-  add_function<mean_squared_error_call>(exports, "meanSquaredError");
+  add_function<point_loss_call>(exports, "pointLoss");
   add_function<cross_entropy_call>(exports, "crossEntropy");
+  add_function<weighted_cross_entropy_call>(exports, "weightedCrossEntropy");
   add_function<norm_terms_call>(exports, "normTerms");
   add_function<make_zero_pass>(exports, "zeroPass");
   add_function<make_finite_pass>(exports, "finitePass");

@@ -1,4 +1,4 @@
-// The kernels that go over arrays: pointwise, sums, losses, optimisers, compiled once per SIMD target.
+// The kernels that go over arrays: pointwise, sums, optimisers, compiled once per SIMD target.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/arrays.cc"
 #include "hwy/foreach_target.h"
@@ -25,8 +25,6 @@ constexpr ArrayKernels<T> kArrayKernels = {
     .sum_abs = sum_abs<T>,
     .sum_squares = sum_squares<T>,
     .max_abs = max_abs<T>,
-    .squared_error = squared_error<T>,
-    .cross_entropy = cross_entropy<T>,
     .fma_chains = fma_chains<T>,
     .sum = sum<T>,
     .sgd_step = sgd_step<T>,

@@ -10,8 +10,9 @@ template <typename T>
 Kernels<T> choose_kernels() {
   // Highway's first dynamic call goes through a stub that detects the CPU and runs on the static target: initialise before choosing.
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  return {kernel_group<ScanKernels, T>(), kernel_group<LanesKernels, T>(), kernel_group<SingleKernels, T>(), kernel_group<NormKernels, T>(),
-          kernel_group<GateKernels, T>(), kernel_group<MaskKernels, T>(),  kernel_group<ArrayKernels, T>()};
+  return {kernel_group<ScanKernels, T>(), kernel_group<LanesKernels, T>(), kernel_group<SingleKernels, T>(),
+          kernel_group<NormKernels, T>(), kernel_group<GateKernels, T>(),  kernel_group<MaskKernels, T>(),
+          kernel_group<LossKernels, T>(), kernel_group<ArrayKernels, T>()};
 }
 
 }  // namespace

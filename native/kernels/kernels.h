@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/gate_kernels.h"
+#include "kernels/loss_kernels.h"
 #include "kernels/mask_kernels.h"
 
 namespace evenkeel {
@@ -207,12 +208,6 @@ struct ArrayKernels {  // arrays.cc
   double (*sum_squares)(size_t count, const T* values);
   double (*max_abs)(size_t count, const T* values);
 
-  // --- Losses --------------------------------------------------------------------------------------------------------
-  // returns Σ (output − target)² in double; grad = factor · (output − target)
-  double (*squared_error)(size_t count, T factor, const T* output, const T* target, T* grad);
-  // returns −Σ_r ln softmax(logits[r])[label[r]]; grad = factor · (softmax(logits) − onehot(label)); logits: [rows, classes]
-  double (*cross_entropy)(size_t rows, size_t classes, T factor, const T* logits, const std::int32_t* labels, T* grad);
-
   // --- The machine's limits (layers/machine.cc) ----------------------------------------------------------------------
   // Independent chains of fused multiply-adds in registers; returns how many floating-point operations that was, two per multiply-add
   double (*fma_chains)(size_t rounds, T* sink);
@@ -229,7 +224,14 @@ struct ArrayKernels {  // arrays.cc
 };
 
 template <typename T>
-struct Kernels : ScanKernels<T>, LanesKernels<T>, SingleKernels<T>, NormKernels<T>, GateKernels<T>, MaskKernels<T>, ArrayKernels<T> {};
+struct Kernels : ScanKernels<T>,
+                 LanesKernels<T>,
+                 SingleKernels<T>,
+                 NormKernels<T>,
+                 GateKernels<T>,
+                 MaskKernels<T>,
+                 LossKernels<T>,
+                 ArrayKernels<T> {};
 
 // The kernels of the SIMD target in use, chosen once per process.
 template <typename T>

@@ -5,7 +5,6 @@
 #define EVENKEEL_KERNELS_REDUCE_INL_H_
 #endif
 
-#include "hwy/contrib/math/math-inl.h"
 #include "kernels/vector_loop-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -86,45 +85,6 @@ double max_abs(size_t count, const T* values) {
     if (std::isnan(result)) break;
   }
   return result;
-}
-
-template <typename T>
-double squared_error(size_t count, T factor, const T* output, const T* target, T* grad) {
-  return sum_in_double(count, [&](auto wide, size_t i, auto memory) HWY_ATTR {
-    const hn::Rebind<T, decltype(wide)> d;
-    const auto y = memory.load(d, output + i);
-    const auto wanted = memory.load(d, target + i);
-    memory.store(d, hn::Mul(hn::Sub(y, wanted), hn::Set(d, factor)), grad + i);
-    const auto difference = hn::Sub(to_double(wide, y), to_double(wide, wanted));
-    return hn::Mul(difference, difference);
-  });
-}
-
-// exp(x); NaN gives NaN, of which Highway's function makes 0.
-template <class D>
-HWY_INLINE hn::Vec<D> exp(D d, hn::Vec<D> x) {
-  return hn::IfThenElse(hn::Eq(x, x), hn::Exp(d, x), x);
-}
-
-// −ln softmax(z)[k] = ln Σ exp(z − max) − (z[k] − max): shifted by the largest logit, so that nothing overflows.
-template <typename T>
-double cross_entropy(size_t rows, size_t classes, T factor, const T* logits, const int32_t* labels, T* grad) {
-  const hn::ScalableTag<T> d;
-  double loss = 0;
-  for (size_t r = 0; r < rows; ++r, logits += classes, grad += classes) {
-    T largest = logits[0];  // passes over NaN, which then comes out of the exponential
-    for (size_t i = 1; i < classes; ++i) largest = logits[i] > largest ? logits[i] : largest;
-    for_each_vector(d, classes, [&](size_t i, auto memory) HWY_ATTR {
-      memory.store(d, exp(d, hn::Sub(memory.load(d, logits + i), hn::Set(d, largest))), grad + i);
-    });
-    const double total =
-        sum_in_double(classes, [&](auto wide, size_t i, auto memory) HWY_ATTR { return load_double(wide, memory, grad + i); });
-    const size_t label = static_cast<size_t>(labels[r]);
-    loss += std::log(total) - (static_cast<double>(logits[label]) - static_cast<double>(largest));
-    scale(classes, static_cast<T>(static_cast<double>(factor) / total), grad);
-    grad[label] -= factor;
-  }
-  return loss;
 }
 
 }  // namespace HWY_NAMESPACE

@@ -13,11 +13,14 @@ void dropout(size_t sequences, size_t size, const std::int32_t* counts, philox::
   const MaskStream stream = {.key = key, .stream = 0, .step = 0};
   const std::uint64_t threshold = mask_threshold(probability);
   const T kept = static_cast<T>(1 / (1 - probability));
+  const bool keeps_all = threshold == 0;
   const auto units = [&](size_t sequence, size_t begin, size_t end) {
     const size_t offset = sequence * size;
     const size_t count = counts == nullptr ? size : static_cast<size_t>(counts[sequence]);
     const size_t last = std::clamp(count, begin, end);
-    if (last > begin) {
+    if (keeps_all) {
+      std::copy(input + offset + begin, input + offset + last, output + offset + begin);
+    } else if (last > begin) {
       kernels<T>().apply_mask(stream, threshold, T{0}, kept, sequence, 1, begin, last - begin, input + offset + begin, size,
                               output + offset + begin, size);
     }

@@ -1,5 +1,19 @@
 // Malformed arguments of tensors, parameters and layers: see calls.ts.
-import { Generator, GRU, LastStep, LayerNorm, Linear, LSTM, Parameter, RMSNorm, RNN, Sequential, Tensor } from '../../lib/index';
+import {
+  Dropout,
+  Embedding,
+  Generator,
+  GRU,
+  LastStep,
+  LayerNorm,
+  Linear,
+  LSTM,
+  Parameter,
+  RMSNorm,
+  RNN,
+  Sequential,
+  Tensor,
+} from '../../lib/index';
 import { checkLengths } from '../../lib/lengths';
 import type { Schema } from '../../lib/schema';
 import {
@@ -32,6 +46,9 @@ const isLastStep: Accepts = (value) => {
     return false;
   }
 };
+const makeEmbedding = (options: object = {}) =>
+  new Embedding({ vocabularySize: 6, embeddingSize: 5, generator: generator(), ...float64, ...options });
+const symbols = () => new Tensor(Float64Array.of(0, 5, 2, 2, 1, 0), [2, 3]);
 const makeLinear = () => new Linear({ inputSize: 4, outputSize: 5, generator: generator(), ...float64 });
 
 /** What a check of the library takes. */
@@ -183,6 +200,64 @@ testCalls({
     make: () => [{ size: 3 }],
     call: (options) => new RMSNorm(options as { size: number }),
     places: placesOf(RMSNorm.schema),
+  },
+  'Dropout.forward': {
+    make: () => [{ p: 0.25, generator: generator() }, tensor([2, 3, 4]), { lengths: [3, 1], training: true }],
+    call: (own, input, options) => new Dropout(own as object).forward(input as Tensor, options as object),
+    places: {
+      ...placesOf(Dropout.schema),
+      0: optional(hasNoKeys),
+      1: (value) => Tensor.isTensor(value) && value.shape.length === 3 && value.data.length > 0,
+      2: optional(hasNoKeys),
+      '2.lengths': optional(isLengths),
+      '2.training': optional(isBoolean),
+    },
+  },
+  'Dropout.loadCarriedState': {
+    make: () => [new Dropout({ generator: generator() }), new Dropout({ generator: generator() }).carriedState()],
+    call: (layer, state) => (layer as Dropout).loadCarriedState(state as Record<string, Tensor>),
+    places: { 1: never, '1.generator': never },
+    probe: ([layer]) => (layer as Dropout).carriedState().generator?.toArray(),
+  },
+  'new Embedding': {
+    make: () => [{ vocabularySize: 6, embeddingSize: 5, paddingIndex: 0, generator: generator() }],
+    call: (options) => new Embedding(options as { vocabularySize: number; embeddingSize: number }),
+    places: {
+      ...placesOf(Embedding.schema),
+      '0.vocabularySize': isInteger(1, 2 ** 24),
+      '0.paddingIndex': optional(isInteger(0, 5)),
+    },
+  },
+  ...Object.fromEntries(
+    [false, true].map((sparse): [string, Call] => [
+      `Embedding.forward, ${sparse ? 'sparse' : 'dense'}`,
+      {
+        make: () => [makeEmbedding({ sparse }), symbols(), { lengths: [3, 1], training: true }],
+        call: (layer, input, options) => (layer as Embedding).forward(input as Tensor, options as object),
+        places: {
+          1: never,
+          2: optional(hasNoKeys),
+          '2.lengths': optional(takenBy((value) => checkLengths(value, [2, 3], ['N', 'T']))),
+          '2.training': optional(isBoolean),
+        },
+        probe: ([layer]) => {
+          const subject = layer as Embedding;
+          const output = subject.forward(symbols());
+          for (const { grad } of subject.parameters()) grad.data.fill(0);
+          subject.backward(tensor([2, 3, 5]));
+          return [output.toArray(), ...subject.parameters().map(({ grad }) => grad.toArray())];
+        },
+      },
+    ]),
+  ),
+  'Embedding.backward': {
+    make: () => {
+      const layer = makeEmbedding();
+      layer.forward(symbols());
+      return [layer, tensor([2, 3, 5]), { inputGradient: false }];
+    },
+    call: (layer, gradOutput, options) => (layer as Embedding).backward(gradOutput as Tensor, options as object),
+    places: { 1: never, 2: optional(hasNoKeys), '2.inputGradient': optional(isBoolean) },
   },
   'new Linear': {
     make: () => [{ inputSize: 2, outputSize: 3, generator: generator() }],

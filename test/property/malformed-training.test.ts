@@ -3,12 +3,17 @@ import fc from 'fast-check';
 import {
   Adam,
   addingProblem,
+  bceWithLogitsLoss,
   copyMemory,
   crossEntropyLoss,
   fit,
   gradientFlow,
+  huberLoss,
+  l1Loss,
   lyapunovExponents,
+  makeBatches,
   mseLoss,
+  padSequences,
   type RNN,
   type Sequential,
   setNumThreads,
@@ -17,11 +22,13 @@ import {
 import { ERROR_CODES } from '../helpers/errors';
 import {
   type Accepts,
+  type Call,
   generator,
   hasNoKeys,
   isBoolean,
   isDType,
   isInteger,
+  isNumber,
   isReadableArray,
   isSize,
   makeRNN,
@@ -41,6 +48,27 @@ const taskPlaces = {
   '0.generator': never,
   '0.dtype': optional(isDType),
 };
+
+/** A loss of an output [2, 3, 5] with good options, its own with what else each of them may be. */
+const lossCall = (
+  loss: (output: Tensor, options: unknown) => unknown,
+  own: Record<string, [good: unknown, accepts: Accepts]> = {},
+): Call => ({
+  make: () => [
+    tensor([2, 3, 5]),
+    { lengths: [3, 1], reduction: 'sum', ...Object.fromEntries(Object.entries(own).map(([name, [good]]) => [name, good])) },
+  ],
+  call: (output, options) => loss(output as Tensor, options),
+  places: {
+    0: never,
+    1: optional(hasNoKeys),
+    '1.lengths': optional(
+      (value) => isReadableArray(value) && (value as number[]).length === 2 && (value as number[]).every(isInteger(0, 3)),
+    ),
+    '1.reduction': optional(never),
+    ...Object.fromEntries(Object.entries(own).map(([name, [, accepts]]) => [`1.${name}`, optional(accepts)])),
+  },
+});
 
 testCalls({
   gradientFlow: {
@@ -72,6 +100,55 @@ testCalls({
     make: () => [tensor([2, 5]), tensor([2, 5], 2)],
     call: (output, target) => mseLoss(output as Tensor, target as Tensor),
     places: { 0: never, 1: never },
+  },
+  'mseLoss, options': lossCall((output, options) => mseLoss(output, tensor([2, 3, 5], 2), options as object)),
+  'l1Loss, options': lossCall((output, options) => l1Loss(output, tensor([2, 3, 5], 2), options as object)),
+  'huberLoss, options': lossCall((output, options) => huberLoss(output, tensor([2, 3, 5], 2), options as object), {
+    delta: [0.5, (value) => isNumber(Number.MIN_VALUE)(value)],
+  }),
+  'bceWithLogitsLoss, options': lossCall((output, options) => bceWithLogitsLoss(output, tensor([2, 3, 5], 2), options as object), {
+    posWeight: [[1, 2, 3, 4, 5], isNumber(0, 3.4028234663852886e38)],
+  }),
+  'crossEntropyLoss, options': lossCall((output, options) => crossEntropyLoss(output, [0, 4, 2, -1, -1, 2], options as object), {
+    ignoreIndex: [-1, never],
+    classWeights: [[1, 2, 3, 4, 5], never],
+    labelSmoothing: [0.1, isNumber(0, 1)],
+  }),
+  l1Loss: {
+    make: () => [tensor([2, 5]), tensor([2, 5], 2)],
+    call: (output, target) => l1Loss(output as Tensor, target as Tensor),
+    places: { 0: never, 1: never },
+  },
+  padSequences: {
+    make: () => [[tensor([3, 2]), tensor([1, 2])], { length: 4, value: 0, dtype: 'float64' }],
+    call: (sequences, options) => padSequences(sequences as Tensor[], options as object),
+    places: {
+      0: isReadableArray,
+      1: optional(hasNoKeys),
+      '1.length': optional(isInteger(3, 2 ** 31 - 1)),
+      '1.value': optional(isNumber(-Number.MAX_VALUE)),
+      '1.dtype': optional(isDType),
+    },
+  },
+  'makeBatches, options': {
+    make: () => [
+      tensor([4, 3, 2]),
+      [0, 1, 2, 3],
+      { batchSize: 2, lengths: [3, 0, 1, 2], shuffle: true, dropLast: false, generator: generator() },
+    ],
+    call: (inputs, labels, options) => [...makeBatches(inputs as Tensor, labels as number[], options as { batchSize: number })],
+    places: {
+      0: never,
+      1: (value) => ArrayBuffer.isView(value) || isReadableArray(value),
+      2: never,
+      '2.batchSize': isInteger(1, Number.MAX_SAFE_INTEGER),
+      '2.lengths': optional(
+        (value) => isReadableArray(value) && (value as number[]).length === 4 && (value as number[]).every(isInteger(0, 3)),
+      ),
+      '2.shuffle': optional(isBoolean),
+      '2.dropLast': optional(isBoolean),
+      '2.generator': optional(never),
+    },
   },
   crossEntropyLoss: {
     make: () => [tensor([3, 5]), Int32Array.of(0, 4, 2)],

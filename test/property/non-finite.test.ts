@@ -4,12 +4,15 @@ import {
   AdamW,
   AdaptiveGradientClipping,
   AutoClip,
+  bceWithLogitsLoss,
   clipGradNorm,
   clipGradValue,
   crossEntropyLoss,
   type DType,
+  huberLoss,
   LayerNorm,
   Linear,
+  l1Loss,
   mseLoss,
   type Optimizer,
   Parameter,
@@ -90,6 +93,15 @@ describe.each(DTYPES)('in %s', (dtype) => {
       }
       const mse = mseLoss(rowsWith(Number.NaN, position, size, dtype), fill('y', [ROWS, size], { dtype }));
       expectAll([mse.value, mse.grad.data[size + position] as number], Number.isNaN, ['mseLoss', size, position]);
+      for (const loss of [l1Loss, huberLoss, bceWithLogitsLoss]) {
+        const { value, grad, values } = loss(rowsWith(Number.NaN, position, size, dtype), fill('y', [ROWS, size], { dtype }), {
+          reduction: 'none',
+        });
+        const places = [grad, values].map((tensor) => tensor?.data[size + position] as number);
+        expectAll([value, ...places], Number.isNaN, [loss.name, size, position]);
+      }
+      const weighted = crossEntropyLoss(rowsWith(Number.NaN, position, size, dtype), [0, position, 0], { labelSmoothing: 0.1 });
+      expectAll([weighted.value, ...row(weighted.grad, BAD_ROW, size)], Number.isNaN, ['crossEntropyLoss, smoothed', size, position]);
       const infinite = mseLoss(rowsWith(Number.NEGATIVE_INFINITY, position, size, dtype), fill('y', [ROWS, size], { dtype }));
       expect([infinite.value, infinite.grad.data[size + position]]).toEqual([Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]);
     });

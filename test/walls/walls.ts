@@ -7,7 +7,7 @@ import ts from 'typescript';
 import { binaryPlatforms } from '../../lib/native/binary-packages';
 
 const base = ['tensor', 'lengths', 'typed-arrays', 'workspace', 'state-dict', 'check', 'errors', 'random', 'memory', 'cgroup'];
-const models = [...base, 'parameter', 'layers', 'losses', 'optimizers', 'clipping'];
+const models = [...base, 'parameter', 'sparse-rows', 'layers', 'losses', 'optimizers', 'clipping'];
 const study = [...models, 'io', 'runtime', 'stability', 'training', 'data', 'report', 'progress'];
 
 /** Room → the rooms that it may import from, besides itself. */
@@ -24,6 +24,7 @@ export const rooms: Record<string, readonly string[]> = {
   aliasing: [...base, 'native'],
   parameter: [...base, 'aliasing'],
   schema: base,
+  'sparse-rows': [...base, 'native'],
   native: base,
   io: [...base, 'memory'],
   memory: base,
@@ -33,10 +34,10 @@ export const rooms: Record<string, readonly string[]> = {
   'optional-package': [],
   runtime: [...base, 'native', 'version'],
   initializers: base,
-  layers: [...base, 'native', 'aliasing', 'memory', 'schema', 'parameter', 'initializers'],
+  layers: [...base, 'native', 'aliasing', 'memory', 'schema', 'parameter', 'initializers', 'sparse-rows'],
   losses: [...base, 'native'],
-  optimizers: [...base, 'native', 'parameter'],
-  clipping: [...base, 'native', 'parameter'],
+  optimizers: [...base, 'native', 'parameter', 'sparse-rows'],
+  clipping: [...base, 'native', 'parameter', 'sparse-rows'],
   data: [...base, 'io', 'losses'],
   stability: [...models, 'initializers'],
   training: [...models, 'stability', 'io'],
