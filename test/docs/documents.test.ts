@@ -22,7 +22,13 @@ const inLanguages = (blocks: Block[], ...languages: string[]): Block[] => blocks
 const examples = existsSync(join(root, 'examples')) ? readdirSync(join(root, 'examples')).filter((name) => /\.[cm]?[jt]s$/.test(name)) : [];
 
 /** Options that make a long example short. */
-const shortened: Record<string, string[]> = { 'adding-problem': ['--steps', '20'] };
+const shortened: Record<string, string[]> = {
+  'adding-problem': ['--steps', '20'],
+  'adding-lengths': ['--steps', '10'],
+  'language-of-names': ['--epochs', '1', '--names', '300'],
+  'character-model': ['--epochs', '1', '--characters', '12000'],
+  weather: ['--epochs', '1'],
+};
 
 const folder = userFolder();
 afterAll(() => folder.remove());
@@ -114,6 +120,11 @@ describe('examples/', () => {
       '--steps: expected a whole number of at least 1, got "0"',
     );
   });
+});
+
+test('the program in docs/from-tensorflow.md runs, and its loss falls', () => {
+  const [program] = inLanguages(codeBlocks(read('docs/from-tensorflow.md')), 'js') as [Block];
+  expect(runProgram(folder.path, 'from-tensorflow', program.code)).toBe('true\n');
 });
 
 describe('these checks', () => {
