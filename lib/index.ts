@@ -42,6 +42,7 @@ export {
   type LSTMState,
 } from './layers/lstm';
 export type { Checkpointing } from './layers/recurrent/checkpointing';
+export type { Zoneout } from './layers/recurrent/masks';
 export type { NormalizationOptions, Placement } from './layers/recurrent/normalization';
 export type { RecurrentBackwardOptions, RecurrentForwardOptions, RecurrentOptions } from './layers/recurrent/options';
 export type { RecurrentLayer } from './layers/recurrent/recurrent-layer';

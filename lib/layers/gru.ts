@@ -1,3 +1,4 @@
+import { fail } from '../check';
 import { booleanOption, readBy } from '../schema';
 import type { Tensor } from '../tensor';
 import { cellCosts } from './recurrent/cost';
@@ -48,7 +49,10 @@ export class GRU extends RecurrentLayer {
   /** @throws EvenkeelError ERR_OPTION or ERR_DTYPE for an option that is missing, unknown or out of range, ERR_MEMORY for too large a size */
   constructor(options: GRUOptions) {
     const given = readBy('GRU options', options, SCHEMA);
-    const { hiddenSize, dtype, normalization, resetAfter } = given;
+    const { hiddenSize, dtype, normalization, resetAfter, recurrentDropout } = given;
+    if (recurrentDropout > 0 && !resetAfter) {
+      fail('ERR_OPTION', 'recurrentDropout', '0 where resetAfter is false', recurrentDropout, 'Use zoneout, or resetAfter: true.');
+    }
     const sizes = {
       ofGates: GATES * hiddenSize,
       ofPreactivation: (resetAfter ? GATES + 1 : GATES) * hiddenSize,

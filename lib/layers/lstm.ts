@@ -5,6 +5,7 @@ import { optionalOption, type ReadBy, readBy } from '../schema';
 import { type DType, Tensor } from '../tensor';
 import { EPS_RANGE } from './layer';
 import { cellCosts } from './recurrent/cost';
+import type { Zoneout } from './recurrent/masks';
 import { kindNames, kindNumber, makeNorm, normalizationParameters, normName } from './recurrent/normalization';
 import {
   makeWeights,
@@ -40,7 +41,9 @@ export interface CellNormalizationOptions {
 }
 
 /** Options of {@link LSTM}. */
-export interface LSTMOptions extends RecurrentOptions {
+export interface LSTMOptions extends Omit<RecurrentOptions, 'zoneout'> {
+  /** as of every recurrent layer, of h and c alike, or of each by itself */
+  zoneout?: number | Zoneout;
   /** P: what is put out and fed back is h_t W_hrᵀ [N, P], from 1 to hiddenSize − 1; no projection unless given */
   projSize?: number;
   /**
@@ -73,8 +76,16 @@ function checkCellNormalization(argument: string, value: unknown): Required<Cell
   };
 }
 
+function checkZoneout(argument: string, value: unknown): Required<Zoneout> {
+  const options = typeof value === 'number' ? { hidden: value, cell: value } : value;
+  const { hidden, cell } = readOptions(argument, options, ['hidden', 'cell'], { hidden: 0, cell: 0 });
+  const check = (name: string, given: unknown) => checkNumber(typeof value === 'number' ? argument : name, given, { min: 0, max: 1 });
+  return { hidden: check(`${argument}.hidden`, hidden), cell: check(`${argument}.cell`, cell) };
+}
+
 const SCHEMA = {
   ...recurrentSchema,
+  zoneout: { check: checkZoneout, default: 0 },
   projSize: optionalOption<number | undefined>((argument, value) => checkInteger(argument, value, 1, 2 ** 31 - 1), undefined),
   forgetBias: optionalOption<number | undefined>((argument, value) => checkNumber(argument, value), undefined),
   cellNormalization: { check: checkCellNormalization, default: 'none', choices: cellNormalizationNames },

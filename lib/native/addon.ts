@@ -56,10 +56,30 @@ export interface RecurrentLayerOptions {
   cellNorm?: number;
   cellNormKind?: number;
   cellNormEps?: number;
+  /** in training, the probabilities that an element of what multiplies W_hh is dropped, and that one of h or of c is held; 0 unless given */
+  recurrentDropout?: number;
+  zoneoutHidden?: number;
+  zoneoutCell?: number;
+  /** which of the layers that share the keys of their masks it is; 0 unless given */
+  place?: number;
 }
 
+/**
+ * What the masks of a pass are made of: the key's two words, the pass's first step, and which sequence each of the pass's is [3 + N]. Null
+ * outside training, and where there are no masks.
+ */
+type Masks = Int32Array | null;
+
 /** What a forward pass over another part of the time takes: t, and the arguments of forward from `input` on. */
-export type ConcurrentArguments = readonly [t: number, ...ForwardArguments];
+export type ConcurrentArguments = readonly [
+  t: number,
+  input: TensorData,
+  initialState: Optional,
+  output: TensorData,
+  finalState: Optional,
+  tape: Optional,
+  masks?: Masks,
+];
 
 /**
  * A recurrent layer of the addon. The state that a step hands to the next is S wide, its first P columns are what is put out. The tape is what
@@ -68,7 +88,16 @@ export type ConcurrentArguments = readonly [t: number, ...ForwardArguments];
  */
 export interface NativeRecurrentLayer {
   /** input [N, T, I], initialState, finalState [N, S], output [N, T, P]; finalState is written where it is given. tape: null to keep nothing */
-  forward(n: number, t: number, input: TensorData, initialState: Optional, output: TensorData, finalState: Optional, tape: Optional): void;
+  forward(
+    n: number,
+    t: number,
+    input: TensorData,
+    initialState: Optional,
+    output: TensorData,
+    finalState: Optional,
+    tape: Optional,
+    masks?: Masks,
+  ): void;
   /**
    * output, tape: as forward left them. gradOutput: null for zeros. gradInput: null where it is not wanted. gradState: ∂L/∂state_T from beyond
    * the last step [N, S], which becomes ∂L/∂state_0. limit: of ‖∂L/∂state_t‖ of each sequence, Infinity for none. logNorms: ln of it before the
@@ -88,6 +117,7 @@ export interface NativeRecurrentLayer {
     limit: number,
     logNorms: Float64Array | null,
     exponents: Int32Array | null,
+    masks?: Masks,
     ...concurrent: ConcurrentArguments | []
   ): number;
   /**
@@ -121,7 +151,14 @@ export interface NativeRecurrentLayer {
 }
 
 /** The arguments of forward from `input` on. */
-type ForwardArguments = readonly [input: TensorData, initialState: Optional, output: TensorData, finalState: Optional, tape: Optional];
+type ForwardArguments = readonly [
+  input: TensorData,
+  initialState: Optional,
+  output: TensorData,
+  finalState: Optional,
+  tape: Optional,
+  masks: Masks,
+];
 /** The arguments of backward from `input` on, without a concurrent pass. */
 type BackwardArguments = readonly [
   input: TensorData,
@@ -134,6 +171,7 @@ type BackwardArguments = readonly [
   limit: number,
   logNorms: Float64Array | null,
   exponents: Int32Array | null,
+  masks: Masks,
 ];
 
 /** Two layers of one kind, such as the directions of a layer. Their passes run at the same time where that is faster. */

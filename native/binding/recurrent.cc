@@ -10,6 +10,7 @@
 #include "binding/arguments.h"
 #include "binding/kept_lists.h"
 #include "layers/cells/cells.h"
+#include "layers/cells/masked_cell.h"
 #include "layers/lyapunov.h"
 #include "layers/recurrent/steps.h"
 #include "layers/recurrent/strategy.h"
@@ -40,6 +41,12 @@ class Options {
     }
     return static_cast<size_t>(value);
   }
+  // 0 where it is left out.
+  double probability(const char* name) const {
+    const double value = number(name, 0);
+    if (!(value >= 0 && value <= 1)) fail(env_, "ERR_OPTION", std::string(name) + ": expected a number from 0 to 1.");
+    return value;
+  }
   bool boolean(const char* name, bool otherwise) const {
     const Napi::Value value = object_.Get(name);
     if (value.IsUndefined()) return otherwise;
@@ -59,6 +66,7 @@ class Options {
 };
 
 constexpr size_t kMostSize = 2147483647;  // BLAS counts in 32-bit integers
+constexpr size_t kMostPlaces = 1 << 20;
 
 CellOptions cell_options(const Options& given) {
   CellOptions options{
@@ -74,6 +82,10 @@ CellOptions cell_options(const Options& given) {
   options.cell_norm_kind = static_cast<Norm>(given.integer("cellNormKind", 0, 1, 0));
   options.cell_norm_eps = given.number("cellNormEps", 1e-5);
   options.reset_after = given.boolean("resetAfter", true);
+  options.recurrent_dropout = given.probability("recurrentDropout");
+  options.zoneout_hidden = given.probability("zoneoutHidden");
+  options.zoneout_cell = given.probability("zoneoutCell");
+  options.place = static_cast<std::uint32_t>(given.integer("place", 0, kMostPlaces, 0));
   return options;
 }
 
@@ -85,7 +97,7 @@ class RecurrentLayer {
       : kind_(kind_of(given)),
         options_(cell_options(given)),
         widths_(kind_.widths(options_)),
-        traits_(kind_.traits(options_)),
+        traits_(masked_traits()),
         lists_(arguments, {{"weights"}, {"gradients"}}) {
     check_parameters(given.env());
   }
@@ -94,13 +106,18 @@ class RecurrentLayer {
   const Widths& widths() const { return widths_; }
   const CellTraits& traits() const { return traits_; }
   RecurrentShape shape(size_t n, size_t t) const { return {widths_, n, t}; }
+  // Whether a backward pass does.
+  bool needs_masks() const { return MaskedCell<float>::wants(options_); }
 
   void find_elements(Napi::Env env) { lists_.find_elements(env); }
   // Once find_elements has been called in this call.
   template <typename T>
-  std::unique_ptr<Cell<T>> make_cell(size_t sequences, bool keeps, bool backward) const {
-    return kind_.make<T>(
-        options_, {.sequences = sequences, .keeps = keeps, .values = lists_.all(0), .gradients = backward ? lists_.all(1) : nullptr});
+  std::unique_ptr<Cell<T>> make_cell(size_t sequences, bool keeps, bool backward, const MaskCall* masks) const {
+    const CellCall<T> call = {
+        .sequences = sequences, .keeps = keeps, .values = lists_.all(0), .gradients = backward ? lists_.all(1) : nullptr};
+    std::unique_ptr<Cell<T>> cell = kind_.make<T>(options_, call);
+    if (!MaskedCell<T>::wants(options_)) return cell;
+    return std::make_unique<MaskedCell<T>>(options_, std::move(cell), call, masks);
   }
   template <typename T>
   const T* weight_ih() const {
@@ -120,6 +137,11 @@ class RecurrentLayer {
   }
 
  private:
+  CellTraits masked_traits() const {
+    const CellTraits traits = kind_.traits(options_);
+    return MaskedCell<float>::wants(options_) ? MaskedCell<float>::traits_of(options_, widths_, traits) : traits;
+  }
+
   static const CellKind& kind_of(const Options& given) {
     const std::string name = given.string("cell");
     const CellKind* kind = find_cell(name);
@@ -173,6 +195,29 @@ T* tape_array(const Arguments& arguments, size_t index, const RecurrentShape& sh
   return length == 0 ? nullptr : arguments.array<T>(index, name, length);
 }
 
+// The argument `masks`: the key's two words, the pass's first step and, from there on, which sequence each of the pass's is. Null outside
+// training.
+class Masks {
+ public:
+  Masks(const Arguments& arguments, size_t index, size_t n) {
+    if (arguments.count() <= index || arguments.is_null(index)) return;
+    words_ = arguments.copy<std::int32_t>(index, "masks", kHead + n);
+    if (words_[2] < 0) fail(arguments.env(), "ERR_OPTION", "masks: expected a first step from 0 on.");
+    call_ = {{static_cast<std::uint32_t>(words_[0]), static_cast<std::uint32_t>(words_[1])},
+             static_cast<size_t>(words_[2]),
+             words_.data() + kHead};
+  }
+  Masks(const Masks&) = delete;
+  Masks& operator=(const Masks&) = delete;
+
+  const MaskCall* call() const { return words_.empty() ? nullptr : &call_; }
+
+ private:
+  static constexpr size_t kHead = 3;
+  std::vector<std::int32_t> words_;
+  MaskCall call_ = {};
+};
+
 // A pass's arrays in the arguments from `first` on: input, initialState, output and, of a forward pass, finalState.
 template <typename T>
 ForwardPass<T> pass_of(const Arguments& arguments, const RecurrentLayer& layer, const Cell<T>& cell, const RecurrentShape& shape,
@@ -195,11 +240,12 @@ auto with_type(const RecurrentLayer& layer, Body&& body) {
   return layer.is_double() ? body(double{}) : body(float{});
 }
 
-// body(pass) with the forward pass whose arguments begin at `first`: input, initialState, output, finalState, tape
+// body(pass) with the forward pass whose arguments begin at `first`: input, initialState, output, finalState, tape, masks
 template <typename T, typename Body>
 void with_forward(const Arguments& arguments, RecurrentLayer& layer, const RecurrentShape& shape, size_t first, Body&& body) {
   const bool keeps = !arguments.is_null(first + 4);
-  const std::unique_ptr<Cell<T>> cell = layer.make_cell<T>(shape.n, keeps, false);
+  const Masks masks(arguments, first + 5, shape.n);
+  const std::unique_ptr<Cell<T>> cell = layer.make_cell<T>(shape.n, keeps, false, masks.call());
   ForwardPass<T> pass = pass_of(arguments, layer, *cell, shape, first);
   pass.final_state = arguments.optional_array<T>(first + 3, "finalState", arguments.product({shape.n, shape.s}));
   if (keeps) pass.tape = tape_array<T>(arguments, first + 4, shape, layer, "tape");
@@ -217,7 +263,7 @@ Napi::Value forward(const Arguments& arguments) {
   return arguments.env().Undefined();
 }
 
-constexpr size_t kPasses = 2, kForwardArguments = 5, kBackwardArguments = 10;  // where a call's passes begin, and how many each takes
+constexpr size_t kPasses = 2, kForwardArguments = 6, kBackwardArguments = 11;  // where a call's passes begin, and how many each takes
 
 StateGradientOptions state_gradient_options(const Arguments& arguments, const RecurrentShape& shape, size_t first) {
   const StateGradientOptions options = {
@@ -235,7 +281,9 @@ StateGradientOptions state_gradient_options(const Arguments& arguments, const Re
 template <typename T, typename Body>
 void with_backward(const Arguments& arguments, RecurrentLayer& layer, const RecurrentShape& shape, size_t first,
                    const ForwardPass<T>* concurrent, Body&& body) {
-  const std::unique_ptr<Cell<T>> cell = layer.make_cell<T>(shape.n, true, true);
+  const Masks masks(arguments, first + 10, shape.n);
+  if (layer.needs_masks() && masks.call() == nullptr) fail(arguments.env(), "ERR_OPTION", "masks: expected those of the forward pass.");
+  const std::unique_ptr<Cell<T>> cell = layer.make_cell<T>(shape.n, true, true, masks.call());
   ForwardPass<T> made = pass_of(arguments, layer, *cell, shape, first);
   made.tape = tape_array<T>(arguments, first + 3, shape, layer, "tape");
   const StateGradient<T> state_gradient(shape.n, shape.t, shape, state_gradient_options(arguments, shape, first + 7));
@@ -334,7 +382,7 @@ Napi::Value tangents(const Arguments& arguments) {
   const RecurrentShape shape = shape_of(arguments, layer);
   if (!layer.is_double()) fail(arguments.env(), "ERR_DTYPE", "tangents: expected a layer in float64.");
   layer.find_elements(arguments.env());
-  const std::unique_ptr<Cell<double>> cell = layer.make_cell<double>(shape.n, true, false);
+  const std::unique_ptr<Cell<double>> cell = layer.make_cell<double>(shape.n, true, false, nullptr);
   ForwardPass<double> pass = pass_of(arguments, layer, *cell, shape, 2);
   pass.final_state = arguments.optional_array<double>(5, "finalState", arguments.product({shape.n, shape.s}));
   const auto count = static_cast<size_t>(arguments.integer(6, "count", 1, static_cast<int64_t>(shape.s)));

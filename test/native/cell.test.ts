@@ -323,7 +323,7 @@ function runInSegments(shape: Shape, a: Arrays, every: number, isKept: boolean, 
     const concurrent = isConcurrent && !isKept && before !== undefined ? again(before) : ([] as const);
     const dx = allocate(dtype, n * steps * i);
     const dy = cut(a.gradOutput, segment.begin, segment.end, h);
-    layer.backward(n, steps, input, from, to, tape, dy, dx, gradInitialState, Number.POSITIVE_INFINITY, null, null, ...concurrent);
+    layer.backward(n, steps, input, from, to, tape, dy, dx, gradInitialState, Number.POSITIVE_INFINITY, null, null, null, ...concurrent);
     for (let row = 0; row < n; row++) gradInput.set(dx.subarray(row * steps * i, (row + 1) * steps * i), (row * t + segment.begin) * i);
   }
   return { output, finalState, gradInput, gradInitialState, gradients, logNorms: new Float64Array(0), limited: 0 };

@@ -4,7 +4,7 @@ import type { DType, Tensor, TensorData } from '../../tensor';
 import { allocateOutput, reusableBytes } from '../../workspace';
 import type { CallKind } from '../layer';
 import { type Checkpointing, segmentSteps, smallSegment } from './checkpointing';
-import { type BackwardJob, copySteps, Directions, type ForwardJob, Scan } from './scan';
+import { type BackwardJob, copySteps, Directions, type ForwardJob, type MaskKey, Scan } from './scan';
 import type { Place } from './stack';
 import { StateGradientPass } from './state-gradient';
 import { StateNorms } from './state-norms';
@@ -35,6 +35,7 @@ export interface LevelArrays {
   /** likewise, written */
   readonly finalState: TensorData;
   readonly wantsSequence: boolean;
+  readonly maskKey: MaskKey;
 }
 
 /** What backward needs of a level's forward pass, for each direction. */
@@ -62,14 +63,17 @@ export class Level {
 
   constructor(cells: readonly PlacedCell[], settings: LevelSettings) {
     const { native, dtype } = settings;
-    this.scans = cells.map(({ parameters, place: { inputSize } }) => new Scan(parameters, { ...native, inputSize }, dtype));
+    this.scans = cells.map(({ parameters, place }) => {
+      const { inputSize, layer, isReverse } = place;
+      return new Scan(parameters, { ...native, inputSize, place: cells.length * layer + (isReverse ? 1 : 0) }, dtype);
+    });
     this.outputSize = cells.length * (native.outputSize ?? native.hiddenSize);
     this.#settings = settings;
     this.#directions = new Directions(this.scans);
   }
 
   forward(
-    { input, sequences, initialState, finalState, wantsSequence }: LevelArrays,
+    { input, sequences, initialState, finalState, wantsSequence, maskKey }: LevelArrays,
     call: CallKind,
   ): { output: Tensor | undefined; kept: LevelPass } {
     const { n, steps } = sequences;
@@ -87,6 +91,7 @@ export class Level {
         initialState: initialState && this.#part(initialState, direction),
         sequence,
         finalState: this.#part(finalState, direction),
+        maskKey,
       };
       return new ForwardWay(scan, sequences, plan, arrays, isTraining);
     });

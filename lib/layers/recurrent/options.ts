@@ -9,10 +9,11 @@ import {
 } from '../../initializers';
 import { Parameter } from '../../parameter';
 import type { Generator } from '../../random';
-import { booleanOption, dtypeOption, generatorOption, optionalOption, type ReadBy, sizeOption } from '../../schema';
+import { booleanOption, dtypeOption, generatorOption, numberOption, optionalOption, type ReadBy, sizeOption } from '../../schema';
 import { type DType, Tensor } from '../../tensor';
 import type { BackwardOptions, ForwardOptions } from '../layer';
 import { type Checkpointing, checkCheckpointing } from './checkpointing';
+import type { Zoneout } from './masks';
 import { checkNormalization, type NormalizationOptions, type Placement, placementNames } from './normalization';
 import type { Place } from './stack';
 
@@ -27,6 +28,21 @@ export interface RecurrentOptions {
    * out [N, T, 2P], forward first, each at the time of its input. `false` unless given
    */
   bidirectional?: boolean;
+  /**
+   * The probability that an element between two layers is dropped in training, from 0 to below 1, the others multiplied by 1/(1 − p), as in
+   * PyTorch: not before the first layer, nor after the last. 0 unless given. See {@link Dropout} for what its masks are made of
+   */
+  dropout?: number;
+  /**
+   * The same of what multiplies W_hh, with one mask for all steps of a sequence and all gates (Gal, Ghahramani 2016, arXiv:1512.05287), in each
+   * layer and direction. 0 unless given
+   */
+  recurrentDropout?: number;
+  /**
+   * The probability with which a unit's state stays what it was, in training, drawn anew at each step (Krueger et al. 2017, arXiv:1606.01305):
+   * h_t = m ⊙ h_{t-1} + (1 − m) ⊙ h̃_t. Outside training h_t is the mean of that. 0 unless given
+   */
+  zoneout?: number;
   /** where in the recurrence a normalisation stands; `'none'` unless given */
   normalization?: Placement | NormalizationOptions;
   /** whether there are the biases b_ih and b_hh; true unless given */
@@ -61,7 +77,7 @@ export interface RecurrentOptions {
   checkpointing?: Checkpointing;
   /** `'float32'` unless given */
   dtype?: DType;
-  /** where the initial weights come from; without one, from a random seed */
+  /** where the initial weights come from, and in training the masks of dropout and zoneout; without one, from a random seed */
   generator?: Generator;
 }
 
@@ -79,6 +95,10 @@ export interface RecurrentBackwardOptions<State = Tensor> extends BackwardOption
 
 const initializerOption = { check: checkInitializer, default: 'uniform' as Initializer, choices: initializerNames };
 
+function checkZoneout(argument: string, value: unknown): Required<Zoneout> {
+  return { hidden: checkNumber(argument, value, { min: 0, max: 1 }), cell: 0 };
+}
+
 /** More than anybody stacks: what a slip of the pen would ask for is refused before memory is. */
 const MOST_LAYERS = 1000;
 
@@ -88,6 +108,9 @@ export const recurrentSchema = {
   hiddenSize: sizeOption,
   numLayers: { check: (argument: string, value: unknown) => checkInteger(argument, value, 1, MOST_LAYERS), default: 1 },
   bidirectional: booleanOption(false),
+  dropout: numberOption(0, { min: 0, below: 1 }),
+  recurrentDropout: numberOption(0, { min: 0, below: 1 }),
+  zoneout: { check: checkZoneout, default: 0 },
   normalization: { check: checkNormalization, default: 'none', choices: placementNames },
   bias: booleanOption(true),
   recurrentInitializer: initializerOption,

@@ -9,9 +9,10 @@ import { checkCarriedState } from '../carried-state';
 import { BaseLayer, type CallKind, type CheckedInput, type Computed, type Pass } from '../layer';
 import type { Checkpointing } from './checkpointing';
 import { Level, type LevelPass, type PlacedCell, type StateRecords } from './level';
+import { type MaskKeys, Masks } from './masks';
 import { type NormalizationOptions, nativeNormalization } from './normalization';
 import type { CheckedRecurrentOptions, RecurrentBackwardOptions, RecurrentForwardOptions } from './options';
-import type { Scan } from './scan';
+import { dropElements, type MaskKey, type Scan } from './scan';
 import type { Place } from './stack';
 import { StateForm, type StatePart } from './state-form';
 import { type Sequences, sequencesOf } from './unroll';
@@ -32,8 +33,11 @@ interface CheckedCall extends CheckedInput {
   readonly initialState: Tensor | undefined;
 }
 
-/** Of each layer. */
-type Kept = readonly LevelPass[];
+interface Kept {
+  /** of each layer */
+  readonly passes: readonly LevelPass[];
+  readonly keys: MaskKeys;
+}
 
 type Given = Readonly<Record<string, unknown>>;
 
@@ -69,6 +73,7 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
   readonly #places: readonly Place[];
   readonly #levels: readonly Level[];
   readonly #form: StateForm<State>;
+  readonly #masks: Masks;
   #finalState: Tensor | undefined;
   #gradInitialState: Tensor | undefined;
   /** of the last backward call, in the order of the states */
@@ -88,8 +93,9 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
     this.stateful = given.stateful;
     this.dtype = dtype;
     this.normalization = Object.freeze(normalization);
+    this.#masks = new Masks(given);
     const settings = {
-      native: { hiddenSize, bias, ...nativeNormalization(normalization), ...native },
+      native: { hiddenSize, bias, ...nativeNormalization(normalization), ...this.#masks.native, ...native },
       dtype,
       truncateAfter: given.truncateAfter,
       checkpointing: shareOf(checkpointing, numLayers),
@@ -119,26 +125,28 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
     // A stateful layer may need its state in a later run than the next; what predict computes goes nowhere.
     const make = call === 'predict' || this.stateful ? makeTensor : allocateState;
     const finalState = make(this.dtype, this.#form.shape(sequences.n));
-    const kept: LevelPass[] = [];
+    const keys = this.#masks.draw(call);
+    const passes: LevelPass[] = [];
     let output: Tensor | undefined = input;
     for (let index = 0; index < this.#levels.length; index++) {
       const arrays = {
-        input: output as Tensor,
+        input: this.#dropped(output as Tensor, sequences, keys.between[index]),
         sequences,
         initialState: initialState === undefined ? null : this.#part(initialState.data, index),
         finalState: this.#part(finalState.data, index),
         wantsSequence: this.returnSequences || index + 1 < this.#levels.length,
+        maskKey: keys.scans,
       };
       const made = (this.#levels[index] as Level).forward(arrays, call);
       output = made.output;
-      kept.push(made.kept);
+      passes.push(made.kept);
     }
     if (call !== 'predict') {
       this.#finalState = finalState;
       this.#gradInitialState = undefined;
       this.#records = undefined;
     }
-    return { output: output ?? this.#outputOf(finalState), kept };
+    return { output: output ?? this.#outputOf(finalState), kept: { passes, keys } };
   }
 
   protected override checkBackwardOptions({ checked }: Pass<CheckedCall, Kept>, { gradFinalState }: Given): Given {
@@ -149,7 +157,7 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
   protected override checkKept({ checked, kept }: Pass<CheckedCall, Kept>): void {
     checked.initialState?.checkAttached('initialState of the last forward call');
     this.checkSeparate('initialState of the last forward call', checked.initialState?.data);
-    for (const pass of kept) Level.checkKept(pass);
+    for (const pass of kept.passes) Level.checkKept(pass);
   }
 
   protected differentiate(
@@ -167,10 +175,12 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
     const records: StateRecords[] = [];
     let ofOutput = this.returnSequences ? gradOutput : undefined;
     for (let index = this.#levels.length - 1; index >= 0; index--) {
-      const pass = kept[index] as LevelPass;
+      const pass = kept.passes[index] as LevelPass;
       const ofInput = index === 0 ? gradInput : allocateOutput(this.dtype, (pass.inputs[0] as Tensor).shape);
       const gradient = this.#part(gradState.data, index);
       records.unshift(...(this.#levels[index] as Level).backward(pass, ofOutput, ofInput, gradient, recorded));
+      const key = kept.keys.between[index];
+      if (key !== undefined && ofInput !== undefined) dropElements(checked.sequences, key, this.#masks.dropout, ofInput.data, ofInput.data);
       ofOutput = ofInput;
     }
     this.#records = records;
@@ -190,15 +200,21 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
     this.#finalState = undefined;
   }
 
-  /** Where the next call of a stateful layer goes on. Empty before the first call, and for a layer that is not stateful. */
+  /**
+   * Where the next call of a stateful layer goes on, nothing before the first call and for a layer that is not stateful; and of one with
+   * dropout or zoneout where its generator is.
+   */
   carriedState(): StateDict {
-    return this.stateful && this.#finalState !== undefined ? this.#form.toCarried(this.#finalState) : {};
+    const state = this.stateful && this.#finalState !== undefined ? this.#form.toCarried(this.#finalState) : {};
+    return { ...state, ...this.#masks.carriedState() };
   }
 
   /** @throws EvenkeelError ERR_STATE for an unexpected name, ERR_SHAPE, ERR_DTYPE or ERR_OPTION; nothing is changed then */
   loadCarriedState(state: StateDict): void {
-    if (this.stateful) this.#finalState = this.#form.fromCarried(state, this.dtype);
-    else checkCarriedState(state, {}, this.dtype);
+    const { rest, load } = this.#masks.takeCarried(state);
+    if (this.stateful) this.#finalState = this.#form.fromCarried(rest, this.dtype);
+    else checkCarriedState(rest, {}, this.dtype);
+    load();
   }
 
   /** ∂L/∂ the initial state of the last backward call. */
@@ -267,6 +283,13 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
   #checkRecords(property: string): readonly StateRecords[] {
     if (this.#records === undefined) failNoBackward(property);
     return this.#records;
+  }
+
+  #dropped(input: Tensor, sequences: Sequences, key: MaskKey): Tensor {
+    if (key === undefined) return input;
+    const output = allocateOutput(this.dtype, input.shape);
+    dropElements(sequences, key, this.#masks.dropout, input.data, output.data);
+    return output;
   }
 
   /** A level's share of rows for all layers and directions. */

@@ -24,6 +24,8 @@ export interface ForwardPass {
   readonly output: TensorData;
   /** written where it is given */
   readonly tape: Tape;
+  /** as the addon takes them; null where there are none */
+  readonly masks: Int32Array | null;
 }
 
 /** ∂L/∂ what a pass took and gave. */
@@ -146,16 +148,16 @@ export class Scan {
     return this.#sizes;
   }
 
-  forward({ pass: { n, t, input, initialState, output, tape }, finalState }: ForwardJob): void {
-    this.#layer.forward(n, t, input, initialState, output, finalState, tape);
+  forward({ pass: { n, t, input, initialState, output, tape, masks }, finalState }: ForwardJob): void {
+    this.#layer.forward(n, t, input, initialState, output, finalState, tape, masks);
   }
 
   /** @returns how many gradients were limited */
   backward({ pass, gradients, stateGradient, concurrent }: BackwardJob): number {
-    const { n, t, input, initialState, output, tape } = pass;
+    const { n, t, input, initialState, output, tape, masks } = pass;
     const { output: gradOutput, input: gradInput, state } = gradients;
     const { limit, logNorms, exponents } = stateGradient;
-    const first = [n, t, input, initialState, output, tape, gradOutput, gradInput, state, limit, logNorms, exponents] as const;
+    const first = [n, t, input, initialState, output, tape, gradOutput, gradInput, state, limit, logNorms, exponents, masks] as const;
     if (concurrent === undefined) return this.#layer.backward(...first);
     return this.#layer.backward(...first, concurrent.t, ...forwardArguments(concurrent, null));
   }
@@ -172,7 +174,7 @@ export class Scan {
    * @param logGrowths ln|R_t(i, i)| [N, T, count], written
    */
   tangents(
-    { n, t, input, initialState, output }: ForwardPass,
+    { n, t, input, initialState, output }: Omit<ForwardPass, 'masks' | 'tape'>,
     finalState: TensorData,
     count: number,
     tangents: TensorData,
@@ -196,14 +198,15 @@ export class Scan {
   }
 }
 
-function forwardArguments({ input, initialState, output, tape }: ForwardPass, finalState: TensorData | null) {
-  return [input, initialState, output, finalState, tape] as const;
+function forwardArguments({ input, initialState, output, tape, masks }: ForwardPass, finalState: TensorData | null) {
+  return [input, initialState, output, finalState, tape, masks] as const;
 }
 
 function backwardArguments({ pass, gradients, stateGradient }: BackwardJob) {
-  const { input, initialState, output, tape } = pass;
+  const { input, initialState, output, tape, masks } = pass;
   const { limit, logNorms, exponents } = stateGradient;
-  return [input, initialState, output, tape, gradients.output, gradients.input, gradients.state, limit, logNorms, exponents] as const;
+  const { output: gradOutput, input: gradInput, state } = gradients;
+  return [input, initialState, output, tape, gradOutput, gradInput, state, limit, logNorms, exponents, masks] as const;
 }
 
 /**
@@ -269,4 +272,22 @@ export function copySteps(
 ): void {
   const source = [from.data, from.width, from.column ?? 0] as const;
   native().copySteps(n, steps, width, ...source, to.data, to.width, to.column ?? 0, lengths ?? null, reverse, add);
+}
+
+/** The two words that all masks of a call are made from; undefined where there are none. */
+export type MaskKey = readonly [number, number] | undefined;
+
+/**
+ * output = input ⊙ mask, each element of which is 0 with probability p, else 1/(1 − p); the same of gradients. input may be output.
+ * @param input [N, T, width]; what lies beyond a sequence's length becomes 0
+ */
+export function dropElements(
+  { n, steps, lengths }: { readonly n: number; readonly steps: number; readonly lengths: Int32Array | undefined },
+  [key0, key1]: readonly [number, number],
+  p: number,
+  input: TensorData,
+  output: TensorData,
+): void {
+  const width = input.length / (n * steps);
+  native().dropout(n, steps * width, lengths?.map((length) => length * width) ?? null, key0, key1, p, input, output);
 }

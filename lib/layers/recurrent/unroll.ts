@@ -3,7 +3,7 @@
 import { longestFirst } from '../../lengths';
 import { allocate, type DType, type Tensor, type TensorData } from '../../tensor';
 import { allocateOutput } from '../../workspace';
-import type { BackwardJob, ForwardJob, ForwardPass, Scan, Tape } from './scan';
+import type { BackwardJob, ForwardJob, ForwardPass, MaskKey, Scan, Tape } from './scan';
 import type { StateGradientPass } from './state-gradient';
 import type { StateNorms } from './state-norms';
 import { cutTime, reorderRows, type Segment, SegmentMemory, SequenceArray, segmentsByLength } from './time';
@@ -59,6 +59,7 @@ export interface Unrolled {
   readonly sequences: Sequences;
   readonly segments: readonly Segment[];
   readonly parts: readonly Part[];
+  readonly maskKey: MaskKey;
 }
 
 /** What forward through time takes and gives. */
@@ -70,6 +71,7 @@ export interface UnrolledArrays {
   readonly sequence: Tensor | undefined;
   /** of each sequence, at its own end [N, S], written */
   readonly finalState: TensorData;
+  readonly maskKey: MaskKey;
 }
 
 /** A direction's way forward through the parts of its time, one after the other. */
@@ -117,7 +119,8 @@ export class ForwardWay {
     const before = this.#states.of(rows);
     const after = end === steps && order === undefined ? finalState : allocate(dtype, rows * scan.stateSize);
     if (this.#keepsPass) this.#parts.push({ begin, end, rows, before, output: kept, tape });
-    const pass = { n: rows, t: count, input: this.#inputs.take(part, dtype), initialState: before, output, tape: tape ?? null };
+    const masks = masksOf(this.#arrays.maskKey, part, order);
+    const pass = { n: rows, t: count, input: this.#inputs.take(part, dtype), initialState: before, output, tape: tape ?? null, masks };
     return { pass, finalState: after };
   }
 
@@ -133,7 +136,8 @@ export class ForwardWay {
       this.#outputs?.fillBeyond(lengths, 0);
       this.#states.copyTo(this.#arrays.finalState);
     }
-    return { sequences: this.#sequences, segments: this.#plan.segments, parts: this.#parts };
+    const { maskKey } = this.#arrays;
+    return { sequences: this.#sequences, segments: this.#plan.segments, parts: this.#parts, maskKey };
   }
 }
 
@@ -280,7 +284,7 @@ export class BackwardWay {
   #passAt(index: number): SegmentPass | undefined {
     const segment = this.#unrolled.segments[index];
     if (segment === undefined) return undefined;
-    return passOf(this.#scan, this.#unrolled.parts, segment, this.#inputs, this.#dtype, this.#memories[(index & 1) as 0 | 1]);
+    return passOf(this.#scan, this.#unrolled, segment, this.#inputs, this.#dtype, this.#memories[(index & 1) as 0 | 1]);
   }
 }
 
@@ -292,7 +296,7 @@ export function checkKept({ parts }: Unrolled): void {
 /** A segment's forward pass, as it was where it was kept, else with memory for what is to be computed again. */
 function passOf(
   scan: Scan,
-  parts: readonly Part[],
+  { parts, maskKey, sequences }: Unrolled,
   segment: Segment,
   inputs: SequenceArray,
   dtype: DType,
@@ -305,20 +309,30 @@ function passOf(
   memory.restart();
   const input = inputs.take(segment, dtype);
   const initialState = stateBefore(scan, part, own.begin, dtype);
+  const masks = masksOf(maskKey, segment, sequences.order);
   if (part.output !== undefined && part.tape !== undefined) {
     const output = new SequenceArray(part.output.data, rows, part.end - part.begin, scan.outputSize).take(own, dtype);
     const tape = scan.sliceTape(part.tape, rows, own.begin, own.end);
-    return { isKept: true, pass: { n: rows, t: steps, input, initialState, output, tape } };
+    return { isKept: true, pass: { n: rows, t: steps, input, initialState, output, tape, masks } };
   }
   const output = memory.take(dtype, rows * steps * scan.outputSize);
   const tape = scan.makeTape(rows, steps, memory.take);
-  return { isKept: false, pass: { n: rows, t: steps, input, initialState, output, tape } };
+  return { isKept: false, pass: { n: rows, t: steps, input, initialState, output, tape, masks } };
 }
 
 /** The state before a part's step [rows, S]. */
 function stateBefore(scan: Scan, { rows, begin, end, before, output, tape }: Part, step: number, dtype: DType): TensorData | null {
   if (step === 0) return before;
   return scan.readState(rows, end - begin, step - 1, (output as Tensor).data, tape ?? null, allocate(dtype, rows * scan.stateSize));
+}
+
+/** What the masks of a segment are made of: that of a sequence and a step is the same, whatever the segments and the order. */
+function masksOf(key: MaskKey, { begin, rows }: Segment, order: Int32Array | undefined): Int32Array | null {
+  if (key === undefined) return null;
+  const masks = new Int32Array(3 + rows);
+  masks.set([...key, begin]);
+  for (let row = 0; row < rows; row++) masks[3 + row] = order?.[row] ?? row;
+  return masks;
 }
 
 function takeArray(dtype: DType, length: number): TensorData {

@@ -32,6 +32,16 @@ struct CellOptions {
   Norm cell_norm_kind = Norm::kLayer;
   double cell_norm_eps = 1e-5;
   bool reset_after = true;  // of a GRU: whether the reset comes after the product
+  // In training, see MaskedCell: the probabilities that a number of the operand is dropped, and that one of h or of c is held.
+  double recurrent_dropout = 0, zoneout_hidden = 0, zoneout_cell = 0;
+  std::uint32_t place = 0;  // among the layers and directions that share a call's key
+};
+
+// What the masks of a call are made from.
+struct MaskCall {
+  philox::Key key;
+  size_t first_step;         // that of the pass, in the whole of the time
+  const std::int32_t* rows;  // which sequence each of the pass's is [N]
 };
 
 struct ParameterSize {
