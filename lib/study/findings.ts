@@ -156,16 +156,22 @@ export function clipWhereGradientsExplode(trials: readonly ClipTrial[]): Finding
   const pairs = clipPairs(trials, 'exploding');
   if (pairs.length === 0) return undefined;
   const saved = pairs.filter(clipSaves);
-  const names = (list: readonly ClipPair[]) => [...new Set(list.map(({ clipped }) => clipped.optimizer.split(' ')[0]))].join(' or ');
-  const describe = ({ free, clipped }: ClipPair) =>
-    `${clipped.optimizer} on ${clipped.target === 'noise' ? 'noise' : 'what can be learnt'}: ${describeLast(free)} without, ${describeLast(clipped)} with it`;
+  // An optimiser counts where the clip saves it on every target.
+  const optimizers = [...new Set(pairs.map(({ clipped }) => clipped.optimizer))];
+  const savedOptimizers = optimizers.filter((name) => pairs.filter(({ clipped }) => clipped.optimizer === name).every(clipSaves));
+  const describe = (target: ClipTrial['target']) =>
+    pairs
+      .filter(({ clipped }) => clipped.target === target)
+      .map(({ free, clipped }) => `${clipped.optimizer} ${formatLast(free)} → ${formatLast(clipped)}`)
+      .join('; ');
+  const targets = [...new Set(pairs.map(({ clipped }) => clipped.target))];
   const verdict = saved.length === 0 ? 'does not hold' : saved.length === pairs.length ? 'holds' : 'holds where';
   return {
     words: clippingWords,
     meaning: 'Where gradients do explode (hidden, orthogonal ×1.5), training ends at a lower loss with the clip at 1.0 than without.',
     verdict,
-    ...(verdict === 'holds where' ? { where: `the optimiser is ${names(saved)}` } : {}),
-    measured: `Mean of the last ten losses: ${pairs.map(describe).join('; ')}. A step of Adam does not depend on the gradient's scale.`,
+    ...(verdict === 'holds where' ? { where: `the optimiser is ${savedOptimizers.join('; ') || 'one of some, on one target'}` } : {}),
+    measured: `Mean of the last ten losses, without a clip → with it. ${targets.map((target) => `${target === 'noise' ? 'On noise' : 'On what can be learnt'}: ${describe(target)}.`).join(' ')}`,
     evidence: pairs.flatMap(({ free, clipped }) =>
       [free, clipped].map((trial) => logOf(`ln of the last losses, ${trial.optimizer}, ${trial.target}, ${trial.rule}`, trial.lnLast)),
     ),

@@ -1,6 +1,6 @@
 /** Sentences about a whole study, said alike on the page and in the terminal. */
 import { capitalize, formatNumber, plural } from '../report/text';
-import { causesGrowth, causesOf } from './claims';
+import { causesGrowth, causesOf, describeSizes, sameRate } from './claims';
 import { type DrawnMean, formatRate, meanOfDraws } from './draws';
 import { type ClipPair, clipPairs, clipSaves, formatLast } from './findings';
 import { grows } from './grid';
@@ -30,7 +30,7 @@ function listOf(words: readonly string[]): string {
 }
 
 /** The answer for a reader who has not seen the text: what it says, and point by point what was measured. */
-export function leadSentences(results: StudyResults): [text: string, ...measured: string[]] {
+export function leadSentences(results: Pick<StudyResults, 'grid' | 'clipTrials' | 'reference'>): [text: string, ...measured: string[]] {
   const { grid, clipTrials } = results;
   return [
     'A text on exploding gradients says that LayerNorm after a recurrent layer makes them explode, that before it, or before the activation, it does not, and that clipping mitigates. Measured:',
@@ -41,16 +41,18 @@ export function leadSentences(results: StudyResults): [text: string, ...measured
 }
 
 /** LayerNorm after the RNN: before any training, and in the text's own training. */
-function describeAfter(results: StudyResults): string[] {
+function describeAfter(results: Pick<StudyResults, 'grid' | 'reference'>): string[] {
   const { cells, draws } = results.grid;
   const outputs = cells.filter(({ placement }) => placement === 'output');
   const [after, clipped] = [referenceRun(results, 'after'), referenceRun(results, 'after-clipped')];
-  const changes = outputs.map(({ overNone }) => Math.abs(overNone.mean)).filter(Number.isFinite);
+  const changed = outputs.filter(({ overNone: { interval } }) => interval[0] > sameRate || interval[1] < -sameRate);
+  const lower = changed.filter(({ overNone }) => overNone.mean < 0).length;
+  const caused = causesOf(cells).find(({ placement }) => placement === 'output')?.count ?? 0;
   const growth =
-    changes.length === 0
+    outputs.length === 0
       ? []
       : [
-          `gradients grow or shrink as they do without it, within ${Math.max(...changes).toFixed(4)} per step back in time in all ${outputs.length} designs (${plural(draws, 'draw')} each)`,
+          `gradients grow that do not without it in ${caused} of ${outputs.length} designs (${plural(draws, 'draw')} each), and the rate differs by more than ${sameRate} per step in ${changed.length}${changed.length > 0 ? `, in ${lower} of which it is lower` : ''}`,
         ];
   const training =
     after === undefined
@@ -68,9 +70,10 @@ function describeInside({ cells, timeSteps }: GridPart): string[] {
   const sentences = guilty.map(({ placement, count, of, fastest }) => {
     const usual = fastestUsual(placement, cells) ?? fastest;
     if (usual === undefined) return '';
-    const { growth, hiddenSize, initializer } = usual;
-    const start = initializer === 'uniform' ? 'PyTorch’s start' : `W_hh ${initializer}`;
-    return `${capitalize(placeOf(placement))}: gradients grow that do not without it, in ${count} of ${of} designs; with ${hiddenSize} units and ${start} by ${formatRate(growth)} per step back, ×${formatNumber(Math.exp(timeSteps * growth.mean), 1)} over ${timeSteps} steps.`;
+    const { growth, hiddenSize } = usual;
+    const isUsual = fastestUsual(placement, cells) !== undefined;
+    const design = isUsual ? `with ${hiddenSize} units, PyTorch’s start and standard normal input` : `of ${describeSizes(usual)},`;
+    return `${capitalize(placeOf(placement))}: gradients grow that do not without it, in ${count} of ${of} designs; ${design} by ${formatRate(growth)} per step back, ×${formatNumber(Math.exp(timeSteps * growth.mean), 1)} over ${timeSteps} steps.`;
   });
   const others =
     calm.length === 0 ? [] : [`${capitalize(listOf(calm.map(({ placement }) => placeOf(placement))))}: in none of ${calm[0]?.of} designs.`];
@@ -87,9 +90,7 @@ function fastestUsual(placement: DepthPlacement, cells: readonly GridCell[]): Gr
 
 function describeSaved(pairs: readonly ClipPair[]): string[] {
   if (pairs.length === 0) return [];
-  const ends = pairs.map(
-    ({ free, clipped }) => `${formatLast(clipped)} instead of ${formatLast(free)} by ${clipped.optimizer.split(' ')[0]}`,
-  );
+  const ends = pairs.map(({ free, clipped }) => `${formatLast(clipped)} instead of ${formatLast(free)} by ${clipped.optimizer}`);
   return [`Clipping at 1.0, where gradients do explode: the loss ends at ${ends.join(', ')}.`];
 }
 
@@ -127,7 +128,7 @@ export function whatHolds(results: StudyResults): string[] {
     ...(pairs.length === 0
       ? []
       : [
-          `Clipping does mitigate under plain gradient steps: where gradients explode, ${saved.length} of ${pairs.length} trainings end lower with the clip at 1.0, none of them by Adam${saved.some(({ clipped }) => clipped.optimizer.startsWith('Adam')) ? ' but some' : ''}.`,
+          `Clipping does mitigate, above all under plain gradient steps: where gradients explode, ${saved.length} of ${pairs.length} kinds of training end lower with the clip at 1.0, ${saved.filter(({ clipped }) => clipped.optimizer.startsWith('Adam')).length} of them by Adam.`,
         ]),
     ...(silent === undefined
       ? []
@@ -254,6 +255,6 @@ export function percentAgainst(error: number, baseline: number): string {
 
 export const seedNote = 'Errors a few percent apart may change places with another seed: try --seed.';
 
-function referenceRun({ reference }: StudyResults, name: SystemName): ReferenceRun | undefined {
+function referenceRun({ reference }: Pick<StudyResults, 'reference'>, name: SystemName): ReferenceRun | undefined {
   return reference.systems.find(({ system }) => system === name);
 }

@@ -19,7 +19,7 @@ const cases: [words: string, cells: GridCell[], verdict: Judgement['verdict'], w
     'becomes a product',
     [...gridCells('uniform', 20, {}), ...gridCells('uniform', 256, { output: 0.1 })],
     'holds where',
-    'the design is 256 units, uniform',
+    'the RNN is tanh with W_hh uniform, in 1 designs',
   ],
   [
     'exponential increase',

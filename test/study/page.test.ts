@@ -29,7 +29,7 @@ describe('the page', () => {
     expect(first).toContain(
       '<h1>LayerNorm after an RNN does not make its gradients explode; before the activation or on the state it can</h1>',
     );
-    expect(first).toContain('with 256 units and PyTorch’s start by +0.020 ± 0.005 per step back');
+    expect(first).toContain('with 256 units, PyTorch’s start and standard normal input by +0.020 ± 0.005 per step back');
     // The map, wide and narrow: a cell for each place, start and size that is shown, in bold those that grow.
     const maps = first.match(/<svg.*?<\/svg>/gs) ?? [];
     for (const svg of maps) expect(svg.match(/ rx="2"/g)).toHaveLength(24);

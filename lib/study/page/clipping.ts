@@ -13,7 +13,7 @@ export function clippingSection(trials: ClipTrialsPart, clipping: ClippingPart, 
   const { sequences, timeSteps, trainingSteps, draws, dtype } = trials;
   return `<section>
 <h2>What clipping costs, and what it saves</h2>
-<p>${sequences} sequences of ${timeSteps} steps, the loss on the last, ${trainingSteps} training steps, ${dtype}, ${draws} draws. Noise is one batch of random targets, as in the text; what can be learnt is the sum of the last step’s inputs, with new data at each step. A step of SGD is as long as the gradient: where gradients explode, a clip keeps the weights from being thrown away. Adam divides each gradient by its own running size, so that a clip which only makes all of them smaller changes little.</p>
+<p>${sequences} sequences of ${timeSteps} steps, the loss on the last, ${trainingSteps} training steps, ${dtype}, ${draws} draws. Noise is one batch of random targets, as in the text; what can be learnt is the sum of the last step’s inputs, with new data at each step. A step of SGD is as long as the gradient: where gradients explode, a clip keeps the weights from being thrown away. Adam divides each gradient by its own running size: a clip that only makes all of them smaller changes nothing there, but one that makes them alike from step to step can help, as it does at the larger learning rate of a full study.</p>
 ${trialDesigns
   .map(({ name, title }) =>
     trialTable(

@@ -1,0 +1,160 @@
+/** Tables of the published study, as the documents show them. */
+import { formatNumber, plural } from '../report/text';
+import { describeSizes } from './claims';
+import { trialOptimizers, trialRules, trialTargets } from './clip-trials';
+import { formatRate, formatSigned } from './draws';
+import { describeLast, findingsOf, formatFactor, percent, regimeTitle, verdictText } from './findings';
+import type { ClipTrial, GridCell, StudyResults } from './results';
+import { leadSentences } from './summary';
+
+/** What a published study keeps: all that the documents say, without the courses of single runs. */
+export type PublishedStudy = Pick<
+  StudyResults,
+  'schema' | 'schemaVersion' | 'date' | 'environment' | 'options' | 'reference' | 'grid' | 'regimes' | 'clipTrials' | 'findings'
+>;
+
+/** What PyTorch alone gives, of scripts/study_pytorch.py. */
+export interface PyTorchStudy {
+  environment: { pytorch: string };
+  growth: Pick<GridCell, 'placement' | 'initializer' | 'hiddenSize' | 'growth'>[];
+  clipping: Pick<ClipTrial, 'optimizer' | 'rule' | 'lnLast' | 'diverged'>[];
+}
+
+/** JSON has no infinity: a rate that is null is −∞, a last loss +∞. */
+export function reviveStudy(text: string): unknown {
+  return JSON.parse(text, (key, value) => {
+    if (typeof value !== 'object' || value === null || value.mean !== null || !('interval' in value)) return value;
+    const mean = key === 'lnLast' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+    return { ...value, mean, interval: [mean, mean] };
+  });
+}
+
+/** What of a study's results is published: numbers to five digits. */
+export function publishedOf(results: StudyResults): PublishedStudy {
+  const { schema, schemaVersion, date, environment, options, reference, grid, regimes, clipTrials } = results;
+  const systems = reference.systems.filter(({ system }) => system === 'after' || system === 'after-clipped');
+  const slim = { ...reference, systems: systems.map((run) => ({ ...run, gradNorms: {} })) };
+  const kept = { schema, schemaVersion, date, environment, options, reference: slim, grid, regimes, clipTrials };
+  const rounded = reviveStudy(
+    JSON.stringify(kept, (_, value) => (typeof value === 'number' ? Number(value.toPrecision(5)) : value)),
+  ) as typeof kept;
+  return { ...rounded, findings: findingsOf(rounded) };
+}
+
+/** The findings in a few sentences and a table: for README. */
+export function formatStudySummary(study: PublishedStudy): string {
+  const [, ...measured] = leadSentences(study);
+  const rows = study.findings.map((finding) => [`“${shortened(finding.words)}”`, verdictText(finding), finding.measured]);
+  return `${measured.map((sentence) => `- ${sentence}`).join('\n')}\n\n${table(['what the text says', 'verdict', 'measured'], rows)}\n\n${source(study)}`;
+}
+
+/** The first words of a sentence, and its last. */
+function shortened(words: string): string {
+  const list = words.split(' ');
+  return list.length <= 16 ? words : `${list.slice(0, 14).join(' ')} …`;
+}
+
+/** Everything, for docs/stability.md. */
+export function formatStudyTables(study: PublishedStudy, pytorch: PyTorchStudy): string {
+  return [
+    theoryTable(study, pytorch),
+    lengthTable(study),
+    regimesTable(study),
+    ...trialTables(study),
+    pytorchClipping(pytorch),
+    source(study),
+  ]
+    .filter((part) => part !== '')
+    .join('\n\n');
+}
+
+/** Measurement, theory and PyTorch by number of units, of PyTorch's own start and of orthogonal ones, with standard normal input. */
+function theoryTable({ grid }: PublishedStudy, { growth, environment }: PyTorchStudy): string {
+  const cells = grid.cells.filter(
+    ({ nonlinearity, inputScale, timeSteps, meanField }) =>
+      nonlinearity === 'tanh' && inputScale === 1 && timeSteps === grid.timeSteps && meanField !== null,
+  );
+  const rows = cells
+    .filter(({ placement, hiddenSize }) => growth.some((other) => other.placement === placement && other.hiddenSize === hiddenSize))
+    .map((cell) => {
+      const peer = growth.find(
+        (other) => other.placement === cell.placement && other.hiddenSize === cell.hiddenSize && other.initializer === cell.initializer,
+      );
+      return [
+        String(cell.hiddenSize),
+        cell.initializer,
+        cell.placement,
+        formatRate(cell.growth),
+        formatSigned(cell.meanField as number, 3),
+        peer === undefined ? '' : formatRate(peer.growth),
+      ];
+    });
+  return `**Growth of ln‖∂L/∂h_t‖ per step back**, ${grid.draws} draws, T = ${grid.timeSteps}, standard normal input, tanh; PyTorch ${environment.pytorch} with weights and data of its own.\n\n${table(['H', 'W_hh', 'LayerNorm', 'measured', '½ ln χ', 'PyTorch'], rows)}`;
+}
+
+/** The same over ten times the length. */
+function lengthTable({ grid }: PublishedStudy): string {
+  const long = grid.cells.filter(({ timeSteps }) => timeSteps > grid.timeSteps);
+  if (long.length === 0) return '';
+  const rows = long.map((cell) => [describeSizes(cell), cell.placement, formatRate(cell.growth)]);
+  return `**Over ${long[0]?.timeSteps} steps**\n\n${table(['design', 'LayerNorm', 'measured'], rows)}`;
+}
+
+function regimesTable({ regimes }: PublishedStudy): string {
+  const rows = regimes.runs.map((run) => [
+    regimeTitle(run),
+    run.system,
+    formatFactor(run.lnFirst),
+    formatFactor(run.lnPeak),
+    formatNumber(Math.max(...run.largestStates), 2),
+    `${run.notFinite} of ${run.lnPeak.draws}`,
+  ]);
+  const head = ['Example 1', 'LayerNorm', 'first norm', 'largest, × the first', 'largest state', 'not finite in'];
+  return `**Example 1 in other settings**, ${regimes.draws} draws.\n\n${table(head, rows)}`;
+}
+
+function trialTables({ clipTrials }: PublishedStudy): string[] {
+  return (['exploding', 'as-in-the-text'] as const).flatMap((design) => {
+    const trials = clipTrials.trials.filter((trial) => trial.design === design);
+    if (trials.length === 0) return [];
+    const rules = trialRules.filter(({ name }) => trials.some(({ rule }) => rule === name));
+    const rows = trialTargets.flatMap((target) =>
+      trialOptimizers.flatMap(({ name }) => {
+        const own = trials.filter((trial) => trial.target === target && trial.optimizer === name);
+        return own.length === 0
+          ? []
+          : [[`${name}, ${target}`, ...rules.map((rule) => cellOf(own.find((trial) => trial.rule === rule.name)))]];
+      }),
+    );
+    const title =
+      design === 'exploding' ? 'where gradients explode (LayerNorm on the state, W_hh orthogonal ×1.5)' : 'in the text’s Example 1';
+    return [
+      `**Mean of the last ten losses ${title}**, ${plural(clipTrials.draws, 'draw')}; how many end worse than they began, and in which part of the steps the rule acts.\n\n${table(['', ...rules.map(({ name }) => name)], rows)}`,
+    ];
+  });
+}
+
+function cellOf(trial: ClipTrial | undefined): string {
+  if (trial === undefined) return '';
+  return trial.rule === trialRules[0]?.name ? describeLast(trial) : `${describeLast(trial)}, ${percent(trial.clippedShare)}`;
+}
+
+function pytorchClipping({ clipping, environment }: PyTorchStudy): string {
+  if (clipping.length === 0) return '';
+  const rows = clipping.map((trial) => [
+    trial.optimizer,
+    trial.rule,
+    Number.isFinite(trial.lnLast.mean) ? formatNumber(Math.exp(trial.lnLast.mean), 2) : 'not finite',
+    `${trial.diverged} of ${trial.lnLast.draws}`,
+  ]);
+  return `**The same in PyTorch ${environment.pytorch}**, on noise.\n\n${table(['optimiser', 'rule', 'last losses', 'worse than at the start'], rows)}`;
+}
+
+function source({ environment, date }: PublishedStudy): string {
+  return `evenkeel ${environment.evenkeel}, Node ${environment.node.replace(/^v/, '')}, ${environment.cpu}, SIMD target ${environment.simdTarget}, ${date.slice(0, 10)}; \`npx evenkeel study --full\`.`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}

@@ -1,0 +1,41 @@
+// Keeps a finished `evenkeel study --full` as docs/study.json, with its pictures, and shows it in README.md and docs/stability.md:
+//   node scripts/publish-study.mjs study/results.json
+// PyTorch's figures beside it are docs/study-pytorch.json, of scripts/study_pytorch.py. test/docs/study.test.ts holds them together.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Failure, root, runScript } from './steps.mjs';
+
+const require = createRequire(import.meta.url);
+
+await runScript(async () => {
+  const [file] = parseArgs({ allowPositionals: true }).positionals;
+  if (file === undefined) throw new Failure('Usage: node scripts/publish-study.mjs <results.json of a full study>');
+  const { reviveStudy, formatStudySummary, formatStudyTables, publishedOf } = require('../dist/study/markdown.js');
+  const { gridCharts } = require('../dist/study/grid-charts.js');
+  const { Figures } = require('../dist/report/figure.js');
+  const results = reviveStudy(readFileSync(file, 'utf8'));
+  if (results.grid?.plan !== 'full') throw new Failure(`${file}: expected the results of evenkeel study --full.`);
+  const study = publishedOf(results);
+  writeFileSync(join(root, 'docs/study.json'), `${JSON.stringify(study)}\n`);
+  for (const [name, svg] of (await Figures.draw(gridCharts(study.grid))).files()) writeFileSync(join(root, 'docs', name), svg);
+  const pytorch = reviveStudy(readFileSync(join(root, 'docs/study-pytorch.json'), 'utf8'));
+  replaceTable('README.md', formatStudySummary(study));
+  replaceTable('docs/stability.md', formatStudyTables(study, pytorch));
+  console.log(
+    'Written: docs/study.json, its pictures, README.md, docs/stability.md. Read the sentences around the tables before committing them.',
+  );
+});
+
+/** Puts text between `<!-- study -->` and `<!-- /study -->` of a document. */
+function replaceTable(document, text) {
+  const path = join(root, document);
+  const before = readFileSync(path, 'utf8');
+  const place = /<!-- study -->\n[\s\S]*?<!-- \/study -->/;
+  if (!place.test(before)) throw new Failure(`${document} has no <!-- study --> to put the table in.`);
+  writeFileSync(
+    path,
+    before.replace(place, () => `<!-- study -->\n\n${text}\n\n<!-- /study -->`),
+  );
+}

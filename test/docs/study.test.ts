@@ -1,0 +1,97 @@
+// The published study: what README and docs/stability.md say of gradients is what docs/study.json holds, at the sizes for which it is said.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { causesOf } from '../../lib/study/claims';
+import { clipPairs, clipSaves, findingsOf } from '../../lib/study/findings';
+import { grows } from '../../lib/study/grid';
+import { criticalSize } from '../../lib/study/grid-charts';
+import { formatStudySummary, formatStudyTables, type PublishedStudy, type PyTorchStudy, reviveStudy } from '../../lib/study/markdown';
+import { meanFieldRate } from '../../lib/study/mean-field';
+import { theoryGap } from '../../lib/study/summary';
+import { root } from './documents';
+
+const read = (file: string) => readFileSync(join(root, file), 'utf8');
+const study = reviveStudy(read('docs/study.json')) as PublishedStudy;
+const pytorch = reviveStudy(read('docs/study-pytorch.json')) as PyTorchStudy;
+const shownIn = (document: string) => /<!-- study -->\n([\s\S]*?)<!-- \/study -->/.exec(read(document))?.[1]?.trim();
+
+test('the findings are those that follow from the published numbers, and the documents show them', () => {
+  expect(study.grid.plan).toBe('full');
+  // As JSON has it, without infinities.
+  expect(JSON.stringify(study.findings)).toBe(JSON.stringify(findingsOf(study)));
+  expect(shownIn('README.md')).toBe(formatStudySummary(study));
+  expect(shownIn('docs/stability.md')).toBe(formatStudyTables(study, pytorch));
+});
+
+test('ten draws and more, 20 to 512 units, tanh and relu, up to 2,000 steps', () => {
+  const { cells } = study.grid;
+  expect(Math.min(...cells.map(({ growth }) => growth.draws))).toBeGreaterThanOrEqual(10);
+  const values = (key: 'hiddenSize' | 'nonlinearity' | 'timeSteps' | 'inputScale') => [...new Set(cells.map((cell) => cell[key]))];
+  expect(values('hiddenSize')).toEqual([20, 64, 128, 256, 512]);
+  expect(values('nonlinearity')).toEqual(['tanh', 'relu']);
+  expect(values('timeSteps')).toEqual([200, 2000]);
+  expect(values('inputScale')).toEqual([1, 0.1, 0.01]);
+});
+
+test('theory and measurement at 512 units, orthogonal W_hh: within 0.01', () => {
+  const gap = theoryGap(study.grid.cells);
+  expect(gap?.hiddenSize).toBe(512);
+  expect(gap?.largest).toBeLessThan(0.01);
+});
+
+test('the numbers of docs/stability.md in its text', () => {
+  const many = { inputSize: 10, hiddenSize: 1e9, inputScale: 1, nonlinearity: 'tanh', recurrentVariance: 1 / 3 } as const;
+  const chi = (placement: 'preactivation' | 'split-preactivation' | 'hidden') => Math.exp(2 * meanFieldRate({ ...many, placement }));
+  expect(chi('preactivation')).toBeCloseTo(1.18, 2);
+  // With inputs that LayerNorm's ε does not outweigh.
+  expect(Math.exp(2 * meanFieldRate({ ...many, hiddenSize: 1e9, inputScale: 1e5, placement: 'split-preactivation' }))).toBeCloseTo(0.67, 2);
+  expect(chi('hidden')).toBeGreaterThan(1);
+  expect(criticalSize({ ...many, placement: 'preactivation' })).toBeCloseTo(171, 0);
+  const relu = { ...many, hiddenSize: 1e9, nonlinearity: 'relu' } as const;
+  expect(Math.exp(2 * meanFieldRate({ ...relu, placement: 'hidden' }))).toBeCloseTo(1.47, 2);
+});
+
+test('PyTorch, with weights and data of its own, says the same', () => {
+  for (const { placement, initializer, hiddenSize, growth } of pytorch.growth) {
+    const own = study.grid.cells.find(
+      (cell) =>
+        cell.placement === placement &&
+        cell.initializer === initializer &&
+        cell.hiddenSize === hiddenSize &&
+        cell.nonlinearity === 'tanh' &&
+        cell.inputScale === 1 &&
+        cell.timeSteps === 200,
+    );
+    // Two means of ten draws, four standard errors apart at most: half of an interval is 2.26 of them.
+    const half = (mean: typeof growth) => (mean.interval[1] - mean.interval[0]) / 2 / 2.26;
+    const apart = Math.abs((own?.growth.mean ?? Number.NaN) - growth.mean);
+    expect(apart).toBeLessThan(4 * Math.hypot(half(growth), half(own?.growth ?? growth)) + 0.002);
+  }
+  for (const optimizer of ['SGD', 'Adam']) {
+    const [free, clipped] = pytorch.clipping.filter((trial) => trial.optimizer.startsWith(optimizer)) as [
+      PyTorchStudy['clipping'][number],
+      PyTorchStudy['clipping'][number],
+    ];
+    expect(clipped.lnLast.interval[1] < free.lnLast.interval[0]).toBe(optimizer === 'SGD');
+  }
+});
+
+test('what is said of places and of clipping', () => {
+  const { cells } = study.grid;
+  const count = Object.fromEntries(causesOf(cells).map((cause) => [cause.placement, cause.count]));
+  expect([count.output, count.input]).toEqual([0, 0]);
+  expect(count.preactivation).toBeGreaterThan(0);
+  expect(count.hidden).toBeGreaterThan(0);
+  // On both parts gradients grow only where LayerNorm's ε outweighs the input.
+  for (const { hiddenSize, inputScale } of cells.filter((cell) => cell.placement === 'split-preactivation' && grows(cell)))
+    expect((10 * inputScale ** 2) / (3 * hiddenSize)).toBeLessThan(1e-5);
+  // A LayerNorm after the RNN changes the rate of relu alone, and lowers it.
+  for (const { placement, overNone, nonlinearity } of cells)
+    if (placement === 'output' && (overNone.interval[0] > 0.001 || overNone.interval[1] < -0.001))
+      expect([nonlinearity, overNone.mean < 0]).toEqual(['relu', true]);
+  // Plain gradient steps are saved by the clip, those of Adam at 0.001 are not.
+  for (const pair of clipPairs(study.clipTrials.trials, 'exploding')) {
+    if (/^SGD 0.1/.test(pair.free.optimizer)) expect(clipSaves(pair)).toBe(true);
+    if (pair.free.optimizer === 'Adam 0.001') expect(clipSaves(pair)).toBe(false);
+  }
+});
