@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { runCellState } from '../study/cell-state/experiment';
 import { cellStateFiles, formatCellState, writeCellState } from '../study/cell-state/page';
 import { fullCellState, quickCellState } from '../study/cell-state/set-up';
+import { studyCells } from '../study/placements';
 import type { StudyOptions } from '../study/results';
 import { runStudy } from '../study/run';
 import { prepareSeries } from '../study/series';
@@ -37,6 +38,11 @@ export function addStudyCommand(program: Command): void {
     .option(
       '--full',
       'what the published figures are from: up to 512 units, relu, ten times the length, more optimisers and rules of clipping, which takes a quarter of an hour; of an experiment, an hour or so',
+    )
+    .addOption(
+      new Option('--cell <name>', 'the recurrent layer: of lstm and gru no claims are judged, which are about an RNN')
+        .choices(studyCells)
+        .default('rnn'),
     )
     .option('--length <steps>', 'time steps through which gradients are followed back', integer(10, 20_000), 200)
     .option('--draws <n>', 'draws of weights and data for each design, over which means and intervals are taken', integer(2, 1000), 10)

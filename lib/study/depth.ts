@@ -1,7 +1,8 @@
 /** Depth in time: how the gradient of a loss on the last step grows on its way back, for every placement and every way to start W_hh. */
 import { setImmediate } from 'node:timers/promises';
 import type { LayerNorm } from '../layers/layer-norm';
-import type { RNN, RNNOptions } from '../layers/rnn';
+import type { RecurrentLayer } from '../layers/recurrent/recurrent-layer';
+import type { RNNOptions } from '../layers/rnn';
 import { Sequential } from '../layers/sequential';
 import type { Progress } from '../progress';
 import { Generator } from '../random';
@@ -10,11 +11,11 @@ import { gradientFlow } from '../stability/gradient-flow';
 import { lyapunovSpectrum } from '../stability/lyapunov';
 import { Tensor } from '../tensor';
 import { type DrawnMean, formatRate, meanOfDraws } from './draws';
-import { type DepthPlacement, placedLayers, recurrences } from './placements';
+import { type DepthPlacement, type PlacedOptions, placedLayers, recurrencesOf } from './placements';
 import type { CoursePoint, DepthDesign, DepthPart, Spectrum } from './results';
 import { starts } from './starts';
 
-export const depthSetUp: Omit<DepthPart, 'timeSteps' | 'seeds' | 'designs'> = {
+export const depthSetUp: Omit<DepthPart, 'cell' | 'timeSteps' | 'seeds' | 'designs'> = {
   sequences: 8,
   inputSize: 10,
   hiddenSize: 20,
@@ -39,6 +40,7 @@ interface Measured {
 /** Measures every design before any training, and adds each to `part.designs` when all its seeds are done. */
 export async function runDepth(part: DepthPart, seed: number, progress: Progress, signal?: AbortSignal): Promise<void> {
   const seeds = new Generator(seed);
+  const recurrences = recurrencesOf(part.cell);
   const draws = Array.from({ length: part.seeds }, () => draw(part, new Generator(seeds.nextUint32())));
   for (const start of starts) {
     progress.begin(`Depth in time: ${start.name}`, recurrences.length * draws.length);
@@ -72,8 +74,9 @@ function measure(
   { input, target, weightSeed }: Draw,
   sizes: DepthPart,
 ): Measured {
-  const { inputSize, hiddenSize, dtype } = sizes;
-  const options: RNNOptions = {
+  const { cell, inputSize, hiddenSize, dtype } = sizes;
+  const options: PlacedOptions = {
+    cell,
     inputSize,
     hiddenSize,
     dtype,
@@ -85,7 +88,7 @@ function measure(
   const { name: _, logNorms, states: __, ...growth } = (gradientFlow(new Sequential(layers), input, { target }).layers as [LayerFlow])[0];
   // What a LayerNorm before the RNN makes of the input is what drives the recurrence.
   const driving = placement === 'input' ? (layers.ln as LayerNorm).forward(input) : input;
-  const { exponents, standardErrors } = lyapunovSpectrum(layers.rnn as RNN, driving);
+  const { exponents, standardErrors } = lyapunovSpectrum(layers.rnn as RecurrentLayer<unknown>, driving);
   return { growth, logNorms, spectrum: { exponents: Array.from(exponents), standardErrors: Array.from(standardErrors) } };
 }
 

@@ -4,7 +4,7 @@ import type { StudyHeatMap } from './charts';
 import { formatSigned } from './draws';
 import { grows } from './grid';
 import { type MeanFieldDesign, meanFieldRate } from './mean-field';
-import { recurrences } from './placements';
+import { recurrencesOf } from './placements';
 import type { GridCell, GridPart } from './results';
 import { starts } from './starts';
 
@@ -20,13 +20,15 @@ const shownStarts = ['uniform', 'orthogonal ×1.0'];
 export function gridCharts(part: GridPart): StudyHeatMap[] {
   const own = part.cells.filter(({ nonlinearity, timeSteps }) => nonlinearity === 'tanh' && timeSteps === part.timeSteps);
   const names = shownStarts.filter((name) => own.some(({ initializer }) => initializer === name));
-  return names.length === 0 ? [] : [ratesMap(own, names, part), theoryMap(own, names, part)];
+  if (names.length === 0) return [];
+  // Of a cell with gates there is no theory here.
+  return part.cell === 'rnn' ? [ratesMap(own, names, part), theoryMap(own, names, part)] : [ratesMap(own, names, part)];
 }
 
 /** The first picture: one size of input, what is measured. */
 function ratesMap(cells: readonly GridCell[], startNames: readonly string[], part: GridPart): StudyHeatMap {
   const shown = cells.filter(({ inputScale }) => inputScale === 1);
-  const rows = recurrences.map(({ name }) => ({ label: name, placement: name, inputScale: 1 }));
+  const rows = recurrencesOf(part.cell).map(({ name }) => ({ label: name, placement: name, inputScale: 1 }));
   const map = mapOf(shown, rows, startNames, part, (cell) => [formatSigned(cell.growth.mean, 3)]);
   const growing = shown.filter((cell) => startNames.includes(cell.initializer) && grows(cell));
   const names = growing.map(({ placement, initializer, hiddenSize }) => `${placement} with ${hiddenSize} units, ${initializer}`);

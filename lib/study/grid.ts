@@ -1,6 +1,6 @@
 /** The growth of gradients before any training, over numbers of units, sizes of the input, starts, nonlinearities and places of a LayerNorm. */
 import { setImmediate } from 'node:timers/promises';
-import type { RNN } from '../layers/rnn';
+import type { RecurrentLayer } from '../layers/recurrent/recurrent-layer';
 import { Sequential } from '../layers/sequential';
 import type { Progress } from '../progress';
 import { Generator } from '../random';
@@ -8,7 +8,7 @@ import { gradientFlow } from '../stability/gradient-flow';
 import { Tensor } from '../tensor';
 import { formatSigned, meanOfDraws } from './draws';
 import { meanFieldRate } from './mean-field';
-import { placedLayers, recurrences } from './placements';
+import { placedLayers, recurrencesOf, type StudyCell } from './placements';
 import type { GridCell, GridPart } from './results';
 import { drawWeights, type Start, starts } from './starts';
 
@@ -41,21 +41,22 @@ export const gridSetUp = { inputSize: 10, sequences: 4, dtype: 'float64' } as co
 /** Measures block by block, and adds the cells of a start and a number of units to `part.cells` when all their draws are done. */
 export async function runGrid(part: GridPart, seed: number, progress: Progress, signal?: AbortSignal): Promise<void> {
   const plan = gridPlans[part.plan];
+  const recurrences = recurrencesOf(part.cell);
   for (const hiddenSize of plan.hiddenSizes) {
-    const runs = starts.map((start) => ({ start, blocks: blocksOf(plan, part.timeSteps, start) }));
+    const runs = starts.map((start) => ({ start, blocks: blocksOf(plan, part, start) }));
     progress.begin(`Grid: ${hiddenSize} units`, runs.reduce((sum, { blocks }) => sum + blocks.length, 0) * part.draws);
     let done = 0;
     const before = part.cells.length;
     for (const { start, blocks } of runs) {
       const rates = blocks.map(() => recurrences.map((): number[] => []));
       for (let draw = 0; draw < part.draws; draw++) {
-        const weights = drawWeights(start, { inputSize: part.inputSize, hiddenSize }, seedOf(seed, draw));
+        const weights = drawWeights(start, { cell: part.cell, inputSize: part.inputSize, hiddenSize }, seedOf(seed, draw));
         for (const [b, block] of blocks.entries()) {
           await setImmediate();
           signal?.throwIfAborted();
           const input = drawInput(part, block, seedOf(seed, draw) + 1);
           for (const [p, { name }] of recurrences.entries()) {
-            rates[b]?.[p]?.push(measure({ ...block, placement: name, hiddenSize }, weights, input));
+            rates[b]?.[p]?.push(measure({ ...block, placement: name, hiddenSize, cell: part.cell }, weights, input));
           }
           progress.advance(++done);
         }
@@ -66,8 +67,10 @@ export async function runGrid(part: GridPart, seed: number, progress: Progress, 
   }
 }
 
-function blocksOf(plan: GridPlan, length: number, { name }: Start): Block[] {
-  return plan.blocks(length).filter((block) => block.starts?.includes(name) ?? true);
+function blocksOf(plan: GridPlan, { timeSteps, cell }: GridPart, { name }: Start): Block[] {
+  const blocks = plan.blocks(timeSteps).filter((block) => block.starts?.includes(name) ?? true);
+  // Cells with gates have no other nonlinearity.
+  return cell === 'rnn' ? blocks : blocks.filter(({ nonlinearity }) => nonlinearity === 'tanh');
 }
 
 /** Of one draw; the same for every number of units, so that these are compared on the same data. */
@@ -81,19 +84,20 @@ function drawInput({ sequences, inputSize, dtype }: GridPart, { timeSteps, input
   return input;
 }
 
-type Design = Pick<GridCell, 'placement' | 'nonlinearity' | 'hiddenSize'>;
+type Design = Pick<GridCell, 'placement' | 'nonlinearity' | 'hiddenSize'> & { cell: StudyCell };
 
-function measure({ placement, nonlinearity, hiddenSize }: Design, weights: Record<string, Tensor>, input: Tensor): number {
+function measure({ placement, nonlinearity, hiddenSize, cell }: Design, weights: Record<string, Tensor>, input: Tensor): number {
   const inputSize = input.shape[2] as number;
-  const layers = placedLayers(placement, { inputSize, hiddenSize, nonlinearity, dtype: 'float64', returnSequences: false });
-  const rnn = layers.rnn as RNN;
+  const layers = placedLayers(placement, { cell, inputSize, hiddenSize, nonlinearity, dtype: 'float64', returnSequences: false });
+  const rnn = layers.rnn as RecurrentLayer<unknown>;
   rnn.loadStateDict({ ...rnn.stateDict(), ...weights });
   const [flow] = gradientFlow(new Sequential(layers), input).layers;
   return flow?.growthRate ?? Number.NaN;
 }
 
-function cellsOf({ inputSize }: GridPart, block: Block, start: Start, hiddenSize: number, rates: readonly number[][]): GridCell[] {
+function cellsOf({ inputSize, cell }: GridPart, block: Block, start: Start, hiddenSize: number, rates: readonly number[][]): GridCell[] {
   const { nonlinearity, inputScale, timeSteps } = block;
+  const recurrences = recurrencesOf(cell);
   const plain = rates[recurrences.findIndex(({ name }) => name === 'none')] as number[];
   return recurrences.map(({ name: placement }, p) => {
     const own = rates[p] as number[];
@@ -108,7 +112,7 @@ function cellsOf({ inputSize }: GridPart, block: Block, start: Start, hiddenSize
       growth,
       overNone: meanOfDraws(own.map((rate, draw) => rate - (plain[draw] as number))),
       meanField:
-        start.variance === undefined
+        start.variance === undefined || cell !== 'rnn'
           ? null
           : meanFieldRate({ placement, nonlinearity, hiddenSize, inputSize, inputScale, recurrentVariance: start.variance }),
     };

@@ -7,7 +7,8 @@ import { Generator } from '../random';
 import { formatNumber } from '../report/text';
 import { Tensor } from '../tensor';
 import { fit } from '../training/fit';
-import type { ReferencePart, ReferenceRun } from './results';
+import type { StudyCell } from './placements';
+import type { ReferencePart, ReferenceRun, StudyOptions } from './results';
 import { type StudySystem, systems } from './systems';
 import { countTrue, gradientTrend, trendSteps } from './verdicts';
 
@@ -22,7 +23,12 @@ export const referenceSetUp: Omit<ReferencePart, 'systems'> = {
 };
 
 /** Trains the four systems from the same weights on the same data, and adds each to `finished` when it is done. */
-export async function runReference(seed: number, finished: ReferenceRun[], progress: Progress, signal?: AbortSignal): Promise<void> {
+export async function runReference(
+  { seed, cell }: Pick<StudyOptions, 'seed' | 'cell'>,
+  finished: ReferenceRun[],
+  progress: Progress,
+  signal?: AbortSignal,
+): Promise<void> {
   const { sequences, timeSteps, inputSize, hiddenSize, dtype, trainingSteps } = referenceSetUp;
   const generator = new Generator(seed);
   const batch = {
@@ -33,7 +39,7 @@ export async function runReference(seed: number, finished: ReferenceRun[], progr
   const weightSeed = generator.nextUint32();
   for (const system of systems) {
     progress.begin(`Reference set-up: ${system.title}`, trainingSteps);
-    const run = await train(system, weightSeed, batch, progress, signal);
+    const run = await train({ system, cell }, weightSeed, batch, progress, signal);
     finished.push(run);
     progress.end(
       `gradient norm ${formatNumber(run.gradNorm[0] ?? Number.NaN)} -> ${formatNumber(run.gradNorm.at(-1) ?? Number.NaN)}, ${run.trend}`,
@@ -42,14 +48,14 @@ export async function runReference(seed: number, finished: ReferenceRun[], progr
 }
 
 async function train(
-  system: StudySystem,
+  { system, cell }: { system: StudySystem; cell: StudyCell },
   weightSeed: number,
   batch: { input: Tensor; target: Tensor },
   progress: Progress,
   signal?: AbortSignal,
 ): Promise<ReferenceRun> {
   const { inputSize, hiddenSize, learningRate, trainingSteps } = referenceSetUp;
-  const model = new Sequential(system.layers({ inputSize, hiddenSize, generator: new Generator(weightSeed) }));
+  const model = new Sequential(system.layers({ cell, inputSize, hiddenSize, generator: new Generator(weightSeed) }));
   const gradNorms = new Map<string, number[]>(model.parameters().map(({ name }) => [name, []]));
   const begin = performance.now();
   const { loss, gradNorm, clipped } = await fit(model, [batch], {

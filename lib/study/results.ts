@@ -3,7 +3,7 @@ import type { SeriesFormat } from '../data/csv';
 import type { Nonlinearity } from '../layers/rnn';
 import type { Growth } from '../stability/flow';
 import type { DrawnMean } from './draws';
-import type { DepthPlacement } from './placements';
+import type { DepthPlacement, StudyCell } from './placements';
 import type { SystemName } from './systems';
 import type { Trend } from './verdicts';
 
@@ -31,6 +31,8 @@ export interface StudyResults {
 
 export interface StudyOptions extends SeriesFormat {
   seed: number;
+  /** of the grid, the designs in detail, the reference set-up and the series */
+  cell: StudyCell;
   /** whether the published figures are made, or what takes a minute */
   full?: true;
   /** draws of weights and data for each design */
@@ -92,6 +94,7 @@ export type Plan = 'quick' | 'full';
 /** Designs of many sizes before any training: the loss on the last step alone. Infinite and undefined numbers are null in the file. */
 export interface GridPart {
   plan: Plan;
+  cell: StudyCell;
   sequences: number;
   inputSize: number;
   /** of most cells; a full study has some of ten times as many */
@@ -187,6 +190,7 @@ export interface ClipTrial {
 
 /** Designs of one size in detail. Infinite and undefined numbers are null in the file. */
 export interface DepthPart {
+  cell: StudyCell;
   sequences: number;
   timeSteps: number;
   inputSize: number;

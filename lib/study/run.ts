@@ -24,7 +24,7 @@ export async function runStudy(
 ): Promise<StudyResults> {
   const begin = performance.now();
   const plan = options.full ? 'full' : 'quick';
-  const { draws } = options;
+  const { draws, cell } = options;
   const results: StudyResults = {
     schema: 'evenkeel/study',
     schemaVersion,
@@ -34,27 +34,29 @@ export async function runStudy(
     options,
     environment: environment(),
     reference: { ...referenceSetUp, systems: [] },
-    grid: { plan, ...gridSetUp, draws, timeSteps: options.length, cells: [] },
+    grid: { plan, cell, ...gridSetUp, draws, timeSteps: options.length, cells: [] },
     regimes: { plan, ...regimesSetUp, draws, runs: [] },
-    depth: { ...depthSetUp, seeds: draws, timeSteps: options.length, designs: [] },
+    depth: { cell, ...depthSetUp, seeds: draws, timeSteps: options.length, designs: [] },
     clipTrials: { plan, ...clipTrialsSetUp, draws, trials: [] },
     clipping: { ...clippingSetUp, rules: [] },
     findings: [],
     series: series.part,
   };
+  // The text's examples and claims are about an RNN.
+  const isText = cell === 'rnn';
   try {
-    await runReference(options.seed, results.reference.systems, progress, signal);
-    await runRegimes(results.regimes, options.seed, progress, signal);
+    await runReference(options, results.reference.systems, progress, signal);
+    if (isText) await runRegimes(results.regimes, options.seed, progress, signal);
     await runGrid(results.grid, options.seed, progress, signal);
     await runDepth(results.depth, options.seed, progress, signal);
-    await runClipTrials(results.clipTrials, options.seed, progress, signal);
-    await runClipping(options.seed, results.clipping.rules, progress, signal);
+    if (isText) await runClipTrials(results.clipTrials, options.seed, progress, signal);
+    if (isText) await runClipping(options.seed, results.clipping.rules, progress, signal);
     await runSeries(series, options, progress, signal);
   } catch (error) {
     if (!signal?.aborted) throw error;
     results.interrupted = true;
   }
-  results.findings = findingsOf(results);
+  if (isText) results.findings = findingsOf(results);
   results.seconds = (performance.now() - begin) / 1000;
   return results;
 }

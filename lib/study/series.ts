@@ -16,6 +16,7 @@ import { formatNumber } from '../report/text';
 import type { StateDict } from '../state-dict';
 import { allocate, Tensor } from '../tensor';
 import { fit } from '../training/fit';
+import type { StudyCell } from './placements';
 import type { SeriesPart, SeriesRun, StudyOptions } from './results';
 import { type StudySystem, systems } from './systems';
 import { countTrue, gradientTrend } from './verdicts';
@@ -59,14 +60,14 @@ function rowsOf({ begin, end }: { begin: number; end: number }): number {
 /** Trains the four systems from the same weights on the same batches, and adds each to `part.systems` when it is done. */
 export async function runSeries(
   { part, data }: PreparedSeries,
-  { seed, epochs }: StudyOptions,
+  { seed, epochs, cell }: StudyOptions,
   progress: Progress,
   signal?: AbortSignal,
 ): Promise<void> {
   const steps = Math.ceil((data.train.targets.shape[0] ?? 0) / setUp.batchSize);
   for (const system of systems) {
     progress.begin(`Real series: ${system.title}`, epochs * steps);
-    const run = await train(system, data, { seed, epochs, steps }, progress, signal);
+    const run = await train(system, data, { seed, epochs, steps, cell }, progress, signal);
     part.systems.push(run);
     progress.end(`test error ${formatNumber(run.testError, 3)}, gradients ${run.trend}`);
   }
@@ -75,7 +76,7 @@ export async function runSeries(
 async function train(
   system: StudySystem,
   data: ForecastData,
-  { seed, epochs, steps }: { seed: number; epochs: number; steps: number },
+  { seed, epochs, steps, cell }: { seed: number; epochs: number; steps: number; cell: StudyCell },
   progress: Progress,
   signal?: AbortSignal,
 ): Promise<SeriesRun> {
@@ -83,7 +84,11 @@ async function train(
   const inputSize = data.train.inputs.shape[2] ?? 0;
   const generator = new Generator(seed);
   const head = new Linear({ inputSize: setUp.hiddenSize, outputSize: 1, generator });
-  const model = new Sequential({ ...system.layers({ inputSize, hiddenSize: setUp.hiddenSize, generator }), last: new LastStep(), head });
+  const model = new Sequential({
+    ...system.layers({ cell, inputSize, hiddenSize: setUp.hiddenSize, generator }),
+    last: new LastStep(),
+    head,
+  });
   const optimizer = new Adam(model.parameters(), { learningRate: setUp.learningRate });
   const batches = makeBatches(data.train.inputs, data.train.targets, { batchSize: setUp.batchSize, generator });
 

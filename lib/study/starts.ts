@@ -1,7 +1,8 @@
 /** How W_hh starts, as data, and the weights of a draw. */
-import { RNN, type RNNOptions } from '../layers/rnn';
+import type { RNNOptions } from '../layers/rnn';
 import { Generator } from '../random';
 import { Tensor } from '../tensor';
+import { makeCell, type StudyCell } from './placements';
 
 export interface Start {
   name: string;
@@ -21,7 +22,11 @@ export const starts = [
 export type StartName = (typeof starts)[number]['name'];
 
 /** Weights and biases of one draw: the same for every place of a LayerNorm, and for either nonlinearity. */
-export function drawWeights(start: Start, sizes: { inputSize: number; hiddenSize: number }, seed: number): Record<string, Tensor> {
-  const rnn = new RNN({ ...sizes, dtype: 'float64', recurrentInitializer: start.options, generator: new Generator(seed) });
+export function drawWeights(
+  start: Start,
+  sizes: { cell: StudyCell; inputSize: number; hiddenSize: number },
+  seed: number,
+): Record<string, Tensor> {
+  const rnn = makeCell({ ...sizes, dtype: 'float64', recurrentInitializer: start.options, generator: new Generator(seed) });
   return Object.fromEntries(Object.entries(rnn.stateDict()).map(([name, { data, shape }]) => [name, new Tensor(data.slice(), shape)]));
 }

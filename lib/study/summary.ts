@@ -4,7 +4,7 @@ import { causesGrowth, causesOf, describeSizes, sameRate } from './claims';
 import { type DrawnMean, formatRate, meanOfDraws } from './draws';
 import { type ClipPair, clipPairs, clipSaves, formatLast } from './findings';
 import { grows } from './grid';
-import { type DepthPlacement, placeOf } from './placements';
+import { cellNames, type DepthPlacement, placeOf } from './placements';
 import type { DepthDesign, GridCell, GridPart, ReferenceRun, SeriesPart, SeriesRun, StudyResults } from './results';
 import { type SystemName, systemNamed } from './systems';
 import { beats, trendMargin, trendSteps } from './verdicts';
@@ -16,12 +16,12 @@ export const shownSteps = [1, 10, 50, 100];
 export function headline({ grid }: StudyResults): string {
   if (grid.cells.length === 0) return 'Stopped before anything was measured of how gradients grow';
   const causes = causesOf(grid.cells).filter(({ count }) => count > 0);
-  if (causes.length === 0) return 'No place of a LayerNorm made an RNN’s gradients grow';
+  if (causes.length === 0) return `No place of a LayerNorm made ${cellNames[grid.cell]}’s gradients grow`;
   const places = causes.map(({ placement }) => placeOf(placement));
   const isInside = causes.every(({ placement }) => placement !== 'output');
   return isInside
-    ? `LayerNorm after an RNN does not make its gradients explode; ${listOf(places)} it can`
-    : `LayerNorm ${listOf(places)} can make an RNN’s gradients explode`;
+    ? `LayerNorm after ${cellNames[grid.cell]} does not make its gradients explode; ${listOf(places)} it can`
+    : `LayerNorm ${listOf(places)} can make ${cellNames[grid.cell]}’s gradients explode`;
 }
 
 /** "before the activation or on the state" */
@@ -33,7 +33,7 @@ function listOf(words: readonly string[]): string {
 export function leadSentences(results: Pick<StudyResults, 'grid' | 'clipTrials' | 'reference'>): [text: string, ...measured: string[]] {
   const { grid, clipTrials } = results;
   return [
-    'A text on exploding gradients says that LayerNorm after a recurrent layer makes them explode, that before it, or before the activation, it does not, and that clipping mitigates. Measured:',
+    `A text on exploding gradients says that LayerNorm after a recurrent layer makes them explode, that before it, or before the activation, it does not, and that clipping mitigates. Measured${grid.cell === 'rnn' ? '' : ` with ${cellNames[grid.cell]} in place of its RNN`}:`,
     ...describeAfter(results),
     ...describeInside(grid),
     ...describeSaved(clipPairs(clipTrials.trials, 'exploding').filter(({ free }) => free.target === 'noise')),

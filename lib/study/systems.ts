@@ -2,7 +2,7 @@
 import type { Layer } from '../layers/layer';
 import type { Generator } from '../random';
 import { type LookName, placementLooks } from '../report/theme';
-import { type DepthPlacement, placedLayers } from './placements';
+import { type DepthPlacement, placedLayers, type StudyCell } from './placements';
 
 /** `'after'` and `'before'` are the text's names for the placements `'output'` and `'input'`. */
 export type SystemName = Exclude<DepthPlacement, 'input' | 'output'> | 'after' | 'before' | 'after-clipped';
@@ -21,6 +21,7 @@ export interface StudySystem {
 }
 
 export interface LayerSizes {
+  cell: StudyCell;
   inputSize: number;
   hiddenSize: number;
   generator: Generator;

@@ -4,7 +4,7 @@ import { formatTable } from '../report/text-table';
 import { formatSigned } from './draws';
 import { clipPairs, describeLast, examinedText, formatFactor, percent, regimeTitle, verdictText } from './findings';
 import { grows } from './grid';
-import { recurrences } from './placements';
+import { recurrencesOf } from './placements';
 import type { ClipTrialsPart, GridPart, ReferenceRun, RegimesPart, SeriesPart, SeriesRun, StudyResults } from './results';
 import {
   clipOnSeries,
@@ -62,14 +62,14 @@ export function formatStudy(results: StudyResults, columns = Number.POSITIVE_INF
 }
 
 /** Of one nonlinearity, size of input and length, a row per place and a column per start and number of units. */
-function gridSections({ cells, timeSteps }: GridPart, columns: number): string[] {
+function gridSections({ cell, cells, timeSteps }: GridPart, columns: number): string[] {
   const scales = [...new Set(cells.map(({ inputScale }) => inputScale))];
   return scales.flatMap((scale) => {
-    const own = cells.filter((cell) => cell.inputScale === scale && cell.nonlinearity === 'tanh' && cell.timeSteps === timeSteps);
+    const own = cells.filter((each) => each.inputScale === scale && each.nonlinearity === 'tanh' && each.timeSteps === timeSteps);
     const heads = [...new Set(own.map(({ initializer, hiddenSize }) => `${initializer} H ${hiddenSize}`))];
-    const rows = recurrences.map(({ name }) => [
+    const rows = recurrencesOf(cell).map(({ name }) => [
       name,
-      ...own.filter(({ placement }) => placement === name).map((cell) => `${formatSigned(cell.growth.mean, 3)}${grows(cell) ? '*' : ''}`),
+      ...own.filter(({ placement }) => placement === name).map((each) => `${formatSigned(each.growth.mean, 3)}${grows(each) ? '*' : ''}`),
     ]);
     return [formatTable([[`Growth rate, input ×${scale}`, ...heads], ...rows], columns)];
   });

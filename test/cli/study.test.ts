@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chartFiles } from '../../lib/study/charts';
 import { clipPairs } from '../../lib/study/findings';
-import { recurrences } from '../../lib/study/placements';
+import { recurrencesOf } from '../../lib/study/placements';
 import { type StudyResults, schemaVersion } from '../../lib/study/results';
 import { starts } from '../../lib/study/starts';
 import { systems } from '../../lib/study/systems';
@@ -144,7 +144,9 @@ describe('what a study measures', () => {
   test('the grid: every place, start, number of units and size of the input, with rate, interval and theory', () => {
     const { cells } = shared.results.grid;
     const names = [20, 64, 256].flatMap((size) =>
-      starts.flatMap(({ name }) => [1, 0.1].flatMap((scale) => recurrences.map((place) => `${place.name}, ${name}, ${size}, ${scale}`))),
+      starts.flatMap(({ name }) =>
+        [1, 0.1].flatMap((scale) => recurrencesOf().map((place) => `${place.name}, ${name}, ${size}, ${scale}`)),
+      ),
     );
     expect(
       cells.map(({ placement, initializer, hiddenSize, inputScale }) => `${placement}, ${initializer}, ${hiddenSize}, ${inputScale}`),
@@ -160,7 +162,7 @@ describe('what a study measures', () => {
   test('depth in time: every design, with one growth per seed and the course that it describes', () => {
     const { depth } = shared.results;
     expect(depth).toMatchObject({ timeSteps: 40, seeds: 2 });
-    const names = starts.flatMap(({ name }) => recurrences.map((placement) => `${placement.name}, ${name}`));
+    const names = starts.flatMap(({ name }) => recurrencesOf().map((placement) => `${placement.name}, ${name}`));
     expect(depth.designs.map(({ placement, initializer }) => `${placement}, ${initializer}`)).toEqual(names);
     for (const { growths, course, spectra } of depth.designs) {
       expect([growths.length, spectra.length]).toEqual([2, 2]);

@@ -5,7 +5,7 @@ import { meanFieldRate } from '../../lib/study/mean-field';
 import { type DepthPlacement, placedLayers } from '../../lib/study/placements';
 import { drawWeights } from '../../lib/study/starts';
 
-const sizes = { inputSize: 10, hiddenSize: 512 };
+const sizes = { cell: 'rnn', inputSize: 10, hiddenSize: 512 } as const;
 const [draws, inputScale, nonlinearity] = [2, 0.1, 'tanh'] as const;
 
 describe.each([1, 1.5])('512 units, orthogonal ×%p, inputs ×0.1', (gain) => {

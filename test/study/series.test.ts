@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { prepareSeries } from '../../lib/study/series';
 import { evenkeelError } from '../helpers/errors';
 
-const options = { seed: 1, draws: 2, length: 10, epochs: 1, window: 3 };
+const options = { seed: 1, cell: 'rnn' as const, draws: 2, length: 10, epochs: 1, window: 3 };
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'evenkeel-'));

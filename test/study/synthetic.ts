@@ -4,7 +4,7 @@ import { depthSetUp } from '../../lib/study/depth';
 import type { DrawnMean } from '../../lib/study/draws';
 import { findingsOf } from '../../lib/study/findings';
 import { gridSetUp } from '../../lib/study/grid';
-import { type DepthPlacement, recurrences } from '../../lib/study/placements';
+import { type DepthPlacement, recurrencesOf } from '../../lib/study/placements';
 import { referenceSetUp } from '../../lib/study/reference';
 import { regimeSystems, regimes, regimesSetUp } from '../../lib/study/regimes';
 import {
@@ -79,7 +79,7 @@ export function depthDesign(placement: DepthPlacement, initializer: string, grow
 
 export function depthDesigns(): DepthDesign[] {
   return starts.flatMap(({ name }) =>
-    recurrences.map(({ name: placement }) =>
+    recurrencesOf().map(({ name: placement }) =>
       depthDesign(placement, name, placement === 'hidden' && name === 'orthogonal ×1.5' ? 0.1 : -0.1),
     ),
   );
@@ -95,7 +95,7 @@ type Rates = Partial<Record<DepthPlacement, number>>;
 /** Cells of one block; without a rate of its own, a placement has that of none. */
 export function gridCells(initializer: string, hiddenSize: number, rates: Rates, inputScale = 1): GridCell[] {
   const plain = rates.none ?? -0.2;
-  return recurrences.map(({ name: placement }) => ({
+  return recurrencesOf().map(({ name: placement }) => ({
     placement,
     initializer,
     nonlinearity: 'tanh',
@@ -180,10 +180,10 @@ export function clippingRun(rule: ClippingRun['rule'], lastLoss: number): Clippi
 /** A whole study in which nothing grew over training and the clip of Example 3 never acted. */
 export function studyResults(overrides: Partial<StudyResults> = {}): StudyResults {
   const reference = { ...referenceSetUp, systems: systems.map(({ name }) => referenceRun(name, 0.5, 0.5)) };
-  const grid: GridPart = { plan: 'quick', ...gridSetUp, draws: 10, timeSteps: 200, cells: gridOf() };
+  const grid: GridPart = { plan: 'quick', cell: 'rnn', ...gridSetUp, draws: 10, timeSteps: 200, cells: gridOf() };
   const regimesPart: RegimesPart = { plan: 'quick', ...regimesSetUp, draws: 10, runs: regimeRuns() };
   const trials: ClipTrialsPart = { plan: 'quick', ...clipTrialsSetUp, draws: 10, trials: clipTrials() };
-  const depth = { ...depthSetUp, seeds: 3, timeSteps: 200, designs: depthDesigns() };
+  const depth = { cell: 'rnn' as const, ...depthSetUp, seeds: 3, timeSteps: 200, designs: depthDesigns() };
   const clipping = { ...clippingSetUp, rules: clipRules.map(({ name }) => clippingRun(name, 2)) };
   return {
     schema: 'evenkeel/study',
@@ -191,7 +191,7 @@ export function studyResults(overrides: Partial<StudyResults> = {}): StudyResult
     interrupted: false,
     date: '2026-01-02T03:04:05.678Z',
     seconds: 9,
-    options: { seed: 1, draws: 10, length: 200, epochs: 2, window: 5 },
+    options: { seed: 1, cell: 'rnn', draws: 10, length: 200, epochs: 2, window: 5 },
     environment: { evenkeel: '1.2.3', node: 'v20', platform: 'linux x64', cpu: 'a CPU', threads: 2, simdTarget: 'avx2', blas: 'a BLAS' },
     reference,
     grid,
