@@ -1,9 +1,7 @@
-import { native } from '../native/load';
-import { Parameter } from '../parameter';
 import { booleanOption, dtypeOption, numberOption, readBy, sizeOption } from '../schema';
-import { allocate, type DType, Tensor, type TensorData } from '../tensor';
-import { type CallKind, EPS_RANGE } from './layer';
-import { RowLayer } from './row-layer';
+import type { DType } from '../tensor';
+import { EPS_RANGE } from './layer';
+import { NormLayer } from './norm-layer';
 
 /** Options of {@link LayerNorm}. */
 export interface LayerNormOptions {
@@ -26,63 +24,13 @@ const SCHEMA = { size: sizeOption, eps: numberOption(1e-5, EPS_RANGE), affine: b
  *
  * Parameters: weight [size], from ones; bias [size], from zeros; none when not affine.
  */
-export class LayerNorm extends RowLayer<TensorData> {
+export class LayerNorm extends NormLayer {
   /** @internal */
   static readonly schema = SCHEMA;
-  readonly size: number;
-  readonly eps: number;
-  readonly #weight: Parameter | undefined;
-  readonly #bias: Parameter | undefined;
-  #statistics: TensorData;
 
   /** @throws EvenkeelError ERR_OPTION or ERR_DTYPE for an option that is missing, unknown or out of range */
   constructor(options: LayerNormOptions) {
-    const { size, eps, dtype, affine } = readBy('LayerNorm options', options, SCHEMA);
-    const weight = affine ? new Parameter('weight', new Tensor(allocate(dtype, size).fill(1), [size])) : undefined;
-    const bias = affine ? new Parameter('bias', Tensor.zeros([size], { dtype })) : undefined;
-    super(
-      [weight, bias].filter((parameter) => parameter !== undefined),
-      dtype,
-      size,
-      size,
-    );
-    this.size = size;
-    this.eps = eps;
-    this.#weight = weight;
-    this.#bias = bias;
-    this.#statistics = allocate(dtype, 0);
-  }
-
-  /** @returns statistics of each row */
-  protected computeRows(rows: number, input: TensorData, output: TensorData, call: CallKind): TensorData {
-    // Only a backward call sees the statistics, so one array serves every call of the same size but for those that come between.
-    const statistics = call !== 'predict' && this.#statistics.length === 3 * rows ? this.#statistics : allocate(this.dtype, 3 * rows);
-    if (call !== 'predict') this.#statistics = statistics;
-    const weight = this.#weight?.value.data ?? null;
-    const bias = this.#bias?.value.data ?? null;
-    native().layerNormForward(rows, this.size, this.eps, input, weight, bias, output, statistics);
-    return statistics;
-  }
-
-  protected differentiateRows(
-    rows: number,
-    input: TensorData,
-    gradOutput: TensorData,
-    gradInput: TensorData | null,
-    statistics: TensorData,
-  ): void {
-    const weight = this.#weight;
-    const bias = this.#bias;
-    native().layerNormBackward(
-      rows,
-      this.size,
-      input,
-      weight?.value.data ?? null,
-      statistics,
-      gradOutput,
-      gradInput,
-      weight?.grad.data ?? null,
-      bias?.grad.data ?? null,
-    );
+    const rule = { hasBias: true, statisticsPerRow: 3, forward: 'layerNormForward', backward: 'layerNormBackward' } as const;
+    super(rule, readBy('LayerNorm options', options, SCHEMA));
   }
 }

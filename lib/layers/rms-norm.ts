@@ -1,10 +1,8 @@
 import { checkNumber } from '../check';
-import { native } from '../native/load';
-import { Parameter } from '../parameter';
 import { booleanOption, dtypeOption, optionalOption, readBy, sizeOption } from '../schema';
-import { allocate, type DType, Tensor, type TensorData } from '../tensor';
-import { type CallKind, EPS_RANGE } from './layer';
-import { RowLayer } from './row-layer';
+import type { DType } from '../tensor';
+import { EPS_RANGE } from './layer';
+import { NormLayer } from './norm-layer';
 
 /** Options of {@link RMSNorm}. */
 export interface RMSNormOptions {
@@ -34,52 +32,14 @@ const SCHEMA = {
  *
  * Parameters: weight [size], from ones; none when not affine.
  */
-export class RMSNorm extends RowLayer<TensorData> {
+export class RMSNorm extends NormLayer {
   /** @internal */
   static readonly schema = SCHEMA;
-  readonly size: number;
-  readonly eps: number;
-  readonly #weight: Parameter | undefined;
-  #statistics: TensorData;
 
   /** @throws EvenkeelError ERR_OPTION or ERR_DTYPE for an option that is missing, unknown or out of range */
   constructor(options: RMSNormOptions) {
-    const { size, eps, dtype, affine } = readBy('RMSNorm options', options, SCHEMA);
-    const weight = affine ? new Parameter('weight', new Tensor(allocate(dtype, size).fill(1), [size])) : undefined;
-    super(weight === undefined ? [] : [weight], dtype, size, size);
-    this.size = size;
-    this.eps = eps ?? EPSILON[dtype];
-    this.#weight = weight;
-    this.#statistics = allocate(dtype, 0);
-  }
-
-  /** @returns the statistic of each row */
-  protected computeRows(rows: number, input: TensorData, output: TensorData, call: CallKind): TensorData {
-    // Only a backward call sees the statistics, so one array serves every call of the same size but for those that come between.
-    const statistics = call !== 'predict' && this.#statistics.length === rows ? this.#statistics : allocate(this.dtype, rows);
-    if (call !== 'predict') this.#statistics = statistics;
-    native().rmsNormForward(rows, this.size, this.eps, input, this.#weight?.value.data ?? null, null, output, statistics);
-    return statistics;
-  }
-
-  protected differentiateRows(
-    rows: number,
-    input: TensorData,
-    gradOutput: TensorData,
-    gradInput: TensorData | null,
-    statistics: TensorData,
-  ): void {
-    const weight = this.#weight;
-    native().rmsNormBackward(
-      rows,
-      this.size,
-      input,
-      weight?.value.data ?? null,
-      statistics,
-      gradOutput,
-      gradInput,
-      weight?.grad.data ?? null,
-      null,
-    );
+    const given = readBy('RMSNorm options', options, SCHEMA);
+    const rule = { hasBias: false, statisticsPerRow: 1, forward: 'rmsNormForward', backward: 'rmsNormBackward' } as const;
+    super(rule, { ...given, eps: given.eps ?? EPSILON[given.dtype] });
   }
 }

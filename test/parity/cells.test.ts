@@ -1,6 +1,7 @@
 import { GRU, LSTM, Tensor } from '../../lib/index';
 import { fill, fillRecurrent } from '../helpers/fill';
 import { CASES, type CellCase, Goldens, numbered, PRECISIONS } from '../helpers/fixtures';
+import { expectGruGoldens, expectLstmGoldens } from './gated-cell';
 
 const goldens = new Goldens('cells');
 
@@ -18,21 +19,7 @@ describe.each(PRECISIONS)('$dtype', ({ dtype, within }) => {
     const [n, t, i, h] = sizes;
     const prefix = prefixOf('lstm', content);
     const layer = new LSTM({ inputSize: i, hiddenSize: h, projSize, bias, dtype });
-    fillRecurrent(layer, `${prefix}/`);
-    const p = projSize ?? h;
-    const initialState = { h: fill(`${prefix}/h0`, [n, p], { dtype }), c: fill(`${prefix}/c0`, [n, h], { dtype }) };
-    const gradFinalState = { h: fill(`${prefix}/dhT`, [n, p], { dtype }), c: fill(`${prefix}/dcT`, [n, h], { dtype }) };
-
-    const output = layer.forward(fill(`${prefix}/x`, [n, t, i], { dtype }), { initialState });
-    const gradInput = layer.backward(fill(`${prefix}/dy`, [n, t, p], { dtype }), { gradFinalState });
-
-    goldens.expect(`${prefix}/output`, output, { within });
-    goldens.expect(`${prefix}/hT`, layer.finalState.h, { within });
-    goldens.expect(`${prefix}/cT`, layer.finalState.c, { within });
-    goldens.expect(`${prefix}/dx`, gradInput, { within });
-    goldens.expect(`${prefix}/dh0`, layer.gradInitialState.h, { within });
-    goldens.expect(`${prefix}/dc0`, layer.gradInitialState.c, { within });
-    for (const { name, grad } of layer.parameters()) goldens.expect(`${prefix}/${name}`, grad, { within });
+    expectLstmGoldens(layer, { goldens, prefix, n, t, dtype, within });
     expect(layer.parameters().map(({ name }) => name)).toEqual([
       'weight_ih_l0',
       'weight_hh_l0',
@@ -48,18 +35,7 @@ describe.each(PRECISIONS)('$dtype', ({ dtype, within }) => {
       const [n, t, i, h] = sizes;
       const prefix = prefixOf('gru', content);
       const layer = new GRU({ inputSize: i, hiddenSize: h, bias, resetAfter, dtype });
-      fillRecurrent(layer, `${prefix}/`);
-      const initialState = fill(`${prefix}/h0`, [n, h], { dtype });
-      const gradFinalState = fill(`${prefix}/dhT`, [n, h], { dtype });
-
-      const output = layer.forward(fill(`${prefix}/x`, [n, t, i], { dtype }), { initialState });
-      const gradInput = layer.backward(fill(`${prefix}/dy`, [n, t, h], { dtype }), { gradFinalState });
-
-      goldens.expect(`${prefix}/output`, output, { within });
-      goldens.expect(`${prefix}/hT`, layer.finalState, { within });
-      goldens.expect(`${prefix}/dx`, gradInput, { within });
-      goldens.expect(`${prefix}/dh0`, layer.gradInitialState, { within });
-      for (const { name, grad } of layer.parameters()) goldens.expect(`${prefix}/${name}`, grad, { within });
+      expectGruGoldens(layer, { goldens, prefix, n, t, dtype, within });
       expect(layer.parameters()).toHaveLength(bias === false ? 2 : 4);
     },
   );

@@ -1,6 +1,6 @@
 import { type CellNormalization, GRU, LSTM, type Placement } from '../../lib/index';
-import { fill, fillRecurrent } from '../helpers/fill';
 import { CASES, Goldens, PRECISIONS } from '../helpers/fixtures';
+import { expectGruGoldens, expectLstmGoldens } from './gated-cell';
 
 const goldens = new Goldens('normalized-cells');
 const { eps, cellNormalizations, normalizedSizes } = CASES.cells;
@@ -27,20 +27,7 @@ describe.each(PRECISIONS)('normalisations inside a gated cell agree with PyTorch
             cellNormalization,
             dtype,
           });
-          fillRecurrent(layer, `${prefix}/`);
-          const initialState = { h: fill(`${prefix}/h0`, [n, p], { dtype }), c: fill(`${prefix}/c0`, [n, h], { dtype }) };
-          const gradFinalState = { h: fill(`${prefix}/dhT`, [n, p], { dtype }), c: fill(`${prefix}/dcT`, [n, h], { dtype }) };
-
-          const output = layer.forward(fill(`${prefix}/x`, [n, t, i], { dtype }), { initialState });
-          const gradInput = layer.backward(fill(`${prefix}/dy`, [n, t, p], { dtype }), { gradFinalState });
-
-          goldens.expect(`${prefix}/output`, output, { within });
-          goldens.expect(`${prefix}/hT`, layer.finalState.h, { within });
-          goldens.expect(`${prefix}/cT`, layer.finalState.c, { within });
-          goldens.expect(`${prefix}/dx`, gradInput, { within });
-          goldens.expect(`${prefix}/dh0`, layer.gradInitialState.h, { within });
-          goldens.expect(`${prefix}/dc0`, layer.gradInitialState.c, { within });
-          for (const { name: parameter, grad } of layer.parameters()) goldens.expect(`${prefix}/${parameter}`, grad, { within });
+          expectLstmGoldens(layer, { goldens, prefix, n, t, dtype, within });
           expect(layer.parameters().map((parameter) => parameter.name)).toEqual([
             'weight_ih_l0',
             'weight_hh_l0',
@@ -58,18 +45,7 @@ describe.each(PRECISIONS)('normalisations inside a gated cell agree with PyTorch
           if (p !== undefined) continue;
           const prefix = ['gru', placement, scope, kind, resetAfter ? 'reset-after' : 'reset-before', [n, t, i, h].join('x')].join('/');
           const layer = new GRU({ inputSize: i, hiddenSize: h, resetAfter, normalization, dtype });
-          fillRecurrent(layer, `${prefix}/`);
-          const initialState = fill(`${prefix}/h0`, [n, h], { dtype });
-          const gradFinalState = fill(`${prefix}/dhT`, [n, h], { dtype });
-
-          const output = layer.forward(fill(`${prefix}/x`, [n, t, i], { dtype }), { initialState });
-          const gradInput = layer.backward(fill(`${prefix}/dy`, [n, t, h], { dtype }), { gradFinalState });
-
-          goldens.expect(`${prefix}/output`, output, { within });
-          goldens.expect(`${prefix}/hT`, layer.finalState, { within });
-          goldens.expect(`${prefix}/dx`, gradInput, { within });
-          goldens.expect(`${prefix}/dh0`, layer.gradInitialState, { within });
-          for (const { name, grad } of layer.parameters()) goldens.expect(`${prefix}/${name}`, grad, { within });
+          expectGruGoldens(layer, { goldens, prefix, n, t, dtype, within });
           expect(
             layer
               .parameters()

@@ -120,15 +120,24 @@ describe.each<DType>(['float32', 'float64'])('a million steps (%s)', (dtype) => 
   });
 });
 
-/** ln of how much g grows when it is multiplied by W that many times less one. */
+/** ln of how much g grows when it is multiplied by W that many times less one; without an allocation, for a million of them. */
 function scaledProduct(start: number[], weight: number[][], steps: number): number {
-  let g = start;
+  const size = start.length;
+  let [g, next] = [Float64Array.from(start), new Float64Array(size)];
+  const flat = Float64Array.from(weight.flat());
   let log = -Math.log(Math.hypot(...g));
   for (let step = 1; step < steps; step++) {
-    g = g.map((_, j) => g.reduce((sum, value, k) => sum + value * ((weight[k] as number[])[j] as number), 0));
-    const norm = Math.hypot(...g);
+    let squares = 0;
+    for (let j = 0; j < size; j++) {
+      let sum = 0;
+      for (let k = 0; k < size; k++) sum += (g[k] as number) * (flat[k * size + j] as number);
+      next[j] = sum;
+      squares += sum * sum;
+    }
+    const norm = Math.sqrt(squares);
     log += Math.log(norm);
-    g = g.map((value) => value / norm);
+    for (let j = 0; j < size; j++) next[j] = (next[j] as number) / norm;
+    [g, next] = [next, g];
   }
   return log + Math.log(Math.hypot(...g));
 }
