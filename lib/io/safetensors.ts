@@ -200,8 +200,8 @@ function checkContents(path: string, descriptor: number, dataStart: number, { en
   const dataBytes = Math.max(0, ...entries.map(({ end }) => end));
   const got = checksum(Object.entries(metadata), entries, readPieces(path, descriptor, dataStart, dataBytes));
   if (got === expected) return;
-  const mend = `The file is damaged, or a program has changed it and kept "${CHECKSUM_KEY}" in its metadata, which it should drop.`;
-  fileFault(path, `contents with the SHA-256 ${quote(expected, 64)}`, got, mend);
+  const hint = `The file is damaged, or a program has changed it and kept "${CHECKSUM_KEY}" in its metadata, which it should drop.`;
+  fileFault(path, `contents with the SHA-256 ${quote(expected, 64)}`, got, hint);
 }
 
 /** Goes through a part of a file; a piece is valid until the next. */

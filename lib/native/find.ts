@@ -89,8 +89,8 @@ export const buildAgain =
 
 function unsupported({ platform, ownBuild }: Surroundings): string {
   const looked = `Looked for a build of your own, ${ownBuild}: not there.`;
-  const mend = platform.os === 'win32' ? 'On Windows use WSL.' : 'Build it from source, on purpose: npx evenkeel build.';
-  return `There is no binary of evenkeel for ${describePlatform(platform)}, but for ${binaryPlatforms.join(', ')}. ${looked} ${mend}`;
+  const hint = platform.os === 'win32' ? 'On Windows use WSL.' : 'Build it from source, on purpose: npx evenkeel build.';
+  return `There is no binary of evenkeel for ${describePlatform(platform)}, but for ${binaryPlatforms.join(', ')}. ${looked} ${hint}`;
 }
 
 function notInstalled(name: BinaryPlatform, { platform, ownBuild, isInstalled }: Surroundings): string {

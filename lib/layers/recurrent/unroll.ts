@@ -293,7 +293,7 @@ export function checkKept({ parts }: Unrolled): void {
   for (const { output } of parts) output?.checkAttached('output of the last forward call');
 }
 
-/** A segment's forward pass, as it was where it was kept, else with memory for what is to be computed again. */
+/** The saved activations of a segment, or buffers to recompute them into. */
 function passOf(
   scan: Scan,
   { parts, maskKey, sequences }: Unrolled,

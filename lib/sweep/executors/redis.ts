@@ -77,7 +77,7 @@ export interface QueuePackages {
 }
 
 /**
- * The packages that speak to Redis, which few users need and none gets unasked.
+ * The packages that speak to Redis: optional peer dependencies, loaded on first use.
  * @throws EvenkeelError ERR_OPTION when they are not installed
  */
 export async function loadQueuePackages(): Promise<QueuePackages> {
