@@ -13,7 +13,7 @@ installed() { command -v "$1" >/dev/null || { apt-get update && apt-get install 
 
 build() {
   cmake -S . -B "$folder/build" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ \
-    -DCMAKE_BUILD_TYPE=Release -DEVENKEEL_HWY_INCLUDE="$folder/include" -DEVENKEEL_HAS_LAPACK=1 "$@"
+    -DCMAKE_BUILD_TYPE=Release -DEVENKEEL_HWY_INCLUDE="$folder/include" "$@"
   cmake --build "$folder/build" --parallel "$(nproc)" --target "$target"
 }
 

@@ -1,44 +1,162 @@
+// Householder's QR in blocks, as in LAPACK's dgeqrf and dorgqr (Golub and Van Loan, Matrix Computations, 5.2): the reflections of a block
+// are applied to the columns after it as I − V T Vᵀ, by two matrix products. Columns of the matrix are rows of the array.
 #include "kernels/qr.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
-// OpenBLAS comes with LAPACK, but Debian's without a header for it. Matrices are column-major; integers are 32 bits wide, as in cblas.h.
-extern "C" {
-void dgeqrf_(const int* m, const int* n, double* a, const int* lda, double* tau, double* work, const int* lwork, int* info);
-void dorgqr_(const int* m, const int* n, const int* k, double* a, const int* lda, const double* tau, double* work, const int* lwork,
-             int* info);
-}
+#include "kernels/gemm.h"
 
 namespace evenkeel::qr {
 namespace {
 
-// Columns that LAPACK takes at once.
+// Columns that one block takes.
 constexpr size_t kBlock = 32;
+
+// Independent partial sums, which the compiler keeps in vectors.
+constexpr size_t kSums = 8;
+
+double dot(size_t size, const double* a, const double* b) noexcept {
+  double sums[kSums] = {};
+  size_t k = 0;
+  for (; k + kSums <= size; k += kSums) {
+    for (size_t i = 0; i < kSums; ++i) sums[i] += a[k + i] * b[k + i];
+  }
+  double sum = 0;
+  for (const double part : sums) sum += part;
+  for (; k < size; ++k) sum += a[k] * b[k];
+  return sum;
+}
+
+double norm(size_t size, const double* x) noexcept {
+  const double squares = dot(size, x, x);
+  if (squares > 1e-280 && squares < 1e280) return std::sqrt(squares);
+  // Squares that leave the range of double, or nearly.
+  double largest = 0;
+  for (size_t k = 0; k < size; ++k) largest = std::max(largest, std::abs(x[k]));
+  if (!(largest > 0) || !std::isfinite(largest)) return std::sqrt(squares);
+  double sum = 0;
+  for (size_t k = 0; k < size; ++k) sum += (x[k] / largest) * (x[k] / largest);
+  return largest * std::sqrt(sum);
+}
+
+// H = I − τ v vᵀ with H x = R(i, i) e_1: x becomes R(i, i) and v without its first element, which is 1. Returns τ.
+double reflect(size_t size, double* x) noexcept {
+  const double below = norm(size - 1, x + 1);
+  if (below == 0) return 0;
+  const double length = -std::copysign(std::hypot(x[0], below), x[0]);
+  const double tau = (length - x[0]) / length;
+  const double divisor = x[0] - length;
+  for (size_t k = 1; k < size; ++k) x[k] /= divisor;
+  x[0] = length;
+  return tau;
+}
+
+// The reflections of the columns [first, first + count) as I − V T Vᵀ, from row `first` on.
+struct Block {
+  size_t first;
+  size_t count;
+  size_t rows;
+  double* v;     // [count, rows], below the diagonal of ones
+  double* t;     // [kBlock, kBlock], upper triangular
+  double* work;  // [columns, kBlock]
+};
+
+Block block_of(size_t first, size_t count, size_t size, const double* vectors, const double* tau, double* scratch) noexcept {
+  double* v = scratch + 2 * kBlock * kBlock;
+  double* gram = scratch + kBlock * kBlock;
+  const Block block = {first, count, size - first, v, scratch, v + kBlock * size};
+  for (size_t j = 0; j < count; ++j) {
+    double* row = v + j * block.rows;
+    std::fill_n(row, j, 0.0);
+    row[j] = 1;
+    std::copy_n(vectors + (first + j) * size + first + j + 1, block.rows - j - 1, row + j + 1);
+  }
+  gemm::multiply_transposed(count, count, block.rows, v, block.rows, v, block.rows, 0.0, gram, kBlock);
+  for (size_t j = 0; j < count; ++j) {
+    for (size_t i = 0; i < j; ++i) {
+      double sum = 0;
+      for (size_t k = i; k < j; ++k) sum += block.t[i * kBlock + k] * gram[k * kBlock + j];
+      block.t[i * kBlock + j] = -tau[first + j] * sum;
+    }
+    block.t[j * kBlock + j] = tau[first + j];
+  }
+  return block;
+}
+
+// columns ← H_1 … H_count columns, or with `transposed` H_count … H_1 columns
+void apply(const Block& block, bool transposed, size_t columns, double* first_column, size_t size) noexcept {
+  if (columns == 0) return;
+  const size_t count = block.count;
+  gemm::multiply_transposed(columns, count, block.rows, first_column, size, block.v, block.rows, 0.0, block.work, kBlock);
+  for (size_t c = 0; c < columns; ++c) {
+    double* row = block.work + c * kBlock;
+    double products[kBlock];
+    for (size_t j = 0; j < count; ++j) {
+      double sum = 0;
+      if (transposed) {
+        for (size_t i = 0; i <= j; ++i) sum += row[i] * block.t[i * kBlock + j];
+      } else {
+        for (size_t i = j; i < count; ++i) sum += row[i] * block.t[j * kBlock + i];
+      }
+      products[j] = -sum;
+    }
+    std::copy_n(products, count, row);
+  }
+  gemm::multiply(columns, block.rows, count, block.work, kBlock, block.v, block.rows, 1.0, first_column, size);
+}
 
 // |R(i, i)|, which is stored at the head of the reflections: column i holds R's from the top down to there.
 double length_beyond(const double* column, size_t i, size_t size) noexcept {
-  double squares = 0;
-  for (size_t k = 0; k <= i; ++k) squares += column[k] * column[k];
   const double length = std::abs(column[i]);
-  const double rounding = static_cast<double>(size) * std::numeric_limits<double>::epsilon() * std::sqrt(squares);
+  const double rounding = static_cast<double>(size) * std::numeric_limits<double>::epsilon() * norm(i + 1, column);
   return length <= rounding ? 0 : length;
+}
+
+void factor(size_t count, size_t size, double* vectors, double* tau, double* scratch) noexcept {
+  for (size_t first = 0; first < count; first += kBlock) {
+    const size_t end = std::min(first + kBlock, count);
+    for (size_t j = first; j < end; ++j) {
+      double* column = vectors + j * size + j;
+      const size_t rows = size - j;
+      tau[j] = reflect(rows, column);
+      for (size_t c = j + 1; c < end; ++c) {
+        double* other = vectors + c * size + j;
+        const double step = tau[j] * (other[0] + dot(rows - 1, column + 1, other + 1));
+        other[0] -= step;
+        for (size_t k = 1; k < rows; ++k) other[k] -= step * column[k];
+      }
+    }
+    if (end == count) return;
+    apply(block_of(first, end - first, size, vectors, tau, scratch), true, count - end, vectors + end * size + first, size);
+  }
+}
+
+// The columns of Q from the reflections, the last block first.
+void form(size_t count, size_t size, double* vectors, const double* tau, double* scratch) noexcept {
+  for (size_t blocks = (count + kBlock - 1) / kBlock; blocks > 0; --blocks) {
+    const size_t first = (blocks - 1) * kBlock;
+    const size_t end = std::min(first + kBlock, count);
+    const Block block = block_of(first, end - first, size, vectors, tau, scratch);
+    for (size_t j = first; j < end; ++j) {
+      std::fill_n(vectors + j * size, size, 0.0);
+      vectors[j * size + j] = 1;
+    }
+    apply(block, false, count - first, vectors + first * size + first, size);
+  }
 }
 
 }  // namespace
 
-size_t scratch_size(size_t count) noexcept { return (1 + kBlock) * count; }
+size_t scratch_size(size_t count, size_t size) noexcept { return count + 2 * kBlock * kBlock + kBlock * (size + count); }
 
 void orthonormalize(size_t count, size_t size, double* vectors, double* lengths, double* scratch) noexcept {
-  const int columns = static_cast<int>(count);
-  const int rows = static_cast<int>(size);
-  const int lwork = static_cast<int>(kBlock * count);
   double* tau = scratch;
-  double* work = scratch + count;
-  int info = 0;  // tells of wrong arguments alone
-  dgeqrf_(&rows, &columns, vectors, &rows, tau, work, &lwork, &info);
+  double* memory = scratch + count;
+  factor(count, size, vectors, tau, memory);
   for (size_t i = 0; i < count; ++i) lengths[i] = length_beyond(vectors + i * size, i, size);
-  dorgqr_(&rows, &columns, &columns, vectors, &rows, tau, work, &lwork, &info);
+  form(count, size, vectors, tau, memory);
 }
 
 }  // namespace evenkeel::qr

@@ -21,7 +21,7 @@ struct TangentScratch {
   double* gates_h;  // tangents of operand_t W_hhᵀ [count, G·H]
   double* qr;
 
-  static size_t size(const Widths& w, size_t count) noexcept { return 2 * w.s + count * (w.p + w.gates()) + qr::scratch_size(count); }
+  static size_t size(const Widths& w, size_t count) noexcept { return 2 * w.s + count * (w.p + w.gates()) + qr::scratch_size(count, w.s); }
   static TangentScratch of(double* memory, const Widths& w, size_t count) noexcept {
     double* operand = memory + 2 * w.s;
     double* gates_h = operand + count * w.p;

@@ -99,7 +99,7 @@ describe('the walls of native/', () => {
 
   test.each([
     ['BLAS outside gemm', 'native/layers/recurrent/blas.cc', '#include <cblas.h>'],
-    ['LAPACK outside qr', 'native/layers/lyapunov.cc', '#include <lapacke.h>'],
+    ['LAPACK', 'native/kernels/qr.cc', '#include <lapacke.h>'],
     ['N-API in a kernel', 'native/kernels/gemm.cc', '#include <napi.h>'],
     ['N-API below the binding', 'native/layers/linear.h', '#include "node_api.h"'],
     ['intrinsics in a layer', 'native/layers/linear.cc', '#include <immintrin.h>'],
