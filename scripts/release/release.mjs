@@ -1,0 +1,110 @@
+// A release: checks, packs and, without --dry-run, publishes all packages.
+//   npm run release -- --dry-run [--platforms linux-x64,linux-arm64,linux-x64-musl]
+// A binary that is not in build-release/PLATFORM yet is built by scripts/release/binary.sh; binaries of other platforms, built there by
+// .github/workflows/release.yml, are put in the same place.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Failure, root, runScript } from '../steps.mjs';
+import { binaryFacts } from './binary-facts.mjs';
+import { stagePackages } from './packages.mjs';
+
+const folder = join(root, 'build-release');
+const limits = { binary: 10e6, library: 1.5e6 };
+
+await runScript(async () => {
+  const { values } = parseArgs({ options: { 'dry-run': { type: 'boolean', default: false }, platforms: { type: 'string' } } });
+  const built = ['linux-x64', 'linux-arm64', 'linux-x64-musl', 'darwin-arm64', 'darwin-x64'].filter((name) => existsSync(fileOf(name)));
+  const platforms = values.platforms?.split(',') ?? (built.length > 0 ? built : ['linux-x64']);
+  run('npm', ['run', '--silent', 'setup']);
+  checkVersions();
+  checkNotice();
+  const binaries = {};
+  for (const platform of platforms) {
+    if (!existsSync(fileOf(platform))) run(join(root, 'scripts/release/binary.sh'), [platform]);
+    binaries[platform] = fileOf(platform);
+    checkBinary(platform);
+  }
+  const packages = stagePackages(join(folder, 'packages'), binaries);
+  const tarballs = Object.entries(packages).map(([name, path]) => pack(name, path));
+  const library = tarballs.find(({ name }) => name === 'evenkeel').file;
+  run(join(root, 'node_modules/.bin/publint'), ['run', library, '--strict']);
+  run(join(root, 'node_modules/.bin/attw'), ['--no-color', '--no-emoji', '--format', 'ascii', library]);
+  console.log('publint and attw find nothing');
+  provenance();
+  for (const { name, file } of tarballs) {
+    if (values['dry-run']) console.log(`would publish ${name}: npm publish --provenance --access public ${file}`);
+    else run('npm', ['publish', '--provenance', '--access', 'public', file]);
+  }
+});
+
+function fileOf(platform) {
+  return join(folder, platform, 'evenkeel.node');
+}
+
+function run(command, args, cwd = root) {
+  const { status, stdout, error } = spawnSync(command, args, {
+    cwd,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+    maxBuffer: 2 ** 28,
+  });
+  if (status !== 0) throw new Failure(`${stdout ?? ''}\n${command} ${args.join(' ')} failed (${error?.message ?? status})`);
+  return stdout.trim();
+}
+
+function checkVersions() {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  const inCode = /version = '(.*)'/.exec(readFileSync(join(root, 'lib/version.ts'), 'utf8'))?.[1];
+  const versions = { 'package-lock.json': packages[''].version, 'lib/version.ts': inCode };
+  for (const [file, other] of Object.entries(versions))
+    if (other !== version) throw new Failure(`${file} has version ${other}, package.json ${version}`);
+  if (!readFileSync(join(root, 'CHANGELOG.md'), 'utf8').includes(`\n## [${version}]`))
+    throw new Failure(`CHANGELOG.md has no entry for ${version}`);
+  console.log(`version ${version} in package.json, package-lock.json, lib/version.ts and CHANGELOG.md`);
+}
+
+/** What is linked in asks to be named. */
+function checkNotice() {
+  const notice = readFileSync(join(root, 'NOTICE'), 'utf8');
+  for (const part of ['OpenBLAS', 'Highway', 'node-addon-api', 'GCC Runtime Library Exception', 'LLVM Exceptions'])
+    if (!notice.includes(part)) throw new Failure(`NOTICE does not name ${part}`);
+  console.log('NOTICE names OpenBLAS, Highway, node-addon-api, and the runtimes of GCC and LLVM');
+}
+
+function checkBinary(platform) {
+  const { size } = statSync(fileOf(platform));
+  if (!platform.startsWith('linux')) {
+    console.log(`${platform}: ${(size / 1e6).toFixed(1)} MB`);
+    return;
+  }
+  const { glibc, hardening, exported, needed } = binaryFacts(fileOf(platform));
+  const missing = Object.entries(hardening).filter(([, holds]) => !holds);
+  if (missing.length > 0) throw new Failure(`${platform}: not hardened: ${missing.map(([name]) => name).join(', ')}`);
+  if (glibc !== undefined && glibc[1] > 28) throw new Failure(`${platform}: needs glibc ${glibc.join('.')}, 2.28 at most is wanted`);
+  const foreign = needed.filter((name) => !/^(lib(c|m|pthread|dl|rt)\.so|ld-linux|libc\.musl)/.test(name));
+  if (foreign.length > 0) throw new Failure(`${platform}: needs ${foreign.join(', ')}, which a user may not have`);
+  const extra = exported.filter((name) => !['napi_register_module_v1', 'node_api_module_get_api_version_v1'].includes(name));
+  if (extra.length > 0) throw new Failure(`${platform}: exports ${extra.slice(0, 5).join(', ')}`);
+  const libc = glibc === undefined ? 'no glibc' : `glibc ${glibc.join('.')} or newer`;
+  console.log(`${platform}: ${(size / 1e6).toFixed(1)} MB, ${libc}, needs ${needed.join(', ')}; ${Object.keys(hardening).join(', ')}`);
+}
+
+function pack(name, path) {
+  const [{ filename, size, unpackedSize }] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', folder], path));
+  const limit = name.startsWith('@evenkeel/') ? limits.binary : limits.library;
+  if (size > limit) throw new Failure(`${name}: ${size} bytes packed, ${limit} at most are wanted`);
+  console.log(`${name}: ${(size / 1e6).toFixed(2)} MB packed, ${(unpackedSize / 1e6).toFixed(2)} MB unpacked`);
+  return { name, file: join(folder, filename) };
+}
+
+/** From what it was made; npm signs it where a public runner publishes. */
+function provenance() {
+  const dirty = run('git', ['status', '--porcelain']) === '' ? '' : ', with changes that are not committed';
+  console.log(
+    `made from commit ${run('git', ['rev-parse', 'HEAD'])}${dirty}; OpenBLAS by checksum, zig by version: see scripts/release/binary.sh`,
+  );
+  console.log(`${run('g++', ['--version']).split('\n')[0]}; ${run('cmake', ['--version']).split('\n')[0]}; Node ${process.version}`);
+}
