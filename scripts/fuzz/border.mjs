@@ -2,7 +2,7 @@
 // What is exported is asked for, not listed: see schemas.mjs. A case is some forty calls in one world of tensors, layers, optimisers and parameters.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EvenkeelError, internal } from './calls.mjs';
+import { EvenkeelError, internal, isTypedOrTheirs } from './calls.mjs';
 import { membersOf } from './members.mjs';
 import { json, number, Random, renameKeys, text } from './random.mjs';
 import { learnOptions, optionNames } from './schemas.mjs';
@@ -333,7 +333,7 @@ export async function prepare(folder, calls) {
     const learning = (options) => value(...argumentsOf(kinds.slice(0, -1), (kind) => good(scratch, kind), scratch), options);
     const args = argumentsOf(kinds, (kind) => (kind === 'model' ? subject : argument(world, kind, name, learning, subject)), world);
     const { refused } = calls;
-    const result = await calls.runAsync(name, () => value(...args));
+    const result = await calls.runAsync(name, () => value(...args), name === 'fit' ? isTypedOrTheirs : undefined);
     const follower = calls.refused === refused ? FOLLOWED_BY[name] : undefined;
     if (follower !== undefined) await calls.runAsync(follower, () => api[follower](args[0], withoutStep(args[1])));
     if (

@@ -15,6 +15,8 @@ export class Finding extends Error {}
 
 const CODES = ['ERR_SHAPE', 'ERR_DTYPE', 'ERR_OPTION', 'ERR_STATE', 'ERR_NON_FINITE', 'ERR_MEMORY', 'ERR_FILE', 'ERR_NATIVE'];
 const isTyped = (error) => (error instanceof EvenkeelError && CODES.includes(error.code)) || error instanceof CallbackError;
+/** What iterators of batches throw comes out of fit unchanged. */
+export const isTypedOrTheirs = (error) => isTyped(error) || error instanceof GetterError;
 /** The raw addon throws plain Errors with a code, and lets those of getters and proxies out. */
 const isCoded = (error) =>
   error instanceof GetterError || /\bproxy\b/i.test(error?.message) || (error instanceof Error && CODES.includes(error.code));
@@ -43,14 +45,14 @@ export class Calls {
     return this.run(name, call, isCoded);
   }
 
-  async runAsync(name, call) {
+  async runAsync(name, call, isRight = isTyped) {
     const counts = this.#count(name);
     try {
       const result = await call();
       counts.accepted++;
       return result;
     } catch (error) {
-      this.#refuse(name, error, isTyped);
+      this.#refuse(name, error, isRight);
       return undefined;
     }
   }
