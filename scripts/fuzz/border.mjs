@@ -6,6 +6,7 @@ import { EvenkeelError, internal, isTypedOrTheirs } from './calls.mjs';
 import { membersOf } from './members.mjs';
 import { json, number, Random, renameKeys, text } from './random.mjs';
 import { learnOptions, optionNames } from './schemas.mjs';
+import { SIGNATURES } from './signatures.mjs';
 import { array, callback, detach, generator, hostile, SIZES, shape, tensor } from './values.mjs';
 import { World } from './world.mjs';
 
@@ -14,43 +15,6 @@ const { Tensor, Parameter } = api;
 
 /** Those that start processes or networks, that have no use but as a base, and the error itself. */
 const LEFT_OUT = new Set(['sweep', 'bullmqExecutor', 'localExecutor', 'EvenkeelError', 'Optimizer', 'BaseLayer']);
-/** What the arguments of functions are; of others, anything. Classes take options, or parameters and options, whichever works. */
-const SIGNATURES = {
-  Tensor: ['array', 'shape'],
-  Parameter: ['text', 'tensor', 'tensor'],
-  Generator: ['number'],
-  Sequential: ['layers'],
-  mseLoss: ['tensor', 'likeFirst'],
-  crossEntropyLoss: ['tensor', 'labels', 'options'],
-  clipGradNorm: ['parameters', 'options'],
-  clipGradValue: ['parameters', 'options'],
-  gradientFlow: ['model', 'input', 'options'],
-  lyapunovExponents: ['rnn', 'input', 'options'],
-  lyapunovSpectrum: ['rnn', 'input', 'options'],
-  addingProblem: ['options'],
-  copyMemory: ['options'],
-  makeBatches: ['tensor', 'likeFirst', 'options'],
-  makeWindows: ['series', 'options'],
-  standardize: ['series', 'range'],
-  splitInTime: ['rows', 'number'],
-  readSeries: ['table', 'options'],
-  readSeriesAsync: ['table', 'options'],
-  saveState: ['path', 'state', 'options'],
-  loadState: ['path', 'options'],
-  loadMetadata: ['path'],
-  saveCheckpoint: ['path', 'trained'],
-  loadCheckpoint: ['path', 'restored'],
-  fit: ['model', 'batches', 'fitOptions'],
-  setNumThreads: ['threads'],
-  forward: ['input', 'options'],
-  predict: ['input', 'options'],
-  backward: ['gradOutput', 'options'],
-  loadStateDict: ['state'],
-  loadCarriedState: ['carried'],
-  run: ['body'],
-  clip: ['parameters'],
-  apply: ['parameters'],
-};
 /** What the first has written, the other reads. */
 const FOLLOWED_BY = { saveState: 'loadState', saveCheckpoint: 'loadCheckpoint' };
 const CANDIDATES = [['options'], ['parameters', 'options'], [], ['parameters'], ['number']];
@@ -313,6 +277,8 @@ export async function prepare(folder, calls) {
     const good = kinds[0] === 'input' ? inputOf(world, object) : tensor(random);
     const args = argumentsOf(kinds, (kind) => argument(world, kind, label, (options) => value.call(object, good, options), object), world);
     const result = calls.run(label, () => value.apply(object, args));
+    // What a body gives back is the case's own, and may be anything: its methods are nothing to call.
+    if (name === 'run') return undefined;
     if (name === 'forward' && Tensor.isTensor(result)) {
       world.output = result;
       if (random.chance(0.6)) {
