@@ -1,4 +1,4 @@
-// Tries to break the package: npm run fuzz -- [--minutes 1] [--calls N] [--area border] [--case 123] [--seed 1] [--json FILE]
+// Tries to break the package: npm run fuzz -- [--minutes 1] [--calls N] [--area border] [--case 123] [--seed 1] [--at-once 1] [--json FILE]
 // The minutes are shared by the areas; with --calls, an area ends when it has made as many, and the minutes are the most that it may take for that.
 // Each area runs in a process of its own, so that a crash is a finding like another. A finding names its case: `--area A --case N` runs that alone.
 // Under sanitizers: scripts/sanitize.sh address node scripts/fuzz.mjs
@@ -26,6 +26,7 @@ const { values } = parseArgs({
     area: { type: 'string' },
     case: { type: 'string' },
     seed: { type: 'string', default: String(Math.floor(Date.now() / 1000) % 1e6) },
+    'at-once': { type: 'string', default: '1' },
     json: { type: 'string' },
   },
 });
@@ -35,7 +36,9 @@ for (const area of areas)
 const wantedCalls = values.calls === undefined ? Infinity : Number(values.calls);
 if (!(wantedCalls > 0)) throw new Error(`--calls: expected a number above 0, got ${values.calls}`);
 const minutes = Number(values.minutes ?? (values.calls === undefined ? 1 : 24 * 60));
-const seconds = (60 * minutes) / areas.length;
+const atOnce = Math.min(Number(values['at-once']), areas.length);
+if (!(atOnce >= 1)) throw new Error(`--at-once: expected a number of at least 1, got ${values['at-once']}`);
+const seconds = (60 * minutes * atOnce) / areas.length;
 if (!(seconds >= 0)) throw new Error(`--minutes: expected a number, got ${values.minutes}`);
 /** A case that takes longer hangs. */
 const hangSeconds = 120;
@@ -53,11 +56,12 @@ function isWritable(path) {
 
 /** One process: what it says at its end, or how it ended and in which case. */
 async function runChild(area, firstCase, childSeconds, childCalls) {
-  const stateFile = join(folder, 'state');
+  const ownFolder = mkdtempSync(join(folder, 'child-'));
+  const stateFile = join(ownFolder, 'state');
   const script = new URL('fuzz/child.mjs', import.meta.url).pathname;
   const child = spawn(
     process.execPath,
-    ['--expose-gc', '--max-old-space-size=1024', script, area, firstCase, childSeconds, childCalls, folder],
+    ['--expose-gc', '--max-old-space-size=1024', script, area, firstCase, childSeconds, childCalls, ownFolder],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
     },
@@ -132,15 +136,20 @@ async function runArea(area) {
 }
 
 const results = [];
-try {
-  for (const area of areas) {
+async function runAreas(queue) {
+  for (let area = queue.shift(); area !== undefined; area = queue.shift()) {
     const result = await runArea(area);
-    results.push(result);
+    results[areas.indexOf(area)] = result;
     const { calls, refused, cases, findings } = result;
     console.log(
       `${area}: seed ${values.seed}, ${calls.toLocaleString('en-US')} calls in ${cases} cases, ${refused} refused, ${findings.length} findings`,
     );
   }
+}
+
+try {
+  const queue = [...areas];
+  await Promise.all(Array.from({ length: atOnce }, () => runAreas(queue)));
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -1,6 +1,6 @@
 // Measures how reliable this build is on this machine, and writes docs/reliability.json and, from it, docs/reliability.md:
 //   node scripts/reliability.mjs [--minutes 10] [--only fuzz,workers]    of the time asked for, half goes to fuzzing
-//   node scripts/reliability.mjs --calls 1000000 [--minutes 60]          fuzzing ends when each area has made as many calls, at the latest after its share
+//   node scripts/reliability.mjs --calls 1000000 [--minutes 60] [--at-once 2]    fuzzing ends when each area has made as many calls, at the latest after its share
 //   node scripts/reliability.mjs --document                              writes the document again from what was recorded
 // With an addon that scripts/sanitize.sh address has built, fuzzing runs under sanitizers too.
 import { spawn, spawnSync } from 'node:child_process';
@@ -17,6 +17,7 @@ const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '10' },
     calls: { type: 'string' },
+    'at-once': { type: 'string', default: '1' },
     only: { type: 'string' },
     document: { type: 'boolean', default: false },
   },
@@ -45,7 +46,16 @@ const measured = async (name, share) =>
 async function fuzz(share, ...prefix) {
   const json = join(mkdtempSync(join(folder, 'fuzz-')), 'fuzz.json');
   const most = values.calls === undefined ? [] : ['--calls', values.calls];
-  const args = [join(root, 'scripts/fuzz.mjs'), '--minutes', String(share * minutes), '--json', json, ...most];
+  const args = [
+    join(root, 'scripts/fuzz.mjs'),
+    '--minutes',
+    String(share * minutes),
+    '--json',
+    json,
+    '--at-once',
+    values['at-once'],
+    ...most,
+  ];
   const [command, ...rest] = [...prefix, process.execPath, ...args];
   // Findings are a result too.
   await run(command, rest, [0, 1]);
