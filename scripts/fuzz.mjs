@@ -42,8 +42,8 @@ const seconds = (60 * minutes * atOnce) / areas.length;
 if (!(seconds >= 0)) throw new Error(`--minutes: expected a number, got ${values.minutes}`);
 /** A case that takes longer hangs. */
 const hangSeconds = 120;
-// In memory where the system has a place there: most of a damaged file's time is otherwise the disk's.
-const folder = mkdtempSync(join(isWritable('/dev/shm') ? '/dev/shm' : tmpdir(), 'evenkeel-fuzz-'));
+// In memory where the system has a place there, unless another is asked for: most of a damaged file's time is otherwise the disk's.
+const folder = mkdtempSync(join(process.env.TMPDIR === undefined && isWritable('/dev/shm') ? '/dev/shm' : tmpdir(), 'evenkeel-fuzz-'));
 
 function isWritable(path) {
   try {
