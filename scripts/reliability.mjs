@@ -1,6 +1,7 @@
 // Measures how reliable this build is on this machine, and writes docs/reliability.json and, from it, docs/reliability.md:
 //   node scripts/reliability.mjs [--minutes 10] [--only fuzz,workers]    of the time asked for, half goes to fuzzing
 //   node scripts/reliability.mjs --calls 1000000 [--minutes 60] [--at-once 2]    fuzzing ends when each area has made as many calls, at the latest after its share
+//   node scripts/reliability.mjs --recheck                               runs the cases of recorded findings again, and says which are mended
 //   node scripts/reliability.mjs --document                              writes the document again from what was recorded
 // With an addon that scripts/sanitize.sh address has built, fuzzing runs under sanitizers too.
 import { spawn, spawnSync } from 'node:child_process';
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     'at-once': { type: 'string', default: '1' },
     only: { type: 'string' },
     document: { type: 'boolean', default: false },
+    recheck: { type: 'boolean', default: false },
   },
 });
 const minutes = Number(values.minutes);
@@ -97,8 +99,21 @@ async function record(name, measurement) {
   writeFileSync(recorded, `${JSON.stringify(all, null, 1)}\n`);
 }
 
+/** What fails no more in this build is mended. */
+async function recheck() {
+  const all = JSON.parse(readFileSync(recorded, 'utf8'));
+  const areas = ['fuzz', 'sanitized'].flatMap((name) => all[name]?.result.areas ?? []);
+  for (const { area, findings } of areas)
+    for (const finding of findings) {
+      const args = [join(root, 'scripts/fuzz.mjs'), '--area', area, '--case', String(finding.case)];
+      finding.mended = spawnSync(process.execPath, args, { stdio: 'inherit' }).status === 0;
+    }
+  writeFileSync(recorded, `${JSON.stringify(all, null, 1)}\n`);
+}
+
 try {
-  if (!values.document) {
+  if (values.recheck) await recheck();
+  else if (!values.document) {
     const names = values.only?.split(',') ?? Object.keys(MEASUREMENTS);
     for (const name of names) {
       if (MEASUREMENTS[name] === undefined)

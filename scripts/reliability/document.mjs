@@ -91,7 +91,10 @@ function fuzzing({ seed, areas }) {
       ]),
     ),
     ...areas.flatMap(({ area, findings }) =>
-      findings.map((one) => `- ${area}, case ${one.case}: ${one.finding.split('\n')[0].replaceAll('|', '\\|').slice(0, 200)}`),
+      findings.map(
+        (one) =>
+          `- ${area}, case ${one.case}${one.mended ? ', mended since' : ''}: ${one.finding.split('\n')[0].replaceAll('|', '\\|').slice(0, 200)}`,
+      ),
     ),
   ];
 }
