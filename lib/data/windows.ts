@@ -141,10 +141,11 @@ export interface WindowOptions {
  */
 export function makeWindows(series: Series, options: WindowOptions): Windows {
   const { columns, rows, values, target } = checkSeries(series);
-  const given = readOptions('makeWindows options', options, ['window', 'range', 'dtype']);
+  const defaults = { range: { begin: 0, end: rows }, dtype: 'float32' };
+  const given = readOptions('makeWindows options', options, ['window', 'range', 'dtype'], defaults);
   const window = checkInteger('window', given.window, 1);
-  const dtype = checkDType('dtype', given.dtype ?? 'float32');
-  const range = checkRange('range', (given.range ?? { begin: 0, end: rows }) as RowRange, rows);
+  const dtype = checkDType('dtype', given.dtype);
+  const range = checkRange('range', given.range as RowRange, rows);
 
   const firstRow = Math.max(range.begin, window);
   const count = range.end - firstRow;

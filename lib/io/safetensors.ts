@@ -49,8 +49,9 @@ export interface LoadStateOptions {
 export function saveState(path: string, state: Record<string, Tensor>, options: SaveStateOptions = {}): void {
   requireLittleEndian();
   const given = readOptions('saveState options', options, ['metadata', 'checksum']);
-  const hasChecksum = checkBoolean('checksum', given.checksum ?? given.metadata === undefined);
-  const metadata = checkMetadata(given.metadata ?? {}).filter(([name]) => name !== CHECKSUM_KEY);
+  const { metadata: givenMetadata = {}, checksum: givenChecksum = given.metadata === undefined } = given;
+  const hasChecksum = checkBoolean('checksum', givenChecksum);
+  const metadata = checkMetadata(givenMetadata).filter(([name]) => name !== CHECKSUM_KEY);
   const tensors = fileOrder(checkState(state));
   const entries = describeTensors(tensors);
   const pieces = tensors.map(([, tensor]) => bytesOf(tensor));

@@ -334,6 +334,8 @@ export interface NativeAddon {
   zeroPass(values: Arrays): () => void;
   /** the index of the first array with an element that is NaN or infinite, or -1 */
   finitePass(values: Arrays): () => number;
+  /** whether no element is NaN or beyond ±limit; with `positive`, none is below zero either */
+  withinPass(values: Arrays): (limit: number, positive: boolean) => boolean;
   /** to ← from */
   copyPass(from: Arrays, to: Arrays): () => void;
   sgdPass(

@@ -5,6 +5,7 @@ import type { Parameter } from '../parameter';
 import type { TensorData } from '../tensor';
 import { checkSparseOption, type ParameterGroup, readGroups } from './groups';
 import { Optimizer, type OptimizerArrays } from './optimizer';
+import { averageBound, quotientBound, type Reach, type Sizes } from './safe-range';
 
 /** Options of {@link Adam} and {@link AdamW}, and of a group of their parameters. */
 export interface AdamOptions {
@@ -45,6 +46,11 @@ export class Adam extends Optimizer {
     this.#steps.run(arrays, learningRate, step, group);
   }
 
+  /** @internal */
+  protected override reach(from: Sizes, learningRate: number, step: number, group: number): Reach {
+    return this.#steps.reach(from, learningRate, step, group);
+  }
+
   protected override updateRows(arrays: OptimizerArrays, learningRate: number, step: number, group: number): void {
     this.#steps.runRows(arrays, learningRate, step, group);
   }
@@ -69,6 +75,11 @@ export class AdamW extends Optimizer {
 
   protected override update(arrays: OptimizerArrays, learningRate: number, step: number, group: number): void {
     this.#steps.run(arrays, learningRate, step, group);
+  }
+
+  /** @internal */
+  protected override reach(from: Sizes, learningRate: number, step: number, group: number): Reach {
+    return this.#steps.reach(from, learningRate, step, group);
   }
 }
 
@@ -117,6 +128,19 @@ class AdamSteps {
     const { beta1, beta2, eps, weightDecay, maximize } = this.#groups[group] as AdamSettings;
     this.#passes[group] ??= makePass(arrays);
     this.#passes[group](learningRate, beta1, beta2, eps, weightDecay, this.#decoupled, step, maximize);
+  }
+
+  reach({ values, gradients, states, squares }: Sizes, learningRate: number, step: number, group: number): Reach {
+    const { beta1, beta2, eps, weightDecay } = this.#groups[group] as AdamSettings;
+    const decay = weightDecay * values;
+    const gradient = this.#decoupled ? gradients : gradients + decay;
+    const value = this.#decoupled ? values + learningRate * decay : values;
+    const rate = learningRate / (1 - beta1 ** step);
+    const average = averageBound(states, gradient);
+    const square = averageBound(squares, gradient ** 2);
+    const root = Math.sqrt(square) / Math.sqrt(1 - beta2 ** step);
+    const met = Math.max(value + Math.max(1, rate) * (1 + quotientBound(average, eps)), 4 * average ** 2, 4 * square, root, weightDecay);
+    return { met, states: average, squares: square };
   }
 
   /** torch.optim.SparseAdam adds ε to √v before the correction of bias: Adam's step with an ε of ε/√(1 − β₂ᵗ). */

@@ -6,6 +6,7 @@ import { clearGradient, sparseRowsOf } from '../sparse-rows';
 import { copyState, matchState, type StateDict } from '../state-dict';
 import { Tensor } from '../tensor';
 import { type GroupOfParameters, largestOf, type OptimizerArrays } from './groups';
+import { type Reach, SafeRange, type Sizes } from './safe-range';
 import { SparsePart } from './sparse-part';
 
 export type { OptimizerArrays } from './groups';
@@ -50,6 +51,40 @@ export abstract class Optimizer {
    * changes weights that have no gradient.
    */
   protected updateRows?(arrays: OptimizerArrays, learningRate: number, step: number, group: number): void;
+
+  /**
+   * How far `update` can reach from numbers of a size; undefined where that is not known, as of an optimiser of your own.
+   * @internal
+   */
+  protected reach(_from: Sizes, _learningRate: number, _step: number, _group: number): Reach | undefined {
+    return undefined;
+  }
+
+  /**
+   * Whether the next step cannot make a weight infinite or NaN, by what it would start from: true is certain, false is not.
+   * @param gradients a bound of their magnitudes, where there is one: else they are looked at
+   * @internal
+   */
+  staysFinite(gradients?: number): boolean {
+    const step = this.steps + 1;
+    let isSure = false;
+    this.#callNative(() => {
+      isSure =
+        this.#isKnown() &&
+        this.#groups.every((group, index) =>
+          group.range.staysFinite(gradients, (from) => this.reach(from, group.learningRate, step, index)),
+        );
+    });
+    // Such a step may be taken back.
+    if (!isSure) for (const { range } of this.#groups) range.forget();
+    return isSure;
+  }
+
+  /** Of a class, or an object, that changes one of ours nothing is known; rows of sparse gradients are few, and kept. */
+  #isKnown(): boolean {
+    const isOurs = Object.hasOwn(Object.getPrototypeOf(this), 'reach') && !Object.hasOwn(this, 'step') && !Object.hasOwn(this, 'update');
+    return isOurs && this.sparseParts.length === 0;
+  }
 
   /** What it trains, in a new list. */
   parameters(): Parameter[] {
@@ -97,6 +132,7 @@ export abstract class Optimizer {
       for (const group of this.#groups) group.checkAttached();
     }
     const step = this.steps + 1;
+    for (const { range } of this.#groups) range.stepBegins();
     this.#callNative(() => {
       for (let index = 0; index < this.#groups.length; index++) {
         const { arrays, learningRate, sparseParts } = this.#groups[index] as Group;
@@ -104,6 +140,7 @@ export abstract class Optimizer {
         for (const part of sparseParts) part.withRows((rows) => this.updateRows?.(rows, learningRate, step, index));
       }
     });
+    for (const { range } of this.#groups) range.stepMade();
     this.#steps.data[0] = step;
   }
 
@@ -136,6 +173,15 @@ export abstract class Optimizer {
    * name for it, such as `0.rnn.weight_ih_l0.exp_avg`. A group's own learning rate is `groups.1.learning_rate`.
    */
   stateDict(): StateDict {
+    for (const { range } of this.#groups) range.forget('for ever');
+    return this.liveState();
+  }
+
+  /**
+   * The same, for those who only read it.
+   * @internal
+   */
+  liveState(): StateDict {
     let first = 0;
     const entries = this.#groups.flatMap((group) => {
       const own = group.stateEntries(first);
@@ -150,7 +196,7 @@ export abstract class Optimizer {
    * @throws EvenkeelError ERR_STATE for missing or unexpected names, ERR_SHAPE, ERR_DTYPE, ERR_OPTION for an impossible step or learning rate
    */
   loadStateDict(state: StateDict): void {
-    const pairs = matchState('state', this.stateDict(), state);
+    const pairs = matchState('state', this.liveState(), state);
     for (const [own, given] of pairs) {
       if (own === this.#learningRate) checkLearningRate('state["learning_rate"]', given.data[0], this.#parameters);
       const group = this.#groups.findIndex(({ ownRate }) => own === ownRate);
@@ -160,6 +206,7 @@ export abstract class Optimizer {
       }
     }
     copyState(pairs);
+    for (const { range } of this.#groups) range.forget();
   }
 }
 
@@ -169,6 +216,7 @@ class Group implements OptimizerGroup {
   /** of the parameters whose gradients are not sparse */
   readonly arrays: OptimizerArrays;
   readonly sparseParts: readonly SparsePart[];
+  readonly range: SafeRange;
   /** undefined where the group follows the optimiser's */
   readonly ownRate: Tensor | undefined;
   readonly #sharedRate: Tensor;
@@ -194,6 +242,7 @@ class Group implements OptimizerGroup {
       grads: dense.map((i) => (parameters[i] as Parameter).grad.data),
       state: stateNames.map((_, slot) => dense.map((i) => ((this.#state[i] as readonly Tensor[])[slot] as Tensor).data)),
     };
+    this.range = new SafeRange(this.arrays, stateNames);
     this.sparseParts = indices
       .filter((i) => !dense.includes(i))
       .map((i) => new SparsePart(parameters[i] as Parameter, this.#state[i] as readonly Tensor[]));
@@ -246,6 +295,15 @@ function isGroups(parameters: readonly Parameter[] | readonly GroupOfParameters[
 
 function checkLearningRate(argument: string, value: unknown, parameters: readonly Parameter[]): number {
   return checkNumber(argument, value, { min: 0, max: largestOf(parameters) });
+}
+
+/**
+ * The tensors of any optimiser's state, for those who only read them.
+ * @internal
+ */
+export function liveStateOf(optimizer: Optimizer): StateDict {
+  // Of one that has more of it than ours.
+  return optimizer.stateDict === Optimizer.prototype.stateDict ? optimizer.liveState() : optimizer.stateDict();
 }
 
 /** Checks for an {@link Optimizer}. */

@@ -5,6 +5,7 @@ import type { Parameter } from '../parameter';
 import type { TensorData } from '../tensor';
 import { type ParameterGroup, readGroups } from './groups';
 import { Optimizer, type OptimizerArrays } from './optimizer';
+import { averageBound, quotientBound, type Reach, type Sizes } from './safe-range';
 
 /** Options of {@link RMSprop}, and of a group of its parameters. */
 export interface RMSpropOptions {
@@ -54,6 +55,20 @@ export class RMSprop extends Optimizer {
       named('grad_avg'),
     );
     this.#passes[group](learningRate, alpha, eps, weightDecay, momentum, maximize);
+  }
+
+  /** @internal */
+  protected override reach({ values, gradients, states, squares }: Sizes, learningRate: number, _step: number, group: number): Reach {
+    const { eps, weightDecay, momentum } = this.#groups[group] as Settings;
+    const gradient = gradients + weightDecay * values;
+    const update = averageBound(0, momentum * states + quotientBound(gradient, eps));
+    const average = averageBound(states, gradient);
+    const square = averageBound(squares, gradient ** 2);
+    return {
+      met: Math.max(values + Math.max(1, learningRate) * (1 + momentum + update), 4 * average ** 2, 4 * square),
+      states: Math.max(update, average),
+      squares: square,
+    };
   }
 }
 

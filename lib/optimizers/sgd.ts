@@ -4,6 +4,7 @@ import { native } from '../native/load';
 import type { Parameter } from '../parameter';
 import { checkSparseOption, type ParameterGroup, readGroups } from './groups';
 import { Optimizer, type OptimizerArrays } from './optimizer';
+import { averageBound, type Reach, type Sizes } from './safe-range';
 
 /** Options of {@link SGD}, and of a group of its parameters. */
 export interface SGDOptions {
@@ -48,6 +49,15 @@ export class SGD extends Optimizer {
   protected override updateRows({ values, grads }: OptimizerArrays, learningRate: number, _step: number, group: number): void {
     const { maximize } = this.#groups[group] as Settings;
     native().sgdPass(values, grads, null)(learningRate, 0, false, 0, false, 0, maximize);
+  }
+
+  /** @internal */
+  protected override reach({ values, gradients, states }: Sizes, learningRate: number, _step: number, group: number): Reach {
+    const { momentum, weightDecay, dampening } = this.#groups[group] as Settings;
+    const gradient = gradients + weightDecay * values;
+    const buffer = averageBound(0, momentum * states + Math.max(1, Math.abs(1 - dampening)) * gradient);
+    const direction = 1 + gradient + (1 + momentum) * buffer;
+    return { met: values + Math.max(1, learningRate) * direction + Math.abs(dampening), states: buffer, squares: 0 };
   }
 }
 

@@ -4,7 +4,7 @@ import { EvenkeelError } from '../errors';
 import { loadState, saveState } from '../io/safetensors';
 import { carriedStateOf, loadCarriedStateOf } from '../layers/carried-state';
 import { checkLayer, type Layer } from '../layers/layer';
-import { checkOptimizer, type Optimizer } from '../optimizers/optimizer';
+import { checkOptimizer, liveStateOf, type Optimizer } from '../optimizers/optimizer';
 import { checkOptionalGenerator, Generator } from '../random';
 import { copyState, matchState, type StateDict } from '../state-dict';
 import { Tensor } from '../tensor';
@@ -43,7 +43,7 @@ export function saveCheckpoint(path: string, checkpoint: Trained & { step: numbe
     [STEP]: new Tensor(Float64Array.of(steps), []),
     ...prefixed(MODEL, model.stateDict()),
     ...prefixed(CARRIED, carriedStateOf(model)),
-    ...prefixed(OPTIMIZER, optimizer.stateDict()),
+    ...prefixed(OPTIMIZER, liveStateOf(optimizer)),
     ...prefixed(CLIPPER, clipper?.stateDict?.() ?? {}),
     ...(generator && { [GENERATOR]: new Tensor(Float64Array.from(generator.state), [generator.state.length]) }),
   });

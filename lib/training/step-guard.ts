@@ -23,7 +23,6 @@ export class StepGuard {
   #generatorState: readonly number[] | undefined;
   #unclip: (() => void) | undefined;
 
-  /** @throws EvenkeelError ERR_MEMORY */
   constructor(changed: Changed) {
     this.#changed = changed;
     this.#backup = new OptimizerBackup(changed.optimizer);
@@ -37,10 +36,18 @@ export class StepGuard {
     this.#backup.forget();
   }
 
-  /** Before the clipper and the optimiser have their turn. */
-  beforeUpdate(): void {
+  /** Before the clipper has its turn. */
+  beforeClip(): void {
     this.#unclip = markClipper(this.#changed.clipper);
-    this.#backup.keep();
+  }
+
+  /**
+   * Right before the optimiser has its.
+   * @param gradNorm before clipping, which makes gradients smaller; what a rule of the caller's makes of them is looked at
+   * @throws EvenkeelError ERR_MEMORY
+   */
+  beforeUpdate(gradNorm: number): void {
+    this.#backup.keep(this.#changed.clipper === undefined ? 1.01 * gradNorm : undefined);
   }
 
   /** After the optimiser's: the first weight that is not finite. */

@@ -44,13 +44,23 @@ export function makeStep(run: Run, guard: StepGuard, batch: unknown, step: numbe
 
 function recordedStep(run: Run, guard: StepGuard, batch: Batch<unknown>, step: number): StepResult {
   const { gradientFlow } = run;
-  if (gradientFlow === undefined || (step - 1) % gradientFlow.every !== 0) return trainStep(run, guard, batch);
+  if (gradientFlow === undefined || (step - 1) % gradientFlow.every !== 0) return update(run, guard, computeGradients(run, batch));
   checkLongEnough('input', batch.input, 'Shorter ones have no gradient flow: leave out the option gradientFlow.');
-  const { result, flow } = recordFlow(gradientFlow.layers, () => trainStep(run, guard, batch));
-  return result.skipped ? result : { ...result, flow: flow() };
+  const { result: gradients, flow } = recordFlow(gradientFlow.layers, () => computeGradients(run, batch));
+  if (gradients.refusal !== undefined) return refuse(run, gradients.result, gradients.refusal);
+  // Before the update: nothing can throw after it.
+  const recorded = flow();
+  const result = update(run, guard, gradients);
+  return result.skipped ? result : { ...result, flow: recorded };
 }
 
-function trainStep(run: Run, guard: StepGuard, { input, target, lengths: given }: Batch<unknown>): StepResult {
+/** What a batch gives, and why no step must be made of it. */
+interface Gradients {
+  result: Pick<StepResult, 'loss' | 'gradNorm' | 'gradNorms'>;
+  refusal?: string;
+}
+
+function computeGradients(run: Run, { input, target, lengths: given }: Batch<unknown>): Gradients {
   const { model, optimizer, parameters } = run;
   for (const { grad } of run.frozen) clearGradient(grad);
   optimizer.zeroGrad();
@@ -63,15 +73,20 @@ function trainStep(run: Run, guard: StepGuard, { input, target, lengths: given }
   );
   if (!Number.isFinite(value)) {
     const gradNorms = parameters.map(() => Number.NaN);
-    return refuse(run, { loss: value, gradNorm: Number.NaN, gradNorms }, `the loss is ${value}`);
+    return { result: { loss: value, gradNorm: Number.NaN, gradNorms }, refusal: `the loss is ${value}` };
   }
   model.backward(grad, { inputGradient: false });
   const norms = gradNorms(parameters);
   const result = { loss: value, gradNorm: norms.total, gradNorms: norms.perParameter };
-  if (!Number.isFinite(norms.total)) return refuse(run, result, describeNonFinite(parameters, norms));
-  guard.beforeUpdate();
-  const { threshold, clipped } = run.clip(parameters, norms.total);
-  optimizer.step();
+  return Number.isFinite(norms.total) ? { result } : { result, refusal: describeNonFinite(parameters, norms) };
+}
+
+function update(run: Run, guard: StepGuard, { result, refusal }: Gradients): StepResult {
+  if (refusal !== undefined) return refuse(run, result, refusal);
+  guard.beforeClip();
+  const { threshold, clipped } = run.clip(run.parameters, result.gradNorm);
+  guard.beforeUpdate(result.gradNorm);
+  run.optimizer.step();
   const broken = guard.findNonFinite();
   if (broken !== undefined) return refuse(run, result, `the optimiser's step made the parameter "${broken.name}" infinite or NaN`);
   return { ...result, clipThreshold: threshold, clipped, skipped: false };

@@ -130,6 +130,17 @@ Napi::Value find_non_finite_over(const Arguments& arguments, const KeptLists& li
   return Napi::Number::New(arguments.env(), found);
 }
 
+Napi::Value are_within_over(const Arguments& arguments, const KeptLists& lists) {
+  const double limit = arguments.number(0, "limit");
+  const bool positive = arguments.boolean(1, "positive");
+  bool within = limit >= 0;
+  lists.for_each([&](auto zero, size_t i) {
+    using T = decltype(zero);
+    within = within && is_within(lists.length(i), lists.elements<T>(0, i), static_cast<T>(limit), positive);
+  });
+  return Napi::Boolean::New(arguments.env(), within);
+}
+
 Napi::Value copy_over(const Arguments& arguments, const KeptLists& lists) {
   lists.for_each([&](auto zero, size_t i) {
     using T = decltype(zero);
@@ -193,6 +204,8 @@ Napi::Value make_zero_pass(const Arguments& arguments) { return function_over<fi
 
 Napi::Value make_finite_pass(const Arguments& arguments) { return function_over<find_non_finite_over>(arguments, {{"values"}}); }
 
+Napi::Value make_within_pass(const Arguments& arguments) { return function_over<are_within_over>(arguments, {{"values"}}); }
+
 Napi::Value make_copy_pass(const Arguments& arguments) { return function_over<copy_over>(arguments, {{"from"}, {"to"}}); }
 
 Napi::Value make_sgd_pass(const Arguments& arguments) {
@@ -218,6 +231,7 @@ void register_training(Napi::Object exports) {
   add_function<norm_terms_call>(exports, "normTerms");
   add_function<make_zero_pass>(exports, "zeroPass");
   add_function<make_finite_pass>(exports, "finitePass");
+  add_function<make_within_pass>(exports, "withinPass");
   add_function<make_copy_pass>(exports, "copyPass");
   add_function<scale_call>(exports, "scale");
   add_function<clamp_call>(exports, "clamp");

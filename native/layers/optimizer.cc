@@ -37,6 +37,29 @@ T nearest_value(double x) {
   return static_cast<T>(x);
 }
 
+template <typename T>
+using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+
+// Numbers above zero are in the order of their bits, infinity and NaN after all of them: one addition carries into the sign's place what is
+// beyond the limit. `ignored` is the sign's place, or 0 where a sign is beyond every limit.
+template <typename T>
+bool any_beyond(size_t count, const T* values, T limit, Bits<T> ignored) {
+  constexpr Bits<T> kSign = Bits<T>{1} << (8 * sizeof(T) - 1);
+  constexpr size_t kLanes = 16;  // loops of this many become vectors
+  const Bits<T> carry = kSign - 1 - std::bit_cast<Bits<T>>(limit);
+  const auto look = [=](T value) {
+    const Bits<T> bits = std::bit_cast<Bits<T>>(value) & ~ignored;
+    return bits | (bits + carry);
+  };
+  Bits<T> beyond[kLanes] = {};
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (size_t lane = 0; lane < kLanes; ++lane) beyond[lane] |= look(values[i + lane]);
+  for (; i < count; ++i) beyond[0] |= look(values[i]);
+  for (size_t lane = 1; lane < kLanes; ++lane) beyond[0] |= beyond[lane];
+  return (beyond[0] & kSign) != 0;
+}
+
 }  // namespace
 
 template <typename T>
@@ -51,6 +74,13 @@ bool is_finite(size_t count, const T* values) {
   return sum_of_parts(count, kElementsPerPart, [&](size_t begin, size_t end) {
            return std::isfinite(kernels<T>().max_abs(end - begin, values + begin)) ? 0.0 : 1.0;
          }) == 0;
+}
+
+template <typename T>
+bool is_within(size_t count, const T* values, T limit, bool positive) {
+  const Bits<T> ignored = positive ? 0 : Bits<T>{1} << (8 * sizeof(T) - 1);
+  return sum_of_parts(count, kElementsPerPart,
+                      [&](size_t begin, size_t end) { return any_beyond(end - begin, values + begin, limit, ignored) ? 1.0 : 0.0; }) == 0;
 }
 
 template <typename T>
@@ -103,6 +133,7 @@ void rmsprop_step(size_t count, const RmspropStep& step, T* value, const T* grad
 #define EVENKEEL_INSTANTIATE(T)                                                        \
   template double norm_term(size_t, const T*, NormOrder);                              \
   template bool is_finite(size_t, const T*);                                           \
+  template bool is_within(size_t, const T*, T, bool);                                  \
   template void fill_zero(size_t, T*) noexcept;                                        \
   template void copy(size_t, const T*, T*) noexcept;                                   \
   template void scale(size_t, double, double, T*) noexcept;                            \

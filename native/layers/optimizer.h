@@ -17,6 +17,10 @@ double norm_term(size_t count, const T* values, NormOrder order);
 template <typename T>
 bool is_finite(size_t count, const T* values);
 
+// Whether no element is NaN or beyond ±limit; with `positive`, none is below zero either. limit ≥ 0. Throws std::bad_alloc.
+template <typename T>
+bool is_within(size_t count, const T* values, T limit, bool positive);
+
 template <typename T>
 void fill_zero(size_t count, T* values) noexcept;
 
