@@ -158,7 +158,10 @@ void MaskedCell<T>::forward(const ForwardStep<T>& step) const noexcept {
   const auto blend = [&](size_t count, const T* mask, size_t at) {
     const T* __restrict from = step.previous + at, * __restrict to = inner.state + at;
     T* __restrict state = step.state + at;
-    for (size_t k = 0; k < count; ++k) state[k] = mask[k] != 0 ? from[k] : to[k];
+    for (size_t k = 0; k < count; ++k) {
+      const T before = from[k], after = to[k];
+      state[k] = mask[k] != 0 ? before : after;
+    }
   };
   for_each_part(step, [&](const Part& part) {
     if (masks_ != nullptr && part.probability > 0) return for_each_mask(step, part, blend);
