@@ -102,7 +102,7 @@ def _fail(message):
 def gated_task(work):
     """Cell and part of a work on a cell with gates, such as ("lstm", "train"); None of other works."""
     cell, _, part = work.rpartition("-")
-    return (cell, part) if cell in ("lstm", "gru", "layer-norm-lstm") else None
+    return (cell, part) if cell in ("lstm", "gru", "gru-reset-before", "layer-norm-lstm") else None
 
 
 def norm_of(arrays):

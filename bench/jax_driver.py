@@ -86,14 +86,24 @@ def gated_cell(cell, parameters):
         h = (1 - z) * n + z * h
         return h, h
 
+    def gru_reset_before(h, projected):
+        r, z, n = jnp.split(projected, 3, -1)
+        hidden_r, hidden_z = jnp.split(h @ weight_hh[:, : 2 * h.shape[-1]], 2, -1)
+        r, z = sigmoid(r + hidden_r), sigmoid(z + hidden_z)
+        n = jnp.tanh(n + (r * h) @ weight_hh[:, 2 * h.shape[-1] :])
+        h = (1 - z) * n + z * h
+        return h, h
+
     if cell == "gru":
         return lambda x: x @ weight_ih + bias_ih, gru
+    if cell == "gru-reset-before":
+        return lambda x: x @ weight_ih + (bias_ih + bias_hh), gru_reset_before
     return lambda x: norm(x @ weight_ih, "norm_ih") + (bias_ih + bias_hh), lstm
 
 
 def zero_state(cell, parameters, sequences):
     zero = jnp.zeros((sequences, parameters["rnn.weight_hh_l0"].shape[1]), jnp.float32)
-    return zero if cell == "gru" else (zero, zero)
+    return zero if cell.startswith("gru") else (zero, zero)
 
 
 def gated_model(cell):

@@ -47,11 +47,13 @@ class LayerNormLSTMCell(keras.layers.Layer):
 
 
 def cell_weights(cell, data):
-    """In Keras' order and form: rows by columns, an LSTM's one bias the sum of both, a GRU's gates z, r, n with two biases."""
+    """In Keras' order and form: rows by columns, an LSTM's one bias the sum of both, a GRU's gates z, r, n, with two biases where it
+    resets after its product."""
     weight_ih, weight_hh, bias_ih, bias_hh = (data[f"rnn.{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-    if cell == "gru":
+    if cell.startswith("gru"):
         swap = lambda array: np.concatenate([np.split(array, 3)[gate] for gate in (1, 0, 2)])
-        return [swap(weight_ih).T, swap(weight_hh).T, np.stack([swap(bias_ih), swap(bias_hh)])]
+        bias = np.stack([swap(bias_ih), swap(bias_hh)]) if cell == "gru" else swap(bias_ih + bias_hh)
+        return [swap(weight_ih).T, swap(weight_hh).T, bias]
     norms = [data[f"rnn.norm_{name}"] for name in ("ih.weight", "hh.weight", "cell.weight", "cell.bias")] if cell != "lstm" else []
     return [weight_ih.T, weight_hh.T, bias_ih + bias_hh, *norms]
 
@@ -59,7 +61,9 @@ def cell_weights(cell, data):
 def make_layer(cell, hidden_size):
     if cell == "layer-norm-lstm":
         return keras.layers.RNN(LayerNormLSTMCell(hidden_size), return_sequences=True)
-    return (keras.layers.LSTM if cell == "lstm" else keras.layers.GRU)(hidden_size, return_sequences=True)
+    if cell == "lstm":
+        return keras.layers.LSTM(hidden_size, return_sequences=True)
+    return keras.layers.GRU(hidden_size, return_sequences=True, reset_after=cell == "gru")
 
 
 def train(cell, layer, data):
@@ -67,7 +71,7 @@ def train(cell, layer, data):
     weights = layer.trainable_variables
     optimizer.build(weights)
     x, target = tf.constant(data["input"]), tf.constant(data["target"])
-    # A GRU has both biases, the others one for two.
+    # That GRU has both biases, the others one for two.
     counts = [2.0 if cell != "gru" and index == 2 else 1.0 for index in range(len(weights))]
 
     @tf.function
@@ -114,7 +118,7 @@ def stream(cell, layer, data):
     one_step = tf.function(lambda x, state: layer.cell(x, state))
 
     def run_once():
-        state, outputs = [zero] if cell == "gru" else [zero, zero], []
+        state, outputs = [zero] if cell.startswith("gru") else [zero, zero], []
         for x in steps:
             h, state = one_step(x, list(state))
             outputs.append(h)

@@ -1,17 +1,26 @@
 // Keeps a finished run of the benchmark as bench/results/<date>-NAME.json with its table beside it, and shows it in the documents:
 //   node scripts/publish-bench.mjs bench-results/results.json NAME [--into README.md] [--into docs/performance.md] [--into none]
-// The README's table becomes its training steps, that of docs/performance.md its RNN alone beside the machine's floor: both, unless --into says
-// which. test/docs/benchmark.test.ts holds them together.
+// Each document's tables become those of its trials: the README's its training steps, of the RNN and of cells with gates, those of
+// docs/performance.md the RNN alone and the cells with gates beside the machine's floor. A table of whose trials the run has none stays as it is.
+// Both documents, unless --into says which. test/docs/benchmark.test.ts holds them together.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Failure, root, runScript } from './steps.mjs';
 
-/** The documents with a table, what marks its place, and what `evenkeel bench table` makes it with. */
+const gated = ['lstm-train', 'gru-train', 'layer-norm-lstm-train'];
+
+/** The tables of the documents: what marks their places, the trials that they show, and whether beside the machine's floor. */
 const tables = {
-  'README.md': { mark: 'benchmark', options: ['--works', 'train'] },
-  'docs/performance.md': { mark: 'floor', options: ['--works', 'rnn', '--floor'] },
+  'README.md': [
+    { mark: 'benchmark', works: ['train'] },
+    { mark: 'gated', works: gated },
+  ],
+  'docs/performance.md': [
+    { mark: 'floor', works: ['rnn'], floor: true },
+    { mark: 'gated-floor', works: gated, floor: true },
+  ],
 };
 
 await runScript(() => {
@@ -25,7 +34,7 @@ await runScript(() => {
   const into = values.into ?? Object.keys(tables);
   const unknown = into.find((document) => document !== 'none' && !(document in tables));
   if (unknown !== undefined) throw new Failure(`--into: expected ${Object.keys(tables).join(', ')} or none, got ${unknown}.`);
-  const { date } = JSON.parse(readFileSync(results, 'utf8'));
+  const { date, trials } = JSON.parse(readFileSync(results, 'utf8'));
   const file = `bench/results/${date.slice(0, 10)}-${name}.json`;
   mkdirSync(join(root, 'bench/results'), { recursive: true });
   copyFileSync(results, join(root, file));
@@ -34,7 +43,12 @@ await runScript(() => {
   writeFileSync(join(root, file.replace(/json$/, 'md')), table());
 
   const documents = into.filter((document) => document !== 'none');
-  for (const document of documents) replaceTable(document, tables[document].mark, file, table(...tables[document].options));
+  for (const document of documents) {
+    for (const { mark, works, floor } of tables[document]) {
+      if (!trials.some(({ trial }) => works.includes(trial.work))) continue;
+      replaceTable(document, mark, file, table('--works', works.join(','), ...(floor ? ['--floor'] : [])));
+    }
+  }
   console.log(
     `Written: ${[`${file} with its table`, ...documents].join(', ')}. Read the sentences around their tables before committing them.`,
   );

@@ -1,12 +1,13 @@
-// What an RNN costs in float64, and with a normalisation in its step: forward and backward with all gradients, in turns with the plain one.
-//   node scripts/variants.mjs [--threads n] [--seconds 1] [--only float64|placements] [--shapes N,T,I,H ...]
+// What an RNN costs in float64, and with a normalisation in its step, and what LSTM and GRU cost with one: forward and backward with all
+// gradients, in turns with the plain one.
+//   node scripts/variants.mjs [--threads n] [--seconds 1] [--only float64|placements|cells] [--shapes N,T,I,H ...]
 // The peak in float64 is taken for half of that in float32, which is measured: vectors have half the lanes.
 import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
 import { runScript } from './steps.mjs';
 
 const require = createRequire(import.meta.url);
-const { Generator, getNumThreads, RNN, runtimeInfo, setNumThreads, Tensor, Workspace } = require('../dist/index.js');
+const { Generator, getNumThreads, GRU, LSTM, RNN, runtimeInfo, setNumThreads, Tensor, Workspace } = require('../dist/index.js');
 const { native } = require('../dist/native/load.js');
 
 const shapes = {
@@ -21,8 +22,19 @@ const shapes = {
     '1,100000,1,32',
   ],
   placements: ['32,200,64,128', '32,200,256,256', '64,100,512,512'],
+  cells: ['32,50,10,20', '32,200,64,128', '32,100,256,256', '64,30,512,512'],
 };
 const plain = { dtype: 'float32', normalization: 'none' };
+const split = { normalization: 'split-preactivation' };
+/** Each after the plain one that it is compared with. */
+const cells = {
+  LSTM: { cell: LSTM },
+  "LSTM, cell 'output'": { cell: LSTM, cellNormalization: 'output' },
+  "LSTM, split, cell 'output'": { cell: LSTM, ...split, cellNormalization: 'output' },
+  GRU: { cell: GRU },
+  'GRU, split': { cell: GRU, ...split },
+  'GRU, reset before': { cell: GRU, resetAfter: false },
+};
 const placements = ['preactivation', 'split-preactivation', 'recurrent-input', 'hidden'];
 const kinds = ['layer', 'rms'];
 
@@ -38,7 +50,7 @@ async function main() {
   setNumThreads(Number(values.threads));
   const { cpu, simdTarget, node } = runtimeInfo();
   console.log(`${cpu}, ${simdTarget}, ${getNumThreads()} threads, Node ${node}, ${new Date().toISOString().slice(0, 10)}\n`);
-  for (const [what, table] of Object.entries({ float64, placements: placementCosts })) {
+  for (const [what, table] of Object.entries({ float64, placements: placementCosts, cells: cellCosts })) {
     if (values.only !== undefined && values.only !== what) continue;
     console.log(table(positionals.length > 0 ? positionals : shapes[what], Number(values.seconds)));
   }
@@ -64,6 +76,16 @@ function placementCosts(list, seconds) {
   return markdown(['N,T,I,H', 'plain', ...variants.map(({ placement, kind }) => `${placement}, ${kind}`)], rows);
 }
 
+function cellCosts(list, seconds) {
+  const variants = Object.values(cells);
+  const rows = list.map((shape) => {
+    const times = mediansInTurns(shape, variants, seconds);
+    const over = variants.map(({ cell }, index) => times[index] / times[variants.findIndex((one) => one.cell === cell)]);
+    return [shape, ...times.map((time, index) => (over[index] === 1 ? `${time.toPrecision(3)} ms` : over[index].toFixed(2)))];
+  });
+  return markdown(['N,T,I,H', ...Object.keys(cells)], rows);
+}
+
 const sizes = (shape) => shape.split(',').map(Number);
 
 /** The median milliseconds of each variant. */
@@ -81,10 +103,10 @@ function mediansInTurns(shape, variants, seconds) {
   return times.map((some) => some.sort((a, b) => a - b)[some.length >> 1]);
 }
 
-function runOf(shape, { dtype, normalization }) {
+function runOf(shape, { cell = RNN, dtype = 'float32', ...options }) {
   const [n, t, inputSize, hiddenSize] = sizes(shape);
   const generator = new Generator(1);
-  const rnn = new RNN({ inputSize, hiddenSize, normalization, dtype, generator, checkpointing: 'none' });
+  const rnn = new cell({ inputSize, hiddenSize, ...options, dtype, generator, checkpointing: 'none' });
   const input = Tensor.randn([n, t, inputSize], { generator, dtype });
   const grad = Tensor.randn([n, t, hiddenSize], { generator, dtype });
   const workspace = new Workspace();

@@ -33,10 +33,11 @@ export type GatedWork = `${GatedCell}-${GatedPart}`;
  * With a = x_t W_ihᵀ + b_ih + h_{t−1} W_hhᵀ + b_hh, in PyTorch's order of gates:
  * - `lstm`: i, f, g, o of a; c_t = σ(f) c_{t−1} + σ(i) tanh(g); h_t = σ(o) tanh(c_t);
  * - `gru`: r, z of a; n = tanh(x_t W_inᵀ + b_in + σ(r) (h_{t−1} W_hnᵀ + b_hn)); h_t = (1 − σ(z)) n + σ(z) h_{t−1};
+ * - `gru-reset-before` (Cho et al. 2014): the same with n = tanh(x_t W_inᵀ + b_in + (σ(r) h_{t−1}) W_hnᵀ + b_hn);
  * - `layer-norm-lstm` (Ba et al. 2016, supplement): a = LN₁(x_t W_ihᵀ) + LN₂(h_{t−1} W_hhᵀ) + b_ih + b_hh, over all 4H, with a weight each and no
  *   bias; h_t = σ(o) tanh(LN₃(c_t)), and c_t itself is carried on.
  */
-export type GatedCell = 'lstm' | 'gru' | 'layer-norm-lstm';
+export type GatedCell = 'lstm' | 'gru' | 'gru-reset-before' | 'layer-norm-lstm';
 
 export type GatedPart = 'train' | 'forward' | 'step';
 

@@ -44,11 +44,11 @@ const allWorks: readonly Work[] = ['train', 'forward', 'backward', 'rnn', 'layer
 
 const tfjsWays: System['ways'] = [
   // Backward alone is tf.variableGrads here as in the next tier, over more operations.
-  { tier: 'layers', works: ['train', 'forward', 'layer-norm', 'lstm-train', 'lstm-forward'] },
+  { tier: 'layers', works: ['train', 'forward', 'layer-norm', 'lstm-train', 'lstm-forward', 'gru-reset-before-train'] },
   // The RNN alone is for comparing kernels: TF.js' other works show them as well.
   { tier: 'autodiff', works: allWorks.filter((work) => work !== 'rnn') },
   // Without a gradient it is the autodiff tier.
-  { tier: 'manual', works: ['train', 'backward', 'layer-norm'] },
+  { tier: 'manual', works: ['train', 'backward', 'layer-norm', ...gatedWorks.filter((work) => work.endsWith('-train'))] },
 ];
 
 const tfjs = (backend: string, threaded: boolean): System => ({
@@ -94,7 +94,8 @@ export const systems: readonly System[] = [
     command: (paths) => rivalDriver('jax-js', paths),
     install: 'npm install --prefix bench',
   },
-  inPython('torch', 'PyTorch'),
+  // Its GRU resets after the product.
+  inPython('torch', 'PyTorch', { works: allWorks.filter((work) => !work.startsWith('gru-reset-before')) }),
   inPython('jax', 'JAX'),
   // The RNN without gates is the others' matter: nobody picks TensorFlow for it.
   inPython('keras', 'Keras', { works: gatedWorks, packages: 'keras tensorflow-cpu' }),

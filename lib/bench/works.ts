@@ -5,6 +5,7 @@ import type { GatedCell, GatedPart, GatedWork, Work } from './protocol';
 const CELLS: Record<GatedCell, { cell: CellName; title: string }> = {
   lstm: { cell: 'lstm', title: 'LSTM' },
   gru: { cell: 'gru', title: 'GRU' },
+  'gru-reset-before': { cell: 'gru', title: 'GRU with the reset before its product' },
   'layer-norm-lstm': { cell: 'lstm', title: 'LayerNorm LSTM' },
 };
 

@@ -15,6 +15,7 @@ test('a training step is 2NT(2IH + 3H²) operations: its forward and backward pa
 test.each([
   ['lstm', 4],
   ['gru', 3],
+  ['gru-reset-before', 3],
   ['layer-norm-lstm', 4],
 ] as const)('a training step of a cell with gates, %s, is that of one without for each of its %i gates', (cell, gates) => {
   const sizes = [32, 200, 64, 128] as const;

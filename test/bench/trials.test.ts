@@ -45,6 +45,13 @@ describe('the table of trials', () => {
     expect(ids(trials)).toEqual(expect.arrayContaining([`${cell}-train 1,10000,1,32`, `${cell}-step 1,100,64,128`]));
   });
 
+  test('a GRU that resets before its product is trained at three shapes, and PyTorch has none', () => {
+    const before = trials.filter(({ work }) => work.startsWith('gru-reset-before'));
+    expect(ids(before)).toEqual(['32,50,10,20', '32,200,64,128', '32,200,256,256'].map((shape) => `gru-reset-before-train ${shape}`));
+    const can = systems.filter(({ ways }) => ways.some(({ works }) => works.includes('gru-reset-before-train')));
+    expect(can.map(({ id }) => id)).toEqual(['evenkeel', 'tfjs-cpu', 'tfjs-wasm', 'tfjs-node', 'jax', 'keras']);
+  });
+
   test('a filter and the short run narrow it', () => {
     expect(ids(selectTrials({ filter: 'backward 1,' }))).toEqual(['backward 1,1000,64,128', 'backward 1,100000,1,32']);
     expect(selectTrials({ filter: 'no such trial' })).toEqual([]);
@@ -76,7 +83,7 @@ describe('the cases of a system', () => {
     expect(casesOfSystem('tfjs-node', 'train', 2)).toHaveLength(6);
     expect(casesOfSystem('keras', 'lstm-step', 2)).toEqual(['1', '2']);
     expect(casesOfSystem('keras', 'train', 2)).toEqual([]);
-    expect(casesOfSystem('tfjs-wasm', 'lstm-train', 2)).toEqual(['layers 1', 'autodiff 1']);
+    expect(casesOfSystem('tfjs-wasm', 'lstm-train', 2)).toEqual(['layers 1', 'autodiff 1', 'manual 1']);
     expect(casesOfSystem('tfjs-wasm', 'gru-step', 2)).toEqual(['autodiff 1']);
   });
 });

@@ -175,6 +175,7 @@ function layersOf({ work, h, placement }: Trial, options: RNNOptions): Record<st
 const gatedCells: Record<GatedCell, (options: LSTMOptions & GRUOptions) => LSTM | GRU> = {
   lstm: (options) => new LSTM(options),
   gru: (options) => new GRU(options),
+  'gru-reset-before': (options) => new GRU({ ...options, resetAfter: false }),
   'layer-norm-lstm': (options) => new LSTM({ ...options, normalization: 'split-preactivation', cellNormalization: 'output' }),
 };
 

@@ -16,7 +16,8 @@ import { gatedTask } from '../works';
 import { type Started, serve } from './serve';
 import { autodiffLayerNorm, autodiffModel } from './tfjs/autodiff';
 import { BACKENDS, type Backend, loadBackend } from './tfjs/backend';
-import { autodiffGated, layersLstm } from './tfjs/gated';
+import { autodiffGated, layersGated } from './tfjs/gated';
+import { manualGated } from './tfjs/gated-manual';
 import { layersLayerNorm, layersModel } from './tfjs/layers';
 import { manualLayerNorm, manualModel } from './tfjs/manual';
 import type { Model, Tf } from './tfjs/tf';
@@ -32,6 +33,8 @@ const models: Record<Tier, { recurrent: RecurrentModel; layerNorm: (tf: Tf, stat
   autodiff: { recurrent: autodiffModel, layerNorm: autodiffLayerNorm },
   manual: { recurrent: manualModel, layerNorm: manualLayerNorm },
 };
+
+const gatedModels = { layers: layersGated, autodiff: autodiffGated, manual: manualGated };
 
 /** Loads a backend and answers as the protocol says. */
 export async function startTfjs(backend: Backend, { trial, threads, tier, dataFile }: StartMessage): Promise<Started> {
@@ -61,7 +64,7 @@ export async function startTfjs(backend: Backend, { trial, threads, tier, dataFi
 
 function makeModel(tf: Tf, trial: Trial, tier: Tier, state: StateDict): Model {
   const task = gatedTask(trial.work);
-  if (task !== undefined) return tier === 'layers' ? layersLstm(tf, trial, state) : autodiffGated(tf, trial, task, state);
+  if (task !== undefined) return gatedModels[tier](tf, trial, task, state);
   const { recurrent, layerNorm } = models[tier];
   return trial.work === 'layer-norm' ? layerNorm(tf, state) : recurrent(tf, trial, state);
 }

@@ -3,7 +3,7 @@ import type { Figures } from '../../report/figure';
 import { type Column, renderTable } from '../../report/page';
 import { capitalize, escapeHtml, formatBytes, formatDuration, plural, threeDigits } from '../../report/text';
 import { chartFile, formatPercent, fractionOfFloor, slug } from '../charts';
-import type { GatedPart, Work } from '../protocol';
+import type { GatedCell, GatedPart, Work } from '../protocol';
 import { type CaseResult, caseName, type TrialResult, verdict } from '../results';
 import { enoughRounds } from '../statistics';
 import {
@@ -30,8 +30,11 @@ const gatedTexts: Record<GatedPart, string> = {
   forward: 'The cell over all steps, without gradients.',
   step: 'A stream: T steps, each a call of its own that goes on from the state before, without gradients.',
 };
-const layerNormLstmText =
-  ' LayerNorm on both products and on the cell state that is put out (Ba et al. 2016, supplement): in PyTorch a scripted loop, in Keras a cell of its own.';
+const cellTexts: Partial<Record<GatedCell, string>> = {
+  'gru-reset-before': ' The GRU of Cho et al. 2014, of TF.js, of Keras with reset_after = False: PyTorch has none.',
+  'layer-norm-lstm':
+    ' LayerNorm on both products and on the cell state that is put out (Ba et al. 2016, supplement): in PyTorch a scripted loop, in Keras a cell of its own.',
+};
 
 const workTexts: Record<Work, string> = {
   train: 'Zero gradients, RNN (tanh), LayerNorm over its outputs, mean squared error on all steps, backward, clipping at norm 1.0, Adam.',
@@ -41,7 +44,7 @@ const workTexts: Record<Work, string> = {
   'layer-norm': 'LayerNorm over the rows, forward and backward with a given output gradient.',
   placement:
     'A training step with LayerNorm within the recurrence and none after it: RNN (tanh), mean squared error on all steps, backward, clipping at norm 1.0, Adam. PyTorch runs a loop in Python over its own operations, JAX lax.scan, TF.js its autodiff loop.',
-  ...forGatedWorks(({ cell, part }) => gatedTexts[part] + (cell === 'layer-norm-lstm' ? layerNormLstmText : '')),
+  ...forGatedWorks(({ cell, part }) => gatedTexts[part] + (cellTexts[cell] ?? '')),
 };
 
 /** One section per kind of work, in the order of the run. */

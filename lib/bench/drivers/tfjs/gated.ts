@@ -6,19 +6,20 @@ import { assigned, newVariables, read, readTimeMajor } from './data';
 import { differentiate, meanSquaredError, normalise, splitSteps } from './operations';
 import type { Model, Tensor, Tf, Variable } from './tf';
 
-/** tf.layers.lstm has one bias. There is no such GRU: tf.layers.gru resets before its product. */
-export function layersLstm(tf: Tf, { t, i, h }: Trial, state: StateDict): Model {
-  const lstm = tf.layers.lstm({
+/** tf.layers.lstm, and tf.layers.gru, which resets before its product. Both have one bias, and the GRU its gates in the order z, r, n. */
+export function layersGated(tf: Tf, { t, i, h }: Trial, { cell }: GatedTask, state: StateDict): Model {
+  const options = {
     units: h,
     returnSequences: true,
     inputShape: [t, i],
     // The default is a hard sigmoid.
     recurrentActivation: 'sigmoid',
     recurrentInitializer: 'zeros',
-  });
-  const model = tf.sequential({ layers: [lstm] });
+  };
+  const model = tf.sequential({ layers: [cell === 'lstm' ? tf.layers.lstm(options) : tf.layers.gru(options)] });
   const bias = tf.add(read(tf, state, 'rnn.bias_ih_l0'), read(tf, state, 'rnn.bias_hh_l0'));
-  const variables = assigned(model, [read(tf, state, 'rnn.weight_ih_l0'), read(tf, state, 'rnn.weight_hh_l0'), bias]);
+  const initials = [read(tf, state, 'rnn.weight_ih_l0'), read(tf, state, 'rnn.weight_hh_l0'), bias];
+  const variables = assigned(model, cell === 'lstm' ? initials : initials.map((tensor) => updateFirst(tf, tensor)));
   const [input, target] = [read(tf, state, 'input'), read(tf, state, 'target')];
   const forward = () => model.apply(input);
   const weights = variables.map(({ variable }) => variable);
@@ -31,12 +32,24 @@ export function layersLstm(tf: Tf, { t, i, h }: Trial, state: StateDict): Model 
   };
 }
 
+/** The last dimension's gates r, z, n in the order z, r, n. */
+function updateFirst(tf: Tf, tensor: Tensor): Tensor {
+  const axis = tensor.shape.length - 1;
+  const [r, z, n] = tf.split(tensor, 3, axis) as [Tensor, Tensor, Tensor];
+  return tf.concat([z, r, n], axis);
+}
+
 const NORMS = ['rnn.norm_ih.weight', 'rnn.norm_hh.weight', 'rnn.norm_cell.weight', 'rnn.norm_cell.bias'];
 const WEIGHTS = ['rnn.weight_ih_l0', 'rnn.weight_hh_l0', 'rnn.bias_ih_l0', 'rnn.bias_hh_l0'];
 
+/** The data file's names of a cell's weights. */
+export function gatedWeights(cell: GatedCell): string[] {
+  return cell === 'layer-norm-lstm' ? [...WEIGHTS, ...NORMS] : WEIGHTS;
+}
+
 /** A loop of operations, differentiated by TF.js. */
 export function autodiffGated(tf: Tf, trial: Trial, { cell, part }: GatedTask, state: StateDict): Model {
-  const variables = newVariables(tf, state, cell === 'layer-norm-lstm' ? [...WEIGHTS, ...NORMS] : WEIGHTS);
+  const variables = newVariables(tf, state, gatedWeights(cell));
   const weights = variables.map(({ variable }) => variable);
   const [input, target] = [readTimeMajor(tf, state, 'input'), readTimeMajor(tf, state, 'target')];
   const { project, start, step } = cells[cell](tf, trial, weights);
@@ -63,7 +76,12 @@ interface Cell {
 
 type MakeCell = (tf: Tf, trial: Trial, weights: readonly Variable[]) => Cell;
 
-const cells: Record<GatedCell, MakeCell> = { lstm: lstmCell, gru: gruCell, 'layer-norm-lstm': lstmCell };
+const cells: Record<GatedCell, MakeCell> = {
+  lstm: lstmCell,
+  gru: gruCell,
+  'gru-reset-before': gruResetBeforeCell,
+  'layer-norm-lstm': lstmCell,
+};
 
 /** With the weights of LayerNorms, a LayerNorm LSTM. */
 function lstmCell(tf: Tf, { n, h }: Trial, weights: readonly Variable[]): Cell {
@@ -99,6 +117,22 @@ function gruCell(tf: Tf, { n, h }: Trial, weights: readonly Variable[]): Cell {
       const [rHidden, zHidden, ofState] = tf.split(tf.add(tf.matMul(state, weightHh), biasHh), 3, 1) as [Tensor, Tensor, Tensor];
       const candidate = tf.tanh(tf.add(ofInput, tf.mul(tf.sigmoid(tf.add(r, rHidden)), ofState)));
       const update = tf.sigmoid(tf.add(z, zHidden));
+      return [tf.add(candidate, tf.mul(update, tf.sub(state, candidate)))];
+    },
+  };
+}
+
+function gruResetBeforeCell(tf: Tf, { n, h }: Trial, weights: readonly Variable[]): Cell {
+  const [weightIh, weightHh, biasIh, biasHh] = weights as [Variable, Variable, Variable, Variable];
+  const [ofSigmoids, ofCandidate] = tf.split(weightHh, [2 * h, h], 1) as [Tensor, Tensor];
+  return {
+    project: (input) => tf.add(tf.matMul(input, weightIh), tf.add(biasIh, biasHh)),
+    start: () => [tf.zeros([n, h])],
+    step(projected, [hidden]) {
+      const state = hidden as Tensor;
+      const [sigmoids, ofInput] = tf.split(projected, [2 * h, h], 1) as [Tensor, Tensor];
+      const [reset, update] = tf.split(tf.sigmoid(tf.add(sigmoids, tf.matMul(state, ofSigmoids))), 2, 1) as [Tensor, Tensor];
+      const candidate = tf.tanh(tf.add(ofInput, tf.matMul(tf.mul(reset, state), ofCandidate)));
       return [tf.add(candidate, tf.mul(update, tf.sub(state, candidate)))];
     },
   };

@@ -3,7 +3,7 @@ import type { StateDict } from '../../../state-dict';
 import type { Trial } from '../../protocol';
 import { newVariables, readRows, readTimeMajor } from './data';
 import { elman, WEIGHTS, type Weights } from './loop';
-import { normalise, splitSteps } from './operations';
+import { normalise, normaliseBackward, splitSteps } from './operations';
 import type { Model, Tensor, Tf, Variable } from './tf';
 
 export function manualModel(tf: Tf, trial: Trial, state: StateDict): Model {
@@ -46,17 +46,6 @@ export function manualLayerNorm(tf: Tf, state: StateDict): Model {
       const gradients = Object.entries(normaliseBackward(tf, gradOutput, forward(), gamma)).map(([name, tensor]) => ({ name, tensor }));
       return { gradients, backwardMs: 0 };
     },
-  };
-}
-
-/** dx = rstd · (dx̂ − mean(dx̂) − x̂ · mean(dx̂ · x̂)) with dx̂ = γ · dy (Ba et al. 2016, differentiated). */
-function normaliseBackward(tf: Tf, dOutput: Tensor, { normalised, rstd }: { normalised: Tensor; rstd: Tensor }, gamma: Tensor) {
-  const dNormalised = tf.mul(dOutput, gamma);
-  const projection = tf.mul(normalised, tf.mean(tf.mul(dNormalised, normalised), 1, true));
-  return {
-    dRows: tf.mul(rstd, tf.sub(tf.sub(dNormalised, tf.mean(dNormalised, 1, true)), projection)),
-    dGamma: tf.sum(tf.mul(dOutput, normalised), 0),
-    dBeta: tf.sum(dOutput, 0),
   };
 }
 

@@ -56,3 +56,14 @@ export function normalise(tf: Tf, rows: Tensor, gamma: Tensor, beta: Operand): {
   const normalised = tf.mul(centred, rstd);
   return { output: tf.add(tf.mul(normalised, gamma), beta), normalised, rstd };
 }
+
+/** dx = rstd · (dx̂ − mean(dx̂) − x̂ · mean(dx̂ · x̂)) with dx̂ = γ · dy (Ba et al. 2016, differentiated). */
+export function normaliseBackward(tf: Tf, dOutput: Tensor, { normalised, rstd }: { normalised: Tensor; rstd: Tensor }, gamma: Tensor) {
+  const dNormalised = tf.mul(dOutput, gamma);
+  const projection = tf.mul(normalised, tf.mean(tf.mul(dNormalised, normalised), 1, true));
+  return {
+    dRows: tf.mul(rstd, tf.sub(tf.sub(dNormalised, tf.mean(dNormalised, 1, true)), projection)),
+    dGamma: tf.sum(tf.mul(dOutput, normalised), 0),
+    dBeta: tf.sum(dOutput, 0),
+  };
+}

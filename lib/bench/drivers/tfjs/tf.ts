@@ -1,5 +1,6 @@
 /** What the drivers use of TF.js, typed here because it is no dependency; and what each tier makes with it. */
 export interface Tensor {
+  readonly shape: readonly number[];
   dataSync(): Float32Array;
   dispose(): void;
 }
@@ -58,7 +59,7 @@ export interface Tf {
   grads(f: (...inputs: Tensor[]) => Tensor): (inputs: readonly Tensor[], outputGradient: Tensor) => Tensor[];
   train: { adam(learningRate: number, beta1: number, beta2: number, epsilon: number): Adam };
   losses: { meanSquaredError(target: Tensor, output: Tensor): Tensor };
-  layers: { simpleRNN(options: object): Layer; lstm(options: object): Layer; layerNormalization(options: object): Layer };
+  layers: Record<'simpleRNN' | 'lstm' | 'gru' | 'layerNormalization', (options: object) => Layer>;
   sequential(options: { layers: Layer[] }): Layer;
 }
 
