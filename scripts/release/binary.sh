@@ -22,7 +22,7 @@ case $platform in
   linux-x64)
     target=x86_64-linux-gnu.$glibc processor=x86_64
     cc=gcc cxx=g++ ar=ar ranlib=ranlib
-    # OPTERON is for processors without SSE3.
+    # Without SSE3 an illegal instruction ends the process, OPTERON's kernels or not.
     cores=(TARGET=GENERIC DYNAMIC_LIST='OPTERON NEHALEM HASWELL ZEN SKYLAKEX COOPERLAKE SAPPHIRERAPIDS')
     ;;
   linux-arm64)
