@@ -112,9 +112,12 @@ class RecurrentLayer {
   void find_elements(Napi::Env env) { lists_.find_elements(env); }
   // Once find_elements has been called in this call.
   template <typename T>
-  std::unique_ptr<Cell<T>> make_cell(size_t sequences, bool keeps, bool backward, const MaskCall* masks) const {
-    const CellCall<T> call = {
-        .sequences = sequences, .keeps = keeps, .values = lists_.all(0), .gradients = backward ? lists_.all(1) : nullptr};
+  std::unique_ptr<Cell<T>> make_cell(const RecurrentShape& shape, bool keeps, bool backward, const MaskCall* masks) const {
+    const CellCall<T> call = {.sequences = shape.n,
+                              .keeps = keeps,
+                              .in_lanes = scan_strategy<T>(shape, traits_).in_lanes,
+                              .values = lists_.all(0),
+                              .gradients = backward ? lists_.all(1) : nullptr};
     std::unique_ptr<Cell<T>> cell = kind_.make<T>(options_, call);
     if (!MaskedCell<T>::wants(options_)) return cell;
     return std::make_unique<MaskedCell<T>>(options_, std::move(cell), call, masks);
@@ -245,7 +248,7 @@ template <typename T, typename Body>
 void with_forward(const Arguments& arguments, RecurrentLayer& layer, const RecurrentShape& shape, size_t first, Body&& body) {
   const bool keeps = !arguments.is_null(first + 4);
   const Masks masks(arguments, first + 5, shape.n);
-  const std::unique_ptr<Cell<T>> cell = layer.make_cell<T>(shape.n, keeps, false, masks.call());
+  const std::unique_ptr<Cell<T>> cell = layer.make_cell<T>(shape, keeps, false, masks.call());
   ForwardPass<T> pass = pass_of(arguments, layer, *cell, shape, first);
   pass.final_state = arguments.optional_array<T>(first + 3, "finalState", arguments.product({shape.n, shape.s}));
   if (keeps) pass.tape = tape_array<T>(arguments, first + 4, shape, layer, "tape");
@@ -283,7 +286,7 @@ void with_backward(const Arguments& arguments, RecurrentLayer& layer, const Recu
                    const ForwardPass<T>* concurrent, Body&& body) {
   const Masks masks(arguments, first + 10, shape.n);
   if (layer.needs_masks() && masks.call() == nullptr) fail(arguments.env(), "ERR_OPTION", "masks: expected those of the forward pass.");
-  const std::unique_ptr<Cell<T>> cell = layer.make_cell<T>(shape.n, true, true, masks.call());
+  const std::unique_ptr<Cell<T>> cell = layer.make_cell<T>(shape, true, true, masks.call());
   ForwardPass<T> made = pass_of(arguments, layer, *cell, shape, first);
   made.tape = tape_array<T>(arguments, first + 3, shape, layer, "tape");
   const StateGradient<T> state_gradient(shape.n, shape.t, shape, state_gradient_options(arguments, shape, first + 7));
@@ -382,7 +385,7 @@ Napi::Value tangents(const Arguments& arguments) {
   const RecurrentShape shape = shape_of(arguments, layer);
   if (!layer.is_double()) fail(arguments.env(), "ERR_DTYPE", "tangents: expected a layer in float64.");
   layer.find_elements(arguments.env());
-  const std::unique_ptr<Cell<double>> cell = layer.make_cell<double>(shape.n, true, false, nullptr);
+  const std::unique_ptr<Cell<double>> cell = layer.make_cell<double>(shape, true, false, nullptr);
   ForwardPass<double> pass = pass_of(arguments, layer, *cell, shape, 2);
   pass.final_state = arguments.optional_array<double>(5, "finalState", arguments.product({shape.n, shape.s}));
   const auto count = static_cast<size_t>(arguments.integer(6, "count", 1, static_cast<int64_t>(shape.s)));

@@ -15,11 +15,13 @@ struct Widths {
   size_t s;             // the state that a step hands to the next; its first P columns are what is put out
   size_t g;             // gates: W_ih is [G·H, I], W_hh [G·H, P], gate after gate
   size_t separate = 0;  // the last so many gates need x_t W_ihᵀ and operand_t W_hhᵀ separately
+  size_t own = 0;       // of these, the last so many: their rows of W_hh are the cell's own matter, forward and backward
 
-  size_t gates() const noexcept { return g * h; }                     // columns of a product
-  size_t joint_gates() const noexcept { return (g - separate) * h; }  // of which are sums of both
-  size_t separate_gates() const noexcept { return separate * h; }
-  size_t hidden_state() const noexcept { return s - p; }  // columns of the state that are not put out
+  size_t gates() const noexcept { return g * h; }                          // columns of a product
+  size_t joint_gates() const noexcept { return (g - separate) * h; }       // of which are sums of both
+  size_t input_gates() const noexcept { return separate * h; }             // x_t W_ihᵀ alone
+  size_t separate_gates() const noexcept { return (separate - own) * h; }  // operand_t W_hhᵀ alone
+  size_t hidden_state() const noexcept { return s - p; }                   // columns of the state that are not put out
 };
 
 // What the scan must know of a cell beside its widths.
@@ -64,8 +66,9 @@ struct StepRows {
 
 template <typename T>
 struct ForwardStep : StepRows<T> {
-  T* gates_x;           // x_t W_ihᵀ + operand_t W_hhᵀ, of separate gates x_t W_ihᵀ alone [rows, G·H]; the cell may overwrite it
-  T* gates_h;           // operand_t W_hhᵀ of separate gates [rows, separate · H], null where there are none; the cell may overwrite it
+  T* gates_x;  // x_t W_ihᵀ + operand_t W_hhᵀ, of separate gates x_t W_ihᵀ alone [rows, G·H]; the cell may overwrite it
+  T* gates_h;  // operand_t W_hhᵀ of separate gates but its own [rows, separate_gates()], null where there are none; the cell may overwrite
+               // it
   const T* previous;    // state_{t−1} [rows, S]
   T* state;             // state_t [rows, S]: written
   T* output = nullptr;  // where its first P columns are written once more, with leading dimension; null for nowhere
@@ -78,7 +81,7 @@ struct BackwardStep : StepRows<T> {
   const T* state;     // state_t [rows, S]
   T* dstate;  // ∂L/∂state_t [rows, S], all of it; of a direct cell at the end what reaches state_{t−1} past the product, else scratch
   T* dgates_x;  // ∂L/∂(x_t W_ihᵀ), of joint gates ∂L/∂(operand_t W_hhᵀ) too [rows, G·H]: written
-  T* dgates_h;  // ∂L/∂(operand_t W_hhᵀ) of separate gates [rows, separate · H]: written; null where there are none
+  T* dgates_h;  // ∂L/∂(operand_t W_hhᵀ) of separate gates but its own [rows, separate_gates()]: written; null where there are none
 };
 
 // A step that is state = φ(x_t W_ihᵀ + h_{t−1} W_hhᵀ + bias) and nothing else: a kernel can do it while it has the sums in its registers.
@@ -143,9 +146,9 @@ class Cell {
   virtual void tangents(const TangentStep<T>& step) const noexcept = 0;
 
   // Adds to the gradients of the cell's own parameters what the last steps gave, after every sequence has gone through them.
-  // dgates_x: [rows, G·H], dgates_h: [rows, separate · H], those steps'   Throws std::bad_alloc.
+  // dgates_x: [rows, G·H], dgates_h: [rows, separate_gates()], those steps'   Throws std::bad_alloc.
   void accumulate(size_t rows, const T* dgates_x, const T* dgates_h) const;
-  // The same from the sums over those rows, [G·H] and [separate · H].
+  // The same from the sums over those rows, [G·H] and [separate_gates()].
   virtual void accumulate_sums(const T* dgates_x, const T* dgates_h) const noexcept = 0;
   // Whether it reads them.
   virtual bool reads_sums() const noexcept { return true; }

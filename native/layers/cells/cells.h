@@ -54,6 +54,7 @@ template <typename T>
 struct CellCall {
   size_t sequences;
   bool keeps;              // whether the pass has a tape
+  bool in_lanes;           // whether its steps are in lanes
   void* const* values;     // of all parameters, in the layer's order: W_ih [G·H, I], W_hh [G·H, P], then the cell's own
   void* const* gradients;  // likewise; null in a forward pass
 

@@ -32,7 +32,7 @@ GruCell<T>::GruCell(const CellOptions& options, const CellCall<T>& call, const G
       bias_within_norm_(options.placement == Placement::kPreactivation),
       bias_ih_(own.take(options.bias)),
       bias_hh_(own.take(options.bias)),
-      bias_((kGates + 1) * h_, !this->traits.across_units,
+      bias_((kGates + 1) * h_, call.in_lanes,
             {{0, kGates * h_, bias_ih_.value},
              {0, kSigmoids * h_, bias_hh_.value},
              {(options.reset_after ? kGates : kSigmoids) * h_, h_, bias_hh_.from(kSigmoids * h_).value}}),
@@ -96,7 +96,7 @@ T* GruCell<T>::saved_gates_x(const StepRows<T>& step) const noexcept {
 
 template <typename T>
 T* GruCell<T>::saved_gates_h(const StepRows<T>& step) const noexcept {
-  if (reset_product_) return nullptr;
+  if (reset_product_ && !recurrent_norm_) return nullptr;
   return recurrent_norm_ ? recurrent_norm_->saved(step) : step.kept(recurrent_at_, h_);
 }
 
@@ -180,7 +180,7 @@ template <typename T>
 void GruCell<T>::forward_reset_before(const ForwardStep<T>& step, T* gates, const T* products) const noexcept {
   const auto& k = kernels<T>();
   const size_t width = kGates * h_, n = kSigmoids * h_;
-  if (splits_) recurrent_norm_->forward_onto(step, {step.gates_h, width}, {gates, width});
+  if (splits_) recurrent_norm_->forward_onto(step, {step.gates_h, n}, {gates, width});
   const T* bias = (bias_within_norm_ ? zeros_ : bias_).row();
   T* saved = reset_product_->saved(step);
   T* reset = saved == nullptr ? scratch(step, kReset) : saved;
@@ -219,8 +219,9 @@ void GruCell<T>::backward(const BackwardStep<T>& step) const noexcept {
     backward_reset_after(step, gates);
   }
   const size_t width = kGates * h_;
-  if (splits_) kernels<T>().copy_rows(step.rows, kSigmoids * h_, step.dgates_x, width, step.dgates_h, width);
-  if (recurrent_norm_) recurrent_norm_->backward(step, {step.dgates_h, separate_ * h_});
+  const size_t separate = this->widths.separate_gates();
+  if (splits_) kernels<T>().copy_rows(step.rows, kSigmoids * h_, step.dgates_x, width, step.dgates_h, separate);
+  if (recurrent_norm_) recurrent_norm_->backward(step, {step.dgates_h, separate});
   if (gates_norm_) gates_norm_->backward(step, {step.dgates_x, width});
 }
 
@@ -266,7 +267,6 @@ void GruCell<T>::backward_reset_before(const BackwardStep<T>& step, const T* gat
   } else {
     k.add(step.rows * h_, doperand, step.dstate);
   }
-  for (size_t r = 0; r < step.rows; ++r) std::fill_n(step.dgates_h + ((r + 1) * separate_ - 1) * h_, h_, T{0});
 }
 
 // --- tangents ----------------------------------------------------------------------------------------------------------

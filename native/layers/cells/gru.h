@@ -14,7 +14,7 @@ namespace evenkeel {
 // r, z = σ(x_t W_irzᵀ + b_irz + h_{t−1} W_hrzᵀ + b_hrz) (Cho 2014; torch.nn.GRU)
 // n = tanh(x_t W_inᵀ + b_in + r ⊙ (h_{t−1} W_hnᵀ + b_hn)), or with the reset before the product tanh(x_t W_inᵀ + b_in + (r ⊙ h_{t−1}) W_hnᵀ
 // + b_hn);  h_t = (1 − z) ⊙ n + z ⊙ h_{t−1} with normalisations where CellOptions have them. The reset before the product is a product of
-// the cell's own, which the scan does not know: of n it gets a gradient of zero for its own product with W_hn.
+// the cell's own, of which the scan does not know.
 template <typename T>
 class GruCell final : public Cell<T> {
  public:

@@ -50,7 +50,13 @@ size_t gru_separate_gates(const CellOptions& options) noexcept {
 
 Widths gru_widths(const CellOptions& options) {
   const size_t h = options.hidden;
-  return {.i = options.input, .h = h, .p = h, .s = h, .g = kGruGates, .separate = gru_separate_gates(options)};
+  return {.i = options.input,
+          .h = h,
+          .p = h,
+          .s = h,
+          .g = kGruGates,
+          .separate = gru_separate_gates(options),
+          .own = options.reset_after ? size_t{0} : size_t{1}};
 }
 
 CellTraits gru_traits(const CellOptions& options) {

@@ -83,7 +83,7 @@ LstmCell<T>::LstmCell(const CellOptions& options, const CellCall<T>& call, const
       bias_within_norm_(options.placement == Placement::kPreactivation),
       bias_ih_(own.take(options.bias)),
       bias_hh_(own.take(options.bias)),
-      bias_(kGates * h_, !this->traits.across_units, {{0, kGates * h_, bias_ih_.value}, {0, kGates * h_, bias_hh_.value}}),
+      bias_(kGates * h_, call.in_lanes, {{0, kGates * h_, bias_ih_.value}, {0, kGates * h_, bias_hh_.value}}),
       zeros_(kGates * h_, false, {}),
       scratch_(kScratches * sequences_ * std::max(h_, p_)) {
   if (plan.projection) projection_.emplace(*plan.projection, own.take(true));
@@ -209,10 +209,7 @@ void LstmCell<T>::backward(const BackwardStep<T>& step) const noexcept {
   const StepArray<T> dhidden = units.of(step.dstate, s_);
   const size_t columns = has_plain_output() ? units.units : p_;
   for (size_t r = 0; r < units.rows; ++r) std::fill_n(dhidden.row(r), columns, T{0});
-  if (recurrent_norm_) {
-    std::copy_n(step.dgates_x, step.rows * width, step.dgates_h);
-    recurrent_norm_->backward(step, {step.dgates_h, width});
-  }
+  if (recurrent_norm_) recurrent_norm_->backward(step, {step.dgates_x, width}, step.dgates_h);
   if (gates_norm_) gates_norm_->backward(step, {step.dgates_x, width});
 }
 

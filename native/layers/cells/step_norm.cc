@@ -76,18 +76,19 @@ void StepNorm<T>::forward_onto(const StepRows<T>& step, StepArray<const T> input
 }
 
 template <typename T>
-void StepNorm<T>::backward(const StepRows<T>& step, StepArray<T> gradient) const noexcept {
+void StepNorm<T>::backward(const StepRows<T>& step, StepArray<const T> doutput, T* dinput) const noexcept {
+  const size_t ld = doutput.ld;
   for (const Group& group : groups_) {
-    T* columns = gradient.data + group.column;
+    const T* columns = doutput.data + group.column;
     const T* input = group.site.saved(step);
-    if (gradient.ld == group.size) {
-      group.site.backward(step, input, columns, columns);
+    if (ld == group.size) {
+      group.site.backward(step, input, columns, dinput + group.column);
       continue;
     }
     T* packed = scratch(step, group, 0);
-    kernels<T>().copy_rows(step.rows, group.size, columns, gradient.ld, packed, group.size);
+    kernels<T>().copy_rows(step.rows, group.size, columns, ld, packed, group.size);
     group.site.backward(step, input, packed, packed);
-    kernels<T>().copy_rows(step.rows, group.size, packed, group.size, columns, gradient.ld);
+    kernels<T>().copy_rows(step.rows, group.size, packed, group.size, dinput + group.column, ld);
   }
 }
 

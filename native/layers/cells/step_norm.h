@@ -46,8 +46,9 @@ class StepNorm {
   void forward(const StepRows<T>& step, StepArray<const T> input, StepArray<T> output) const noexcept;
   // output += the normalised input
   void forward_onto(const StepRows<T>& step, StepArray<const T> input, StepArray<T> output) const noexcept;
-  // ∂L/∂output becomes ∂L/∂input.
-  void backward(const StepRows<T>& step, StepArray<T> gradient) const noexcept;
+  // ∂L/∂output becomes ∂L/∂input, or is kept where another array is given for that, which has the same leading dimension
+  void backward(const StepRows<T>& step, StepArray<T> gradient) const noexcept { backward(step, gradient, gradient.data); }
+  void backward(const StepRows<T>& step, StepArray<const T> doutput, T* dinput) const noexcept;
   // Of the step's one row, the first columns of a tangent, of whole groups, become those of its normalised self.
   void tangent(const StepRows<T>& step, T* tangent, size_t columns) const noexcept;
 

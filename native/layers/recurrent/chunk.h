@@ -105,7 +105,7 @@ struct Chunk {
   AlignedBuffer<T> inputs;    // x_t [steps, N, I]
   AlignedBuffer<T> states;    // [steps + 1, N, S]: before the chunk's first step, then after each
   AlignedBuffer<T> gates_x;   // as of ForwardStep, or their gradients [steps, N, G·H]
-  AlignedBuffer<T> gates_h;   // [steps, N, separate · H]
+  AlignedBuffer<T> gates_h;   // [steps, N, separate_gates()]
   AlignedBuffer<T> operands;  // [steps, N, P], for a cell that transforms it
   Rows<T> hh_operands;        // what multiplied W_hh at each step: operands, or states [steps, N, P] with leading dimension
 

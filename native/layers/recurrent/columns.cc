@@ -101,7 +101,7 @@ void chunk_forward(const ForwardPass<T>& pass, const Tape<T>& tape, const Forwar
   const size_t n = shape.n, i = shape.i, width = shape.gates(), joint = shape.joint_gates();
   parallel_rows(n, [&](size_t first, size_t end) { gather(shape, first, end, begin, steps, i, pass.input, chunk.inputs.get(), i); });
   multiply_in_columns(steps * n, joint, weights.ih.joint.times(chunk.inputs.get(), i), {nullptr, 0}, chunk.gates_x.get(), width);
-  multiply_in_columns(steps * n, shape.separate_gates(), weights.ih.separate.times(chunk.inputs.get(), i), {nullptr, 0},
+  multiply_in_columns(steps * n, shape.input_gates(), weights.ih.separate.times(chunk.inputs.get(), i), {nullptr, 0},
                       chunk.gates_x.get() + joint, width);
   if (const std::optional<PlainStep<T>> plain = pass.cell.plain_step()) {
     plain_steps_forward(pass, *plain, weights.hh.joint, begin, steps, chunk);

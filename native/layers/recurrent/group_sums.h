@@ -84,7 +84,7 @@ class WeightGradient {
 template <typename T>
 struct GradientRows {
   const T* dgates_x;    // [rows, G·H]
-  const T* dgates_h;    // [rows, separate · H]
+  const T* dgates_h;    // [rows, separate_gates()]
   const T* inputs;      // [rows, I]
   Rows<T> hh_operands;  // [rows, P]
 };
@@ -105,7 +105,8 @@ class WeightGradients {
     const size_t joint = w_.joint_gates(), width = w_.gates();
     const Rows<T> dgates_x = {from.dgates_x, width};
     joint_.add(group, rows, begin, std::min(end, joint), dgates_x, from.hh_operands);
-    separate_.add(group, rows, std::max(begin, joint) - joint, std::max(end, joint) - joint, {from.dgates_h, w_.separate_gates()},
+    const size_t separate = w_.separate_gates();
+    separate_.add(group, rows, std::max(begin, joint) - joint, std::min(std::max(end, joint) - joint, separate), {from.dgates_h, separate},
                   from.hh_operands);
     ih_.add(group, rows, begin, end, dgates_x, {from.inputs, w_.i});
   }

@@ -56,7 +56,7 @@ struct LaneChunk {
   T* inputs;   // x_t [steps, I]
   T* states;   // [steps + 1, S]: before the chunk's first step, then after each
   T* gates_x;  // as of ForwardStep, of one step; in a backward pass their gradients [steps, G·H]
-  T* gates_h;  // [separate · H] likewise
+  T* gates_h;  // [separate_gates()] likewise
   // In a backward pass:
   T* doutput;  // ∂L/∂output_t [steps, P]
   T* dinputs;  // [steps, I]
@@ -72,7 +72,7 @@ class LaneScratch {
   enum Pass : bool { kForward, kBackward };
 
   const size_t lanes = kernels<T>().lane_count();
-  const size_t i, p, s, width, separate;  // elements of a step in lanes: I, P, S, G·H, separate · H, each times `lanes`
+  const size_t i, p, s, width, separate;  // elements of a step in lanes: I, P, S, G·H, separate_gates(), each times `lanes`
 
   LaneScratch(const RecurrentShape& shape, size_t parts, Pass pass)
       : i(shape.i * lanes),

@@ -55,10 +55,12 @@ template <typename T>
 struct GateWeights {
   PackedWeights<T> joint, separate;
 
-  // weight: [G·H, in]   Throws std::bad_alloc.
-  GateWeights(const Widths& w, size_t in, const T* weight)
-      : joint(PackedWeights<T>::transposed(w.joint_gates(), in, weight)),
-        separate(PackedWeights<T>::transposed(w.separate_gates(), in, weight + w.joint_gates() * in)) {}
+  // weight: [G·H, in], of which the first rows are joint gates, the next separate ones   Throws std::bad_alloc.
+  GateWeights(size_t joint_rows, size_t separate_rows, size_t in, const T* weight)
+      : joint(PackedWeights<T>::transposed(joint_rows, in, weight)),
+        separate(PackedWeights<T>::transposed(separate_rows, in, weight + joint_rows * in)) {}
+  static GateWeights of_input(const Widths& w, const T* weight_ih) { return {w.joint_gates(), w.input_gates(), w.i, weight_ih}; }
+  static GateWeights of_operand(const Widths& w, const T* weight_hh) { return {w.joint_gates(), w.separate_gates(), w.p, weight_hh}; }
 };
 
 // Both weights, forward.
@@ -67,7 +69,7 @@ struct ForwardWeights {
   GateWeights<T> ih, hh;
 
   explicit ForwardWeights(const ForwardPass<T>& pass)
-      : ih(pass.shape, pass.shape.i, pass.weight_ih), hh(pass.shape, pass.shape.p, pass.weight_hh) {}
+      : ih(GateWeights<T>::of_input(pass.shape, pass.weight_ih)), hh(GateWeights<T>::of_operand(pass.shape, pass.weight_hh)) {}
 };
 
 // The operands of dgates W_hh. Where they stand is how a kernel gets them: a copy, read in vectors, would wait for the members just

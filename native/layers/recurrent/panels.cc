@@ -169,7 +169,7 @@ template <typename T>
 struct Sums {
   SumsIn place;  // of the products
   WeightGradients<T> weights;
-  GroupSums<T> dgates_x, dgates_h;  // [G·H], [separate · H]
+  GroupSums<T> dgates_x, dgates_h;  // [G·H], [separate_gates()]
   GroupSums<T> block;               // [G·H]
 
   Sums(const Cut& cut, const RecurrentShape& shape, const RecurrentGradients<T>& gradients)
@@ -209,7 +209,7 @@ void group_backward(const Part<T>& part, const Context<T>& context, size_t begin
     if (sums.place == SumsIn::kPanels) sums.weights.add(group, rows, 0, shape.gates(), block.gradient_rows());
     if (context.cell.reads_sums()) {
       sums.add_rows(group, rows, shape.gates(), block.dgates_x, sums.dgates_x);
-      if (shape.separate > 0) sums.add_rows(group, rows, shape.separate_gates(), block.dgates_h, sums.dgates_h);
+      if (shape.separate_gates() > 0) sums.add_rows(group, rows, shape.separate_gates(), block.dgates_h, sums.dgates_h);
     }
     block_end = block_begin;
   }

@@ -42,7 +42,7 @@ struct ForwardScratch {
   AlignedBuffer<T> states[2];  // state_{t−1} and state_t, in turns [N, S]
   size_t steps_ahead;          // whose x_t W_ihᵀ is computed at once
   AlignedBuffer<T> gates_x;    // for each thread's sequences [steps_ahead, sequences, G·H]
-  AlignedBuffer<T> gates_h;    // [N, separate · H]
+  AlignedBuffer<T> gates_h;    // [N, separate_gates()]
   AlignedBuffer<T> operands;   // [N, P], for a cell that transforms it
 
   ForwardScratch(const RecurrentShape& shape, const Cell<T>& cell)
@@ -67,7 +67,7 @@ void project(const ForwardPass<T>& pass, const GateWeights<T>& weight_ih, size_t
   };
   for (size_t n = first; n < end; ++n) {
     multiply(n, joint, weight_ih.joint, gates_x);
-    multiply(n, shape.separate_gates(), weight_ih.separate, gates_x + joint);
+    multiply(n, shape.input_gates(), weight_ih.separate, gates_x + joint);
   }
 }
 
@@ -83,8 +83,10 @@ void multiply_gates(const RecurrentShape& shape, const ForwardWeights<T>& weight
     const PanelOperand<T> recurrent = weights.hh.joint.times(operand.data, operand.stride);
     multiply(rows, joint, input_product(weights.ih.joint), recurrent, projected ? gates.x : nullptr, width, gates.x, width);
   }
+  const size_t from_input = shape.input_gates();
+  if (from_input > 0 && !projected)
+    multiply(rows, from_input, input_product(weights.ih.separate), nothing, nullptr, 0, gates.x + joint, width);
   if (separate == 0) return;
-  if (!projected) multiply(rows, separate, input_product(weights.ih.separate), nothing, nullptr, 0, gates.x + joint, width);
   multiply(rows, separate, weights.hh.separate.times(operand.data, operand.stride), nothing, nullptr, 0, gates.h, separate);
 }
 

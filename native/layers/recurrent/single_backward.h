@@ -29,7 +29,7 @@ struct SingleBackward {
   AlignedBuffer<T> zeros;     // [S], where there is no state before the first step
   AlignedBuffer<T> states;    // of two pieces, in turns [2, steps + 1, S], where the output does not hold them
   AlignedBuffer<T> gates_x;   // gradients as of BackwardStep likewise [2, steps, G·H]
-  AlignedBuffer<T> gates_h;   // [2, steps, separate · H]
+  AlignedBuffer<T> gates_h;   // [2, steps, separate_gates()]
   AlignedBuffer<T> operands;  // [2, steps, P], for a cell that transforms it
   AlignedBuffer<T> doperand;  // [P], for such a cell
   AlignedBuffer<T> turned;    // a piece's share of ∂L/∂W_ih, transposed, where inputs are few
@@ -104,7 +104,7 @@ struct SingleBackward {
   void multiply_states(const Range& own, const T* dgates, const Progress* progress, size_t steps, const T* start, T* to) const noexcept {
     hh.for_each(own, progress, steps, [&](size_t block, size_t part, size_t turn, bool back) {
       const Range c = hh.columns(block);
-      for (size_t gate = 0; gate < shape.g; ++gate) {
+      for (size_t gate = 0; gate < shape.g - shape.own; ++gate) {
         const T* from = turn == 0 && gate == 0 ? start : to;
         kernels<T>().multiply_row(c.size(), dgates + gate * gate_stride + hh.part(part).begin, hh.matrix(block, part, gate, back),
                                   from == nullptr ? nullptr : from + c.begin, to + c.begin);
@@ -179,7 +179,7 @@ struct SingleBackward {
   // The gradients of some units' gates, as a product's operand.
   void copy_gates(const BackwardRows<T>& rows, const Range& units, T* to) const noexcept {
     const size_t joint = shape.g - shape.separate;
-    for (size_t gate = 0; gate < shape.g; ++gate) {
+    for (size_t gate = 0; gate < shape.g - shape.own; ++gate) {
       const T* from = gate < joint ? rows.dgates_x + gate * shape.h : rows.dgates_h + (gate - joint) * shape.h;
       std::copy_n(from + units.begin, units.size(), to + gate * gate_stride + units.begin);
     }
@@ -263,10 +263,11 @@ struct SingleBackward {
       const size_t rows = std::min(end, joint) - begin;
       add_recurrent_gradient(index, piece, rows, {dgates_x.data + begin, width()}, gradients.dweight_hh + begin * shape.p);
     }
-    if (end > joint && separate > 0) {
+    const size_t last = std::min(end, joint + separate);
+    if (last > std::max(begin, joint)) {
       const size_t first = std::max(begin, joint);
       const Rows<T> dgates_h = {separate_of_piece(index) + first - joint, separate};
-      add_recurrent_gradient(index, piece, end - first, dgates_h, gradients.dweight_hh + first * shape.p);
+      add_recurrent_gradient(index, piece, last - first, dgates_h, gradients.dweight_hh + first * shape.p);
     }
     add_input_weight_gradient(piece, end - begin, dgates_x.data + begin, turned.get() + begin * shape.i,
                               gradients.dweight_ih + begin * shape.i);

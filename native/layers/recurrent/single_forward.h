@@ -17,15 +17,18 @@ struct SingleForward {
   const Cell<T>& cell;
   std::optional<PlainStep<T>> plain;
   Tape<T> tape;
+  bool few_steps;  // too few for packed weights: the products take them piece by piece, with the same bits
   Pieces<T> pieces;
   GateWeights<T> ih;
   SplitWeights<T> hh;
-  AlignedBuffer<T> gates_x;  // of two pieces, in turns [2, steps, G·H]; of a plain step with the bias
-  AlignedBuffer<T> gates_h;  // [separate · H]
-  AlignedBuffer<T> carried;  // the state before the next piece [N, S]
-  RowPair<T> states;         // state_{t−1} and state_t [S]
-  RowPair<T> operands;       // likewise [P]
-  AlignedBuffer<T> sums;     // [H]
+  AlignedBuffer<T> panels;         // where there are few steps: a panel of W_ihᵀ for each task
+  AlignedBuffer<T> weight_pieces;  // likewise of W_hhᵀ, for each block
+  AlignedBuffer<T> gates_x;        // of two pieces, in turns [2, steps, G·H]; of a plain step with the bias
+  AlignedBuffer<T> gates_h;        // [separate_gates()]
+  AlignedBuffer<T> carried;        // the state before the next piece [N, S]
+  RowPair<T> states;               // state_{t−1} and state_t [S]
+  RowPair<T> operands;             // likewise [P]
+  AlignedBuffer<T> sums;           // [H]
 
   explicit SingleForward(const ForwardPass<T>& of)
       : pass(of),
@@ -33,9 +36,12 @@ struct SingleForward {
         cell(of.cell),
         plain(of.cell.plain_step()),
         tape(of.shape, of.cell.traits, 0, of.tape),
+        few_steps(!plain && of.shape.n * of.shape.t <= kFewSteps),
         pieces(of),
-        ih(of.shape, of.shape.i, of.weight_ih),
-        hh(SplitWeights<T>::forward(block_count(of.shape), of.shape, of.weight_hh)),
+        ih(few_steps ? GateWeights<T>(0, 0, 0, nullptr) : GateWeights<T>::of_input(of.shape, of.weight_ih)),
+        hh(SplitWeights<T>::forward(block_count(of.shape), of.shape, of.weight_hh, !few_steps)),
+        panels(few_steps ? column_tasks() * shape.i * kernels<T>().panel_columns() : 0),
+        weight_pieces(few_steps ? hh.blocks() * hh.piece_size() : 0),
         gates_x(2 * pieces.most_steps() * width()),
         gates_h(shape.separate_gates()),
         carried(shape.n * shape.s),
@@ -52,11 +58,32 @@ struct SingleForward {
 
   // Rows of time of one task, and how many tasks a piece's input projection has.
   static constexpr size_t kRowsPerTask = 64;
+  static constexpr size_t kFewSteps = 2;
   size_t projection_tasks(size_t piece) const noexcept {
+    if (few_steps) return piece < pieces.count() ? column_tasks() : 0;
     return piece < pieces.count() ? (pieces[piece].steps + kRowsPerTask - 1) / kRowsPerTask : 0;
   }
 
+  // Where there are few steps, the tasks have columns each; fewer than so many weights take less time than telling another thread of them.
+  size_t column_tasks() const noexcept {
+    constexpr size_t kMany = size_t{64} << 10, kTasks = 8;
+    return width() * shape.i < kMany ? 1 : kTasks;
+  }
+  // A task's columns, a panel at a time.
+  void project_columns(size_t index, size_t task) const noexcept {
+    const Piece<T> piece = pieces[index];
+    const size_t panel = kernels<T>().panel_columns(), count = (width() + panel - 1) / panel;
+    T* packed = panels.get() + task * shape.i * panel;
+    for (size_t k = count * task / column_tasks(); k < count * (task + 1) / column_tasks(); ++k) {
+      const size_t cols = std::min(panel, width() - k * panel);
+      kernels<T>().pack_panels(shape.i, cols, pass.weight_ih + k * panel * shape.i, 1, shape.i, packed);
+      kernels<T>().multiply_panels(piece.steps, cols, {piece.input, shape.i, packed, shape.i}, PackedWeights<T>::none(), nullptr, 0,
+                                   gates_of_piece(index) + k * panel, width());
+    }
+  }
+
   void project(size_t index, size_t task) const noexcept {
+    if (few_steps) return project_columns(index, task);
     const Piece<T> piece = pieces[index];
     const size_t row = task * kRowsPerTask;
     const size_t rows = std::min(kRowsPerTask, piece.steps - row);
@@ -67,7 +94,7 @@ struct SingleForward {
                                    plain ? plain->bias : nullptr, 0, c, width());
     };
     multiply(shape.joint_gates(), ih.joint, to);
-    multiply(shape.separate_gates(), ih.separate, to + shape.joint_gates());
+    multiply(shape.input_gates(), ih.separate, to + shape.joint_gates());
   }
 
   // A plain cell's steps, all units on one thread, which are one block.
@@ -117,10 +144,15 @@ struct SingleForward {
     const size_t joint = shape.g - shape.separate;
     hh.for_each(own, progress, steps, [&](size_t block, size_t part, size_t turn, bool back) {
       const Range c = hh.columns(block);
-      for (size_t gate = 0; gate < shape.g; ++gate) {
+      for (size_t gate = 0; gate < shape.g - shape.own; ++gate) {
         const bool separate = gate >= joint;
         T* to = c.begin + (separate ? gates.h + (gate - joint) * shape.h : gates.x + gate * shape.h);
         const T* start = separate && turn == 0 ? nullptr : to;
+        if (few_steps) {
+          T* memory = weight_pieces.get() + block * hh.piece_size();
+          hh.multiply_unpacked(block, part, gate, operand + hh.part(part).begin, start, to, memory);
+          continue;
+        }
         kernels<T>().multiply_row(c.size(), operand + hh.part(part).begin, hh.matrix(block, part, gate, back), start, to);
       }
     });

@@ -43,13 +43,15 @@ class Progress {
 template <typename T>
 class SplitWeights {
  public:
-  // For operand W_hhᵀ, each gate by itself [P]·[P, H].   blocks: a power of two   Throws std::bad_alloc.
-  static SplitWeights forward(size_t blocks, const Widths& w, const T* weight_hh) {
-    return SplitWeights(blocks, w, w.p, w.h, weight_hh, 1, w.p);
+  // For operand W_hhᵀ, each gate by itself [P]·[P, H].   blocks: a power of two   packs: else there is no matrix(), and
+  // multiply_unpacked() gives the same bits: for so few steps that to write the weights packed would cost more than the products
+  // Throws std::bad_alloc.
+  static SplitWeights forward(size_t blocks, const Widths& w, const T* weight_hh, bool packs = true) {
+    return SplitWeights(blocks, w, w.p, w.h, {weight_hh, w.h * w.p, 1, w.p}, packs);
   }
   // For dgates W_hh, Σ over the gates of [H]·[H, P].
   static SplitWeights backward(size_t blocks, const Widths& w, const T* weight_hh) {
-    return SplitWeights(blocks, w, w.h, w.p, weight_hh, w.p, 1);
+    return SplitWeights(blocks, w, w.h, w.p, {weight_hh, w.h * w.p, w.p, 1}, true);
   }
 
   size_t blocks() const noexcept { return blocks_; }
@@ -59,6 +61,22 @@ class SplitWeights {
   // from_last: as of RowMatrix
   RowMatrix<T> matrix(size_t block, size_t of_part, size_t gate, bool from_last = false) const noexcept {
     return {packed_.get() + cuts_.offsets[block][of_part] + gate * cuts_.sizes[block][of_part], part(of_part).size(), from_last};
+  }
+  bool packed() const noexcept { return packs_; }
+  // Elements that multiply_unpacked() needs.
+  size_t piece_size() const noexcept {
+    const size_t lanes = kernels<T>().row_lanes();
+    return (cuts_.largest_part + lanes - 1) / lanes * lanes * kPieceVectors * lanes;
+  }
+  // c = start + a b for what would be matrix(block, of_part, gate), packed a few columns at a time, in memory that stays in L1.
+  void multiply_unpacked(size_t block, size_t of_part, size_t gate, const T* a, const T* start, T* c, T* piece) const noexcept {
+    const Range all = columns(block), p = part(of_part);
+    const size_t most = kPieceVectors * kernels<T>().row_lanes();
+    for (size_t col = 0; col < all.size(); col += most) {
+      const size_t cols = std::min(most, all.size() - col);
+      kernels<T>().pack_row_matrix(p.size(), cols, from_.at(gate, p.begin, all.begin + col), from_.k_stride, from_.col_stride, piece);
+      kernels<T>().multiply_row(cols, a, {piece, p.size()}, start == nullptr ? nullptr : start + col, c + col);
+    }
   }
   // For a product over no k.
   RowMatrix<T> nothing() const noexcept { return {packed_.get(), 0}; }
@@ -89,16 +107,24 @@ class SplitWeights {
   Range all() const noexcept { return {0, blocks_}; }
 
  private:
-  // gate g's b[k, col] stands at b + g · H·P + k · k_stride + col · col_stride
-  SplitWeights(size_t blocks, const Widths& w, size_t k, size_t cols, const T* b, size_t k_stride, size_t col_stride)
-      : blocks_(blocks), cuts_(k, cols, blocks, w.g), packed_(cuts_.size) {
+  static constexpr size_t kPieceVectors = 4;
+
+  // Where each gate's b[k, col] stands.
+  struct Strides {
+    const T* b;
+    size_t gate_stride, k_stride, col_stride;
+    const T* at(size_t gate, size_t k, size_t col) const noexcept { return b + gate * gate_stride + k * k_stride + col * col_stride; }
+  };
+
+  SplitWeights(size_t blocks, const Widths& w, size_t k, size_t cols, const Strides& from, bool packs)
+      : blocks_(blocks), packs_(packs), from_(from), cuts_(k, cols, blocks, w.g - w.own), packed_(packs ? cuts_.size : 0) {
+    if (!packs) return;
     parallel_for(blocks * blocks, [&](size_t index) {
       const size_t block = index / blocks_, of_part = index % blocks_;
       const Range c = columns(block), p = part(of_part);
-      for (size_t gate = 0; gate < w.g; ++gate) {
+      for (size_t gate = 0; gate < w.g - w.own; ++gate) {
         T* to = packed_.get() + cuts_.offsets[block][of_part] + gate * cuts_.sizes[block][of_part];
-        const T* from = b + gate * w.h * w.p + p.begin * k_stride + c.begin * col_stride;
-        kernels<T>().pack_row_matrix(p.size(), c.size(), from, k_stride, col_stride, to);
+        kernels<T>().pack_row_matrix(p.size(), c.size(), from.at(gate, p.begin, c.begin), from.k_stride, from.col_stride, to);
       }
     });
   }
@@ -110,6 +136,7 @@ class SplitWeights {
     std::array<std::array<size_t, kMostBlocks>, kMostBlocks> offsets;  // of a block's part
     std::array<std::array<size_t, kMostBlocks>, kMostBlocks> sizes;    // of its part of one gate
     size_t size = 0;
+    size_t largest_part = 0;
 
     Cuts(size_t k, size_t cols, size_t blocks, size_t gates) noexcept {
       const size_t lanes = kernels<T>().row_lanes();
@@ -121,6 +148,7 @@ class SplitWeights {
       for (size_t block = 0; block < blocks; ++block) {
         columns[block] = cut(cols, block);
         parts[block] = cut(k, block);
+        largest_part = std::max(largest_part, parts[block].size());
       }
       for (size_t block = 0; block < blocks; ++block) {
         for (size_t turn = 0; turn < blocks; ++turn) {
@@ -134,6 +162,8 @@ class SplitWeights {
   };
 
   size_t blocks_;
+  bool packs_;
+  Strides from_;
   Cuts cuts_;
   AlignedBuffer<T> packed_;
 };

@@ -26,7 +26,7 @@ struct ForwardRows {
   T* state;             // state_t [rows, S]
   T* operand;           // [rows, P], for a cell that transforms it
   T* gates_x;           // where gates go that the cell does not save [rows, G·H]
-  T* gates_h;           // [rows, separate · H]
+  T* gates_h;           // [rows, separate_gates()]
   bool projected;       // whether x_t W_ihᵀ is in gates_x already
   T* output = nullptr;  // as of ForwardStep
   size_t ld_output = 0;
@@ -43,7 +43,7 @@ Gates<T> gates_of(const Cell<T>& cell, const StepRows<T>& step, const ForwardRow
   const bool saves = cell.traits.tape > 0;
   Gates<T> gates{rows.projected || !saves ? rows.gates_x : cell.saved_gates_x(step), nullptr};
   if (gates.x == nullptr) gates.x = rows.gates_x;
-  if (cell.widths.separate == 0) return gates;
+  if (cell.widths.separate_gates() == 0) return gates;
   gates.h = saves ? cell.saved_gates_h(step) : nullptr;
   if (gates.h == nullptr) gates.h = rows.gates_h;
   return gates;
@@ -83,7 +83,7 @@ struct BackwardRows {
   T* dstate;  // ∂L/∂state_t [rows, S] without what comes from the output at t, or, within a block, with it; ∂L/∂state_{t−1} likewise
               // when the step is done
   T* dgates_x;  // [rows, G·H]: written
-  T* dgates_h;  // [rows, separate · H]: written; null where there are none
+  T* dgates_h;  // [rows, separate_gates()]: written; null where there are none
   T* operand;   // [rows, P], of a cell that transforms it: written
   T* doperand;  // [rows, P], for such a cell
 };
