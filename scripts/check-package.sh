@@ -11,5 +11,5 @@ node scripts/release/packages.mjs --out "$work/packages" --binary "$platform=bui
 (cd "$work/packages/evenkeel" && npm pack --silent --pack-destination "$work" >/dev/null)
 tarball=$(echo "$work"/evenkeel-*.tgz)
 node_modules/.bin/publint run "$tarball" --strict
-node_modules/.bin/attw --no-color --no-emoji --format ascii "$tarball"
+node_modules/.bin/attw "$tarball" --no-color --no-emoji --format ascii --exclude-entrypoints cli
 node scripts/release/try-install.mjs --packages "$work/packages" --managers npm11,npm12 --messages
