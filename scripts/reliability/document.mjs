@@ -93,7 +93,7 @@ function fuzzing({ seed, areas }) {
     ...areas.flatMap(({ area, findings }) =>
       findings.map(
         (one) =>
-          `- ${area}, case ${one.case}${one.mended ? ', mended since' : ''}: ${one.finding.split('\n')[0].replaceAll('|', '\\|').slice(0, 200)}`,
+          `- ${area}, case ${one.case}${one.mended ? ', no finding when it was run again' : ''}: ${one.finding.split('\n')[0].replaceAll('|', '\\|').slice(0, 200)}`,
       ),
     ),
   ];
@@ -118,6 +118,8 @@ export function documentOf(recorded) {
     'What is measured is told in the scripts: `scripts/fuzz.mjs`, `scripts/chaos.mjs`, `scripts/reliability/`.',
     '',
   ];
+  if (recorded.sanitized === undefined)
+    lines.push('No run under sanitizers is recorded here: `scripts/sanitize.sh address node scripts/fuzz.mjs` makes one.', '');
   for (const [name, [title, write]] of Object.entries(SECTIONS)) {
     if (recorded[name] === undefined) continue;
     const { date, version, machine, result } = recorded[name];
