@@ -11,8 +11,9 @@
 namespace evenkeel::qr {
 namespace {
 
-// Columns that one block takes.
+// Columns that one block takes; of fewer there is one block.
 constexpr size_t kBlock = 32;
+size_t block_width(size_t count) noexcept { return std::min(kBlock, count); }
 
 // Independent partial sums, which the compiler keeps in vectors.
 constexpr size_t kSums = 8;
@@ -59,14 +60,15 @@ struct Block {
   size_t count;
   size_t rows;
   double* v;     // [count, rows], below the diagonal of ones
-  double* t;     // [kBlock, kBlock], upper triangular
+  double* t;     // [count, kBlock], upper triangular
   double* work;  // [columns, kBlock]
 };
 
-Block block_of(size_t first, size_t count, size_t size, const double* vectors, const double* tau, double* scratch) noexcept {
-  double* v = scratch + 2 * kBlock * kBlock;
-  double* gram = scratch + kBlock * kBlock;
-  const Block block = {first, count, size - first, v, scratch, v + kBlock * size};
+// of: how many columns there are in all
+Block block_of(size_t first, size_t count, size_t of, size_t size, const double* vectors, const double* tau, double* scratch) noexcept {
+  double* gram = scratch + block_width(of) * kBlock;
+  double* v = gram + block_width(of) * kBlock;
+  const Block block = {first, count, size - first, v, scratch, v + block_width(of) * size};
   for (size_t j = 0; j < count; ++j) {
     double* row = v + j * block.rows;
     std::fill_n(row, j, 0.0);
@@ -129,7 +131,7 @@ void factor(size_t count, size_t size, double* vectors, double* tau, double* scr
       }
     }
     if (end == count) return;
-    apply(block_of(first, end - first, size, vectors, tau, scratch), true, count - end, vectors + end * size + first, size);
+    apply(block_of(first, end - first, count, size, vectors, tau, scratch), true, count - end, vectors + end * size + first, size);
   }
 }
 
@@ -138,7 +140,7 @@ void form(size_t count, size_t size, double* vectors, const double* tau, double*
   for (size_t blocks = (count + kBlock - 1) / kBlock; blocks > 0; --blocks) {
     const size_t first = (blocks - 1) * kBlock;
     const size_t end = std::min(first + kBlock, count);
-    const Block block = block_of(first, end - first, size, vectors, tau, scratch);
+    const Block block = block_of(first, end - first, count, size, vectors, tau, scratch);
     for (size_t j = first; j < end; ++j) {
       std::fill_n(vectors + j * size, size, 0.0);
       vectors[j * size + j] = 1;
@@ -149,7 +151,7 @@ void form(size_t count, size_t size, double* vectors, const double* tau, double*
 
 }  // namespace
 
-size_t scratch_size(size_t count, size_t size) noexcept { return count + 2 * kBlock * kBlock + kBlock * (size + count); }
+size_t scratch_size(size_t count, size_t size) noexcept { return count + block_width(count) * (2 * kBlock + size) + kBlock * count; }
 
 void orthonormalize(size_t count, size_t size, double* vectors, double* lengths, double* scratch) noexcept {
   double* tau = scratch;
