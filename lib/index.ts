@@ -5,7 +5,7 @@ export { type ClipGradValueOptions, clipGradValue } from './clipping/clip-grad-v
 export type { Clipper, ClipResult } from './clipping/clipper';
 export { ZClip, type ZClipOptions } from './clipping/zclip';
 export { type AddingProblemOptions, addingProblem } from './data/adding-problem';
-export { type BatchOptions, makeBatches } from './data/batches';
+export { type BatchOptions, type MadeBatch, makeBatches } from './data/batches';
 export { type CopyMemoryOptions, copyMemory } from './data/copy-memory';
 export { type ReadSeriesOptions, readSeries, readSeriesAsync, type SeriesFile, type SeriesFormat } from './data/csv';
 export type { DecimalMark } from './data/csv-cells';

@@ -32,9 +32,9 @@ export interface BatchOptions {
  * @throws EvenkeelError ERR_SHAPE when the counts differ or are zero; ERR_OPTION; when a batch is made, ERR_STATE for an array whose buffer
  * was transferred or resized since
  */
-export function makeBatches(inputs: Tensor, targets: Tensor, options: BatchOptions): Iterable<Made<Tensor>>;
-export function makeBatches(inputs: Tensor, labels: Labels, options: BatchOptions): Iterable<Made<Int32Array>>;
-export function makeBatches(inputs: Tensor, targets: Tensor | Labels, options: BatchOptions): Iterable<Made<Tensor | Int32Array>> {
+export function makeBatches(inputs: Tensor, targets: Tensor, options: BatchOptions): Iterable<MadeBatch<Tensor>>;
+export function makeBatches(inputs: Tensor, labels: Labels, options: BatchOptions): Iterable<MadeBatch<Int32Array>>;
+export function makeBatches(inputs: Tensor, targets: Tensor | Labels, options: BatchOptions): Iterable<MadeBatch<Tensor | Int32Array>> {
   const count = checkTensor('inputs', inputs).shape[0] ?? 0;
   if (count === 0) throw new EvenkeelError('ERR_SHAPE', `inputs: expected at least one sample, got shape ${formatShape(inputs.shape)}.`);
   const steps = inputs.shape[1] as number;
@@ -70,7 +70,7 @@ export function makeBatches(inputs: Tensor, targets: Tensor | Labels, options: B
 }
 
 /** A batch that {@link makeBatches} makes. */
-interface Made<Target> {
+export interface MadeBatch<Target> {
   input: Tensor;
   target: Target;
   /** where samples have lengths */
@@ -90,7 +90,7 @@ function sortInPools(order: Uint32Array, lengths: Int32Array, poolSize: number):
   }
 }
 
-function makeBatch<Target>(inputs: Tensor, gatherTargets: Gather<Target>, samples: Uint32Array, lengths: Int32Array): Made<Target> {
+function makeBatch<Target>(inputs: Tensor, gatherTargets: Gather<Target>, samples: Uint32Array, lengths: Int32Array): MadeBatch<Target> {
   const own = Int32Array.from(samples, (sample) => lengths[sample] as number);
   const longest = own.reduce((most, length) => Math.max(most, length), 1);
   return { input: gather(inputs, samples, longest), target: gatherTargets(samples, longest), lengths: own };

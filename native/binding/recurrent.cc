@@ -338,12 +338,13 @@ Pair& pair_of(const Arguments& arguments) {
 }
 
 Napi::Value pair_forward(const Arguments& arguments) {
-  const auto& [first, second] = pair_of(arguments);
-  const RecurrentShape shape = shape_of(arguments, *first);
-  with_type(*first, [&](auto zero) {
+  const auto& layers = pair_of(arguments);
+  RecurrentLayer &first = *layers.first, &second = *layers.second;
+  const RecurrentShape shape = shape_of(arguments, first);
+  with_type(first, [&](auto zero) {
     using T = decltype(zero);
-    with_forward<T>(arguments, *first, shape, kPasses, [&](const ForwardPass<T>& a) {
-      with_forward<T>(arguments, *second, shape, kPasses + kForwardArguments, [&](const ForwardPass<T>& b) {
+    with_forward<T>(arguments, first, shape, kPasses, [&](const ForwardPass<T>& a) {
+      with_forward<T>(arguments, second, shape, kPasses + kForwardArguments, [&](const ForwardPass<T>& b) {
         run_together_where_faster(
             shape, [&] { recurrent_forward(a); }, [&] { recurrent_forward(b); });
       });
@@ -427,16 +428,20 @@ Napi::Value strategy(const Arguments& arguments) {
   return Napi::String::New(arguments.env(), scan_strategy<float>(shape_of_any_length(arguments), layer_of(arguments).traits()).name);
 }
 
+// Some columns of a matrix: the first, and how many it has in all.
+struct Columns {
+  size_t of, first;
+};
+
 Napi::Value copy_steps_call(const Arguments& arguments) {
   const size_t n = arguments.size(0, "n"), t = arguments.size(1, "t"), width = arguments.size(2, "width");
   const auto columns = [&](size_t at, const char* name) {
     const size_t ld = arguments.size(at, name);
     const auto first = static_cast<size_t>(arguments.integer(at + 1, "column", 0, static_cast<int64_t>(ld)));
     if (first + width > ld) fail(arguments.env(), "ERR_SHAPE", std::string(name) + ": expected more columns than that.");
-    return std::pair{ld, first};
+    return Columns{ld, first};
   };
-  const auto [from_width, from_column] = columns(4, "fromWidth");
-  const auto [to_width, to_column] = columns(7, "toWidth");
+  const Columns source = columns(4, "fromWidth"), target = columns(7, "toWidth");
   std::vector<std::int32_t> lengths;
   if (!arguments.is_null(9)) lengths = arguments.copy<std::int32_t>(9, "lengths", n);
   for (const std::int32_t length : lengths) {
@@ -445,10 +450,10 @@ Napi::Value copy_steps_call(const Arguments& arguments) {
   const bool reverse = arguments.boolean(10, "reverse"), add = arguments.boolean(11, "add");
   with_element_type(arguments, 3, "from", [&](auto zero) {
     using T = decltype(zero);
-    const T* from = arguments.array<T>(3, "from", arguments.product({n, t, from_width}));
-    T* to = arguments.array<T>(6, "to", arguments.product({n, t, to_width}));
+    const T* from = arguments.array<T>(3, "from", arguments.product({n, t, source.of}));
+    T* to = arguments.array<T>(6, "to", arguments.product({n, t, target.of}));
     copy_steps<T>({.n = n, .t = t, .lengths = lengths.empty() ? nullptr : lengths.data(), .reverse = reverse, .add = add}, width,
-                  from + from_column, from_width, to + to_column, to_width);
+                  from + source.first, source.of, to + target.first, target.of);
   });
   return arguments.env().Undefined();
 }

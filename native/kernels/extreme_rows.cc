@@ -93,8 +93,9 @@ template <typename T>
 void extreme_statistics(bool centred, size_t rows, size_t size, T eps, const T* input, const RowStatistics<T>& statistics,
                         const T* flags) noexcept {
   for (size_t r = 0; r < rows; ++r) {
-    if (flags[r] != 0)
+    if (flags[r] != 0) {
       statistics_of(centred, size, eps, input + r * size, {statistics.mean + r, statistics.residual + r, statistics.rstd + r});
+    }
   }
 }
 

@@ -15,7 +15,11 @@ struct MaskStream {
 };
 
 // How often a word hits: in `threshold` of 2^32 cases. p in [0, 1] is rounded to the nearest such number.
-constexpr std::uint64_t mask_threshold(double p) noexcept { return static_cast<std::uint64_t>(p * 0x1p32 + 0.5); }
+constexpr std::uint64_t mask_threshold(double p) noexcept {
+  const double cases = p * 0x1p32;
+  const auto whole = static_cast<std::uint64_t>(cases);
+  return whole + (cases - static_cast<double>(whole) >= 0.5 ? 1 : 0);
+}
 
 template <typename T>
 struct MaskKernels {  // masks.cc

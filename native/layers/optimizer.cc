@@ -53,8 +53,9 @@ bool any_beyond(size_t count, const T* values, T limit, Bits<T> ignored) {
   };
   Bits<T> beyond[kLanes] = {};
   size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
+  for (; i + kLanes <= count; i += kLanes) {
     for (size_t lane = 0; lane < kLanes; ++lane) beyond[lane] |= look(values[i + lane]);
+  }
   for (; i < count; ++i) beyond[0] |= look(values[i]);
   for (size_t lane = 1; lane < kLanes; ++lane) beyond[0] |= beyond[lane];
   return (beyond[0] & kSign) != 0;

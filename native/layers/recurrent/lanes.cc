@@ -90,8 +90,9 @@ void scan_forward(const ForwardPass<T>& pass, const Tape<T>& tape, const Transpo
     step_forward(pass.cell, tape, step, of_step, [&](const Rows<T>& operand, const Gates<T>& gates) {
       const T* x = chunk.inputs + k * sizes.i;
       if (joint > 0) multiply(joint, weights.input(x, 0), weights.recurrent(operand.data, 0), nullptr, gates.x);
-      if (shape.input_gates() > 0)
+      if (shape.input_gates() > 0) {
         multiply(shape.input_gates(), weights.input(x, joint), kNothing<T>, nullptr, gates.x + joint * sizes.lanes);
+      }
       if (separate == 0) return;
       multiply(separate, weights.recurrent(operand.data, joint), kNothing<T>, nullptr, gates.h);
     });

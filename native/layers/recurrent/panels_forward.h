@@ -84,8 +84,9 @@ void multiply_gates(const RecurrentShape& shape, const ForwardWeights<T>& weight
     multiply(rows, joint, input_product(weights.ih.joint), recurrent, projected ? gates.x : nullptr, width, gates.x, width);
   }
   const size_t from_input = shape.input_gates();
-  if (from_input > 0 && !projected)
+  if (from_input > 0 && !projected) {
     multiply(rows, from_input, input_product(weights.ih.separate), nothing, nullptr, 0, gates.x + joint, width);
+  }
   if (separate == 0) return;
   multiply(rows, separate, weights.hh.separate.times(operand.data, operand.stride), nothing, nullptr, 0, gates.h, separate);
 }
