@@ -60,29 +60,31 @@ struct Block {
   size_t count;
   size_t rows;
   double* v;     // [count, rows], below the diagonal of ones
-  double* t;     // [count, kBlock], upper triangular
-  double* work;  // [columns, kBlock]
+  size_t ld;     // of t and work
+  double* t;     // [count, ld], upper triangular
+  double* work;  // [columns, ld]
 };
 
 // of: how many columns there are in all
 Block block_of(size_t first, size_t count, size_t of, size_t size, const double* vectors, const double* tau, double* scratch) noexcept {
-  double* gram = scratch + block_width(of) * kBlock;
-  double* v = gram + block_width(of) * kBlock;
-  const Block block = {first, count, size - first, v, scratch, v + block_width(of) * size};
+  const size_t ld = block_width(of);
+  double* gram = scratch + ld * ld;
+  double* v = gram + ld * ld;
+  const Block block = {first, count, size - first, v, ld, scratch, v + ld * size};
   for (size_t j = 0; j < count; ++j) {
     double* row = v + j * block.rows;
     std::fill_n(row, j, 0.0);
     row[j] = 1;
     std::copy_n(vectors + (first + j) * size + first + j + 1, block.rows - j - 1, row + j + 1);
   }
-  gemm::multiply_transposed(count, count, block.rows, v, block.rows, v, block.rows, 0.0, gram, kBlock);
+  gemm::multiply_transposed(count, count, block.rows, v, block.rows, v, block.rows, 0.0, gram, ld);
   for (size_t j = 0; j < count; ++j) {
     for (size_t i = 0; i < j; ++i) {
       double sum = 0;
-      for (size_t k = i; k < j; ++k) sum += block.t[i * kBlock + k] * gram[k * kBlock + j];
-      block.t[i * kBlock + j] = -tau[first + j] * sum;
+      for (size_t k = i; k < j; ++k) sum += block.t[i * ld + k] * gram[k * ld + j];
+      block.t[i * ld + j] = -tau[first + j] * sum;
     }
-    block.t[j * kBlock + j] = tau[first + j];
+    block.t[j * ld + j] = tau[first + j];
   }
   return block;
 }
@@ -90,23 +92,23 @@ Block block_of(size_t first, size_t count, size_t of, size_t size, const double*
 // columns ← H_1 … H_count columns, or with `transposed` H_count … H_1 columns
 void apply(const Block& block, bool transposed, size_t columns, double* first_column, size_t size) noexcept {
   if (columns == 0) return;
-  const size_t count = block.count;
-  gemm::multiply_transposed(columns, count, block.rows, first_column, size, block.v, block.rows, 0.0, block.work, kBlock);
+  const size_t count = block.count, ld = block.ld;
+  gemm::multiply_transposed(columns, count, block.rows, first_column, size, block.v, block.rows, 0.0, block.work, ld);
   for (size_t c = 0; c < columns; ++c) {
-    double* row = block.work + c * kBlock;
+    double* row = block.work + c * ld;
     double products[kBlock];
     for (size_t j = 0; j < count; ++j) {
       double sum = 0;
       if (transposed) {
-        for (size_t i = 0; i <= j; ++i) sum += row[i] * block.t[i * kBlock + j];
+        for (size_t i = 0; i <= j; ++i) sum += row[i] * block.t[i * ld + j];
       } else {
-        for (size_t i = j; i < count; ++i) sum += row[i] * block.t[j * kBlock + i];
+        for (size_t i = j; i < count; ++i) sum += row[i] * block.t[j * ld + i];
       }
       products[j] = -sum;
     }
     std::copy_n(products, count, row);
   }
-  gemm::multiply(columns, block.rows, count, block.work, kBlock, block.v, block.rows, 1.0, first_column, size);
+  gemm::multiply(columns, block.rows, count, block.work, ld, block.v, block.rows, 1.0, first_column, size);
 }
 
 // |R(i, i)|, which is stored at the head of the reflections: column i holds R's from the top down to there.
@@ -151,7 +153,10 @@ void form(size_t count, size_t size, double* vectors, const double* tau, double*
 
 }  // namespace
 
-size_t scratch_size(size_t count, size_t size) noexcept { return count + block_width(count) * (2 * kBlock + size) + kBlock * count; }
+size_t scratch_size(size_t count, size_t size) noexcept {
+  const size_t ld = block_width(count);
+  return count + ld * (2 * ld + size + count);
+}
 
 void orthonormalize(size_t count, size_t size, double* vectors, double* lengths, double* scratch) noexcept {
   double* tau = scratch;
