@@ -223,9 +223,6 @@ describe('what a rival may do', () => {
 });
 
 describe('turns', () => {
-  // One of the contenders is real: a machine that is busy elsewhere for a while makes it a slow one.
-  jest.retryTimes(2);
-
   test('systems take turns in rounds, there and back, and the first round does not count', async () => {
     const { cases } = await run([fake({ name: 'a' }), fake({ name: 'b' }), fake({ name: 'c' })]);
     const turns = logged().join('');
@@ -240,10 +237,11 @@ describe('turns', () => {
       fake({ name: 'close', calls: [13] }),
       fake({ name: 'slow', calls: [15] }),
     ]);
-    const rounds = Object.fromEntries(cases.map(({ system, timing }) => [system, timing?.of]));
-    expect(rounds.slow).toBe(3);
-    expect(rounds.fast).toBeGreaterThan(3);
-    expect(rounds).toMatchObject({ close: rounds.fast, evenkeel: rounds.fast });
+    // Evenkeel is real: with one thread or with two it is its own side's fastest.
+    const rounds = (name: string) => Math.max(...cases.filter(({ system }) => system === name).map(({ timing }) => timing?.of ?? 0));
+    expect(rounds('slow')).toBe(3);
+    expect(rounds('fast')).toBeGreaterThan(3);
+    expect([rounds('close'), rounds('evenkeel')]).toEqual([rounds('fast'), rounds('fast')]);
   });
 
   test('what takes less than a millisecond is measured in three processes, one after another', async () => {
