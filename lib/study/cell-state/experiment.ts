@@ -20,9 +20,9 @@ import { Generator } from '../../random';
 import { formatNumber } from '../../report/text';
 import { gradientFlow } from '../../stability/gradient-flow';
 import { lyapunovSpectrum } from '../../stability/lyapunov';
-import { studentQuantile } from '../../stability/student';
 import { type DType, Tensor } from '../../tensor';
 import { fit } from '../../training/fit';
+import { meanOfDraws } from '../draws';
 import { environment } from '../run';
 import type {
   CellStateDesign,
@@ -31,7 +31,6 @@ import type {
   CellStateResults,
   CellStateSetUp,
   CellStateTraining,
-  DrawnMean,
   TaskSetUp,
 } from './set-up';
 
@@ -144,7 +143,7 @@ function growthOf(
     ...design,
     hiddenSize,
     timeSteps,
-    growthRate: meanOverDraws(flows.map(({ rate }) => rate)),
+    growthRate: meanOfDraws(flows.map(({ rate }) => rate)),
     exploding: count('exploding'),
     vanishing: count('vanishing'),
   };
@@ -165,8 +164,8 @@ function exponentsOf(
     ...design,
     hiddenSize,
     timeSteps,
-    largest: meanOverDraws(spectra.map(({ exponents }) => exponents[0] ?? Number.NaN)),
-    dimension: meanOverDraws(spectra.map(({ dimension }) => dimension)),
+    largest: meanOfDraws(spectra.map(({ exponents }) => exponents[0] ?? Number.NaN)),
+    dimension: meanOfDraws(spectra.map(({ dimension }) => dimension)),
   };
 }
 
@@ -245,14 +244,6 @@ async function trainOnSeries(
   const history = await fit(model, batch, { loss: mseLoss, optimizer, clip: { maxNorm }, epochs, signal });
   const { rmse } = forecastError(model.predict(data.test.inputs), data.test.targets, data.std);
   return { error: rmse / data.baselines.lastValue.rmse, norm: Math.max(...history.gradNorm) };
-}
-
-function meanOverDraws(values: readonly number[]): DrawnMean {
-  const n = values.length;
-  const mean = values.reduce((sum, value) => sum + value, 0) / n;
-  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1);
-  const reach = studentQuantile(n - 1) * Math.sqrt(variance / n);
-  return { mean, interval: [mean - reach, mean + reach] };
 }
 
 function medianOf(values: readonly number[]): number {

@@ -4,7 +4,8 @@ import { Figures, type HeatFigure } from '../../report/figure';
 import { renderDefinitions, renderPage, renderTable } from '../../report/page';
 import { escapeHtml, formatNumber, plural, wrap } from '../../report/text';
 import { formatTable } from '../../report/text-table';
-import type { CellStateDesign, CellStateGrowth, CellStateResults, CellStateTask, CellStateTraining, DrawnMean } from './set-up';
+import { type DrawnMean, formatSigned } from '../draws';
+import type { CellStateDesign, CellStateGrowth, CellStateResults, CellStateTask, CellStateTraining } from './set-up';
 
 const names = { none: 'no norm on c', output: 'raw c carried', carried: 'LN(c) carried' } as const;
 const taskNames: Record<CellStateTask, string> = { adding: 'adding', copy: 'copy', series: 'weather' };
@@ -130,7 +131,7 @@ function growthMap({ growth, gammas }: CellStateResults): HeatFigure | undefined
         label,
         cells: designs.map(({ growthRate }) => ({
           value: isZeroWithin(growthRate) ? 0 : growthRate.mean,
-          lines: [signed(growthRate.mean)],
+          lines: [formatSigned(growthRate.mean, 3)],
           strong: growthRate.interval[0] > 0,
         })),
       })),
@@ -156,12 +157,18 @@ function designCells({ cellNormalization, gamma, forgetBias }: CellStateDesign):
 }
 
 function growthCells(each: CellStateGrowth): string[] {
-  return [...designCells(each), String(each.hiddenSize), String(each.timeSteps), signed(each.growthRate.mean), intervalOf(each.growthRate)];
+  return [
+    ...designCells(each),
+    String(each.hiddenSize),
+    String(each.timeSteps),
+    formatSigned(each.growthRate.mean, 3),
+    intervalOf(each.growthRate),
+  ];
 }
 
 function spectrumRows({ spectra }: CellStateResults): string[][] {
   return spectra.map((each) =>
-    [...designCells(each), signed(each.largest.mean), intervalOf(each.largest), each.dimension.mean.toFixed(1)].map(escapeHtml),
+    [...designCells(each), formatSigned(each.largest.mean, 3), intervalOf(each.largest), each.dimension.mean.toFixed(1)].map(escapeHtml),
   );
 }
 
@@ -177,13 +184,9 @@ function trainingCells(each: CellStateTraining, draws: number): string[] {
 }
 
 function intervalOf({ interval: [low, high] }: DrawnMean): string {
-  return `${signed(low)} to ${signed(high)}`;
+  return `${formatSigned(low, 3)} to ${formatSigned(high, 3)}`;
 }
 
 function isZeroWithin({ interval: [low, high] }: DrawnMean): boolean {
   return low <= 0 && high >= 0;
-}
-
-function signed(value: number): string {
-  return `${value >= 0 ? '+' : '−'}${Math.abs(value).toFixed(3)}`;
 }

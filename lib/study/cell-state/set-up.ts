@@ -1,12 +1,7 @@
 /** What the experiment of a LayerNorm LSTM's cell state measures, how much of it, and the shape of its results. */
 import type { CellNormalization } from '../../layers/lstm';
+import type { DrawnMean } from '../draws';
 import type { Environment } from '../results';
-
-/** A mean over draws of weights and data, and both ends of its 95 % interval by Student's t. */
-export interface DrawnMean {
-  mean: number;
-  interval: [low: number, high: number];
-}
 
 /** An LSTM at its start. */
 export interface CellStateDesign {
