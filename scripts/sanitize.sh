@@ -8,6 +8,8 @@ case ${1:-} in
   address)
     library=libasan.so folder=build-asan
     export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+    # Node frees what it keeps for an External when that is collected, and not at its end.
+    export LSAN_OPTIONS=suppressions=$PWD/scripts/leaks-of-node.txt:print_suppressions=0
     jest_environment=(ASAN_OPTIONS=detect_leaks=0) # one of jest's own dependencies leaks
     tests=(test/native test/gradient test/integrity test/property)
     ;;

@@ -66,6 +66,7 @@ export abstract class Optimizer {
    * @internal
    */
   staysFinite(gradients?: number): boolean {
+    if (gradients !== undefined && typeof gradients !== 'number') fail('ERR_OPTION', 'gradients', 'a number', gradients);
     const step = this.steps + 1;
     let isSure = false;
     this.#callNative(() => {

@@ -130,6 +130,7 @@ test('of a class, or of an object, that changes what ours do, nothing is known',
   const patched = new SGD(parameters, { learningRate: 1 });
   patched.step = () => {};
   expect(patched.staysFinite()).toBe(false);
+  expect(() => patched.staysFinite(['1'] as never)).toThrow(expect.objectContaining({ code: 'ERR_OPTION' }));
 });
 
 describe.each([
