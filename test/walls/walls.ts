@@ -41,6 +41,7 @@ export const rooms: Record<string, readonly string[]> = {
   data: [...base, 'io', 'losses'],
   stability: [...models, 'initializers'],
   training: [...models, 'stability', 'io'],
+  interop: [...models, 'io', 'optional-package'],
   report: [...base, 'optional-package'],
   study,
   // A file's lock is the kernel's, reached through the addon.
