@@ -1,7 +1,7 @@
 // Keeps a finished run of the benchmark as bench/results/<date>-NAME.json with its table beside it, and shows it in the documents:
 //   node scripts/publish-bench.mjs bench-results/results.json NAME [--into README.md] [--into docs/performance.md] [--into none]
-// Each document's tables become those of its trials: the README's its training steps, of the RNN and of cells with gates, those of
-// docs/performance.md the RNN alone and the cells with gates beside the machine's floor. A table of whose trials the run has none stays as it is.
+// Each document's tables become those of its trials: the README's some training steps, those of docs/performance.md all of them, of the RNN and of
+// cells with gates, and the RNN alone and the cells with gates beside the machine's floor. A table of whose trials the run has none stays as it is.
 // Both documents, unless --into says which. test/docs/benchmark.test.ts holds them together.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -13,11 +13,10 @@ const gated = ['lstm-train', 'gru-train', 'layer-norm-lstm-train'];
 
 /** The tables of the documents: what marks their places, the trials that they show, and whether beside the machine's floor. */
 const tables = {
-  'README.md': [
-    { mark: 'benchmark', works: ['train'] },
-    { mark: 'gated', works: gated },
-  ],
+  'README.md': [{ mark: 'benchmark', works: ['train'], brief: '32,50,10,20 32,200,64,128 32,200,256,256 1,1000,64,128 1,100000,1,32' }],
   'docs/performance.md': [
+    { mark: 'training', works: ['train'] },
+    { mark: 'gated', works: gated },
     { mark: 'floor', works: ['rnn'], floor: true },
     { mark: 'gated-floor', works: gated, floor: true },
   ],
@@ -44,9 +43,14 @@ await runScript(() => {
 
   const documents = into.filter((document) => document !== 'none');
   for (const document of documents) {
-    for (const { mark, works, floor } of tables[document]) {
+    for (const { mark, works, floor, brief } of tables[document]) {
       if (!trials.some(({ trial }) => works.includes(trial.work))) continue;
-      replaceTable(document, mark, file, table('--works', works.join(','), ...(floor ? ['--floor'] : [])));
+      replaceTable(
+        document,
+        mark,
+        file,
+        table('--works', works.join(','), ...(floor ? ['--floor'] : []), ...(brief ? ['--brief', brief] : [])),
+      );
     }
   }
   console.log(

@@ -12,7 +12,7 @@ const require = createRequire(import.meta.url);
 await runScript(async () => {
   const [file] = parseArgs({ allowPositionals: true }).positionals;
   if (file === undefined) throw new Failure('Usage: node scripts/publish-study.mjs <results.json of a full study>');
-  const { reviveStudy, formatStudySummary, formatStudyTables, publishedOf } = require('../dist/study/markdown.js');
+  const { reviveStudy, formatStudyBrief, formatStudySummary, formatStudyTables, publishedOf } = require('../dist/study/markdown.js');
   const { gridCharts } = require('../dist/study/grid-charts.js');
   const { Figures } = require('../dist/report/figure.js');
   const results = reviveStudy(readFileSync(file, 'utf8'));
@@ -21,21 +21,22 @@ await runScript(async () => {
   writeFileSync(join(root, 'docs/study.json'), `${JSON.stringify(study)}\n`);
   for (const [name, svg] of (await Figures.draw(gridCharts(study.grid))).files()) writeFileSync(join(root, 'docs', name), svg);
   const pytorch = reviveStudy(readFileSync(join(root, 'docs/study-pytorch.json'), 'utf8'));
-  replaceTable('README.md', formatStudySummary(study));
-  replaceTable('docs/stability.md', formatStudyTables(study, pytorch));
+  replaceTable('README.md', 'study', formatStudyBrief(study));
+  replaceTable('docs/stability.md', 'claims', formatStudySummary(study));
+  replaceTable('docs/stability.md', 'study', formatStudyTables(study, pytorch));
   console.log(
     'Written: docs/study.json, its pictures, README.md, docs/stability.md. Read the sentences around the tables before committing them.',
   );
 });
 
-/** Puts text between `<!-- study -->` and `<!-- /study -->` of a document. */
-function replaceTable(document, text) {
+/** Puts text between `<!-- mark -->` and `<!-- /mark -->` of a document. */
+function replaceTable(document, mark, text) {
   const path = join(root, document);
   const before = readFileSync(path, 'utf8');
-  const place = /<!-- study -->\n[\s\S]*?<!-- \/study -->/;
-  if (!place.test(before)) throw new Failure(`${document} has no <!-- study --> to put the table in.`);
+  const place = new RegExp(`<!-- ${mark} -->\\n[\\s\\S]*?<!-- /${mark} -->`);
+  if (!place.test(before)) throw new Failure(`${document} has no <!-- ${mark} --> to put the table in.`);
   writeFileSync(
     path,
-    before.replace(place, () => `<!-- study -->\n\n${text}\n\n<!-- /study -->`),
+    before.replace(place, () => `<!-- ${mark} -->\n\n${text}\n\n<!-- /${mark} -->`),
   );
 }

@@ -5,6 +5,7 @@ import { type BenchResults, type CaseResult, caseName, type TrialResult, verdict
 import {
   againstRival,
   describeAbsent,
+  describeFactor,
   describeInterruption,
   describeOneSteps,
   describeRounds,
@@ -33,6 +34,16 @@ export function formatMarkdown(results: BenchResults, works?: readonly Work[]): 
     machine(results),
   ].filter((note) => note !== undefined);
   return `${table(['trial', 'evenkeel', 'best rival', 'evenkeel against it'], rows)}\n\n${notes.map(printable).join('\n\n')}\n`;
+}
+
+/** Sizes, times and how many times as fast, for a README: of the trials with these sizes, such as `'32,50,10,20'`. */
+export function formatBriefTable(results: BenchResults, works?: readonly Work[], shapes?: readonly string[]): string {
+  const shown = trialsOf(results, works).filter(({ trial }) => shapes?.includes(sizes(trial)) ?? true);
+  const rows = shown.map((result) => {
+    const said = result.comparison === undefined ? `not compared: ${whyNotCompared(result)}` : describeFactor(result.comparison);
+    return [sizes(result.trial), time(ownCase(result)), time(rivalCase(result)), said];
+  });
+  return `${table(['N,T,I,H', 'evenkeel', 'best rival', 'evenkeel is'], rows)}\n\n${machine(results)}\n`;
 }
 
 /** Of those over the limit, in one sentence per trial. */

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { compareRuns, formatChanges, readBench } from '../bench/compare';
 import { machineFloor } from '../bench/floor';
-import { formatFloorTable, formatMarkdown } from '../bench/markdown';
+import { formatBriefTable, formatFloorTable, formatMarkdown } from '../bench/markdown';
 import { benchFiles, writePage } from '../bench/page';
 import type { Work } from '../bench/protocol';
 import type { BenchResults } from '../bench/results';
@@ -98,8 +98,11 @@ function addTableCommand(bench: Command): void {
     .description("Print the table of a run's results.json in Markdown.")
     .option('--works <a,b>', `only these kinds of work, of ${workNames.join(', ')}`, workList)
     .option('--floor', 'evenkeel alone, with each number of threads, in percent of what the machine can do')
-    .action((file: string, { works: only, floor }: { works?: Work[]; floor?: true }) => {
-      process.stdout.write((floor ? formatFloorTable : formatMarkdown)(readBench(file), only));
+    .option('--brief <N,T,I,H ...>', 'only sizes, times and factor, of trials with these sizes', (text) => text.split(' '))
+    .action((file: string, { works: only, floor, brief }: { works?: Work[]; floor?: true; brief?: string[] }) => {
+      const results = readBench(file);
+      const text = brief ? formatBriefTable(results, only, brief) : (floor ? formatFloorTable : formatMarkdown)(results, only);
+      process.stdout.write(text);
     });
 }
 

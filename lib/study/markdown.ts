@@ -1,9 +1,10 @@
 /** Tables of the published study, as the documents show them. */
 import { formatNumber, plural } from '../report/text';
-import { describeSizes } from './claims';
+import { causesOf, describeSizes } from './claims';
 import { trialOptimizers, trialRules, trialTargets } from './clip-trials';
 import { formatRate, formatSigned } from './draws';
 import { describeLast, findingsOf, formatFactor, percent, regimeTitle, verdictText } from './findings';
+import { placeOf } from './placements';
 import type { ClipTrial, GridCell, StudyResults } from './results';
 import { leadSentences } from './summary';
 
@@ -41,7 +42,19 @@ export function publishedOf(results: StudyResults): PublishedStudy {
   return { ...rounded, findings: findingsOf(rounded) };
 }
 
-/** The findings in a few sentences and a table: for README. */
+/** The grid by place of the LayerNorm: for README. */
+export function formatStudyBrief(study: PublishedStudy): string {
+  const { cells, draws } = study.grid;
+  const rows = causesOf(cells).map(({ placement, count, of, fastest }) => [
+    placeOf(placement),
+    `${count} of ${of}`,
+    fastest === undefined ? '' : `${formatRate(fastest.growth)} (${describeSizes(fastest)})`,
+  ]);
+  const head = ['LayerNorm', 'designs whose gradients grow with it and not without it', 'fastest, per step back'];
+  return `${table(head, rows)}\n\n${plural(draws, 'draw')} of weights and data each. ${source(study)}`;
+}
+
+/** The findings in a few sentences, and each claim of the text with its verdict: for docs/stability.md. */
 export function formatStudySummary(study: PublishedStudy): string {
   const [, ...measured] = leadSentences(study);
   const rows = study.findings.map((finding) => [`“${shortened(finding.words)}”`, verdictText(finding), finding.measured]);

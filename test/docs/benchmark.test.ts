@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readBench } from '../../lib/bench/compare';
-import { formatFloorTable, formatMarkdown } from '../../lib/bench/markdown';
+import { formatBriefTable, formatFloorTable, formatMarkdown } from '../../lib/bench/markdown';
 import type { Work } from '../../lib/bench/protocol';
+import type { BenchResults } from '../../lib/bench/results';
 import { formatBench } from '../../lib/bench/terminal';
 import { root } from './documents';
 
@@ -20,11 +21,16 @@ test('every committed run is still readable, complete, and has its table beside 
   expect(files).toHaveLength(2 * runs.length);
 });
 
+// As scripts/publish-bench.mjs asks for.
+const briefShapes = ['32,50,10,20', '32,200,64,128', '32,200,256,256', '1,1000,64,128', '1,100000,1,32'];
+const brief = (results: BenchResults, works?: readonly Work[]) => formatBriefTable(results, works, briefShapes);
+
 const gated: readonly Work[] = ['lstm-train', 'gru-train', 'layer-norm-lstm-train'];
 
 test.each([
-  ['README.md', 'benchmark', ['train'], formatMarkdown],
-  ['README.md', 'gated', gated, formatMarkdown],
+  ['README.md', 'benchmark', ['train'], brief],
+  ['docs/performance.md', 'training', ['train'], formatMarkdown],
+  ['docs/performance.md', 'gated', gated, formatMarkdown],
   ['docs/performance.md', 'floor', ['rnn'], formatFloorTable],
   ['docs/performance.md', 'gated-floor', gated, formatFloorTable],
 ] as const)('in %s the table %s is made from a committed run of the newest date that has such trials', (document, mark, works, format) => {

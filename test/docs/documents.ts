@@ -50,7 +50,7 @@ export function saysSame(row: string, printed: string): boolean {
 /** The files of the repository that a Markdown text links to. */
 export function relativeLinks(markdown: string): string[] {
   const targets = [...markdown.matchAll(/\]\(([^)\s]+)\)|(?:src|srcset|href)="([^"]+)"/g)].map((match) => match[1] ?? match[2] ?? '');
-  return targets.filter((target) => !/^(https?:|mailto:|#)/.test(target)).map((target) => target.replace(/#.*$/, ''));
+  return targets.filter((target) => !/^([a-z]+:|#)/.test(target)).map((target) => target.replace(/#.*$/, ''));
 }
 
 /** A temporary folder in which programs find this package by its name. */
@@ -115,7 +115,7 @@ export function commandProblem(line: string): string | undefined {
     .split(/\s+/);
   const [command = '', first = '', second = ''] = words;
   if (command === '') return undefined;
-  if (command === 'cd' || command === 'sudo' || (command === 'git' && first === 'clone')) return undefined;
+  if (['cd', 'sudo', 'apt-get'].includes(command) || (command === 'git' && first === 'clone')) return undefined;
   if (command === 'npm' && ['install', 'rebuild'].includes(first)) return undefined;
   if (command === 'npm') return npmProblem(first === 'run' ? second : first, words);
   if (command === 'npx' && first === 'evenkeel') return cliProblem(words.slice(2));

@@ -5,7 +5,14 @@ import { causesOf } from '../../lib/study/claims';
 import { clipPairs, clipSaves, findingsOf } from '../../lib/study/findings';
 import { grows } from '../../lib/study/grid';
 import { criticalSize } from '../../lib/study/grid-charts';
-import { formatStudySummary, formatStudyTables, type PublishedStudy, type PyTorchStudy, reviveStudy } from '../../lib/study/markdown';
+import {
+  formatStudyBrief,
+  formatStudySummary,
+  formatStudyTables,
+  type PublishedStudy,
+  type PyTorchStudy,
+  reviveStudy,
+} from '../../lib/study/markdown';
 import { meanFieldRate } from '../../lib/study/mean-field';
 import { theoryGap } from '../../lib/study/summary';
 import { root } from './documents';
@@ -13,13 +20,15 @@ import { root } from './documents';
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const study = reviveStudy(read('docs/study.json')) as PublishedStudy;
 const pytorch = reviveStudy(read('docs/study-pytorch.json')) as PyTorchStudy;
-const shownIn = (document: string) => /<!-- study -->\n([\s\S]*?)<!-- \/study -->/.exec(read(document))?.[1]?.trim();
+const shownIn = (document: string, mark = 'study') =>
+  new RegExp(`<!-- ${mark} -->\\n([\\s\\S]*?)<!-- /${mark} -->`).exec(read(document))?.[1]?.trim();
 
 test('the findings are those that follow from the published numbers, and the documents show them', () => {
   expect(study.grid.plan).toBe('full');
   // As JSON has it, without infinities.
   expect(JSON.stringify(study.findings)).toBe(JSON.stringify(findingsOf(study)));
-  expect(shownIn('README.md')).toBe(formatStudySummary(study));
+  expect(shownIn('README.md')).toBe(formatStudyBrief(study));
+  expect(shownIn('docs/stability.md', 'claims')).toBe(formatStudySummary(study));
   expect(shownIn('docs/stability.md')).toBe(formatStudyTables(study, pytorch));
 });
 
