@@ -25,6 +25,7 @@ export {
 export { type ErrorCode, EvenkeelError } from './errors';
 export type { Initializer, InitializerOptions } from './initializers';
 export { type LoadStateOptions, loadMetadata, loadState, type SaveStateOptions, saveState } from './io/safetensors';
+export { Activation, type ActivationKind, type ActivationOptions } from './layers/activation';
 export { Dropout, type DropoutOptions } from './layers/dropout';
 export { Embedding, type EmbeddingOptions } from './layers/embedding';
 export { GRU, type GRUBackwardOptions, type GRUOptions } from './layers/gru';

@@ -1,4 +1,4 @@
-import { type Layer, LayerNorm, Linear, RMSNorm, RNN, type Tensor } from '../../lib/index';
+import { Activation, type Layer, LayerNorm, Linear, RMSNorm, RNN, type Tensor } from '../../lib/index';
 import { fanInScale, fill } from '../helpers/fill';
 import { checkGradients, type Differentiated, dot } from '../helpers/gradient-check';
 
@@ -59,6 +59,10 @@ describe('layers over rows: central differences', () => {
     ['RNN without biases', new RNN({ inputSize: 4, hiddenSize: 6, bias: false, dtype }), [3, 5, 4]],
     ['Linear', new Linear({ inputSize: 5, outputSize: 3, dtype }), [7, 5]],
     ['Linear in three dimensions', new Linear({ inputSize: 3, outputSize: 11, dtype }), [2, 5, 3]],
+    ['relu', new Activation({ kind: 'relu' }), [4, 5]],
+    ['tanh', new Activation({ kind: 'tanh' }), [7]],
+    ['sigmoid', new Activation({ kind: 'sigmoid' }), [3, 1]],
+    ['softmax', new Activation({ kind: 'softmax' }), [2, 3, 5]],
     ['Linear without bias', new Linear({ inputSize: 1, outputSize: 1, bias: false, dtype }), [1, 1]],
   ])('%s', (_, layer, shape) => {
     for (const { name, value } of layer.parameters())

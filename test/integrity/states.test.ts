@@ -1,5 +1,6 @@
 // Every method in every state: what comes too early, too late, twice, or after its memory is gone is an error and never a wrong number.
 import {
+  Activation,
   Adam,
   clipGradNorm,
   Generator,
@@ -36,6 +37,7 @@ const layers: [string, () => Layer, number[]][] = [
   ['RMSNorm', () => new RMSNorm({ size: 4, ...float64 }), [2, 3, 4]],
   ['Linear', () => new Linear({ inputSize: 4, outputSize: 4, generator: generator(), ...float64 }), [2, 3, 4]],
   ['LastStep', () => new LastStep(), [2, 3, 4]],
+  ['Activation', () => new Activation({ kind: 'softmax' }), [2, 3, 4]],
   ['Sequential', () => new Sequential({ rnn: makeRNN(), ln: new LayerNorm({ size: 4, ...float64 }) }), [2, 3, 4]],
   ['Sequential in a Sequential', () => new Sequential([new Sequential([makeRNN()]), new LastStep()]), [2, 3, 4]],
 ];
@@ -104,7 +106,9 @@ describe.each(layers)('%s', (_, make, shape) => {
 
   test('a refused forward call leaves no half-made pass', () => {
     const layer = make();
-    expectRefused(() => layer.forward(Tensor.zeros([2, 2])), layer instanceof LastStep ? 'ERR_SHAPE' : 'ERR_DTYPE', 'input');
+    // Of the wrong dtype, or for a layer that takes both, of the wrong shape.
+    const takesBoth = layer instanceof LastStep || layer instanceof Activation;
+    expectRefused(() => layer.forward(Tensor.zeros(takesBoth ? [] : [2, 2])), takesBoth ? 'ERR_SHAPE' : 'ERR_DTYPE', 'input');
     expectRefused(() => layer.backward(gradOutput()), 'ERR_STATE');
     expectHealthy(layer);
   });

@@ -1,5 +1,6 @@
 // Malformed arguments of tensors, parameters and layers: see calls.ts.
 import {
+  Activation,
   Dropout,
   Embedding,
   Generator,
@@ -200,6 +201,17 @@ testCalls({
     make: () => [{ size: 3 }],
     call: (options) => new RMSNorm(options as { size: number }),
     places: placesOf(RMSNorm.schema),
+  },
+  'Activation.forward': {
+    make: () => [{ kind: 'softmax' }, tensor([2, 3, 4]), { lengths: [3, 1], training: true }],
+    call: (own, input, options) => new Activation(own as { kind: 'softmax' }).forward(input as Tensor, options as object),
+    places: {
+      ...placesOf(Activation.schema),
+      1: (value) => Tensor.isTensor(value) && value.shape.length === 3 && value.data.length > 0,
+      2: optional(hasNoKeys),
+      '2.lengths': optional(isLengths),
+      '2.training': optional(isBoolean),
+    },
   },
   'Dropout.forward': {
     make: () => [{ p: 0.25, generator: generator() }, tensor([2, 3, 4]), { lengths: [3, 1], training: true }],

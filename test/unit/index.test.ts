@@ -4,6 +4,7 @@ import * as api from '../../lib/index';
 
 test('the root exports these values and no others', () => {
   expect(Object.keys(api).sort()).toEqual([
+    'Activation',
     'Adam',
     'AdamW',
     'AdaptiveGradientClipping',

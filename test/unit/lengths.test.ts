@@ -1,4 +1,5 @@
 import {
+  Activation,
   Adam,
   type Checkpointing,
   crossEntropyLoss,
@@ -131,6 +132,8 @@ describe('layers of rows: padding is 0 on the way out and on the way back', () =
     ['LayerNorm', new LayerNorm({ size: I, dtype })],
     ['RMSNorm', new RMSNorm({ size: I, dtype })],
     ['LastStep', new LastStep()],
+    ['Activation', new Activation({ kind: 'softmax' })],
+    ['Activation of each element', new Activation({ kind: 'sigmoid' })],
   ])('%s', (_, layer) => {
     const x = padded(I, 1);
     const output = layer.forward(x, { lengths });

@@ -1,4 +1,5 @@
 import {
+  Activation,
   Generator,
   LastStep,
   type Layer,
@@ -27,6 +28,7 @@ const layers: [string, () => Layer & { predict(input: Tensor, options?: PredictO
   ['RMSNorm', () => new RMSNorm({ size: I })],
   ['Linear', () => new Linear({ inputSize: I, outputSize: 2, generator: generator() })],
   ['LastStep', () => new LastStep()],
+  ['Activation', () => new Activation({ kind: 'softmax' })],
   ['Sequential', () => new Sequential([new LayerNorm({ size: I }), makeRnn(), new LastStep(), new LayerNorm({ size: H })])],
 ];
 

@@ -1,4 +1,15 @@
-import { type DType, Generator, LastStep, type Layer, LayerNorm, Linear, RMSNorm, Tensor } from '../../lib/index';
+import {
+  Activation,
+  type ActivationKind,
+  type DType,
+  Generator,
+  LastStep,
+  type Layer,
+  LayerNorm,
+  Linear,
+  RMSNorm,
+  Tensor,
+} from '../../lib/index';
 import { expectClose } from '../helpers/compare';
 import { expectRefused } from '../helpers/errors';
 
@@ -168,4 +179,43 @@ test('LastStep takes the last step of each sequence, and gives its gradient back
   expect(layer.forward(random([1, 5, 1])).dtype).toBe('float64');
   expect(layer.parameters()).toEqual([]);
   expectRefused(() => layer.forward(Tensor.zeros([2, 2])), 'ERR_SHAPE', 'input: expected shape [N, T, H], got [2, 2]');
+});
+
+describe('Activation', () => {
+  const of = (kind: ActivationKind, values: number[]) =>
+    new Activation({ kind }).forward(Tensor.from(values, { dtype: 'float64' })).toArray();
+
+  test('has the values that its formulas have', () => {
+    expect(of('relu', [-2, 0, 3])).toEqual([0, 0, 3]);
+    expect(of('tanh', [0, 1])).toEqual([0, Math.tanh(1)]);
+    expect(of('sigmoid', [0, Math.log(3)])).toEqual([0.5, expect.closeTo(0.75, 15)]);
+    expect(of('softmax', [0, Math.log(3)])).toEqual([expect.closeTo(0.25, 15), expect.closeTo(0.75, 15)]);
+  });
+
+  test('stays in range where e^x does not', () => {
+    expect(of('softmax', [1000, 0, 1000])).toEqual([0.5, 0, 0.5]);
+    expect(of('sigmoid', [-1000, 1000])).toEqual([0, 1]);
+  });
+
+  test.each(['relu', 'tanh', 'sigmoid', 'softmax'] as const)('%s: a NaN comes out, in its row alone', (kind) => {
+    const layer = new Activation({ kind });
+    const output = layer.forward(new Tensor(Float32Array.of(Number.NaN, 1, 1, 2), [2, 2]));
+    expect(output.data[0]).toBeNaN();
+    expect([...output.data.subarray(2)].every(Number.isFinite)).toBe(true);
+    layer.forward(Tensor.from([[0.5, 1]]));
+    expect(layer.backward(Tensor.from([[Number.NaN, 1]])).data[0]).toBeNaN();
+  });
+
+  test('relu passes no gradient at 0, as PyTorch', () => {
+    const layer = new Activation({ kind: 'relu' });
+    layer.forward(Tensor.from([0, 1, -1]));
+    expect(layer.backward(Tensor.from([5, 5, 5])).toArray()).toEqual([0, 5, 0]);
+  });
+
+  test('refuses what has no rows, and a kind that it does not know', () => {
+    const layer = new Activation({ kind: 'relu' });
+    for (const shape of [[], [0, 3]])
+      expectRefused(() => layer.forward(Tensor.zeros(shape)), 'ERR_SHAPE', 'input: expected shape [..., width]');
+    expectRefused(() => new Activation({ kind: 'gelu' as 'relu' }), 'ERR_OPTION', 'kind: expected one of');
+  });
 });

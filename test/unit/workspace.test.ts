@@ -1,4 +1,5 @@
 import {
+  Activation,
   Adam,
   clipGradNorm,
   crossEntropyLoss,
@@ -29,6 +30,7 @@ const layers: [string, () => Layer][] = [
   ['Linear', () => new Linear({ inputSize: 3, outputSize: 4, generator: generator() })],
   ['Linear without bias', () => new Linear({ inputSize: 3, outputSize: 4, bias: false, generator: generator() })],
   ['LastStep', () => new LastStep()],
+  ['Activation', () => new Activation({ kind: 'softmax' })],
   ['Sequential', () => new Sequential([new RNN({ inputSize: 3, hiddenSize: 4, generator: generator() }), new LayerNorm({ size: 4 })])],
 ];
 
