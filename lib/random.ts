@@ -10,6 +10,11 @@ const { imul, floor, sqrt, SQRT1_2, LN2 } = Math;
  * xoshiro128** 1.1 (Blackman, Vigna 2018, https://prng.di.unimi.it) seeded through SplitMix32. Normal numbers use only operations that
  * IEEE 754 rounds exactly (+ − × ÷ √), because `Math.log` and `Math.cos` may differ in the last digit from engine to engine.
  * Not for cryptography.
+ *
+ * @example
+ * const generator = new Generator(1);
+ * const input = Tensor.randn([32, 50, 10], { generator });
+ * const dice = generator.integer(6) + 1;
  */
 export class Generator {
   /** The four words of xoshiro's state. */

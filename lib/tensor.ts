@@ -12,6 +12,12 @@ export type NestedNumbers = number | readonly NestedNumbers[];
 /**
  * A dense, row-major, n-dimensional array over a typed array that the caller may share: nothing is copied.
  * Its fields never change; its elements may.
+ *
+ * @example
+ * const a = Tensor.from([[1, 2, 3], [4, 5, 6]]); // [2, 3], float32
+ * const b = new Tensor(new Float64Array(6), [2, 3]); // over memory of yours, nothing copied
+ * b.data.set(a.data);
+ * console.log(a.shape, b.dtype, b.toArray());
  */
 export class Tensor {
   /** The elements, last dimension fastest. */

@@ -17,6 +17,12 @@ export interface AutoClipOptions {
  * gradients to zero.
  *
  * Remembers 16 bytes per step.
+ *
+ * @example
+ * const model = new GRU({ inputSize: 4, hiddenSize: 16 });
+ * const clipper = new AutoClip({ percentile: 10 });
+ * model.backward(model.forward(Tensor.randn([8, 30, 4])));
+ * const { norm, threshold, clipped } = clipper.clip(model.parameters());
  */
 export class AutoClip implements Clipper {
   readonly #percentile: number;

@@ -23,6 +23,11 @@ export interface ClipGradNormOptions {
  * (Pascanu, Mikolov, Bengio 2013, arXiv:1211.5063), as torch.nn.utils.clip_grad_norm_.
  * @returns the norm before clipping, accumulated in double
  * @throws EvenkeelError ERR_NON_FINITE (see `nonFinite`), ERR_OPTION; the gradients are then as they were
+ *
+ * @example
+ * const model = new GRU({ inputSize: 4, hiddenSize: 16 });
+ * model.backward(model.forward(Tensor.randn([8, 30, 4])));
+ * const norm = clipGradNorm(model.parameters(), { maxNorm: 1 }); // before clipping
  */
 export function clipGradNorm(parameters: readonly Parameter[], options: ClipGradNormOptions): number {
   const given = readOptions('clipGradNorm options', options, ['maxNorm', 'normType', 'nonFinite'], { normType: 2, nonFinite: 'throw' });

@@ -31,6 +31,10 @@ export interface BatchOptions {
  * @param targets [count, …], or class labels for crossEntropyLoss: as many for each sample, sample by sample
  * @throws EvenkeelError ERR_SHAPE when the counts differ or are zero; ERR_OPTION; when a batch is made, ERR_STATE for an array whose buffer
  * was transferred or resized since
+ *
+ * @example
+ * const batches = makeBatches(Tensor.randn([100, 20, 3]), Tensor.randn([100, 1]), { batchSize: 32, generator: new Generator(1) });
+ * for (const { input, target } of batches) console.log(input.shape, target.shape); // three of 32, one of 4
  */
 export function makeBatches(inputs: Tensor, targets: Tensor, options: BatchOptions): Iterable<MadeBatch<Tensor>>;
 export function makeBatches(inputs: Tensor, labels: Labels, options: BatchOptions): Iterable<MadeBatch<Int32Array>>;

@@ -45,6 +45,11 @@ export interface LoadStateOptions {
  * @param state tensors by name, such as a layer's state dict
  * @throws EvenkeelError ERR_OPTION for a state that is no record of tensors or metadata that is no record of texts, ERR_STATE for a tensor
  * whose buffer was transferred away, ERR_FILE when the file cannot be written
+ *
+ * @example
+ * const model = new GRU({ inputSize: 4, hiddenSize: 16 });
+ * saveState('model.safetensors', model.stateDict());
+ * model.loadStateDict(loadState('model.safetensors'));
  */
 export function saveState(path: string, state: Record<string, Tensor>, options: SaveStateOptions = {}): void {
   requireLittleEndian();

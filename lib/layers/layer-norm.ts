@@ -23,6 +23,10 @@ const SCHEMA = { size: sizeOption, eps: numberOption(1e-5, EPS_RANGE), affine: b
  * [..., size].
  *
  * Parameters: weight [size], from ones; bias [size], from zeros; none when not affine.
+ *
+ * @example
+ * const norm = new LayerNorm({ size: 20 });
+ * const output = norm.forward(Tensor.randn([32, 50, 20]));
  */
 export class LayerNorm extends NormLayer {
   /** @internal */

@@ -31,6 +31,10 @@ const SCHEMA = {
  * [..., inputSize] and gives [..., outputSize].
  *
  * Parameters: weight [outputSize, inputSize], bias [outputSize].
+ *
+ * @example
+ * const linear = new Linear({ inputSize: 20, outputSize: 3 });
+ * const output = linear.forward(Tensor.randn([32, 50, 20])); // [32, 50, 3]
  */
 export class Linear extends RowLayer<undefined> {
   /** @internal */

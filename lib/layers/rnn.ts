@@ -33,6 +33,11 @@ const SCHEMA = {
  * Parameters: weight_ih_l0 [H, I], weight_hh_l0 [H, H], bias_ih_l0 [H], bias_hh_l0 [H], these two not with `bias: false`. A placement adds
  * norm.weight [H], from ones, and norm.bias [H], from zeros; `'split-preactivation'` norm_ih.weight and norm_hh.weight instead. Kind `'rms'`
  * has no bias. So for each layer, `_l1` and so on, and each reverse direction, `_l0_reverse`; a normalisation's name then is norm_l1.weight.
+ *
+ * @example
+ * const rnn = new RNN({ inputSize: 10, hiddenSize: 20, normalization: 'preactivation', generator: new Generator(1) });
+ * const output = rnn.forward(Tensor.randn([32, 50, 10])); // [32, 50, 20]
+ * const gradInput = rnn.backward(Tensor.randn(output.shape)); // adds to the gradients of rnn.parameters()
  */
 export class RNN extends RecurrentLayer {
   /** @internal */

@@ -21,6 +21,14 @@ import {
 /**
  * Layers one after another. Names of parameters and of the state dict are prefixed with the layer's: `rnn.weight_ih_l0`.
  * The layers belong to it: between its forward and backward call none may be called on its own.
+ *
+ * @example
+ * const model = new Sequential({
+ *   gru: new GRU({ inputSize: 4, hiddenSize: 16, returnSequences: false }),
+ *   head: new Linear({ inputSize: 16, outputSize: 1 }),
+ * });
+ * const output = model.predict(Tensor.randn([8, 30, 4])); // [8, 1]
+ * console.log(Object.keys(model.stateDict())); // gru.weight_ih_l0, …, head.bias
  */
 export class Sequential implements Layer {
   readonly #layers: readonly (readonly [name: string, layer: Layer])[];

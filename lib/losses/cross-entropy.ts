@@ -32,6 +32,10 @@ const NONE = -1;
  * @param labels one class in [0, C) for each row of logits, N or N·T of them, row-major; those of steps that do not count may be anything
  * @throws EvenkeelError ERR_SHAPE, ERR_DTYPE, ERR_OPTION for a label that is no class, and for a mean over labels none of which counts;
  *   ERR_STATE for a detached buffer
+ *
+ * @example
+ * const logits = Tensor.randn([4, 3]); // four samples, three classes
+ * const { value, grad } = crossEntropyLoss(logits, [0, 2, 1, 1], { labelSmoothing: 0.1 });
  */
 export function crossEntropyLoss(logits: Tensor, labels: Labels, options?: CrossEntropyLossOptions): LossResult {
   const { data, shape, dtype, size } = checkTensor('logits', logits);

@@ -28,6 +28,13 @@ export interface AdamOptions {
  * w ← w − learningRate · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε). Weight decay is added to the gradient: g ← grad + weightDecay·w. With amsgrad
  * the largest v so far stands for v; to maximize, grad is taken times −1. Of a sparse gradient only the rows that were used are gone over, m and v
  * too, as in torch.optim.SparseAdam: w ← w − learningRate · √(1 − β₂ᵗ)/(1 − β₁ᵗ) · m / (√v + ε).
+ *
+ * @example
+ * const model = new GRU({ inputSize: 4, hiddenSize: 16 });
+ * const optimizer = new Adam(model.parameters(), { learningRate: 0.01 });
+ * optimizer.zeroGrad();
+ * model.backward(mseLoss(model.forward(Tensor.randn([8, 30, 4])), Tensor.zeros([8, 30, 16])).grad);
+ * optimizer.step();
  */
 export class Adam extends Optimizer {
   readonly #steps: AdamSteps;

@@ -41,6 +41,10 @@ export interface GradientFlowOptions {
  * @param input x [N, T, I], at least three steps
  * @returns an entry per recurrent layer, in the model's order
  * @throws EvenkeelError ERR_OPTION for a model without a recurrent layer, ERR_SHAPE, ERR_DTYPE, ERR_NON_FINITE for a loss that is not finite
+ *
+ * @example
+ * const rnn = new RNN({ inputSize: 10, hiddenSize: 256, normalization: 'hidden' });
+ * const [{ growthRate, growthRateInterval, verdict, horizon }] = gradientFlow(rnn, Tensor.randn([32, 200, 10])).layers;
  */
 export function gradientFlow(model: Layer, input: Tensor, options: GradientFlowOptions = {}): GradientFlow {
   const given = readOptions('gradientFlow options', options, ['target', 'loss', 'perSequence'], { loss: 'last-step', perSequence: false });

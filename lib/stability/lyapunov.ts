@@ -65,6 +65,10 @@ const ELEMENTS_PER_SEGMENT = 1e6;
  * @param input what reaches it: x [N, T, I]
  * @returns the `count` largest, largest first, per time step, in natural logarithms; {@link lyapunovSpectrum} gives their errors as well
  * @throws EvenkeelError ERR_OPTION, ERR_SHAPE, ERR_DTYPE, ERR_NON_FINITE when states or weights are not finite
+ *
+ * @example
+ * const lstm = new LSTM({ inputSize: 4, hiddenSize: 16 });
+ * const [largest] = lyapunovExponents(lstm, Tensor.randn([1, 500, 4]), { count: 1 });
  */
 export function lyapunovExponents(rnn: RecurrentLayer<unknown>, input: Tensor, options: LyapunovOptions = {}): Float64Array {
   return lyapunovSpectrum(rnn, input, options).exponents;

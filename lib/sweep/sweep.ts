@@ -56,6 +56,13 @@ const OPTIONS = ['store', 'executor', 'onTrial', 'signal', 'trialTimeout', 'retr
  * @param definition the grid, or the path of a JSON or YAML file with one; CSV files are looked for in that file's folder, else in the
  * current one
  * @throws EvenkeelError ERR_OPTION for a definition or option, with its place; ERR_STATE when another sweep has the folder open; ERR_FILE
+ *
+ * @example
+ * const { records } = await sweep(
+ *   { lengths: [20, 50], placements: ['none', 'hidden'], tasks: ['adding'], seeds: [1], steps: 5 },
+ *   { store: 'sweep-results' },
+ * );
+ * console.log(records.length); // four trials
  */
 export async function sweep(definition: SweepDefinition | string, options: SweepOptions): Promise<SweepResult> {
   const given = readOptions('sweep options', options, OPTIONS);
