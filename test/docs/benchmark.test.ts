@@ -1,10 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { floorChart, rivalChart } from '../../lib/bench/charts';
 import { readBench } from '../../lib/bench/compare';
 import { formatBriefTable, formatFloorTable, formatMarkdown } from '../../lib/bench/markdown';
 import type { Work } from '../../lib/bench/protocol';
 import type { BenchResults } from '../../lib/bench/results';
 import { formatBench } from '../../lib/bench/terminal';
+import { Figures } from '../../lib/report/figure';
 import { root } from './documents';
 
 const folder = join(root, 'bench/results');
@@ -46,3 +48,20 @@ test.each([
   expect(named).toContain(newest.slice(0, '2026-01-01'.length));
   expect(shown?.trim()).toBe(format(readBench(join(root, named as string)), works).trim());
 });
+
+test.each([
+  ['training', 'train', rivalChart],
+  ['floor', 'rnn', floorChart],
+] as const)('the picture of docs/performance.md above its table %s is drawn from the same run', async (mark, work, chartOf) => {
+  const [, named = ''] = new RegExp(`<!-- ${mark} (.*?) -->`).exec(readFileSync(join(root, 'docs/performance.md'), 'utf8')) ?? [];
+  const run = readBench(join(root, named));
+  const chart = chartOf({ ...run, trials: run.trials.filter(({ trial }) => trial.work === work) });
+  const files = [...(await Figures.draw(chart === undefined ? [] : [chart])).files()];
+  expect(files).toHaveLength(1);
+  for (const [name, svg] of files) expect(marksOf(readFileSync(join(root, 'docs', name), 'utf8'))).toEqual(marksOf(svg));
+});
+
+/** The texts and the places of the dots of a chart: half pixels of its frame depend on where it is drawn. */
+function marksOf(svg: string): string[] {
+  return [...svg.matchAll(/<text[^>]*>([^<]*)<|cx="([\d.]+)"/g)].map(([, text, place]) => text ?? place ?? '');
+}
