@@ -5,11 +5,18 @@ import {
   AdaptiveGradientClipping,
   AutoClip,
   type Clipper,
+  CosineAnnealingLR,
   clipGradNorm,
   clipGradValue,
+  LinearLR,
+  OneCycleLR,
   type Parameter,
+  ReduceLROnPlateau,
   RMSprop,
+  type Schedule,
+  SequentialLR,
   SGD,
+  StepLR,
   Tensor,
   ZClip,
 } from '../../lib/index';
@@ -62,7 +69,75 @@ const watched = <C extends Clipper>(clipper: C): C => {
   return clipper;
 };
 
+const isCount = isInteger(1, Number.MAX_SAFE_INTEGER);
+/** A schedule from options, and something else that it takes. */
+const scheduleCall = (
+  make: (options: never, other: never) => unknown,
+  good: object,
+  other: unknown,
+  places: Record<string, Accepts>,
+): Call => ({
+  make: () => [{ ...good }, other],
+  call: (options, other) => make(options as never, other as never),
+  places: { 0: Object.keys(good).length > 0 ? never : optional(hasNoKeys), ...places },
+});
+const isEmpty: Accepts = (value) => isReadableArray(value) && (value as unknown[]).length === 0;
+
 testCalls({
+  'new StepLR': scheduleCall((options) => new StepLR(options), { stepSize: 2 }, undefined, {
+    '0.stepSize': isCount,
+    '0.gamma': optional(isNumber(0)),
+  }),
+  'new LinearLR': scheduleCall((options, milestones) => new SequentialLR([new LinearLR(options)], milestones), {}, [], {
+    1: isEmpty,
+    '0.startFactor': optional(isNumber(Number.MIN_VALUE, 1)),
+    '0.endFactor': optional(isNumber(0, 1)),
+    '0.totalIters': optional(isCount),
+  }),
+  'new CosineAnnealingLR': scheduleCall((options) => new CosineAnnealingLR(options), { tMax: 2 }, undefined, {
+    '0.tMax': isCount,
+    '0.minLearningRate': optional(isNumber(0)),
+  }),
+  'new OneCycleLR': scheduleCall((options) => new OneCycleLR(options), { totalSteps: 9 }, undefined, {
+    '0.totalSteps': isCount,
+    '0.maxLearningRate': optional(isNumber(0)),
+    '0.pctStart': optional(isNumber(0, 1)),
+    '0.annealStrategy': optional(never),
+    '0.divFactor': optional(isNumber(Number.MIN_VALUE)),
+    '0.finalDivFactor': optional(isNumber(Number.MIN_VALUE)),
+    '0.threePhase': optional(isBoolean),
+  }),
+  'new SequentialLR': {
+    make: () => [[new StepLR({ stepSize: 1 }), new LinearLR()], [3]],
+    call: (schedules, milestones) => new SequentialLR(schedules as Schedule[], milestones as number[]),
+    places: { 0: never, 1: (value) => isReadableArray(value) && (value as number[]).length === 1 && isCount((value as number[])[0]) },
+  },
+  'new ReduceLROnPlateau': scheduleCall((options, value) => new ReduceLROnPlateau(options).observe(value, 1), {}, 1, {
+    1: (value) => typeof value === 'number',
+    '0.monitor': optional((value) => typeof value === 'string' && value !== ''),
+    '0.mode': optional(never),
+    '0.factor': optional(isNumber(0, 1 - 2 ** -53)),
+    '0.patience': optional(isInteger(0, Number.MAX_SAFE_INTEGER)),
+    '0.threshold': optional(isNumber(0)),
+    '0.thresholdMode': optional(never),
+    '0.cooldown': optional(isInteger(0, Number.MAX_SAFE_INTEGER)),
+    '0.minLearningRate': optional(isNumber(0)),
+    '0.eps': optional(isNumber(0)),
+  }),
+  'ReduceLROnPlateau.observe': {
+    make: () => [new ReduceLROnPlateau(), 1, [0.1]],
+    call: (schedule, value, rates) => (schedule as ReduceLROnPlateau).observe(value as number, rates as number[]),
+    places: {
+      1: (value) => typeof value === 'number',
+      2: (value) => isNumber(0)(value) || (isReadableArray(value) && (value as number[]).every(isNumber(0))),
+    },
+  },
+  'ReduceLROnPlateau.loadStateDict': {
+    make: () => [new ReduceLROnPlateau(), new ReduceLROnPlateau().stateDict()],
+    call: (schedule, state) => (schedule as ReduceLROnPlateau).loadStateDict(state as Record<string, Tensor>),
+    places: { 1: never, '1.best': (value) => Tensor.isTensor(value) && value.dtype === 'float64' && value.shape.length === 0 },
+    probe: ([schedule]) => (schedule as ReduceLROnPlateau).stateDict(),
+  },
   'new SGD': optimizerCall(
     (parameters, options) => new SGD(parameters, options as { learningRate: number }),
     { learningRate: 0.1, momentum: 0.5 },
