@@ -30,7 +30,17 @@ export { Dropout, type DropoutOptions } from './layers/dropout';
 export { Embedding, type EmbeddingOptions } from './layers/embedding';
 export { GRU, type GRUBackwardOptions, type GRUOptions } from './layers/gru';
 export { LastStep } from './layers/last-step';
-export type { BackwardOptions, BaseLayer, CheckedInput, ForwardOptions, Layer, PredictOptions } from './layers/layer';
+export {
+  type BackwardOptions,
+  BaseLayer,
+  type CallKind,
+  type CheckedInput,
+  type Computed,
+  type ForwardOptions,
+  type Layer,
+  type Pass,
+  type PredictOptions,
+} from './layers/layer';
 export { LayerNorm, type LayerNormOptions } from './layers/layer-norm';
 export { Linear, type LinearOptions } from './layers/linear';
 export {
@@ -57,6 +67,8 @@ export { type HuberLossOptions, huberLoss } from './losses/huber';
 export { l1Loss } from './losses/l1';
 export type { LossOptions, LossResult } from './losses/loss';
 export { mseLoss } from './losses/mse';
+export { type LayerClass, registerLayer } from './model/layer-classes';
+export { loadModel, type SaveModelOptions, saveModel } from './model/model-file';
 export { Adam, type AdamOptions, AdamW } from './optimizers/adam';
 export type { GroupOfParameters, ParameterGroup } from './optimizers/groups';
 export { Optimizer, type OptimizerArrays, type OptimizerGroup } from './optimizers/optimizer';

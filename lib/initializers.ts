@@ -58,8 +58,25 @@ export function checkInitializer(argument: string, value: unknown): Required<Ini
   return { name, gain: checkNumber(`${argument}.gain`, gain, { above: 0 }) };
 }
 
+let isFilling = true;
+
+/**
+ * Runs `make` with parameters left at zero instead of their initial values, for those who fill them at once with values of their own.
+ * @internal
+ */
+export function withoutInitialValues<Made>(make: () => Made): Made {
+  const before = isFilling;
+  isFilling = false;
+  try {
+    return make();
+  } finally {
+    isFilling = before;
+  }
+}
+
 /** Fills a weight matrix [gates·H, columns], each gate's rows by themselves. */
 export function initializeWeight(weight: Tensor, { name, gain }: Required<InitializerOptions>, generator: Generator, gates = 1): void {
+  if (!isFilling) return;
   const [rows, columns] = sizesOf(weight);
   const gateRows = rows / gates;
   for (let row = 0; row < rows; row += gateRows) {
@@ -70,7 +87,14 @@ export function initializeWeight(weight: Tensor, { name, gain }: Required<Initia
 
 /** Fills a tensor with uniform numbers in ±bound. */
 export function fillUniform({ data }: Tensor, bound: number, generator: Generator): void {
+  if (!isFilling) return;
   for (let i = 0; i < data.length; i++) data[i] = (2 * generator.uniform() - 1) * bound;
+}
+
+/** Fills a tensor with standard normal numbers. */
+export function fillNormal({ data }: Tensor, generator: Generator): void {
+  if (!isFilling) return;
+  for (let i = 0; i < data.length; i++) data[i] = generator.normal();
 }
 
 function sizesOf({ shape }: Tensor): [rows: number, columns: number] {

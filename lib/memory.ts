@@ -41,6 +41,25 @@ export function checkMemory(what: string, bytes: number, hint: string): void {
   if (bytes >= WORTH_ASKING) ask(what, bytes, hint);
 }
 
+/** What arrays may still take of a limit that holds for a while; undefined where none does. */
+let allowed: { bytes: number } | undefined;
+
+/**
+ * Runs `make` with a limit to what it allocates for arrays, for sizes that come from a file.
+ * @param limit how many bytes are left; what is taken is subtracted
+ * @throws EvenkeelError ERR_SHAPE for an allocation beyond them
+ * @internal
+ */
+export function withinBytes<Made>(limit: { bytes: number }, make: () => Made): Made {
+  const before = allowed;
+  allowed = limit;
+  try {
+    return make();
+  } finally {
+    allowed = before;
+  }
+}
+
 /** Bytes of allocations since the system was asked. */
 let unasked = 0;
 
@@ -49,6 +68,10 @@ let unasked = 0;
  * @throws EvenkeelError ERR_MEMORY
  */
 export function checkAllocation(what: string, bytes: number): void {
+  if (allowed !== undefined) {
+    allowed.bytes -= bytes;
+    if (!(allowed.bytes >= 0)) throw new EvenkeelError('ERR_SHAPE', `${what}: expected no more than the file has values for.`);
+  }
   unasked += bytes;
   if (unasked < WORTH_ASKING) return;
   unasked = 0;

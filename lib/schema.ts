@@ -8,6 +8,8 @@ export interface Option<T> {
   readonly default?: unknown;
   /** all values that it can have, where these are words */
   readonly choices?: readonly string[];
+  /** what to give a constructor for a checked value, where that is not the value itself; undefined where it is left out */
+  readonly write?: (value: T) => unknown;
 }
 
 /** All options of a layer by name: what reads them, tests them and varies them in a sweep takes its list from here. */
@@ -32,9 +34,19 @@ export function readBy<S extends Schema>(where: string, given: unknown, schema: 
   return Object.fromEntries(read);
 }
 
+/** What a constructor takes to make the same layer again, from what {@link readBy} read: all options but those that are left out. */
+export function writeBy<S extends Schema>(schema: S, checked: ReadBy<S>): Readonly<Record<string, unknown>> {
+  const entries = Object.entries<Option<unknown>>(schema).map(([name, { write }]): [string, unknown] => {
+    const value: unknown = checked[name];
+    return [name, Object.freeze(write === undefined ? value : write(value))];
+  });
+  return Object.freeze(Object.fromEntries(entries.filter(([, value]) => value !== undefined)));
+}
+
 export const sizeOption: Option<number> = { check: checkSize };
 export const dtypeOption = { check: checkDType, default: 'float32', choices: ['float32', 'float64'] } as const;
-export const generatorOption = { check: checkGenerator };
+/** A generator is not part of what a layer is: what it goes on from is carried state. */
+export const generatorOption = { check: checkGenerator, write: () => undefined };
 
 export function booleanOption(otherwise: boolean): Option<boolean> {
   return { check: checkBoolean, default: otherwise };
@@ -56,5 +68,8 @@ export function choiceOption<T extends string>(choices: readonly T[], otherwise:
 
 /** An option that may be left out, which then counts as `otherwise`. */
 export function optionalOption<T>(check: (argument: string, value: unknown) => T, otherwise: T): Option<T> {
-  return { check: (argument, value) => (value === undefined ? otherwise : check(argument, value)) };
+  return {
+    check: (argument, value) => (value === undefined ? otherwise : check(argument, value)),
+    write: (value) => (value === otherwise ? undefined : value),
+  };
 }

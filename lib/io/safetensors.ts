@@ -94,10 +94,29 @@ export function loadMetadata(path: string): Record<string, string> {
   });
 }
 
-function readStateFile(path: string, names?: readonly string[]): Record<string, Tensor> {
+/**
+ * Reads all tensors and texts of one file at once, so that they belong together.
+ * @param hasChecksum whether the file must have a {@link checksum}
+ * @throws EvenkeelError as loadState does
+ * @internal
+ */
+export function loadAll(path: string, hasChecksum: boolean): { state: Record<string, Tensor>; metadata: Record<string, string> } {
+  let metadata: Record<string, string> = {};
+  const state = readStateFile(path, undefined, (header) => {
+    ({ metadata } = header);
+    if (hasChecksum && metadata[CHECKSUM_KEY] === undefined) {
+      fileFault(path, `a checksum of its contents, "${CHECKSUM_KEY}", in its metadata`, 'none', 'Another program has written the file.');
+    }
+  });
+  delete metadata[CHECKSUM_KEY];
+  return { state, metadata };
+}
+
+function readStateFile(path: string, names?: readonly string[], look: (header: Header) => void = () => {}): Record<string, Tensor> {
   requireLittleEndian();
   return withFile(checkPath('path', path), (descriptor, size) => {
     const { entries, metadata, dataStart } = readHeader(path, descriptor, size);
+    look({ entries, metadata });
     checkContents(path, descriptor, dataStart, { entries, metadata });
     const readings = chooseEntries(path, entries, names).map((entry) => ({ entry, reading: findReading(path, entry) }));
     const bytes = readings.map(({ entry, reading }) => elementCount(entry.shape) * ELEMENT_BYTES[reading.dtype]);

@@ -1,7 +1,7 @@
 import { checkOneOf, checkRowCount } from '../check';
 import { EvenkeelError, formatShape } from '../errors';
 import { checkLengths } from '../lengths';
-import { readBy } from '../schema';
+import { readBy, writeBy } from '../schema';
 import { checkTensor, type Tensor, type TensorData } from '../tensor';
 import { allocateOutput } from '../workspace';
 import { BaseLayer, type CheckedInput, type Computed, type Pass } from './layer';
@@ -81,8 +81,9 @@ export class Activation extends BaseLayer<CheckedRows, Tensor> {
 
   /** @throws EvenkeelError ERR_OPTION for an option that is missing, unknown or not one of the kinds */
   constructor(options: ActivationOptions) {
-    super([]);
-    this.kind = readBy('Activation options', options, SCHEMA).kind;
+    const given = readBy('Activation options', options, SCHEMA);
+    super([], { options: writeBy(SCHEMA, given) });
+    this.kind = given.kind;
   }
 
   protected checkForward(input: Tensor, { lengths }: Readonly<Record<string, unknown>>): CheckedRows {

@@ -3,7 +3,7 @@ import { EvenkeelError, formatShape } from '../errors';
 import { checkLengths } from '../lengths';
 import { native } from '../native/load';
 import { checkGenerator, Generator } from '../random';
-import { generatorOption, numberOption, readBy } from '../schema';
+import { generatorOption, numberOption, readBy, writeBy } from '../schema';
 import { matchState, type StateDict } from '../state-dict';
 import { checkTensor, Tensor } from '../tensor';
 import { allocateOutput } from '../workspace';
@@ -46,10 +46,10 @@ export class Dropout extends BaseLayer<CheckedElements, Key> {
 
   /** @throws EvenkeelError ERR_OPTION for an option that is unknown or out of range */
   constructor(options: DropoutOptions = {}) {
-    super([]);
-    const { p, generator } = readBy('Dropout options', options, SCHEMA);
-    this.p = p;
-    this.#generator = checkGenerator('generator', generator);
+    const given = readBy('Dropout options', options, SCHEMA);
+    super([], { options: writeBy(SCHEMA, given) });
+    this.p = given.p;
+    this.#generator = checkGenerator('generator', given.generator);
   }
 
   /** Where the generator is, as float64 [4] or [5]: a checkpoint holds it, and a refused step of fit goes back to it. */

@@ -1,10 +1,11 @@
 import { checkInteger, checkRowCount, checkSize, fail } from '../check';
 import { EvenkeelError, formatShape } from '../errors';
+import { fillNormal } from '../initializers';
 import { checkLengths } from '../lengths';
 import { native } from '../native/load';
 import { Parameter } from '../parameter';
 import type { Generator } from '../random';
-import { booleanOption, dtypeOption, generatorOption, optionalOption, readBy, sizeOption } from '../schema';
+import { booleanOption, dtypeOption, generatorOption, optionalOption, readBy, sizeOption, writeBy } from '../schema';
 import { makeSparse, type SparseRows } from '../sparse-rows';
 import { allocateLabels, checkTensor, type DType, Tensor } from '../tensor';
 import { allocateOutput } from '../workspace';
@@ -75,8 +76,9 @@ export class Embedding extends BaseLayer<CheckedSymbols, undefined> {
     if (dtype === 'float32') checkInteger('vocabularySize', vocabularySize, 1, MAX_IN_FLOAT32);
     if (paddingIndex !== undefined) checkInteger('paddingIndex', paddingIndex, 0, vocabularySize - 1);
     checkSize('embeddingSize', embeddingSize);
-    const weight = new Parameter('weight', Tensor.randn([vocabularySize, embeddingSize], { generator, dtype }));
-    super([weight]);
+    const weight = new Parameter('weight', Tensor.zeros([vocabularySize, embeddingSize], { dtype }));
+    fillNormal(weight.value, generator);
+    super([weight], { options: writeBy(SCHEMA, given) });
     if (paddingIndex !== undefined) weight.value.data.fill(0, paddingIndex * embeddingSize, (paddingIndex + 1) * embeddingSize);
     this.dtype = dtype;
     this.vocabularySize = vocabularySize;

@@ -1,5 +1,5 @@
 import { fail } from '../check';
-import { booleanOption, readBy } from '../schema';
+import { booleanOption, readBy, writeBy } from '../schema';
 import type { Tensor } from '../tensor';
 import { cellCosts } from './recurrent/cost';
 import { normalizationParameters } from './recurrent/normalization';
@@ -60,6 +60,7 @@ export class GRU extends RecurrentLayer {
       dtype,
     };
     super(given, {
+      options: writeBy(SCHEMA, given),
       cells: placesOf(given, hiddenSize).map((place) => ({
         place,
         parameters: [...makeWeights(given, place, { gates: GATES }), ...normalizationParameters(normalization, { place, ...sizes })],

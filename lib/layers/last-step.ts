@@ -13,7 +13,7 @@ interface CheckedSequences extends CheckedInput {
  */
 export class LastStep extends BaseLayer<CheckedSequences, undefined> {
   constructor() {
-    super([]);
+    super([], { options: {} });
   }
 
   protected checkForward(input: Tensor, { lengths }: Readonly<Record<string, unknown>>): CheckedSequences {

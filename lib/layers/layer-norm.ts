@@ -1,4 +1,4 @@
-import { booleanOption, dtypeOption, numberOption, readBy, sizeOption } from '../schema';
+import { booleanOption, dtypeOption, numberOption, readBy, sizeOption, writeBy } from '../schema';
 import type { DType } from '../tensor';
 import { EPS_RANGE } from './layer';
 import { NormLayer } from './norm-layer';
@@ -35,6 +35,7 @@ export class LayerNorm extends NormLayer {
   /** @throws EvenkeelError ERR_OPTION or ERR_DTYPE for an option that is missing, unknown or out of range */
   constructor(options: LayerNormOptions) {
     const rule = { hasBias: true, statisticsPerRow: 3, forward: 'layerNormForward', backward: 'layerNormBackward' } as const;
-    super(rule, readBy('LayerNorm options', options, SCHEMA));
+    const given = readBy('LayerNorm options', options, SCHEMA);
+    super(rule, given, writeBy(SCHEMA, given));
   }
 }

@@ -76,6 +76,11 @@ export interface Layer {
    * @throws EvenkeelError ERR_STATE for missing or unexpected names, ERR_SHAPE, ERR_DTYPE
    */
   loadCarriedState?(state: Record<string, Tensor>): void;
+  /**
+   * What the layer's constructor takes to make one of the same kind and sizes: numbers, texts, booleans, other layers, and arrays and records of
+   * these. {@link saveModel} writes it; a layer that is never saved leaves it out.
+   */
+  readonly options?: Readonly<Record<string, unknown>>;
 }
 
 /** What a layer makes of an input: its output, and what backward needs of the computation. */
@@ -118,11 +123,16 @@ export abstract class BaseLayer<
   readonly #forwardNames: readonly string[];
   readonly #predictNames: readonly string[];
   readonly #backwardNames: readonly string[];
+  readonly #options: Readonly<Record<string, unknown>> | undefined;
   #pass: Pass<Checked, Kept> | undefined;
 
-  /** @param own options of forward and predict, and of backward, that are the layer's own */
-  constructor(parameters: readonly Parameter[], own: { forward?: readonly string[]; backward?: readonly string[] } = {}) {
-    const { forward = [], backward = [] } = own;
+  /** @param own what is the layer's own: names of further options of forward and predict, and of backward; and {@link Layer.options} */
+  constructor(
+    parameters: readonly Parameter[],
+    own: { forward?: readonly string[]; backward?: readonly string[]; options?: Readonly<Record<string, unknown>> } = {},
+  ) {
+    const { forward = [], backward = [], options } = own;
+    this.#options = options;
     this.#predictNames = ['lengths', ...forward];
     this.#forwardNames = [...this.#predictNames, 'training'];
     this.#backwardNames = ['inputGradient', ...backward];
@@ -214,6 +224,11 @@ export abstract class BaseLayer<
     return [...this.#parameters];
   }
 
+  /** What the constructor takes to make a layer of the same kind and sizes; undefined where a class of your own does not say. */
+  get options(): Readonly<Record<string, unknown>> | undefined {
+    return this.#options;
+  }
+
   stateDict(): StateDict {
     return Object.fromEntries(this.#parameters.map(({ name, value }) => [name, value]));
   }
@@ -247,7 +262,7 @@ export abstract class BaseLayer<
   }
 }
 
-/** See {@link BaseLayer.compute}. */
+/** What a call of a layer's `compute` is for: training keeps what backward needs, forward goes on as a forward call does, predict leaves the layer as it is. */
 export type CallKind = 'training' | 'forward' | 'predict';
 
 export type { Pass };

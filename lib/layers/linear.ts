@@ -2,7 +2,7 @@ import { fillUniform } from '../initializers';
 import { native } from '../native/load';
 import { Parameter } from '../parameter';
 import type { Generator } from '../random';
-import { booleanOption, dtypeOption, generatorOption, readBy, sizeOption } from '../schema';
+import { booleanOption, dtypeOption, generatorOption, readBy, sizeOption, writeBy } from '../schema';
 import { type DType, Tensor, type TensorData } from '../tensor';
 import { RowLayer } from './row-layer';
 
@@ -46,12 +46,13 @@ export class Linear extends RowLayer<undefined> {
 
   /** @throws EvenkeelError ERR_OPTION or ERR_DTYPE for an option that is missing, unknown or out of range, ERR_MEMORY for too large a size */
   constructor(options: LinearOptions) {
-    const { inputSize, outputSize, bias: hasBias, dtype, generator } = readBy('Linear options', options, SCHEMA);
+    const given = readBy('Linear options', options, SCHEMA);
+    const { inputSize, outputSize, bias: hasBias, dtype, generator } = given;
     const weight = new Parameter('weight', Tensor.zeros([outputSize, inputSize], { dtype }));
     const bias = hasBias ? new Parameter('bias', Tensor.zeros([outputSize], { dtype })) : undefined;
     const parameters = bias === undefined ? [weight] : [weight, bias];
     for (const { value } of parameters) fillUniform(value, 1 / Math.sqrt(inputSize), generator);
-    super(parameters, dtype, inputSize, outputSize);
+    super(parameters, { dtype, inputWidth: inputSize, outputWidth: outputSize }, writeBy(SCHEMA, given));
     this.inputSize = inputSize;
     this.outputSize = outputSize;
     this.#weight = weight;

@@ -1,7 +1,7 @@
 import { checkInteger, checkNumber, checkOneOf, fail, readOptions } from '../check';
 import { fillUniform } from '../initializers';
 import { Parameter } from '../parameter';
-import { optionalOption, type ReadBy, readBy } from '../schema';
+import { optionalOption, type ReadBy, readBy, writeBy } from '../schema';
 import { type DType, Tensor } from '../tensor';
 import { EPS_RANGE } from './layer';
 import { cellCosts } from './recurrent/cost';
@@ -127,6 +127,7 @@ export class LSTM extends RecurrentLayer<LSTMState> {
     const outputSize = projSize ?? hiddenSize;
     const sizes = { ofGates: GATES * hiddenSize, ofOutput: outputSize, dtype };
     super(given, {
+      options: writeBy(SCHEMA, given),
       cells: placesOf(given, outputSize).map((place) => ({
         place,
         parameters: [

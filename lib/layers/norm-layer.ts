@@ -29,14 +29,13 @@ export abstract class NormLayer extends RowLayer<TensorData> {
   readonly #bias: Parameter | undefined;
   #statistics: TensorData;
 
-  constructor(rule: NormRule, { size, eps, affine, dtype }: NormSettings) {
+  constructor(rule: NormRule, { size, eps, affine, dtype }: NormSettings, options: Readonly<Record<string, unknown>>) {
     const weight = affine ? new Parameter('weight', new Tensor(allocate(dtype, size).fill(1), [size])) : undefined;
     const bias = affine && rule.hasBias ? new Parameter('bias', Tensor.zeros([size], { dtype })) : undefined;
     super(
       [weight, bias].filter((parameter) => parameter !== undefined),
-      dtype,
-      size,
-      size,
+      { dtype, inputWidth: size, outputWidth: size },
+      options,
     );
     this.size = size;
     this.eps = eps;

@@ -1,5 +1,5 @@
 import { checkNumber } from '../check';
-import { booleanOption, dtypeOption, optionalOption, readBy, sizeOption } from '../schema';
+import { booleanOption, dtypeOption, optionalOption, readBy, sizeOption, writeBy } from '../schema';
 import type { DType } from '../tensor';
 import { EPS_RANGE } from './layer';
 import { NormLayer } from './norm-layer';
@@ -38,8 +38,9 @@ export class RMSNorm extends NormLayer {
 
   /** @throws EvenkeelError ERR_OPTION or ERR_DTYPE for an option that is missing, unknown or out of range */
   constructor(options: RMSNormOptions) {
-    const given = readBy('RMSNorm options', options, SCHEMA);
+    const read = readBy('RMSNorm options', options, SCHEMA);
+    const given = { ...read, eps: read.eps ?? EPSILON[read.dtype] };
     const rule = { hasBias: false, statisticsPerRow: 1, forward: 'rmsNormForward', backward: 'rmsNormBackward' } as const;
-    super(rule, { ...given, eps: given.eps ?? EPSILON[given.dtype] });
+    super(rule, given, writeBy(SCHEMA, given));
   }
 }

@@ -1,4 +1,4 @@
-import { choiceOption, readBy } from '../schema';
+import { choiceOption, readBy, writeBy } from '../schema';
 import type { Tensor } from '../tensor';
 import { normalizationParameters } from './recurrent/normalization';
 import { makeWeights, type RecurrentBackwardOptions, type RecurrentOptions, recurrentSchema } from './recurrent/options';
@@ -50,6 +50,7 @@ export class RNN extends RecurrentLayer {
     const { hiddenSize, dtype, normalization, nonlinearity } = given;
     const sizes = { ofGates: hiddenSize, ofOutput: hiddenSize, dtype };
     super(given, {
+      options: writeBy(SCHEMA, given),
       cells: placesOf(given, hiddenSize).map((place) => ({
         place,
         parameters: [...makeWeights(given, place), ...normalizationParameters(normalization, { place, ...sizes })],

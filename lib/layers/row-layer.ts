@@ -24,8 +24,12 @@ export abstract class RowLayer<Kept> extends BaseLayer<CheckedRows, KeptRows<Kep
   readonly #inputWidth: number;
   readonly #outputWidth: number;
 
-  constructor(parameters: readonly Parameter[], dtype: DType, inputWidth: number, outputWidth: number) {
-    super(parameters);
+  constructor(
+    parameters: readonly Parameter[],
+    { dtype, inputWidth, outputWidth }: { dtype: DType; inputWidth: number; outputWidth: number },
+    options: Readonly<Record<string, unknown>>,
+  ) {
+    super(parameters, { options });
     this.dtype = dtype;
     this.#inputWidth = inputWidth;
     this.#outputWidth = outputWidth;

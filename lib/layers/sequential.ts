@@ -56,6 +56,12 @@ export class Sequential implements Layer {
     return Object.fromEntries(this.#layers);
   }
 
+  /** What the constructor takes, as a record: `{ layers }`, an array where the layers were given as one. */
+  get options(): { readonly layers: Record<string, Layer> | readonly Layer[] } {
+    const isList = this.#layers.every(([name], index) => name === String(index));
+    return { layers: isList ? this.#layers.map(([, layer]) => layer) : this.layers };
+  }
+
   /**
    * Each layer's output is the next one's input. Options are handed on to every layer, lengths as long as there are T steps.
    * @throws EvenkeelError as the layers do, ERR_SHAPE or ERR_OPTION for the lengths

@@ -5,6 +5,7 @@ import * as api from '../../lib/index';
 
 const WITHOUT: Record<string, string> = {
   EvenkeelError: 'what refusals are made of',
+  BaseLayer: 'abstract: its methods are called by those of its layers',
   Optimizer: 'abstract: its methods are called by those of SGD, Adam, AdamW and RMSprop',
   getNumThreads: 'takes nothing',
   runtimeInfo: 'takes nothing',

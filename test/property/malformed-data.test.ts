@@ -7,6 +7,7 @@ import {
   LastStep,
   loadCheckpoint,
   loadMetadata,
+  loadModel,
   loadState,
   localExecutor,
   lyapunovSpectrum,
@@ -16,10 +17,12 @@ import {
   type RowRange,
   readSeries,
   readSeriesAsync,
+  registerLayer,
   type Sequential,
   type Series,
   SGD,
   saveCheckpoint,
+  saveModel,
   saveState,
   splitInTime,
   standardize,
@@ -53,6 +56,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const at = (name: string) => join(folder, name);
 writeFileSync(at('table.csv'), `a,b\n${'1,2\n3,4\n5,7\n'.repeat(4)}`);
 saveState(at('state'), { w: tensor([2]) });
+saveModel(at('model'), makeSequential());
+let registered = 0;
 const makeTrained = () => {
   const model = makeSequential();
   return { model, optimizer: new SGD(model.parameters(), { learningRate: 0.1, momentum: 0.9 }) };
@@ -162,6 +167,17 @@ testCalls({
     places: { 0: never, 1: optional(hasNoKeys), '1.names': optional(isEmptyArray) },
   },
   loadMetadata: { make: () => [at('state')], call: (path) => loadMetadata(path as string), places: { 0: never } },
+  saveModel: {
+    make: () => [at('saved'), makeSequential(), { metadata: { a: 'b' } }],
+    call: (path, model, options) => saveModel(path as string, model as Sequential, options as object),
+    places: { 0: isText, 1: isLastStep, 2: optional(hasNoKeys), '2.metadata': optional(holdsTexts) },
+  },
+  loadModel: { make: () => [at('model')], call: (path) => loadModel(path as string), places: { 0: never } },
+  registerLayer: {
+    make: () => [`Scale${registered++}`, class extends LastStep {}],
+    call: (name, layerClass) => registerLayer(name as string, layerClass as typeof LastStep),
+    places: { 0: safely((value) => typeof value === 'string' && value !== '' && value.length <= 100), 1: never },
+  },
   saveCheckpoint: {
     make: () => [at('saved'), { ...makeTrained(), step: 1 }],
     call: (path, trained) => saveCheckpoint(path as string, trained as Parameters<typeof saveCheckpoint>[1]),

@@ -42,6 +42,7 @@ export const rooms: Record<string, readonly string[]> = {
   stability: [...models, 'initializers'],
   training: [...models, 'stability', 'io'],
   interop: [...models, 'io', 'optional-package'],
+  model: [...models, 'initializers', 'io', 'version'],
   report: [...base, 'optional-package'],
   study,
   // A file's lock is the kernel's, reached through the addon.

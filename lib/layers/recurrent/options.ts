@@ -110,7 +110,7 @@ export const recurrentSchema = {
   bidirectional: booleanOption(false),
   dropout: numberOption(0, { min: 0, below: 1 }),
   recurrentDropout: numberOption(0, { min: 0, below: 1 }),
-  zoneout: { check: checkZoneout, default: 0 },
+  zoneout: { check: checkZoneout, default: 0, write: ({ hidden }: Required<Zoneout>) => hidden },
   normalization: { check: checkNormalization, default: 'none', choices: placementNames },
   bias: booleanOption(true),
   recurrentInitializer: initializerOption,

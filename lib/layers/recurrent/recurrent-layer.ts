@@ -19,6 +19,8 @@ import { type Sequences, sequencesOf } from './unroll';
 
 /** What a layer's class says of its cells. */
 export interface CellDescription {
+  /** as the constructor takes them */
+  readonly options: Readonly<Record<string, unknown>>;
   /** layer by layer, forward before reverse */
   readonly cells: readonly PlacedCell[];
   /** by which the addon knows the cell, and what it alone reads */
@@ -79,10 +81,10 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
   /** of the last backward call, in the order of the states */
   #records: readonly StateRecords[] | undefined;
 
-  constructor(given: CheckedRecurrentOptions, { cells, native, state }: CellDescription) {
+  constructor(given: CheckedRecurrentOptions, { options, cells, native, state }: CellDescription) {
     super(
       cells.flatMap(({ parameters }) => parameters),
-      { forward: ['initialState'], backward: ['gradFinalState'] },
+      { forward: ['initialState'], backward: ['gradFinalState'], options },
     );
     const { inputSize, hiddenSize, numLayers, bidirectional, bias, dtype, normalization, checkpointing } = given;
     this.inputSize = inputSize;
