@@ -24,6 +24,8 @@ export {
 } from './data/windows';
 export { type ErrorCode, EvenkeelError } from './errors';
 export type { Initializer, InitializerOptions } from './initializers';
+export { type FromPyTorchOptions, fromPyTorch, type PyTorchModule } from './interop/pytorch/from-pytorch';
+export type { PyTorchModuleType } from './interop/pytorch/modules';
 export { type LoadStateOptions, loadMetadata, loadState, type SaveStateOptions, saveState } from './io/safetensors';
 export { Activation, type ActivationKind, type ActivationOptions } from './layers/activation';
 export { Dropout, type DropoutOptions } from './layers/dropout';

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import {
+  fromPyTorch,
   LastStep,
   loadCheckpoint,
   loadMetadata,
@@ -58,6 +59,7 @@ writeFileSync(at('table.csv'), `a,b\n${'1,2\n3,4\n5,7\n'.repeat(4)}`);
 saveState(at('state'), { w: tensor([2]) });
 saveModel(at('model'), makeSequential());
 let registered = 0;
+saveState(at('torch'), { '0.weight': tensor([1, 2]), '0.bias': tensor([1]) });
 const makeTrained = () => {
   const model = makeSequential();
   return { model, optimizer: new SGD(model.parameters(), { learningRate: 0.1, momentum: 0.9 }) };
@@ -165,6 +167,12 @@ testCalls({
     make: () => [at('state'), { names: ['w'] }],
     call: (path, options) => loadState(path as string, options as object),
     places: { 0: never, 1: optional(hasNoKeys), '1.names': optional(isEmptyArray) },
+  },
+  fromPyTorch: {
+    make: () => [at('torch'), { modules: ['Linear', 'ReLU'], dtype: 'float64' }],
+    call: (state, options) => fromPyTorch(state as string, options as object),
+    places: { 0: never, 1: optional(hasNoKeys), '1.modules': optional(never), '1.dtype': optional(isDType) },
+    probe: () => fromPyTorch(at('torch')).forward(tensor([3, 2])),
   },
   loadMetadata: { make: () => [at('state')], call: (path) => loadMetadata(path as string), places: { 0: never } },
   saveModel: {
