@@ -10,14 +10,16 @@ export { type CopyMemoryOptions, copyMemory } from './data/copy-memory';
 export { type ReadSeriesOptions, readSeries, readSeriesAsync, type SeriesFile, type SeriesFormat } from './data/csv';
 export type { DecimalMark } from './data/csv-cells';
 export { type PaddedSequences, type PadSequencesOptions, padSequences } from './data/pad-sequences';
-export type { Series } from './data/series';
+export { type Moments, Scaler, type ScalerState } from './data/scaler';
+export type { RowRange, SequenceRange, Series } from './data/series';
+export { type SeriesSplit, type Split, type SplitOptions, splitInTime, splitSeries } from './data/split';
 export type { Task } from './data/task';
+export type { TimeStyle } from './data/times';
 export {
+  type LatestWindows,
+  latestWindows,
   makeWindows,
-  type RowRange,
-  type Split,
   type StandardizedSeries,
-  splitInTime,
   standardize,
   type WindowOptions,
   type Windows,

@@ -2,6 +2,7 @@ import type { CsvError } from 'csv-parse/sync';
 import { EvenkeelError } from '../errors';
 import { fileFault, quote } from '../io/file';
 import { type DecimalMark, isDateInDigits, isMeantAsNumber, isMissing, readNumber } from './csv-cells';
+import { cellLabel, KeyReader, type RowKeys } from './csv-keys';
 
 /** One column of a file. */
 export interface Column {
@@ -31,6 +32,8 @@ export interface Table {
   /** those that matter */
   columns: Column[];
   rows: number;
+  /** what tells rows apart, where a column for it was named */
+  keys?: RowKeys;
 }
 
 /** What a table is read as. */
@@ -40,6 +43,10 @@ export interface TableOptions {
   fills: boolean;
   /** the columns that matter; all without it */
   wanted?: ReadonlySet<string>;
+  /** the column of dates or times */
+  time?: string;
+  /** the column that names each row's series */
+  sequenceId?: string;
 }
 
 /** Takes records one by one, the header first, and keeps count of the lines they stand on. */
@@ -50,6 +57,7 @@ export class TableBuilder {
   /** the line on which the next record begins */
   #line = 1;
   #blankLine: number | undefined;
+  #keys: KeyReader | undefined;
 
   constructor(
     private readonly path: string,
@@ -66,7 +74,7 @@ export class TableBuilder {
   finish(): Table {
     if (this.#columns === undefined) return fileFault(this.path, 'a header line with column names', 'an empty file');
     if (this.#rows === 0) fileFault(this.path, 'rows of numbers under the header', 'only a header');
-    return { names: this.#names, columns: this.#columns, rows: this.#rows };
+    return { names: this.#names, columns: this.#columns, rows: this.#rows, ...(this.#keys && { keys: this.#keys.finish() }) };
   }
 
   /** What the parser threw, in our words: it has only three complaints, all about double quotes. */
@@ -89,10 +97,12 @@ export class TableBuilder {
       fileFault(`${this.path}, line 1`, 'a header with column names', 'only numbers', 'Put a line with one name per column first.');
     }
     this.#names = names;
+    const { time, sequenceId } = this.options;
+    if (time !== undefined || sequenceId !== undefined) this.#keys = new KeyReader(this.path, names, time, sequenceId);
     const seen = new Set<string>();
     const columns: Column[] = [];
     for (const [index, name] of names.entries()) {
-      if (this.options.wanted?.has(name) === false) continue;
+      if (this.options.wanted?.has(name) === false || name === time || name === sequenceId) continue;
       const where = `${this.path}, line 1, column number ${index + 1}`;
       if (name === '') {
         fileFault(where, 'a column name', 'none', 'Name it, remove it (pandas: to_csv(index=False)), or choose others with columns.');
@@ -109,6 +119,7 @@ export class TableBuilder {
     if (cells.length !== this.#names.length) {
       fileFault(`${this.path}, line ${this.#line}`, `${this.#names.length} cells as in the header`, `${cells.length}`);
     }
+    this.#keys?.add(cells, this.#line);
     for (const column of columns) {
       const text = cells[column.index] as string;
       const number = readNumber(text, this.options.decimal);
@@ -127,9 +138,4 @@ export class TableBuilder {
     }
     this.#rows++;
   }
-}
-
-/** Names a place in a file, as errors do. */
-export function cellLabel(path: string, line: number, column: string): string {
-  return `${path}, line ${line}, column ${column}`;
 }

@@ -6,11 +6,14 @@ import { checkNames, checkOneOf, checkString, fail, nearestName, readOptions } f
 import { EvenkeelError } from '../errors';
 import { checkPath, fileFault, quote, withFile } from '../io/file';
 import { type DecimalMark, isMeantAsNumber } from './csv-cells';
+import { cellLabel } from './csv-keys';
+import { orderRows, type RowOrder } from './csv-order';
 import { findDelimiter, readRecords } from './csv-records';
-import { type Column, cellLabel, type Table, TableBuilder } from './csv-table';
+import { type Column, type Table, TableBuilder } from './csv-table';
 import { defaultTarget } from './default-target';
-import { fillMissing, MISSING_WAYS, type Missing } from './missing';
+import { dropMissing, fillMissing, MISSING_WAYS, type Missing } from './missing';
 import type { Series } from './series';
+import type { TimeStyle } from './times';
 
 /** A {@link Series} from a file. */
 export interface SeriesFile extends Series {
@@ -18,6 +21,8 @@ export interface SeriesFile extends Series {
   ignored: string[];
   /** how many cells of the columns used were missing and filled in or dropped; only where `missing` is not `'error'` */
   missing?: number;
+  /** how the times of the file are written; only where `time` names their column */
+  timeStyle?: TimeStyle;
 }
 
 /** How a file is written, and what becomes of its gaps. */
@@ -28,7 +33,8 @@ export interface SeriesFormat {
   delimiter?: string;
   /**
    * What becomes of a missing cell: one that is empty, or NaN, NA, N/A, null, none, ?, - or a point. `'error'` unless given; `'forward'`, or
-   * `'previous'`, repeats the value above; `'mean'` takes the mean of the whole column, later rows included; `'drop'` leaves out the row.
+   * `'previous'`, repeats the value above; `'mean'` takes the mean of the whole column, later rows included ({@link Scaler} has one that leaves
+   * them out); `'drop'` leaves out the row. Of several series each is filled in from its own rows.
    */
   missing?: Missing;
 }
@@ -39,6 +45,13 @@ export interface ReadSeriesOptions extends SeriesFormat {
   columns?: readonly string[];
   /** the column to forecast, one of those used; by default the first that is neither constant nor a time nor a date */
   target?: string;
+  /**
+   * the column of dates or times, by which rows are then put in order: 2025-01-31, 31.01.2025, 1/31/2025, 31 Jan 2025, 20250131, with a time of day
+   * and a zone (Z, +01:00) or without, or seconds or milliseconds since 1970. A time without a zone is taken for UTC.
+   */
+  time?: string;
+  /** the column that says which of several series a row belongs to: each is then one of the result's `sequences` */
+  sequenceId?: string;
 }
 
 /**
@@ -76,6 +89,8 @@ export async function readSeriesAsync(path: string, options: ReadSeriesOptions =
 interface Wanted {
   columns?: string[];
   target?: string;
+  time?: string;
+  sequenceId?: string;
   decimal: DecimalMark;
   delimiter?: string;
   missing: Missing;
@@ -92,27 +107,51 @@ function* read(path: string, options: ReadSeriesOptions): Generator<void, Series
     fail('ERR_OPTION', 'target', `one of the columns ${listNames(used)}`, wanted.target, 'Add it to columns: its past is an input.');
   for (const column of used) checkNumeric(path, column, wanted.decimal);
   const missing = wanted.missing === 'error' ? undefined : countMissing(used);
-  const rows = fillMissing(path, used, wanted.missing);
+  const left = wanted.missing === 'drop' ? dropMissing(path, used, table.rows, table.keys) : table.rows;
+  const order = orderRows(path, wanted.time ?? '', used, left, table.keys);
+  const filled = missing === undefined || missing === 0 || wanted.missing === 'drop' ? undefined : markMissing(used, order);
+  if (filled !== undefined) fillMissing(path, used, wanted.missing === 'mean' ? 'mean' : 'forward', order);
+  const { rows, sequences, times } = order;
   return {
     columns: used.map(({ name }) => name),
     rows,
     values: interleave(used, rows),
     target: named ?? defaultTarget(path, used),
+    ...(sequences && { sequences }),
+    ...(times && { times, timeStyle: table.keys?.timeStyle }),
+    ...(filled && { filled }),
     ignored: wanted.columns === undefined ? table.columns.filter((column) => !used.includes(column)).map(({ name }) => name) : [],
     ...(missing === undefined ? {} : { missing }),
   };
 }
 
 function checkReadOptions(options: unknown): Wanted {
-  const known = ['columns', 'target', 'decimal', 'delimiter', 'missing'] as const;
+  const known = ['columns', 'target', 'time', 'sequenceId', 'decimal', 'delimiter', 'missing'] as const;
   const given = readOptions('readSeries options', options, known, { decimal: '.', missing: 'error' });
+  const nameOf = (option: 'target' | 'time' | 'sequenceId') =>
+    given[option] === undefined ? undefined : checkString(option, given[option]);
+  const columns = given.columns === undefined ? undefined : checkNames('columns', given.columns, 'column name');
+  const [target, time, sequenceId] = [nameOf('target'), nameOf('time'), nameOf('sequenceId')];
+  checkApart({ columns, target, time, sequenceId });
   return {
-    columns: given.columns === undefined ? undefined : checkNames('columns', given.columns, 'column name'),
-    target: given.target === undefined ? undefined : checkString('target', given.target),
+    columns,
+    target,
+    time,
+    sequenceId,
     decimal: checkOneOf('decimal', given.decimal, ['.', ',']),
     delimiter: given.delimiter === undefined ? undefined : checkDelimiter(given.delimiter),
     missing: checkOneOf('missing', given.missing, MISSING_WAYS),
   };
+}
+
+/** What tells rows apart is no number to learn from. */
+function checkApart({ columns, target, time, sequenceId }: Pick<Wanted, 'columns' | 'target' | 'time' | 'sequenceId'>): void {
+  if (sequenceId !== undefined && sequenceId === time) fail('ERR_OPTION', 'sequenceId', 'another column than time', sequenceId);
+  for (const name of [time, sequenceId]) {
+    if (name === undefined) continue;
+    if (name === target) fail('ERR_OPTION', 'target', 'another column than time and sequenceId', name);
+    if (columns?.includes(name)) fail('ERR_OPTION', 'columns', 'none of time and sequenceId among them', name);
+  }
 }
 
 function checkDelimiter(value: unknown): string {
@@ -122,18 +161,23 @@ function checkDelimiter(value: unknown): string {
   return value;
 }
 
-function* readTable(path: string, { columns, decimal, delimiter, missing }: Wanted): Generator<void, Table> {
+function* readTable(path: string, wishes: Wanted): Generator<void, Table> {
+  const { columns, decimal, delimiter, missing, time, sequenceId } = wishes;
   const bytes = withFile(path, (descriptor) => readFileSync(descriptor));
   if (!isUtf8(bytes)) fileFault(path, 'text in UTF-8', 'other bytes', 'Save the file as "CSV UTF-8".');
   const wanted = columns === undefined ? undefined : new Set(columns);
-  const builder = new TableBuilder(path, { decimal, fills: missing !== 'error', wanted });
+  const builder = new TableBuilder(path, { decimal, fills: missing !== 'error', wanted, time, sequenceId });
   const between = delimiter ?? findDelimiter(path, bytes, decimal === ',' ? ';' : ',');
   try {
     yield* readRecords(path, bytes, between, (cells, lines) => builder.add(cells, lines));
   } catch (error) {
     throw error instanceof CsvError ? builder.quoteFault(error) : error;
   }
-  return builder.finish();
+  const table = builder.finish();
+  for (const [option, name] of Object.entries({ time, sequenceId })) {
+    if (name !== undefined && !table.names.includes(name)) failNoColumn(path, table.names, option, name);
+  }
+  return table;
 }
 
 function numericColumns(path: string, { columns }: Table, target: string | undefined): Column[] {
@@ -151,6 +195,10 @@ function findColumn(path: string, { columns, names }: Table, option: string, nam
   if (column !== undefined) return column;
   if (names.includes(name))
     fail('ERR_OPTION', option, `one of the columns ${listNames(columns)}`, name, 'Add it to columns: its past is an input.');
+  return failNoColumn(path, names, option, name);
+}
+
+function failNoColumn(path: string, names: readonly string[], option: string, name: string): never {
   const nearest = nearestName(name, names);
   const hint = nearest === undefined ? '' : ` Did you mean ${quote(nearest)}?`;
   const all = listNames(names.map((each) => ({ name: each })));
@@ -176,6 +224,16 @@ function checkNumeric(path: string, { name, fault }: Column, decimal: DecimalMar
 
 function countMissing(columns: readonly Column[]): number {
   return columns.reduce((sum, { numbers, missing }) => sum + (missing === undefined ? 0 : numbers.filter(Number.isNaN).length), 0);
+}
+
+/** [R, C], 1 where a number is missing */
+function markMissing(columns: readonly Column[], { rows }: RowOrder): Uint8Array {
+  const marks = new Uint8Array(rows * columns.length);
+  for (const [c, { numbers, missing }] of columns.entries()) {
+    if (missing === undefined) continue;
+    for (let r = 0; r < rows; r++) marks[r * columns.length + c] = Number(Number.isNaN(numbers[r]));
+  }
+  return marks;
 }
 
 /** [R, C] from the columns */

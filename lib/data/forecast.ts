@@ -1,7 +1,8 @@
 import { checkNumber, readOptions } from '../check';
 import { checkTensor, type DType, type Tensor } from '../tensor';
 import type { Series } from './series';
-import { makeWindows, type Split, splitInTime, standardize, type Windows } from './windows';
+import { type Split, splitInTime } from './split';
+import { makeWindows, standardize, type Windows } from './windows';
 
 export interface ForecastError {
   /** mean squared error in standardised units, as the training loss counts it */

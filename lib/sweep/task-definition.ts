@@ -1,7 +1,7 @@
 /** Tasks as a definition may name them, checked. */
 import { checkInteger, checkOneOf, checkString, isPlainObject, readOptions, readSafely } from '../check';
 import { readSeries, type SeriesFormat } from '../data/csv';
-import { splitInTime } from '../data/windows';
+import { splitInTime } from '../data/split';
 import { type ErrorCode, EvenkeelError } from '../errors';
 import { checkPath } from '../io/file';
 import { fileHash, inside } from './task-files';

@@ -2,7 +2,8 @@
 import { addingProblem } from '../data/adding-problem';
 import { copyMemory } from '../data/copy-memory';
 import { readSeries, type SeriesFormat } from '../data/csv';
-import { splitInTime, standardize } from '../data/windows';
+import { splitInTime } from '../data/split';
+import { standardize } from '../data/windows';
 import { EvenkeelError } from '../errors';
 import type { Layer } from '../layers/layer';
 import { Linear } from '../layers/linear';

@@ -32,11 +32,16 @@ const CELLS = [
   '+1',
   '.5',
   '5.',
+  '2025-01-31T13:30+01:00',
+  '1/2/2025',
+  '31.1.2025',
 ];
 const DELIMITERS = [',', ';', '\t', '|', '\u0000'];
 const OPTIONS = {
   columns: [undefined, ['a'], ['a', 'b'], [], [''], ['a', 'a'], 'a', null, new Array(5)],
   target: [undefined, 'a', 'b', '', 'zz', 7],
+  time: [undefined, undefined, 'date', 'a', '', 7],
+  sequenceId: [undefined, undefined, 'b', 'c', 'zz', 7],
   decimal: [undefined, '.', ',', ';', ''],
   delimiter: [undefined, ',', ';', '\t', '|', 'ab'],
   missing: [undefined, 'error', 'forward', 'mean', 'drop', 'x'],

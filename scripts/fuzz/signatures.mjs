@@ -15,6 +15,8 @@ export const SIGNATURES = {
   copyMemory: ['options'],
   makeBatches: ['tensor', 'likeFirst', 'options'],
   makeWindows: ['series', 'options'],
+  latestWindows: ['series', 'options'],
+  splitSeries: ['series', 'options'],
   standardize: ['series', 'range'],
   splitInTime: ['rows', 'number'],
   readSeries: ['table', 'options'],

@@ -1,5 +1,6 @@
 import type { Series } from '../../lib/data/series';
-import { makeWindows, splitInTime, standardize, type WindowOptions } from '../../lib/data/windows';
+import { splitInTime } from '../../lib/data/split';
+import { makeWindows, standardize, type WindowOptions } from '../../lib/data/windows';
 import { EvenkeelError } from '../../lib/errors';
 
 /** Rows of [100 + row, row², 7]. */

@@ -7,6 +7,7 @@ const WITHOUT: Record<string, string> = {
   EvenkeelError: 'what refusals are made of',
   BaseLayer: 'abstract: its methods are called by those of its layers',
   Optimizer: 'abstract: its methods are called by those of SGD, Adam, AdamW and RMSprop',
+  Scaler: 'has no public constructor: malformed-data.test.ts calls Scaler.fit and Scaler.from',
   getNumThreads: 'takes nothing',
   runtimeInfo: 'takes nothing',
   bullmqExecutor: 'connects to a server: test/sweep/queue.test.ts',

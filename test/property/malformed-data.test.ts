@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import {
   fromPyTorch,
   LastStep,
+  latestWindows,
   loadCheckpoint,
   loadMetadata,
   loadModel,
@@ -19,6 +20,7 @@ import {
   readSeries,
   readSeriesAsync,
   registerLayer,
+  Scaler,
   type Sequential,
   type Series,
   SGD,
@@ -26,6 +28,7 @@ import {
   saveModel,
   saveState,
   splitInTime,
+  splitSeries,
   standardize,
   sweep,
   Tensor,
@@ -55,7 +58,7 @@ import { makeHostile, recipes } from './hostile';
 const folder = mkdtempSync(join(tmpdir(), 'evenkeel-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const at = (name: string) => join(folder, name);
-writeFileSync(at('table.csv'), `a,b\n${'1,2\n3,4\n5,7\n'.repeat(4)}`);
+writeFileSync(at('table.csv'), `a,b,t,id\n${['x', 'y'].map((id) => `1,2,2025-01-01,${id}\n3,4,2025-01-02,${id}\n`).join('')}`);
 saveState(at('state'), { w: tensor([2]) });
 saveModel(at('model'), makeSequential());
 let registered = 0;
@@ -87,13 +90,20 @@ const makeSeries = (): Series => ({
   rows: 6,
   values: Float64Array.from({ length: 12 }, (_, i) => i ** 1.5),
   target: 1,
+  sequences: [{ id: 'all', begin: 0, end: 6 }],
+  times: Float64Array.of(0, 1, 2, 3, 4, 5),
+  filled: new Uint8Array(12),
 });
+const isBytes = safely((value) => value instanceof Uint8Array && value.length === 12);
 const seriesPlaces = {
   0: never,
   '0.columns': isReadableArray,
   '0.rows': isInteger(6, 6),
   '0.values': never,
   '0.target': isInteger(0, 1),
+  '0.sequences': optional(never),
+  '0.times': optional(never),
+  '0.filled': optional(isBytes),
 };
 const seriesProbe = ([series]: unknown[]) => standardize(series as Series, { begin: 0, end: 5 });
 
@@ -106,8 +116,11 @@ const tablePlaces: Record<string, Accepts> = {
   // One character is a delimiter, whichever it is.
   '1.delimiter': optional(isText),
   '1.missing': optional(never),
+  '1.time': optional(never),
+  '1.sequenceId': optional(never),
 };
-const makeTable = () => [at('table.csv'), { columns: ['a', 'b'], target: 'b', decimal: '.', delimiter: ',', missing: 'error' }];
+const tableOptions = { columns: ['a', 'b'], target: 'b', time: 't', sequenceId: 'id', decimal: '.', delimiter: ',', missing: 'error' };
+const makeTable = () => [at('table.csv'), tableOptions];
 
 const trainedPlaces: Record<string, Accepts> = {
   1: never,
@@ -129,6 +142,51 @@ testCalls({
     make: () => [makeSeries(), { window: 2, range: { begin: 0, end: 6 }, dtype: 'float64' }],
     call: (series, options) => makeWindows(series as Series, options as Parameters<typeof makeWindows>[1]),
     places: { ...seriesPlaces, 1: never, '1.window': isInteger(1, 5), '1.range': optional(never), '1.dtype': optional(isDType) },
+    probe: seriesProbe,
+  },
+  'makeWindows with a horizon': {
+    make: () => [makeSeries(), { window: 2, horizon: 2 }],
+    call: (series, options) => makeWindows(series as Series, options as Parameters<typeof makeWindows>[1]),
+    places: { 1: never, '1.horizon': optional(isInteger(1, 4)) },
+  },
+  latestWindows: {
+    make: () => [makeSeries(), { window: 2, dtype: 'float64' }],
+    call: (series, options) => latestWindows(series as Series, options as Parameters<typeof latestWindows>[1]),
+    places: { ...seriesPlaces, 1: never, '1.window': isInteger(1, 6), '1.dtype': optional(isDType) },
+    probe: seriesProbe,
+  },
+  splitSeries: {
+    make: () => [makeSeries(), { window: 2, horizon: 1 }],
+    call: (series, options) => splitSeries(series as Series, options as Parameters<typeof splitSeries>[1]),
+    places: { ...seriesPlaces, 1: never, '1.window': isInteger(1, 3), '1.horizon': optional(isInteger(1, 1)) },
+    probe: seriesProbe,
+  },
+  'Scaler.fit': {
+    make: () => [makeSeries(), { begin: 0, end: 4 }],
+    call: (series, range) => Scaler.fit(series as Series, range as RowRange),
+    places: { ...seriesPlaces, 1: optional(never), '1.begin': isInteger(0, 3), '1.end': isInteger(1, 6) },
+    probe: seriesProbe,
+  },
+  'Scaler.from': {
+    make: () => [{ columns: ['a'], mean: [1], std: [1], sequences: { id: { mean: [1], std: [1] } } }],
+    call: (state) => Scaler.from(state as Parameters<typeof Scaler.from>[0]),
+    places: {
+      0: never,
+      '0.columns': (value) => isReadableArray(value) && (value as unknown[]).length === 1 && isText((value as unknown[])[0]),
+      '0.mean': never,
+      '0.std': never,
+      '0.sequences': optional(hasNoKeys),
+    },
+  },
+  'a Scaler': {
+    make: () => [makeSeries(), tensor([2]), 'a', 'all'],
+    call: (series, values, column, sequence) => {
+      const scaler = Scaler.fit(makeSeries());
+      scaler.transform(series as Series);
+      scaler.fillMissing(series as Series);
+      return scaler.inverseTransform(values as Tensor, column as string, sequence as string);
+    },
+    places: { ...seriesPlaces, '0.columns': never, 1: Tensor.isTensor, 2: never, 3: optional(isText) },
     probe: seriesProbe,
   },
   splitInTime: {
