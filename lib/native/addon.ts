@@ -70,16 +70,39 @@ export interface RecurrentLayerOptions {
  */
 type Masks = Int32Array | null;
 
-/** What a forward pass over another part of the time takes: t, and the arguments of forward from `input` on. */
-export type ConcurrentArguments = readonly [
-  t: number,
+/** The arrays of a forward pass: input [N, T, I], initialState, finalState [N, S], output [N, T, P]; finalState is written where it is given. */
+type ForwardArrays = readonly [
   input: TensorData,
   initialState: Optional,
   output: TensorData,
   finalState: Optional,
+  /** null to keep nothing */
   tape: Optional,
-  masks?: Masks,
 ];
+
+/** Those of a backward pass, and what it records. */
+type BackwardArrays = readonly [
+  input: TensorData,
+  initialState: Optional,
+  /** with the tape as forward left them */
+  output: TensorData,
+  tape: Optional,
+  /** null for zeros */
+  gradOutput: Optional,
+  /** null where it is not wanted */
+  gradInput: Optional,
+  /** ∂L/∂state_T from beyond the last step [N, S], which becomes ∂L/∂state_0 */
+  gradState: TensorData,
+  /** of ‖∂L/∂state_t‖ of each sequence, Infinity for none */
+  limit: number,
+  /** ln of it before the limit [N, T], or where S > P [N, T, 3], which has those of its first P columns and of the rest too, written */
+  logNorms: Float64Array | null,
+  /** [N]: gradState is 2^−exponent of the true gradient, at the start and at the end; both null where it is not recorded */
+  exponents: Int32Array | null,
+];
+
+/** What a forward pass over another part of the time takes, which threads that are idle else may do. */
+export type ConcurrentArguments = readonly [t: number, ...ForwardArrays, masks?: Masks];
 
 /**
  * A recurrent layer of the addon. The state that a step hands to the next is S wide, its first P columns are what is put out. The tape is what
@@ -87,39 +110,9 @@ export type ConcurrentArguments = readonly [
  * `tapeLength(n, b) − tapeLength(n, 0)` and is `tapeLength(n, e − b)` long.
  */
 export interface NativeRecurrentLayer {
-  /** input [N, T, I], initialState, finalState [N, S], output [N, T, P]; finalState is written where it is given. tape: null to keep nothing */
-  forward(
-    n: number,
-    t: number,
-    input: TensorData,
-    initialState: Optional,
-    output: TensorData,
-    finalState: Optional,
-    tape: Optional,
-    masks?: Masks,
-  ): void;
-  /**
-   * output, tape: as forward left them. gradOutput: null for zeros. gradInput: null where it is not wanted. gradState: ∂L/∂state_T from beyond
-   * the last step [N, S], which becomes ∂L/∂state_0. limit: of ‖∂L/∂state_t‖ of each sequence, Infinity for none. logNorms: ln of it before the
-   * limit [N, T], or where S > P [N, T, 3], which has those of its first P columns and of the rest too, written; exponents [N]: gradState is 2^−exponent of the true gradient, at the start and at the end; both null where it is not
-   * recorded. concurrent: a forward pass, which threads that are idle else may take. Returns how many gradients were limited.
-   */
-  backward(
-    n: number,
-    t: number,
-    input: TensorData,
-    initialState: Optional,
-    output: TensorData,
-    tape: Optional,
-    gradOutput: Optional,
-    gradInput: Optional,
-    gradState: TensorData,
-    limit: number,
-    logNorms: Float64Array | null,
-    exponents: Int32Array | null,
-    masks?: Masks,
-    ...concurrent: ConcurrentArguments | []
-  ): number;
+  forward(n: number, t: number, ...pass: readonly [...ForwardArrays, masks?: Masks]): void;
+  /** Returns how many gradients were limited. */
+  backward(n: number, t: number, ...pass: readonly [...BackwardArrays, masks?: Masks, ...concurrent: ConcurrentArguments | []]): number;
   /**
    * Of a layer in float64: forward, and for each sequence and step J_t Q = Q' R with J_t = ∂state_t/∂state_{t−1}.
    * tangents: the `count` columns of Q_0, orthonormal, each a row [N, count, S], which become those of Q_T. logGrowths: ln|R_t(i, i)|
@@ -150,29 +143,8 @@ export interface NativeRecurrentLayer {
   readonly self: unknown;
 }
 
-/** The arguments of forward from `input` on. */
-type ForwardArguments = readonly [
-  input: TensorData,
-  initialState: Optional,
-  output: TensorData,
-  finalState: Optional,
-  tape: Optional,
-  masks: Masks,
-];
-/** The arguments of backward from `input` on, without a concurrent pass. */
-type BackwardArguments = readonly [
-  input: TensorData,
-  initialState: Optional,
-  output: TensorData,
-  tape: Optional,
-  gradOutput: Optional,
-  gradInput: Optional,
-  gradState: TensorData,
-  limit: number,
-  logNorms: Float64Array | null,
-  exponents: Int32Array | null,
-  masks: Masks,
-];
+type ForwardArguments = readonly [...ForwardArrays, masks: Masks];
+type BackwardArguments = readonly [...BackwardArrays, masks: Masks];
 
 /** Two layers of one kind, such as the directions of a layer. Their passes run at the same time where that is faster. */
 export interface NativeRecurrentPair {

@@ -133,10 +133,12 @@ void add_function(Napi::Object exports, const char* name) {
 }
 
 // One per file of this folder.
+void register_copy_steps(Napi::Object exports);
 void register_embedding(Napi::Object exports);
 void register_layers(Napi::Object exports);
 void register_masks(Napi::Object exports);
 void register_recurrent(Napi::Object exports);
+void register_recurrent_pair(Napi::Object exports);
 void register_training(Napi::Object exports);
 void register_runtime(Napi::Object exports);
 

@@ -1,0 +1,121 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "binding/recurrent_layer.h"
+#include "layers/recurrent/recurrent.h"
+
+// What the passes of a call take out of its arguments: their arrays, and a cell for as long as they last.
+namespace evenkeel::binding {
+
+constexpr size_t kPasses = 2, kForwardArguments = 6, kBackwardArguments = 11;  // where a call's passes begin, and how many each takes
+
+inline RecurrentShape shape_of(const Arguments& arguments, const RecurrentLayer& layer) {
+  return layer.shape(arguments.size(0, "n"), arguments.size(1, "t"));
+}
+
+template <typename T>
+T* tape_array(const Arguments& arguments, size_t index, const RecurrentShape& shape, const RecurrentLayer& layer, const char* name) {
+  const size_t length = tape_length<T>(shape, layer.traits());
+  return length == 0 ? nullptr : arguments.array<T>(index, name, length);
+}
+
+// The argument `masks`: the key's two words, the pass's first step and, from there on, which sequence each of the pass's is. Null outside
+// training.
+class Masks {
+ public:
+  Masks(const Arguments& arguments, size_t index, size_t n) {
+    if (arguments.count() <= index || arguments.is_null(index)) return;
+    words_ = arguments.copy<std::int32_t>(index, "masks", kHead + n);
+    if (words_[2] < 0) fail(arguments.env(), "ERR_OPTION", "masks: expected a first step from 0 on.");
+    call_ = {{static_cast<std::uint32_t>(words_[0]), static_cast<std::uint32_t>(words_[1])},
+             static_cast<size_t>(words_[2]),
+             words_.data() + kHead};
+  }
+  Masks(const Masks&) = delete;
+  Masks& operator=(const Masks&) = delete;
+
+  const MaskCall* call() const { return words_.empty() ? nullptr : &call_; }
+
+ private:
+  static constexpr size_t kHead = 3;
+  std::vector<std::int32_t> words_;
+  MaskCall call_ = {};
+};
+
+// A pass's arrays in the arguments from `first` on: input, initialState, output and, of a forward pass, finalState.
+template <typename T>
+ForwardPass<T> pass_of(const Arguments& arguments, const RecurrentLayer& layer, const Cell<T>& cell, const RecurrentShape& shape,
+                       size_t first) {
+  const size_t states = arguments.product({shape.n, shape.s});
+  return {.shape = shape,
+          .cell = cell,
+          .input = arguments.array<T>(first, "input", arguments.product({shape.n, shape.t, shape.i})),
+          .initial_state = arguments.optional_array<T>(first + 1, "initialState", states),
+          .weight_ih = layer.weight_ih<T>(),
+          .weight_hh = layer.weight_hh<T>(),
+          .output = arguments.array<T>(first + 2, "output", arguments.product({shape.n, shape.t, shape.p})),
+          .final_state = nullptr,
+          .tape = nullptr};
+}
+
+// body(T zero) with the layer's type
+template <typename Body>
+auto with_type(const RecurrentLayer& layer, Body&& body) {
+  return layer.is_double() ? body(double{}) : body(float{});
+}
+
+// body(pass) with the forward pass whose arguments begin at `first`: input, initialState, output, finalState, tape, masks
+template <typename T, typename Body>
+void with_forward(const Arguments& arguments, RecurrentLayer& layer, const RecurrentShape& shape, size_t first, Body&& body) {
+  const bool keeps = !arguments.is_null(first + 4);
+  const Masks masks(arguments, first + 5, shape.n);
+  const std::unique_ptr<Cell<T>> cell = layer.make_cell<T>(shape, keeps, false, masks.call());
+  ForwardPass<T> pass = pass_of(arguments, layer, *cell, shape, first);
+  pass.final_state = arguments.optional_array<T>(first + 3, "finalState", arguments.product({shape.n, shape.s}));
+  if (keeps) pass.tape = tape_array<T>(arguments, first + 4, shape, layer, "tape");
+  body(pass);
+}
+
+inline StateGradientOptions state_gradient_options(const Arguments& arguments, const RecurrentShape& shape, size_t first) {
+  const StateGradientOptions options = {
+      .limit = arguments.number(first, "limit"),
+      .log_norms = arguments.optional_array<double>(first + 1, "logNorms", arguments.product({shape.n, shape.t, log_norm_columns(shape)})),
+      .exponents = arguments.optional_array<std::int32_t>(first + 2, "exponents", shape.n),
+  };
+  if ((options.log_norms == nullptr) != (options.exponents == nullptr)) {
+    fail(arguments.env(), "ERR_OPTION", "logNorms, exponents: expected both or neither.");
+  }
+  return options;
+}
+
+// body(pass, limited) with the backward pass whose arguments begin at `first`; limited() then says how many gradients were
+template <typename T, typename Body>
+void with_backward(const Arguments& arguments, RecurrentLayer& layer, const RecurrentShape& shape, size_t first,
+                   const ForwardPass<T>* concurrent, Body&& body) {
+  const Masks masks(arguments, first + 10, shape.n);
+  if (layer.needs_masks() && masks.call() == nullptr) fail(arguments.env(), "ERR_OPTION", "masks: expected those of the forward pass.");
+  const std::unique_ptr<Cell<T>> cell = layer.make_cell<T>(shape, true, true, masks.call());
+  ForwardPass<T> made = pass_of(arguments, layer, *cell, shape, first);
+  made.tape = tape_array<T>(arguments, first + 3, shape, layer, "tape");
+  const StateGradient<T> state_gradient(shape.n, shape.t, shape, state_gradient_options(arguments, shape, first + 7));
+  const RecurrentGradients<T> gradients = {
+      .dinput = arguments.optional_array<T>(first + 5, "gradInput", arguments.product({shape.n, shape.t, shape.i})),
+      .dstate = arguments.array<T>(first + 6, "gradState", arguments.product({shape.n, shape.s})),
+      .dweight_ih = layer.dweight_ih<T>(),
+      .dweight_hh = layer.dweight_hh<T>()};
+  const T* doutput = arguments.optional_array<T>(first + 4, "gradOutput", arguments.product({shape.n, shape.t, shape.p}));
+  body(BackwardPass<T>{made, doutput, state_gradient, gradients, concurrent});
+}
+
+// body(pass) with the concurrent forward pass whose t is at `at`, or null where there is none; its arguments begin at `first`
+template <typename T, typename Body>
+void with_concurrent(const Arguments& arguments, RecurrentLayer& layer, size_t n, size_t at, size_t first, Body&& body) {
+  if (arguments.count() <= at) return body(static_cast<const ForwardPass<T>*>(nullptr));
+  const RecurrentShape shape = layer.shape(n, arguments.size(at, "concurrent.t"));
+  with_forward<T>(arguments, layer, shape, first, [&](const ForwardPass<T>& pass) { body(&pass); });
+}
+
+}  // namespace evenkeel::binding
