@@ -2,7 +2,7 @@ import { checkDType, checkString, copyList, fail, readOptions, readSafely } from
 import { EvenkeelError, formatShape } from './errors';
 import { checkAllocation, checkHeap } from './memory';
 import { checkGenerator, type Generator } from './random';
-import { type DType, plainArray, type TensorData, typedArrayKind, typedArrayLength } from './typed-arrays';
+import { type DType, isGone, plainArray, type TensorData, typedArrayKind, typedArrayLength } from './typed-arrays';
 
 export type { DType, TensorData } from './typed-arrays';
 
@@ -137,7 +137,8 @@ export class Tensor {
    */
   checkAttached(argument: string): void {
     const length = typedArrayKind(this.data) === undefined ? 0 : typedArrayLength(this.data);
-    if (length !== this.size) {
+    // Of no elements, none are missing: such an array does not tell by its length that its buffer went away.
+    if (length !== this.size || (length === 0 && isGone(this.data))) {
       checkString('argument', argument);
       this.#checkCurrent(argument);
       throw new EvenkeelError(

@@ -25,6 +25,16 @@ export function typedArrayLength(array: ArrayBufferView): number {
   return lengthGetter.call(array);
 }
 
+/** Whether an array without elements has lost its place: its buffer was transferred, or shrunk to before it. Methods of such an array throw. */
+export function isGone(array: TensorData): boolean {
+  try {
+    copyOfArray(array);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 /** The buffer that a typed array views, and how many bytes after its begin. */
 export function bufferOf(array: ArrayBufferView): { buffer: ArrayBufferLike; offset: number } {
   return { buffer: bufferGetter.call(array), offset: offsetGetter.call(array) };

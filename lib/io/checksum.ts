@@ -4,6 +4,12 @@ import type { HeaderEntry } from './safetensors-header';
 /** The metadata under which a safetensors file of ours states the {@link checksum} of its contents. */
 export const CHECKSUM_KEY = 'evenkeel.sha256';
 
+/** Whether a name is that of the {@link checksum} but for one character: damage must not hide the checksum that would tell of it. */
+export function isMisnamedChecksum(name: string): boolean {
+  if (name.length !== CHECKSUM_KEY.length) return false;
+  return Array.from(CHECKSUM_KEY).filter((character, at) => name[at] !== character).length === 1;
+}
+
 /** One call of the hash takes less than 2 GiB. */
 const PIECE = 2 ** 30;
 

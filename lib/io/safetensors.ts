@@ -5,7 +5,7 @@ import { EvenkeelError, formatShape } from '../errors';
 import { checkMemory } from '../memory';
 import { allocate, checkTensor, type DType, elementCount, Tensor } from '../tensor';
 import { writeFileAtomic } from './atomic-file';
-import { CHECKSUM_KEY, checksum } from './checksum';
+import { CHECKSUM_KEY, checksum, isMisnamedChecksum } from './checksum';
 import { checkPath, fileFault, quote, withFile } from './file';
 import { FILE_DTYPES, READABLE, type Reading } from './safetensors-dtypes';
 import { DAMAGED, type Header, type HeaderEntry, METADATA_KEY, parseHeader } from './safetensors-header';
@@ -221,7 +221,11 @@ function readHeader(path: string, descriptor: number, size: number): Header & { 
 /** Checks the contents against the checksum that {@link saveState} wrote; files of other programs have none. */
 function checkContents(path: string, descriptor: number, dataStart: number, { entries, metadata }: Header): void {
   const expected = metadata[CHECKSUM_KEY];
-  if (expected === undefined) return;
+  if (expected === undefined) {
+    const misnamed = Object.keys(metadata).find(isMisnamedChecksum);
+    if (misnamed !== undefined) damaged(path, `the checksum under ${quote(CHECKSUM_KEY)}`, quote(misnamed));
+    return;
+  }
   const dataBytes = Math.max(0, ...entries.map(({ end }) => end));
   const got = checksum(Object.entries(metadata), entries, readPieces(path, descriptor, dataStart, dataBytes));
   if (got === expected) return;

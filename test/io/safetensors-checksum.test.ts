@@ -13,10 +13,9 @@ describe('the checksum', () => {
     writeFileSync(path, bytes);
   };
 
-  test('finds every flipped bit of the data, and of what the header says', () => {
+  test('finds every flipped bit, of its own name too', () => {
     saveState(path, state, { metadata: { note: 'x' }, checksum: true });
     const whole = readFileSync(path);
-    const dataStart = 8 + Number(whole.readBigUInt64LE());
     const unseen: number[] = [];
     for (let bit = 0; bit < 8 * whole.length; bit++) {
       const flipped = Buffer.from(whole);
@@ -29,10 +28,7 @@ describe('the checksum', () => {
         expect(error).toMatchObject({ name: 'EvenkeelError', code: 'ERR_FILE' });
       }
     }
-    expect(unseen.filter((byte) => byte >= dataStart)).toEqual([]);
-    // All that may change is the name of the checksum itself, and spaces.
-    const key = whole.indexOf('evenkeel.sha256');
-    expect(unseen.filter((byte) => !(byte >= key && byte < key + 15) && whole[byte] !== 0x20)).toEqual([]);
+    expect(unseen).toEqual([]);
   });
 
   test('is not passed over where only some tensors are read', () => {

@@ -198,6 +198,18 @@ describe('checkTensor', () => {
     resizable.resize(8);
     expectRefused(() => checkTensor('x', shrunk), 'ERR_STATE', 'holds 2');
   });
+
+  test('notices it of a tensor without elements too', () => {
+    const moved = new Tensor(new Float64Array(0), [3, 0]);
+    expect(checkTensor('x', moved)).toBe(moved);
+    detach(moved.data);
+    expectRefused(() => checkTensor('x', moved), 'ERR_STATE', 'x: expected the 0 elements of its shape [3, 0], but its buffer now holds 0');
+
+    const resizable = Reflect.construct(ArrayBuffer, [16, { maxByteLength: 16 }]) as ArrayBuffer & { resize(length: number): void };
+    const beyond = new Tensor(new Float32Array(resizable, 8, 0), [0]);
+    resizable.resize(4);
+    expectRefused(() => checkTensor('x', beyond), 'ERR_STATE');
+  });
 });
 
 test('elementCount multiplies, and an empty product is 1', () => {
