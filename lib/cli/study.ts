@@ -81,7 +81,7 @@ async function study({ out, json, force, experiment, quick: _, ...options }: Stu
     return publish({ results, out, json, format: formatCellState, writePage: writeCellState });
   }
   prepareOut(out, studyFiles, force);
-  const series = prepareSeries(options);
+  const series = await prepareSeries(options);
   const results = await longRun((progress, signal) => runStudy(options, series, progress, signal));
   await publish({ results, out, json, format: formatStudy, writePage: writeStudy });
 }

@@ -2,8 +2,9 @@ import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { formatBytes, plural } from '../report/text';
 import { formatTable } from '../report/text-table';
+import { betweenEvents } from '../slices';
 import { CLIP_RULES, DTYPES, INITIALIZERS, KINDS, NONLINEARITIES, PLACEMENTS } from '../sweep/definition';
-import { readDefinition } from '../sweep/definition-file';
+import { definitionFileInSlices } from '../sweep/definition-file';
 import { estimateSweep, type SweepEstimate } from '../sweep/estimate';
 import { bullmqExecutor } from '../sweep/executors/bullmq';
 import { localExecutor } from '../sweep/executors/local';
@@ -71,7 +72,7 @@ export function addSweepCommand(program: Command): void {
 }
 
 async function run(path: string, options: SweepArguments): Promise<void> {
-  const definition = readDefinition(path);
+  const definition = await betweenEvents(definitionFileInSlices(path));
   const { out, json, workers, queue } = options;
   if (options.dryRun) {
     const estimate = await estimateSweep(definition, workers);

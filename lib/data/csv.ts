@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
-import { setImmediate } from 'node:timers/promises';
 import { CsvError } from 'csv-parse/sync';
 import { checkNames, checkOneOf, checkString, fail, nearestName, readOptions } from '../check';
 import { EvenkeelError } from '../errors';
 import { checkPath, fileFault, quote, withFile } from '../io/file';
+import { atOnce, betweenEvents, type Slices } from '../slices';
 import { type DecimalMark, isMeantAsNumber } from './csv-cells';
 import { cellLabel } from './csv-keys';
 import { orderRows, type RowOrder } from './csv-order';
@@ -66,10 +66,7 @@ export interface ReadSeriesOptions extends SeriesFormat {
  * cannot be read; ERR_OPTION for an unknown option or column, and where no column would do as a target unless it is named
  */
 export function readSeries(path: string, options: ReadSeriesOptions = {}): SeriesFile {
-  const reading = read(path, options);
-  let slice = reading.next();
-  while (!slice.done) slice = reading.next();
-  return slice.value;
+  return atOnce(seriesInSlices(path, options));
 }
 
 /**
@@ -77,13 +74,7 @@ export function readSeries(path: string, options: ReadSeriesOptions = {}): Serie
  * @throws (rejects with) EvenkeelError as readSeries throws
  */
 export async function readSeriesAsync(path: string, options: ReadSeriesOptions = {}): Promise<SeriesFile> {
-  const reading = read(path, options);
-  let slice = reading.next();
-  while (!slice.done) {
-    await setImmediate();
-    slice = reading.next();
-  }
-  return slice.value;
+  return betweenEvents(seriesInSlices(path, options));
 }
 
 interface Wanted {
@@ -96,8 +87,8 @@ interface Wanted {
   missing: Missing;
 }
 
-/** Stops after each slice. */
-function* read(path: string, options: ReadSeriesOptions): Generator<void, SeriesFile> {
+/** What {@link readSeries} does. */
+export function* seriesInSlices(path: string, options: ReadSeriesOptions): Slices<SeriesFile> {
   checkPath('path', path);
   const wanted = checkReadOptions(options);
   const table = yield* readTable(path, wanted);
@@ -161,7 +152,7 @@ function checkDelimiter(value: unknown): string {
   return value;
 }
 
-function* readTable(path: string, wishes: Wanted): Generator<void, Table> {
+function* readTable(path: string, wishes: Wanted): Slices<Table> {
   const { columns, decimal, delimiter, missing, time, sequenceId } = wishes;
   const bytes = withFile(path, (descriptor) => readFileSync(descriptor));
   if (!isUtf8(bytes)) fileFault(path, 'text in UTF-8', 'other bytes', 'Save the file as "CSV UTF-8".');

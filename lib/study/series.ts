@@ -1,7 +1,7 @@
 /** The real series: every system forecasts the target's next value from a window of the past. */
 import { setImmediate } from 'node:timers/promises';
 import { makeBatches } from '../data/batches';
-import { readSeries } from '../data/csv';
+import { readSeriesAsync } from '../data/csv';
 import { defaultSeries } from '../data/default-series';
 import { type ForecastData, forecastError, prepareForecast } from '../data/forecast';
 import type { Windows } from '../data/windows';
@@ -30,11 +30,12 @@ export interface PreparedSeries {
 }
 
 /** Reads and prepares the series, so that whatever is wrong with it is known before any training. */
-export function prepareSeries({ data: path, columns, target, window, decimal, delimiter, missing }: StudyOptions): PreparedSeries {
+export async function prepareSeries(options: StudyOptions): Promise<PreparedSeries> {
+  const { data: path, columns, target, window, decimal, delimiter, missing } = options;
   const known = defaultSeries();
   const isKnownTarget = path === undefined && (columns?.includes(known.target) ?? true);
   const forecast = target ?? (isKnownTarget ? known.target : undefined);
-  const series = readSeries(path ?? known.path, { columns, target: forecast, decimal, delimiter, missing });
+  const series = await readSeriesAsync(path ?? known.path, { columns, target: forecast, decimal, delimiter, missing });
   const data = prepareForecast(series, { window });
   const { split, test, baselines, mean, std } = data;
   const part: SeriesPart = {

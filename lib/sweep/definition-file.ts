@@ -3,7 +3,8 @@ import { dirname } from 'node:path';
 import { type CST, LineCounter, Parser, parseDocument } from 'yaml';
 import { EvenkeelError } from '../errors';
 import { checkPath, fileFault, quote, readWhole } from '../io/file';
-import { type CheckedDefinition, checkDefinition } from './definition';
+import { atOnce, type Slices } from '../slices';
+import { type CheckedDefinition, definitionInSlices } from './definition';
 
 /** A definition lists values; whoever needs more than this sends something else. */
 const MAX_BYTES = 200_000;
@@ -19,11 +20,16 @@ const MESSAGE_LENGTH = 160;
  * @throws EvenkeelError ERR_FILE for a file that is no JSON or YAML, with its line; ERR_OPTION with the place in the definition
  */
 export function readDefinition(path: string): CheckedDefinition {
+  return atOnce(definitionFileInSlices(path));
+}
+
+/** What {@link readDefinition} does. */
+export function* definitionFileInSlices(path: string): Slices<CheckedDefinition> {
   const bytes = readWhole(checkPath('definition', path), MAX_BYTES);
   if (!isUtf8(bytes)) fileFault(path, 'JSON or YAML as text in UTF-8', 'other bytes');
   const definition = parse(path, bytes.toString('utf8'));
   try {
-    return checkDefinition(definition, dirname(path));
+    return yield* definitionInSlices(definition, dirname(path));
   } catch (cause) {
     if (!(cause instanceof EvenkeelError)) throw cause;
     throw new EvenkeelError(cause.code, `${path}: ${cause.message}`, { cause });

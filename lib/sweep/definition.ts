@@ -15,6 +15,7 @@ import { EvenkeelError } from '../errors';
 import { checkInitializer, type Initializer, type InitializerOptions } from '../initializers';
 import { kindNames } from '../layers/recurrent/normalization';
 import { type Nonlinearity, RNN } from '../layers/rnn';
+import { atOnce, type Slices } from '../slices';
 import type { DType } from '../tensor';
 import { countTrials, type Grid, MAX_TRIALS } from './grid';
 import { checkTask } from './task-definition';
@@ -114,6 +115,11 @@ export const CLIP_RULES = ['none', 'adaptive', 'autoclip', 'zclip'] as const;
  * @throws EvenkeelError ERR_OPTION with the place in the definition, ERR_FILE for a CSV file
  */
 export function checkDefinition(definition: unknown, folder: string): CheckedDefinition {
+  return atOnce(definitionInSlices(definition, folder));
+}
+
+/** What {@link checkDefinition} does: large files take seconds. */
+export function* definitionInSlices(definition: unknown, folder: string): Slices<CheckedDefinition> {
   const given = readOptions('the definition', definition, KEYS);
   const lengths = list('lengths', given.lengths, integerUpTo(1, limits.length));
   const placements = list('placements', given.placements ?? ['none'], oneOf(PLACEMENTS));
@@ -121,7 +127,7 @@ export function checkDefinition(definition: unknown, folder: string): CheckedDef
   const cells = list('cells', given.cells ?? ['rnn'], oneOf(CELLS));
   const nonlinearities = list('nonlinearities', given.nonlinearities ?? [nonlinearityOption.default], oneOf(NONLINEARITIES));
   const sizes = list('sizes', given.sizes ?? [{}], checkSizes);
-  const tasks = list('tasks', given.tasks ?? ['reference'], (path, task) => checkTask(path, task, lengths, folder));
+  const tasks = yield* listInSlices('tasks', given.tasks ?? ['reference'], (path, task) => checkTask(path, task, lengths, folder));
   const grid: Grid = {
     lengths,
     shapes: distinct(
@@ -150,19 +156,30 @@ type Check<T> = (path: string, value: unknown) => T;
 
 /** A list of at least one value, none of them twice. */
 function list<T>(path: string, value: unknown, check: Check<T>): T[] {
+  return atOnce(
+    // biome-ignore lint/correctness/useYield: all in one slice
+    listInSlices(path, value, function* (place, item) {
+      return check(place, item);
+    }),
+  );
+}
+
+function* listInSlices<T>(path: string, value: unknown, check: Check<Slices<T>>): Slices<T[]> {
   const isList = (): boolean => Array.isArray(value) && value.length > 0 && value.length <= limits.listLength;
   const items = readSafely(path, () => (isList() ? copyList(value as unknown[]) : undefined));
   if (items === undefined) {
     fail('ERR_OPTION', path, `a list of 1 to ${limits.listLength} values`, value);
   }
   const seen = new Set<string>();
-  return items.map((item, i) => {
-    const checked = check(`${path}[${i}]`, item);
+  const all: T[] = [];
+  for (const [i, item] of items.entries()) {
+    const checked = yield* check(`${path}[${i}]`, item);
     const key = canonicalJson(checked);
     if (seen.has(key)) fail('ERR_OPTION', `${path}[${i}]`, 'a value that is not in the list already', item);
     seen.add(key);
-    return checked;
-  });
+    all.push(checked);
+  }
+  return all;
 }
 
 function integerUpTo(min: number, max?: number): Check<number> {

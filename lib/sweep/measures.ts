@@ -106,7 +106,7 @@ export async function runTrial(trial: Trial, file?: string): Promise<TrialResult
   // Streams of their own: the weights do not depend on how much data the task draws.
   const seeds = new Generator(trial.seed);
   const weights = new Generator(seeds.nextUint32());
-  const task = setUpTask(trial, new Generator(seeds.nextUint32()), file);
+  const task = await setUpTask(trial, new Generator(seeds.nextUint32()), file);
   const built = buildModel(trial, task, weights);
   const flow = measureFlow(trial, task, built);
   // Else its states would count beside those of training.

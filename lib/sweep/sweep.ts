@@ -3,9 +3,10 @@ import { checkFunction, checkInteger, checkNumber, fail, readOptions, readSafely
 import { writeFileAtomic } from '../io/atomic-file';
 import { checkPath } from '../io/file';
 import { runtimeInfo } from '../runtime';
+import { betweenEvents } from '../slices';
 import { checkSignal } from '../training/run';
-import { type CheckedDefinition, checkDefinition, type SweepDefinition } from './definition';
-import { readDefinition } from './definition-file';
+import { type CheckedDefinition, definitionInSlices, type SweepDefinition } from './definition';
+import { definitionFileInSlices } from './definition-file';
 import type { Executor, Outcome, TrialJob } from './executors/executor';
 import { localExecutor } from './executors/local';
 import { trialsOf } from './grid';
@@ -68,7 +69,8 @@ export async function sweep(definition: SweepDefinition | string, options: Sweep
   const given = readOptions('sweep options', options, OPTIONS);
   if (given.onTrial !== undefined) checkFunction('onTrial', given.onTrial);
   const onTrial = given.onTrial as SweepOptions['onTrial'];
-  return runSweep(typeof definition === 'string' ? readDefinition(definition) : checkDefinition(definition, '.'), {
+  const checking = typeof definition === 'string' ? definitionFileInSlices(definition) : definitionInSlices(definition, '.');
+  return runSweep(await betweenEvents(checking), {
     store: checkPath('store', given.store),
     executor: given.executor === undefined ? localExecutor() : checkExecutor(given.executor),
     signal: checkSignal(given.signal),

@@ -4,6 +4,7 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { resolve, sep } from 'node:path';
 import { EvenkeelError } from '../errors';
 import { rethrow, withFile } from '../io/file';
+import type { Slices } from '../slices';
 
 /** The real path of a file that lies in the folder, links followed. */
 export function inside(folder: string, file: string): string {
@@ -19,9 +20,18 @@ export function inside(folder: string, file: string): string {
   throw new EvenkeelError('ERR_OPTION', `expected a file in the definition's folder ${root} or below, got ${JSON.stringify(file)}.`);
 }
 
+/** Bytes hashed in one slice. */
+const SLICE = 2 ** 22;
+
 /** SHA-256 of a file's contents in hexadecimal digits. */
-export function fileHash(path: string): string {
-  return sha256Of(withFile(path, (descriptor) => readFileSync(descriptor)));
+export function* fileHash(path: string): Slices<string> {
+  const bytes = withFile(path, (descriptor) => readFileSync(descriptor));
+  const hash = createHash('sha256');
+  for (let begin = 0; begin < bytes.length; begin += SLICE) {
+    hash.update(bytes.subarray(begin, begin + SLICE));
+    yield;
+  }
+  return hash.digest('hex');
 }
 
 /** In hexadecimal digits. */

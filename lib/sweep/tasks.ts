@@ -1,7 +1,7 @@
 /** What trials train on: one entry per task, each with the data it draws, the layers after the RNN and the loss. */
 import { addingProblem } from '../data/adding-problem';
 import { copyMemory } from '../data/copy-memory';
-import { readSeries, type SeriesFormat } from '../data/csv';
+import { readSeriesAsync, type SeriesFormat } from '../data/csv';
 import { splitInTime } from '../data/split';
 import { standardize } from '../data/windows';
 import { EvenkeelError } from '../errors';
@@ -11,6 +11,7 @@ import { crossEntropyLoss } from '../losses/cross-entropy';
 import type { LossResult } from '../losses/loss';
 import { mseLoss } from '../losses/mse';
 import type { Generator } from '../random';
+import { betweenEvents } from '../slices';
 import { allocate, Tensor } from '../tensor';
 import type { Batch } from '../training/run';
 import { fileHash } from './task-files';
@@ -62,7 +63,7 @@ export const TASKS = Object.keys(rules) as TaskName[];
  * Makes a trial's task ready.
  * @param file where the CSV file of its task lies
  */
-export function setUpTask(trial: Trial, generator: Generator, file?: string): TaskSetUp {
+export async function setUpTask(trial: Trial, generator: Generator, file?: string): Promise<TaskSetUp> {
   return trial.task.name === 'csv'
     ? csvTask(trial, trial.task, generator, file)
     : rules[trial.task.name as TaskName].setUp(trial, generator);
@@ -96,16 +97,16 @@ function copyTask({ length, batchSize, hiddenSize, dtype }: Trial, generator: Ge
 }
 
 /** Windows that end anywhere in the training part of the series, each with the target's next value, in units of the standard deviation. */
-function csvTask(trial: Trial, task: Extract<TrialTask, { name: 'csv' }>, generator: Generator, file?: string): TaskSetUp {
+async function csvTask(trial: Trial, task: Extract<TrialTask, { name: 'csv' }>, generator: Generator, file?: string): Promise<TaskSetUp> {
   const { batchSize, length, inputSize, dtype } = trial;
-  if (file === undefined || fileHash(file) !== task.sha256) {
+  if (file === undefined || (await betweenEvents(fileHash(file))) !== task.sha256) {
     throw new EvenkeelError(
       'ERR_FILE',
       `${task.file}: expected the file as it was when the sweep began, got ${file === undefined ? 'none' : 'other contents'}.`,
     );
   }
   const { columns, decimal, delimiter, missing } = task;
-  const series = readSeries(file, { columns, target: task.target, decimal, delimiter, missing });
+  const series = await readSeriesAsync(file, { columns, target: task.target, decimal, delimiter, missing });
   const { train } = splitInTime(series.rows, length);
   const { values, target } = standardize(series, train).series;
   return {

@@ -1,7 +1,8 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { betweenEvents } from '../../lib/slices';
 import { checkDefinition } from '../../lib/sweep/definition';
-import { readDefinition } from '../../lib/sweep/definition-file';
+import { definitionFileInSlices, readDefinition } from '../../lib/sweep/definition-file';
 import { countTrials, trialsOf } from '../../lib/sweep/grid';
 import { isGrid } from '../../lib/sweep/schema';
 import { canonicalJson, trialHash } from '../../lib/sweep/trial';
@@ -206,6 +207,19 @@ describe('a CSV task', () => {
       task: { name: 'csv', file: 'waves.csv', target: 'cosine', columns: ['sine', 'cosine', 'line'] },
     });
     expect([...files]).toEqual([[trial?.task.name === 'csv' && trial.task.sha256, expect.stringContaining('waves.csv')]]);
+  });
+
+  test('is read in slices, between which the event loop goes on', async () => {
+    folder.write('long.csv', `a,b\n${'1.25,2.5\n-3.75,4.125\n'.repeat(100_000)}`);
+    let turns = 0;
+    const timer = setInterval(() => turns++, 0);
+    const reading = definitionFileInSlices(
+      join(folder.path, folder.write('long.yaml', 'lengths: [5]\ntasks: [{csv: long.csv, target: b}]')),
+    );
+    const { grid } = await betweenEvents(reading);
+    clearInterval(timer);
+    expect(grid.shapes[0]?.task).toMatchObject({ name: 'csv', file: 'long.csv' });
+    expect(turns).toBeGreaterThan(5);
   });
 
   test('may be written with decimal commas and gaps, which every trial reads alike', () => {

@@ -8,7 +8,7 @@ import { binaryPlatforms } from '../../lib/native/binary-packages';
 
 const base = ['tensor', 'lengths', 'typed-arrays', 'workspace', 'state-dict', 'check', 'errors', 'random', 'memory', 'cgroup'];
 const models = [...base, 'parameter', 'sparse-rows', 'layers', 'losses', 'optimizers', 'clipping'];
-const study = [...models, 'io', 'runtime', 'stability', 'training', 'data', 'report', 'progress'];
+const study = [...models, 'io', 'runtime', 'stability', 'training', 'data', 'report', 'progress', 'slices'];
 
 /** Room → the rooms that it may import from, besides itself. */
 export const rooms: Record<string, readonly string[]> = {
@@ -30,6 +30,7 @@ export const rooms: Record<string, readonly string[]> = {
   memory: base,
   cgroup: base,
   progress: [],
+  slices: [],
   version: [],
   'optional-package': [],
   runtime: [...base, 'native', 'version'],
@@ -38,7 +39,7 @@ export const rooms: Record<string, readonly string[]> = {
   losses: [...base, 'native'],
   optimizers: [...base, 'native', 'parameter', 'sparse-rows'],
   clipping: [...base, 'native', 'parameter', 'sparse-rows'],
-  data: [...base, 'io', 'losses'],
+  data: [...base, 'io', 'losses', 'slices'],
   stability: [...models, 'initializers'],
   training: [...models, 'stability', 'io'],
   interop: [...models, 'io', 'optional-package'],

@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import { addingProblem } from '../../data/adding-problem';
 import { makeBatches } from '../../data/batches';
 import { copyMemory } from '../../data/copy-memory';
-import { readSeries } from '../../data/csv';
+import { readSeriesAsync } from '../../data/csv';
 import { defaultSeries } from '../../data/default-series';
 import { forecastError, prepareForecast } from '../../data/forecast';
 import { Linear } from '../../layers/linear';
@@ -234,7 +234,7 @@ async function trainOnSeries(
   signal: AbortSignal | undefined,
 ): Promise<{ error: number; norm: number }> {
   const known = defaultSeries();
-  const data = prepareForecast(readSeries(known.path, { target: known.target }), { window });
+  const data = prepareForecast(await readSeriesAsync(known.path, { target: known.target }), { window });
   const generator = new Generator(seed);
   const inputSize = data.train.inputs.shape[2] ?? 0;
   const lstm = makeLSTM(design, { inputSize, hiddenSize, dtype: 'float32' }, generator, true);
