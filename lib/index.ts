@@ -106,4 +106,5 @@ export { loadCheckpoint, saveCheckpoint, type Trained } from './training/checkpo
 export type { Clip } from './training/clip-rule';
 export { fit, type History } from './training/fit';
 export type { Batch, Batches, FitOptions, StepRecord } from './training/run';
+export type { TrainingWarning } from './training/state-watch';
 export { Workspace } from './workspace';

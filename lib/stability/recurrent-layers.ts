@@ -5,9 +5,15 @@ import { Sequential } from '../layers/sequential';
 
 /** The recurrent layers of a model by name, as its parameters' names have it; one that is the model itself is called `rnn`. */
 export function recurrentLayers(argument: string, model: unknown): Map<string, RecurrentLayer<unknown>> {
-  const found = new Map<string, RecurrentLayer<unknown>>();
-  collect(checkLayer(argument, model), 'rnn', '', found);
+  const found = findRecurrentLayers(checkLayer(argument, model));
   if (found.size === 0) fail('ERR_OPTION', argument, 'a recurrent layer, or a Sequential that holds one', model);
+  return found;
+}
+
+/** The same of a model that may have none. */
+export function findRecurrentLayers(model: Layer): Map<string, RecurrentLayer<unknown>> {
+  const found = new Map<string, RecurrentLayer<unknown>>();
+  collect(model, 'rnn', '', found);
   return found;
 }
 

@@ -119,10 +119,12 @@ async function train(part: RegimesPart, regime: Regime, system: RegimeRun['syste
       optimizer: optimizer(model.parameters()),
       epochs: trainingSteps,
       signal,
-      onStep: ({ gradNorm }) => {
+      onStep: ({ gradNorm, largestState }) => {
         course.norms.push(gradNorm);
-        course.states.push(largestOf(rnn.finalState));
+        course.states.push(largestState);
       },
+      // Growing states are what is looked for.
+      onWarning: () => {},
     });
   } catch (error) {
     if (!(error instanceof EvenkeelError) || error.code !== 'ERR_NON_FINITE') throw error;
@@ -146,12 +148,6 @@ function layersAround(rnn: RNN, system: RegimeRun['system'], { inputSize, hidden
 
 function scale({ data }: Tensor, factor: number): void {
   for (let i = 0; i < data.length; i++) data[i] = factor * (data[i] as number);
-}
-
-function largestOf({ data }: Tensor): number {
-  let largest = 0;
-  for (const value of data) largest = Math.max(largest, Math.abs(value));
-  return largest;
 }
 
 function runOf({ name, trainingSteps }: Regime, system: RegimeRun['system'], courses: readonly Course[]): RegimeRun {

@@ -7,6 +7,7 @@ import { Workspace } from '../workspace';
 import { abortable, untilAborted } from './abortable';
 import { saveCheckpoint } from './checkpoint';
 import { type Batches, checkRun, type FitOptions, type Run, type StepRecord } from './run';
+import { StateWatch, type TrainingWarning } from './state-watch';
 import { makeStep, type StepResult } from './step';
 import { setStepsMade, stepsMade } from './step-count';
 import { StepGuard } from './step-guard';
@@ -22,6 +23,13 @@ export interface History {
   clipped: boolean[];
   /** whether the step was skipped because its loss, its gradients or what it made of the weights was not finite */
   skipped: boolean[];
+  /**
+   * the largest magnitude in the states of the model's recurrent layers at the ends of the sequences, h_T, of an LSTM c_T too; NaN in a model without such
+   * layers
+   */
+  largestState: number[];
+  /** of layers whose states grow, see `onWarning` in {@link FitOptions}; at most one for each */
+  warnings: TrainingWarning[];
   /** with the option `gradientFlow`, how the gradient of the training loss flowed in the steps that were recorded and not skipped */
   gradientFlow?: (GradientFlow & { step: number })[];
 }
@@ -64,6 +72,7 @@ export async function fit<Target = Tensor>(model: Layer, batches: Batches<Target
 interface Training {
   readonly run: Run;
   readonly guard: StepGuard;
+  readonly states: StateWatch;
   readonly workspace: Workspace;
   readonly history: History;
   readonly saveEvery: number;
@@ -78,13 +87,19 @@ function startTraining(run: Run): Training {
   return {
     run,
     guard: new StepGuard(run),
+    states: new StateWatch(run.recurrentLayers),
     workspace: new Workspace(),
-    history: { loss: [], gradNorm: [], clipThreshold: [], clipped: [], skipped: [], ...(run.gradientFlow && { gradientFlow: [] }) },
+    history: makeHistory(run),
     saveEvery: run.checkpoint?.every ?? Number.POSITIVE_INFINITY,
     step: stepsMade(run.optimizer),
     isEnded: false,
     lastYield: performance.now(),
   };
+}
+
+function makeHistory({ gradientFlow }: Run): History {
+  const history: History = { loss: [], gradNorm: [], clipThreshold: [], clipped: [], skipped: [], largestState: [], warnings: [] };
+  return gradientFlow === undefined ? history : { ...history, gradientFlow: [] };
 }
 
 async function runEpoch(training: Training, batches: Batches<unknown>, epoch: number): Promise<void> {
@@ -97,7 +112,11 @@ async function runEpoch(training: Training, batches: Batches<unknown>, epoch: nu
     setStepsMade(run.optimizer, step);
     training.step = step;
     record(history, step, result);
-    const answer = run.onStep?.({ step, epoch, ...describeStep(run, result) });
+    const { largestState, warnings } = training.states.look(step);
+    history.largestState.push(largestState);
+    history.warnings.push(...warnings);
+    for (const warning of warnings) run.onWarning(warning);
+    const answer = run.onStep?.({ step, epoch, ...describeStep(run, result), largestState });
     training.isEnded = (await untilAborted(run.signal, answer)) === false;
     if (step % training.saveEvery === 0) save(training);
     if (training.isEnded) return;
@@ -132,7 +151,10 @@ function record(history: History, step: number, { loss, gradNorm, clipThreshold,
   if (flow !== undefined) history.gradientFlow?.push({ step, ...flow });
 }
 
-function describeStep({ parameters }: Run, { gradNorms, flow: _, ...result }: StepResult): Omit<StepRecord, 'step' | 'epoch'> {
+function describeStep(
+  { parameters }: Run,
+  { gradNorms, flow: _, ...result }: StepResult,
+): Omit<StepRecord, 'step' | 'epoch' | 'largestState'> {
   return { ...result, gradNorms: Object.fromEntries(parameters.map(({ name }, index) => [name, gradNorms[index] as number])) };
 }
 

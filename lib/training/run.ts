@@ -9,9 +9,10 @@ import type { LossOptions, LossResult } from '../losses/loss';
 import { checkOptimizer, type Optimizer } from '../optimizers/optimizer';
 import { checkParameters, type Parameter } from '../parameter';
 import { checkOptionalGenerator, type Generator } from '../random';
-import { recurrentLayers } from '../stability/recurrent-layers';
+import { findRecurrentLayers, recurrentLayers } from '../stability/recurrent-layers';
 import type { Tensor } from '../tensor';
 import { type Clip, type ClipRule, isClipper, makeClipRule } from './clip-rule';
+import { emitWarning, type TrainingWarning } from './state-watch';
 
 /** What one training step is made from. */
 export interface Batch<Target = Tensor> {
@@ -42,6 +43,11 @@ export interface StepRecord {
   clipped: boolean;
   /** whether the step was skipped because its loss, its gradients or what it made of the weights was not finite */
   skipped: boolean;
+  /**
+   * the largest magnitude in the states of the model's recurrent layers at the ends of the sequences, h_T, of an LSTM c_T too; NaN in a model without such
+   * layers
+   */
+  largestState: number;
 }
 
 /** Options of fit. */
@@ -59,6 +65,11 @@ export interface FitOptions<Target = Tensor> {
    * history: what `model.stop_training = True` does in a callback of Keras, and `trainer.should_stop = True` in one of PyTorch Lightning.
    */
   onStep?: (record: StepRecord) => unknown;
+  /**
+   * Called, once for each recurrent layer, when its states have become 10⁶ times as large as in the first step (and as 1), or larger than the root of
+   * the dtype's range; unless given, the process emits the warning, `EVENKEEL_GROWING_STATES`. {@link History} has it either way.
+   */
+  onWarning?: (warning: TrainingWarning) => void;
   /** ends the training at once when it is aborted, but for a step under way: while fit waits for a batch or for `onStep` too */
   signal?: AbortSignal;
   /** what the batches, the loss or layers draw random numbers from: checkpoints hold where it is, and a refused step gives back what it drew */
@@ -85,6 +96,9 @@ export interface Run {
   clipper: Clipper | undefined;
   epochs: number;
   onStep: ((record: StepRecord) => unknown) | undefined;
+  onWarning: (warning: TrainingWarning) => void;
+  /** all of the model's, by name */
+  recurrentLayers: ReadonlyMap<string, RecurrentLayer<unknown>>;
   signal: AbortSignal | undefined;
   generator: Generator | undefined;
   checkpoint: { path: string; every: number } | undefined;
@@ -99,6 +113,7 @@ const OPTIONS = [
   'clip',
   'epochs',
   'onStep',
+  'onWarning',
   'signal',
   'generator',
   'checkpoint',
@@ -114,6 +129,7 @@ export function checkRun(model: unknown, batches: unknown, options: unknown): Ru
   const { trained, frozen } = splitParameters(layer, optimizer);
   checkFunction('loss', given.loss);
   if (given.onStep !== undefined) checkFunction('onStep', given.onStep);
+  if (given.onWarning !== undefined) checkFunction('onWarning', given.onWarning);
   const epochs = checkInteger('epochs', given.epochs, 1);
   checkBatches(batches, epochs);
   return {
@@ -126,6 +142,8 @@ export function checkRun(model: unknown, batches: unknown, options: unknown): Ru
     clipper: isClipper(given.clip) ? given.clip : undefined,
     epochs,
     onStep: given.onStep as Run['onStep'],
+    onWarning: (given.onWarning ?? emitWarning) as Run['onWarning'],
+    recurrentLayers: readSafely('model', () => findRecurrentLayers(layer)),
     signal: checkSignal(given.signal),
     generator: checkOptionalGenerator('generator', given.generator),
     gradientFlow: checkGradientFlow(given.gradientFlow, layer),

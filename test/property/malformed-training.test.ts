@@ -194,6 +194,7 @@ describe('fit', () => {
     '2.clip': optional(never),
     '2.epochs': optional(isInteger(1, Number.MAX_SAFE_INTEGER)),
     '2.onStep': optional(isFunction),
+    '2.onWarning': optional(isFunction),
     '2.signal': optional(never),
     '2.generator': optional(never),
     '2.checkpoint': optional(never),

@@ -87,6 +87,8 @@ describe('training', () => {
         clipThreshold: [],
         clipped: [],
         skipped: [],
+        largestState: [],
+        warnings: [],
       };
       for (let epoch = 0; epoch < 2; epoch++) {
         for (const { input, target } of makeBatches()) {
@@ -100,6 +102,7 @@ describe('training', () => {
           expected.clipThreshold.push(maxNorm ?? Infinity);
           expected.clipped.push(norm > (maxNorm ?? 1e9));
           expected.skipped.push(false);
+          expected.largestState.push(Math.max(...(byHand.layers.rnn as RNN).finalState.data.map(Math.abs)));
         }
       }
       const history = await fit(fitted, makeBatches(), {
@@ -276,6 +279,7 @@ describe('what is not finite', () => {
       clipThreshold: Number.NaN,
       clipped: false,
       skipped: true,
+      largestState: Number.NaN,
     });
     expect(values(model)[0]?.[0]).toBeCloseTo(0.8 * 0.8, 14);
   });

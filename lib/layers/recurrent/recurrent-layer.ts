@@ -197,6 +197,17 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
     return this.#form.make(this.#finalState);
   }
 
+  /**
+   * The largest magnitude in the state after the last step of the last forward call, over all sequences, layers and directions; NaN where one is, or
+   * before any call.
+   * @internal
+   */
+  get largestState(): number {
+    let largest = this.#finalState === undefined ? Number.NaN : 0;
+    for (const value of this.#finalState?.data ?? []) largest = Math.max(largest, Math.abs(value));
+    return largest;
+  }
+
   /** Forgets the state: a stateful layer's next call starts from zero again, and may have another number of sequences. */
   resetState(): void {
     this.#finalState = undefined;
