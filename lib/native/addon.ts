@@ -362,4 +362,6 @@ export interface NativeAddon {
   /** flock(descriptor, LOCK_EX | LOCK_NB): false when another open file description holds the lock */
   lockFile(descriptor: number): boolean;
   runtimeInfo(): { simdTarget: string; simdTargets: string[]; blas: string };
+  /** of the package that it was built from */
+  version: string;
 }

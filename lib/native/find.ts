@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { EvenkeelError } from '../errors';
+import { version } from '../version';
 import type { NativeAddon } from './addon';
 import { type Attempt, type BinaryPlatform, binaryPlatforms, isBinaryPlatform, requireBinary } from './binary-packages';
 import { currentPlatform, describePlatform, type Platform, platformName } from './platform';
@@ -63,8 +64,19 @@ export function openAddon(file: string): NativeAddon {
 }
 
 function checkAddon(exports: unknown, from: string): NativeAddon {
-  if (typeof exports === 'object' && exports !== null && 'runtimeInfo' in exports) return exports as NativeAddon;
-  throw new EvenkeelError('ERR_NATIVE', `${from} is an addon, but not of evenkeel. ${buildAgain}`);
+  if (typeof exports !== 'object' || exports === null || !('runtimeInfo' in exports))
+    throw new EvenkeelError('ERR_NATIVE', `${from} is an addon, but not of evenkeel. ${hintFor(from)}`);
+  const addon = exports as NativeAddon;
+  if (addon.version !== version)
+    throw new EvenkeelError(
+      'ERR_NATIVE',
+      `${from} is of evenkeel ${addon.version ?? 'before 0.2.0'}, but this is evenkeel ${version}. ${hintFor(from)}`,
+    );
+  return addon;
+}
+
+function hintFor(from: string): string {
+  return from.startsWith('@evenkeel/') ? `Delete node_modules, and type: npm install evenkeel@${version}` : buildAgain;
 }
 
 /** While the addon is loaded, OpenBLAS reads how many threads to start: none, for evenkeel's own threads call it. */

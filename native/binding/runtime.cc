@@ -122,6 +122,7 @@ void register_runtime(Napi::Object exports) {
   } catch (const std::invalid_argument& error) {
     fail(exports.Env(), "ERR_OPTION", error.what());
   }
+  exports.Set("version", EVENKEEL_VERSION);
   add_function<set_num_threads>(exports, "setNumThreads");
   add_function<set_default_threads>(exports, "setDefaultThreads");
   add_function<get_num_threads>(exports, "getNumThreads");

@@ -11,6 +11,8 @@ platform=${1:?"usage: $0 linux-x64 | linux-arm64 | linux-x64-musl"}
 folder=$PWD/build-release
 here=$folder/$platform
 jobs=${EVENKEEL_JOBS:-$(nproc)}
+# CMake's variable, such as ccache; also for OpenBLAS.
+launcher=${CMAKE_CXX_COMPILER_LAUNCHER:-}
 export SOURCE_DATE_EPOCH=0
 
 openblas_version=0.3.29
@@ -62,7 +64,9 @@ fetch_openblas() {
       cp "$EVENKEEL_OPENBLAS_SOURCE" "$tarball"
     else
       local apt=$folder/sources/apt uri
-      uri=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null | grep -oE 'https?://[^ ]*/debian/?( |$)' | head -1)
+      # Of these two, one file or the other is there.
+      uri=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null | grep -oEm1 'https?://[^ ]*/debian/?( |$)' || true)
+      [ -n "$uri" ] || { echo "$0: apt has no address of Debian's packages; EVENKEEL_OPENBLAS_SOURCE names a tarball" >&2; return 1; }
       mkdir -p "$apt/lists/partial" "$apt/archives/partial"
       touch "$apt/status"
       printf 'Types: deb-src\nURIs: %s\nSuites: trixie\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' "$uri" >"$apt/trixie.sources"
@@ -109,7 +113,7 @@ compile() {
     headers=(-DEVENKEEL_HWY_INCLUDE="$folder/include")
   fi
   cmake -S . -B "$here/objects" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="$processor" -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_BUILD_TYPE=Release \
-    ${launcher:+-DCMAKE_CXX_COMPILER_LAUNCHER=$launcher} "${headers[@]}" \
+    "${headers[@]}" \
     -DEVENKEEL_OPENBLAS="$here/openblas/lib/libopenblas.a" -DEVENKEEL_CBLAS_INCLUDE="$here/openblas/include" \
     -DCMAKE_JS_INC="$PWD/node_modules/node-api-headers/include;$PWD/node_modules/node-addon-api" >/dev/null
   cmake --build "$here/objects" --parallel "$jobs"
@@ -129,7 +133,6 @@ link() {
     -Wl,--version-script="$PWD/scripts/release/exports.map" -Wl,--gc-sections -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 }
 
-launcher=$(command -v ccache || true)
 with_zig
 fetch_openblas
 build_openblas

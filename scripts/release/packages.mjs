@@ -8,8 +8,15 @@ import { parseArgs } from 'node:util';
 import { Failure, root, runScript } from '../steps.mjs';
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const { version, license, engines, repository, homepage, bugs } = manifest;
-const common = { version, license, repository, homepage, bugs };
+const { version, license, engines } = manifest;
+const common = { version, license, ...addresses() };
+
+/** Where the sources are: known where a public runner publishes from them, and said nowhere before. npm compares them with its provenance. */
+export function addresses({ GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: name } = process.env) {
+  if (!server || !name) return {};
+  const url = `${server}/${name}`;
+  return { repository: { type: 'git', url: `git+${url}.git` }, homepage: `${url}#readme`, bugs: { url: `${url}/issues` } };
+}
 
 /**
  * @param binaries platform → file
@@ -43,10 +50,7 @@ function stageBinary(folder, platform, file) {
   });
   copy(folder, ['LICENSE', 'NOTICE']);
   cpSync(join(root, 'licenses/Apache-2.0.txt'), join(folder, 'Apache-2.0.txt'));
-  writeFileSync(
-    join(folder, 'README.md'),
-    `# ${name}\n\nThe native addon of [evenkeel](${homepage}) for ${platform}, installed with it.\n`,
-  );
+  writeFileSync(join(folder, 'README.md'), `# ${name}\n\nThe native addon of evenkeel for ${platform}, installed with it.\n`);
   return [name, folder];
 }
 
@@ -56,7 +60,7 @@ function stageLibrary(folder, platforms) {
   const { devDependencies, scripts, binary, ...rest } = manifest;
   // Exactly: a binary fits the code that was released with it.
   const optionalDependencies = Object.fromEntries(platforms.map((platform) => [`@evenkeel/${platform}`, version]));
-  write(folder, { ...rest, optionalDependencies });
+  write(folder, { ...rest, ...addresses(), optionalDependencies });
   return ['evenkeel', folder];
 }
 
@@ -80,7 +84,7 @@ function stageCommandLine(folder) {
   });
   writeFileSync(join(folder, 'index.js'), "#!/usr/bin/env node\nrequire('evenkeel/cli');\n");
   copy(folder, ['LICENSE']);
-  const text = `# ${name}\n\nWhat the commands of [evenkeel](${homepage}) need beside the library: \`npx @evenkeel/cli study\`, or \`npm install @evenkeel/cli\` and \`npx evenkeel study\`.\n`;
+  const text = `# ${name}\n\nWhat the commands of evenkeel need beside the library: \`npx @evenkeel/cli study\`, or \`npm install @evenkeel/cli\` and \`npx evenkeel study\`.\n`;
   writeFileSync(join(folder, 'README.md'), text);
   return [name, folder];
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Failure, root, runScript } from '../steps.mjs';
 import { binaryFacts } from './binary-facts.mjs';
-import { stagePackages } from './packages.mjs';
+import { addresses, stagePackages } from './packages.mjs';
 
 const folder = join(root, 'build-release');
 const limits = { binary: 10e6, library: 1.5e6 };
@@ -32,7 +32,7 @@ await runScript(async () => {
   run(join(root, 'node_modules/.bin/publint'), ['run', library, '--strict']);
   run(join(root, 'node_modules/.bin/attw'), [library, '--no-color', '--no-emoji', '--format', 'ascii', '--exclude-entrypoints', 'cli']);
   console.log('publint and attw find nothing');
-  provenance();
+  provenance(values['dry-run']);
   for (const { name, file } of tarballs) {
     if (values['dry-run']) console.log(`would publish ${name}: npm publish --provenance --access public ${file}`);
     else run('npm', ['publish', '--provenance', '--access', 'public', file]);
@@ -101,7 +101,13 @@ function pack(name, path) {
 }
 
 /** From what it was made; npm signs it where a public runner publishes. */
-function provenance() {
+function provenance(isTrial) {
+  const { repository } = addresses();
+  if (repository === undefined && !isTrial)
+    throw new Failure(
+      'npm signs where a package comes from on a public runner alone: push a tag, and .github/workflows/release.yml publishes',
+    );
+  console.log(`repository, homepage and bugs: ${repository?.url ?? 'of the runner that publishes; here none is known'}`);
   const dirty = run('git', ['status', '--porcelain']) === '' ? '' : ', with changes that are not committed';
   console.log(
     `made from commit ${run('git', ['rev-parse', 'HEAD'])}${dirty}; OpenBLAS by checksum, zig by version: see scripts/release/binary.sh`,

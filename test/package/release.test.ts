@@ -68,6 +68,19 @@ test('the command line’s package brings what the commands need', () => {
   expect(statSync(join(out, 'cli', 'index.js')).isFile()).toBe(true);
 });
 
+test('where the sources are is said where a runner publishes from them, and nowhere else', () => {
+  const script = `import(${JSON.stringify(join(root, 'scripts/release/packages.mjs'))}).then(({ addresses }) => console.log(JSON.stringify(addresses())))`;
+  const say = (env: Record<string, string>) =>
+    JSON.parse(execFileSync(process.execPath, ['-e', script], { encoding: 'utf8', env: { PATH: process.env.PATH, ...env } }));
+  expect(say({})).toEqual({});
+  expect(say({ GITHUB_SERVER_URL: 'https://example.org', GITHUB_REPOSITORY: 'some/one' })).toEqual({
+    repository: { type: 'git', url: 'git+https://example.org/some/one.git' },
+    homepage: 'https://example.org/some/one#readme',
+    bugs: { url: 'https://example.org/some/one/issues' },
+  });
+  for (const key of ['repository', 'homepage', 'bugs']) expect(manifest).not.toHaveProperty(key);
+});
+
 test('what a Linux binary asks for is read off it', () => {
   if (process.platform !== 'linux' || spawnSync('objdump', ['--version']).status !== 0) return;
   const script = `import(${JSON.stringify(join(root, 'scripts/release/binary-facts.mjs'))}).then(({ binaryFacts }) => console.log(JSON.stringify(binaryFacts(${JSON.stringify(addon)}))))`;

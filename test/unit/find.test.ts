@@ -6,6 +6,7 @@ import { binaryPlatforms, requireBinary } from '../../lib/native/binary-packages
 import { findAddon, type Surroundings } from '../../lib/native/find';
 import { native, nativeOrigin } from '../../lib/native/load';
 import { currentPlatform, describePlatform, type Platform, platformName } from '../../lib/native/platform';
+import { version } from '../../lib/version';
 import { expectRefused } from '../helpers/errors';
 
 const folder = mkdtempSync(join(tmpdir(), 'evenkeel-find-'));
@@ -33,7 +34,7 @@ function machine(platform: Platform, installed: BinaryPlatform[] = [], give?: ()
   };
 }
 
-const addon = { runtimeInfo: () => ({}) };
+const addon = { runtimeInfo: () => ({}), version };
 const failing =
   (message: string, code = 'ERR_DLOPEN_FAILED') =>
   () => {
@@ -118,6 +119,14 @@ describe('without a binary the error names the platform, what was looked for, an
     const lacking = failing("Cannot find module 'left-pad'", 'MODULE_NOT_FOUND');
     expectRefused(() => findAddon(machine(glibc, ['linux-x64'], lacking)), 'ERR_NATIVE', 'does not load');
   });
+});
+
+test('a binary of another version is named with both versions and with what to type', () => {
+  const other = (number?: string) => findAddon(machine(glibc, ['linux-x64'], () => ({ ...addon, version: number })));
+  const message = (number: string) =>
+    `@evenkeel/linux-x64 is of evenkeel ${number}, but this is evenkeel ${version}. Delete node_modules, and type: npm install evenkeel@${version}`;
+  expectRefused(() => other('9.8.7'), 'ERR_NATIVE', message('9.8.7'));
+  expectRefused(() => other(), 'ERR_NATIVE', message('before 0.2.0'));
 });
 
 test('what the addon itself refuses is handed on', () => {
