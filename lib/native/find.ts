@@ -137,9 +137,9 @@ function isMissing(cause: unknown, name: BinaryPlatform): boolean {
   return hasCode(cause, 'MODULE_NOT_FOUND') && reasonOf(cause).includes(`@evenkeel/${name}`);
 }
 
-/** Whether the addon itself refuses its environment, such as EVENKEEL_SIMD. */
+/** Whether the addon itself refuses its environment, such as EVENKEEL_SIMD, or the processor. */
 function isOwn(error: unknown): boolean {
-  return hasCode(error, 'ERR_OPTION');
+  return hasCode(error, 'ERR_OPTION') || hasCode(error, 'ERR_NATIVE');
 }
 
 function hasCode(error: unknown, code: string): boolean {

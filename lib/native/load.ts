@@ -33,7 +33,8 @@ function use(): Found {
 /** What to say where OpenBLAS takes a processor that is newer than itself for one of 2004; measured, its products take six times as long. */
 export function slowBlas(blas: string, simdTarget: string): string | undefined {
   const core = { avx512: 'SkylakeX', avx2: 'Haswell' }[simdTarget];
-  if (core === undefined || !blas.endsWith(' Prescott')) return undefined;
+  // Built for chosen processors, as in the platforms' packages, OpenBLAS calls the same kernels Katmai.
+  if (core === undefined || !/ (Prescott|Katmai)$/.test(blas)) return undefined;
   return (
     `${blas}: this OpenBLAS does not know the processor, and Linear layers take several times as long as they could. ` +
     `Set OPENBLAS_CORETYPE=${core} in the environment, or install a newer OpenBLAS.`

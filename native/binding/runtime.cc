@@ -103,6 +103,11 @@ void scan_strategy_from_environment(const char* name) {
 void initialize_process() {
   static std::once_flag once;
   std::call_once(once, [] {
+    if (!gemm::has_kernels()) {
+      throw std::runtime_error(
+          "This processor has neither SSE3 nor 3DNow!, of which OpenBLAS needs one, and of which each of x86-64 has one. "
+          "Where a virtual machine hides it, give it another model of processor, such as the host's.");
+    }
     gemm::initialize();
     simd::target_name();
     const char* threads = std::getenv("EVENKEEL_NUM_THREADS");
@@ -121,6 +126,8 @@ void register_runtime(Napi::Object exports) {
     initialize_process();
   } catch (const std::invalid_argument& error) {
     fail(exports.Env(), "ERR_OPTION", error.what());
+  } catch (const std::runtime_error& error) {
+    fail(exports.Env(), "ERR_NATIVE", error.what());
   }
   exports.Set("version", EVENKEEL_VERSION);
   add_function<set_num_threads>(exports, "setNumThreads");

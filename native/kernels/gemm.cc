@@ -2,6 +2,10 @@
 
 #include <cblas.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include <algorithm>
 
 namespace evenkeel::gemm {
@@ -38,6 +42,22 @@ void multiply(size_t m, size_t n, size_t k, const T* a, size_t lda, const T* b, 
 template <typename T>
 void transposed_multiply(size_t m, size_t n, size_t k, const T* a, size_t lda, const T* b, size_t ldb, T beta, T* c, size_t ldc) noexcept {
   gemm(CblasTrans, CblasNoTrans, m, n, k, a, lda, b, ldb, beta, c, ldc);
+}
+
+bool has_kernels() noexcept {
+#if defined(__x86_64__)
+  // OpenBLAS asks for SSE3 in all its kernels of x86-64 but for those of the Opterons of 2003, where it clears the registers by 3DNow!.
+  constexpr unsigned kSse3 = 1U << 0;
+  constexpr unsigned k3DNow = 1U << 31;
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & kSse3) != 0) return true;
+  return __get_cpuid(0x80000001U, &eax, &ebx, &ecx, &edx) != 0 && (edx & k3DNow) != 0;
+#else
+  return true;
+#endif
 }
 
 void initialize() noexcept { openblas_set_num_threads(1); }

@@ -19,6 +19,9 @@ void multiply(size_t m, size_t n, size_t k, const T* a, size_t lda, const T* b, 
 template <typename T>
 void transposed_multiply(size_t m, size_t n, size_t k, const T* a, size_t lda, const T* b, size_t ldb, T beta, T* c, size_t ldc) noexcept;
 
+// Whether OpenBLAS has kernels for this processor: of x86, one with SSE3, or with 3DNow! as the first ones of 64 bits had.
+bool has_kernels() noexcept;
+
 // Sets OpenBLAS to one thread per call: ours are the only threads. Called once when the addon loads.
 void initialize() noexcept;
 

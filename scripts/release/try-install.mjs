@@ -1,32 +1,16 @@
 // Installs the packages as a user would, from a registry on this machine, into empty folders, with compilers, CMake and OpenBLAS out of sight, and
 // trains Example 3 from CommonJS, ES modules and TypeScript. Says how many seconds and megabytes each package manager took.
-//   node scripts/release/try-install.mjs --packages DIR [--managers npm11,npm12,…] [--messages]
+//   node scripts/release/try-install.mjs --packages DIR [--managers npm11,npm12,…] [--messages] [--commands]
 // --messages: also each way to be without a binary, what is said then, and whether the command that it names mends it.
+// --commands: also @evenkeel/cli, and a build from source of what is installed, which takes minutes.
 // What is not evenkeel's comes from the registry that npm is configured for.
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { createServer } from 'node:net';
+import { execFileSync } from 'node:child_process';
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { Failure, root, runScript, say } from '../steps.mjs';
-
-const tools = join(root, 'build-release', 'managers');
-const installed = (path) => join(tools, 'node_modules', path);
-const node = process.execPath;
+import { Failure, root, runScript } from '../steps.mjs';
+import { emptyProject, installed, installTools, must, node, publish, startRegistry } from './registry.mjs';
 
 const managers = {
   npm10: { package: 'npm@10.9.9', ...npm('npm10') },
@@ -68,6 +52,7 @@ await runScript(async () => {
       packages: { type: 'string' },
       managers: { type: 'string', default: Object.keys(managers).join() },
       messages: { type: 'boolean', default: false },
+      commands: { type: 'boolean', default: false },
     },
   });
   if (values.packages === undefined) throw new Failure('--packages DIR is missing: what scripts/release/packages.mjs made');
@@ -77,9 +62,12 @@ await runScript(async () => {
   const work = mkdtempSync(join(tmpdir(), 'evenkeel-install-'));
   let registry;
   try {
-    installTools(chosen);
+    const specs = ['npm11', ...chosen].map((name) => [managers[name].alias ?? name, `npm:${managers[name].package}`]);
+    installTools(Object.fromEntries(specs));
     registry = await startRegistry(work);
     publish(resolve(values.packages), registry.url, work);
+    // What the registry here fetches from another one first is no part of what a manager takes.
+    must(emptyProject('first', registry.url, work).run(managers.npm11.add({ name: 'evenkeel' })), 'npm install evenkeel');
     console.log('| manager | seconds | packages | MB | CommonJS, ES modules, TypeScript |\n| --- | --- | --- | --- | --- |');
     const failures = chosen.filter((name) => {
       try {
@@ -92,122 +80,12 @@ await runScript(async () => {
     });
     if (failures.length > 0) throw new Failure(`failed: ${failures.join(', ')}`);
     if (values.messages) tryMessages(registry.url, work);
+    if (values.commands) tryCommands(registry.url, work);
   } finally {
     registry?.stop();
     rmSync(work, { recursive: true, force: true });
   }
 });
-
-/** Each under a name of its own, without scripts; what is there is kept. */
-function installTools(chosen) {
-  const specs = Object.fromEntries(
-    chosen.map((name) => {
-      const { package: spec, alias = name } = managers[name];
-      return [alias, `npm:${spec}`];
-    }),
-  );
-  const dependencies = { verdaccio: '6.8.0', npm11: 'npm:npm@11', ...specs };
-  const marker = join(tools, 'installed.json');
-  const before = existsSync(marker) ? JSON.parse(readFileSync(marker, 'utf8')) : {};
-  if (Object.entries(dependencies).every(([name, spec]) => before[name] === spec)) return;
-  say('installing verdaccio and the package managers …\n');
-  mkdirSync(tools, { recursive: true });
-  const all = { ...before, ...dependencies };
-  // A git address among verdaccio's dependencies' dependencies is no registry's.
-  writeFileSync(join(tools, 'package.json'), JSON.stringify({ private: true, dependencies: all, overrides: { 'node-fetch': '2.7.0' } }));
-  execFileSync('npm', ['install', '--ignore-scripts', '--force', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: tools,
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  if (existsSync(installed('bun/bin/bun'))) chmodSync(installed('bun/bin/bun'), 0o755);
-  writeFileSync(marker, JSON.stringify(all));
-}
-
-async function startRegistry(work) {
-  const port = await freePort();
-  const uplink = execFileSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).trim();
-  const own = { access: '$all', publish: '$all', unpublish: '$all' };
-  const config = {
-    storage: join(work, 'storage'),
-    uplinks: { upstream: { url: uplink, cache: true } },
-    packages: { '@evenkeel/*': own, evenkeel: own, '**': { access: '$all', proxy: 'upstream' } },
-    log: { type: 'file', path: join(work, 'verdaccio.log'), level: 'warn' },
-    max_body_size: '100mb',
-  };
-  writeFileSync(join(work, 'verdaccio.yaml'), JSON.stringify(config));
-  const url = `http://127.0.0.1:${port}/`;
-  const child = spawn(
-    node,
-    [installed('verdaccio/bin/verdaccio'), '--config', join(work, 'verdaccio.yaml'), '--listen', `127.0.0.1:${port}`],
-    { stdio: 'ignore' },
-  );
-  for (let tries = 0; tries < 300; tries++) {
-    if (child.exitCode !== null) throw new Failure(`verdaccio ended with ${child.exitCode}`);
-    if (
-      await fetch(`${url}-/ping`).then(
-        ({ ok }) => ok,
-        () => false,
-      )
-    )
-      return { url, stop: () => child.kill() };
-    await sleep(200);
-  }
-  child.kill();
-  throw new Failure('verdaccio did not answer within a minute');
-}
-
-function freePort() {
-  return new Promise((done) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => done(port));
-    });
-  });
-}
-
-function publish(packages, registry, work) {
-  const config = join(work, 'npmrc');
-  writeFileSync(config, `registry=${registry}\n//${new URL(registry).host}/:_authToken=anyone\n`);
-  for (const folder of readdirSync(packages)) {
-    execFileSync('npm', ['publish', '--userconfig', config, '--access', 'public', '--provenance=false', '--loglevel=error'], {
-      cwd: join(packages, folder),
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-  }
-}
-
-/** An empty project of its own, in which no command but Node's and the shell's is found. */
-function emptyProject(name, registry, work, files = {}) {
-  const home = join(work, name);
-  const folder = join(home, 'project');
-  mkdirSync(folder, { recursive: true });
-  const bin = join(home, 'bin');
-  mkdirSync(bin);
-  symlinkSync(node, join(bin, 'node'));
-  for (const command of ['sh', 'env', 'uname', 'ldd', 'sed', 'dirname', 'basename'])
-    if (existsSync(`/bin/${command}`)) symlinkSync(`/bin/${command}`, join(bin, command));
-  writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
-  for (const [file, text] of Object.entries({ '.npmrc': `registry=${registry}\nminimum-release-age=0\n`, ...files }))
-    writeFileSync(join(folder, file), text);
-  for (const file of ['use.cjs', 'use.mjs', 'use.mts']) cpSync(join(root, 'scripts/release/programs', file), join(folder, file));
-  const env = {
-    PATH: bin,
-    HOME: home,
-    CI: 'true',
-    npm_config_cache: join(home, 'npm'),
-    npm_config_registry: registry,
-    BUN_CONFIG_REGISTRY: registry,
-    YARN_REGISTRY: registry,
-  };
-  if (spawnSync('g++', ['--version'], { env }).error === undefined) throw new Failure('the compiler is not out of sight');
-  const run = ([command, ...args], more = {}) => spawnSync(command, args, { cwd: folder, env: { ...env, ...more }, encoding: 'utf8' });
-  return { folder, home, run };
-}
-
-function must({ status, stdout, stderr, error }, what) {
-  if (status !== 0) throw new Failure(`${what} failed (${error?.message ?? status}):\n${stdout}${stderr}`);
-  return stdout;
-}
 
 function tryManager(name, manager, registry, work) {
   const { folder, home, run } = emptyProject(name, registry, work, manager.files?.(registry));
@@ -244,7 +122,8 @@ function tryManager(name, manager, registry, work) {
     }
     must(run([node, 'out/use.mjs']), `${name}: TypeScript`);
   }
-  return `| ${name} | ${seconds} | ${packages} | ${(bytes / 1e6).toFixed(1)} | yes${manager.run === undefined ? '' : ', but types'} |`;
+  const version = JSON.parse(readFileSync(installed(`${manager.alias ?? name}/package.json`), 'utf8')).version;
+  return `| ${name.replace(/\d.*/, '')} ${version}${name.endsWith('pnp') ? ', PnP' : ''} | ${seconds} | ${packages} | ${(bytes / 1e6).toFixed(1)} | yes${manager.run === undefined ? '' : ', but types'} |`;
 }
 
 /** What a manager left: packages with a manifest, or archives; and the bytes of all files, each once. */
@@ -291,4 +170,33 @@ function tryMessages(registry, work) {
     must(run([node, 'use.cjs']), `${name}: after npm ${mend}`);
     console.log(`${name}: said so, and mended by npm ${mend}`);
   }
+}
+
+/** What else can be installed or run from what is installed, by npm 11. */
+function tryCommands(registry, work) {
+  const npx = [node, installed('npm11/bin/npx-cli.js')];
+  const study = ['study', '--epochs', '1', '--draws', '2', '--length', '20', '--out', 'study'];
+
+  const whole = emptyProject('cli', registry, work);
+  must(whole.run(managers.npm11.add({ name: '@evenkeel/cli' })), 'npm install @evenkeel/cli');
+  must(whole.run([...npx, 'evenkeel', ...study]), 'npx evenkeel study');
+  if (!existsSync(join(whole.folder, 'study/index.html'))) throw new Failure('evenkeel study: expected study/index.html');
+  const { packages, bytes } = weigh(whole.folder);
+  console.log(`npm install @evenkeel/cli: ${packages} packages, ${(bytes / 1e6).toFixed(1)} MB; npx evenkeel study works`);
+  must(emptyProject('npx', registry, work).run([...npx, '--yes', '@evenkeel/cli', 'info']), 'npx @evenkeel/cli info');
+  console.log('npx @evenkeel/cli info, in an empty folder: works');
+
+  const source = emptyProject('source', registry, work);
+  must(source.run(managers.npm11.add({ name: 'evenkeel', flags: ['--omit=optional'] })), 'npm install --omit=optional evenkeel');
+  const refused = source.run([...npx, 'evenkeel', 'build']);
+  if (refused.status === 0 || !refused.stderr.includes('apt-get install g++ cmake'))
+    throw new Failure(`evenkeel build without a compiler: expected to be told what to install, got\n${refused.stdout}${refused.stderr}`);
+  const { PATH, ...rest } = process.env;
+  const ofCMake = Object.fromEntries(Object.entries(rest).filter(([key]) => /^(CMAKE|CCACHE)_/.test(key)));
+  must(source.run([...npx, 'evenkeel', 'build'], { PATH, ...ofCMake }), 'npx evenkeel build');
+  const { binary, blas, selfTest } = JSON.parse(must(source.run([...npx, 'evenkeel', 'info', '--json']), 'evenkeel info'));
+  if (!binary.endsWith('/node_modules/evenkeel/build/Release/evenkeel.node') || !selfTest.passed)
+    throw new Failure(`evenkeel info after evenkeel build: ${binary}, ${JSON.stringify(selfTest)}`);
+  for (const file of ['use.cjs', 'use.mjs']) must(source.run([node, file]), `${file} after evenkeel build`);
+  console.log(`npx evenkeel build: says what is missing; with a compiler it builds against ${blas}, and the programs run`);
 }

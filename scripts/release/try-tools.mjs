@@ -1,7 +1,7 @@
 // Uses the packages, as scripts/release/packages.mjs made them, by what programs are bundled, tested and run with; says which ones worked.
 //   node scripts/release/try-tools.mjs --packages DIR [--only esbuild,vitest]
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -110,16 +110,17 @@ await runScript(async () => {
   const failed = [];
   for (const [name, tool] of Object.entries(tools)) {
     if (!values.only.includes(name)) continue;
-    const problem = tryTool(tool, resolve(values.packages));
-    console.log(`${name}: ${problem === undefined ? 'works' : `FAILS\n${problem}`}`);
+    const { problem, versions } = tryTool(tool, resolve(values.packages));
+    console.log(`${[name, ...versions].join(', ')}: ${problem === undefined ? 'works' : `FAILS\n${problem}`}`);
     if (problem !== undefined) failed.push(name);
   }
   if (failed.length > 0) throw new Failure(`failed: ${failed.join(', ')}`);
 });
 
-/** @returns what went wrong */
+/** @returns what went wrong, if anything, and what was tried */
 function tryTool({ packages = [], files = {}, more = {}, commands }, staged) {
   const folder = mkdtempSync(join(tmpdir(), 'evenkeel-tool-'));
+  const versions = [];
   try {
     for (const file of ['use.cjs', 'use.mjs']) cpSync(join(root, 'scripts/release/programs', file), join(folder, file));
     for (const [file, text] of Object.entries({ 'package.json': '{ "private": true }', ...files, ...more }))
@@ -128,6 +129,8 @@ function tryTool({ packages = [], files = {}, more = {}, commands }, staged) {
       cwd: folder,
       stdio: ['ignore', 'ignore', 'pipe'],
     });
+    for (const name of packages.map((spec) => spec.replace(/(?<=.)@.*/, '')))
+      versions.push(`${name} ${JSON.parse(readFileSync(join(folder, 'node_modules', name, 'package.json'), 'utf8')).version}`);
     for (const name of readdirSync(staged)) {
       const place = name === 'evenkeel' ? 'node_modules/evenkeel' : `node_modules/@evenkeel/${name}`;
       mkdirSync(join(folder, 'node_modules/@evenkeel'), { recursive: true });
@@ -140,11 +143,14 @@ function tryTool({ packages = [], files = {}, more = {}, commands }, staged) {
         encoding: 'utf8',
         env: { ...process.env, DENO_DIR: join(folder, 'deno') },
       });
-      if (status !== 0) return `${command} ${args.join(' ')}: ${error?.message ?? status}\n${`${stdout}${stderr}`.slice(-3000)}`;
+      if (status !== 0) {
+        const problem = `${command} ${args.join(' ')}: ${error?.message ?? status}\n${`${stdout}${stderr}`.slice(-3000)}`;
+        return { problem, versions };
+      }
     }
-    return undefined;
+    return { versions };
   } catch (error) {
-    return String(error.stderr ?? error.message);
+    return { problem: String(error.stderr ?? error.message), versions };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

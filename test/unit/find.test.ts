@@ -133,6 +133,8 @@ test('what the addon itself refuses is handed on', () => {
   expect(() => findAddon(machine(glibc, ['linux-x64'], failing('EVENKEEL_SIMD: expected', 'ERR_OPTION')))).toThrow(
     'EVENKEEL_SIMD: expected',
   );
+  const processor = failing('This processor has neither SSE3 nor 3DNow!', 'ERR_NATIVE');
+  expect(() => findAddon(machine(glibc, ['linux-x64'], processor))).toThrow(/^This processor has neither/);
 });
 
 test('each platform requires the package of its name, which is not there in a checkout', () => {

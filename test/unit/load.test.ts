@@ -51,6 +51,7 @@ test('OpenBLAS starts no threads of its own, and the environment stays as it was
 test('an OpenBLAS older than the processor is named with what to do', () => {
   expect(slowBlas('OpenBLAS 0.3.21 Prescott', 'avx512')).toContain('OPENBLAS_CORETYPE=SkylakeX');
   expect(slowBlas('OpenBLAS 0.3.21 Prescott', 'avx2')).toContain('OPENBLAS_CORETYPE=Haswell');
+  expect(slowBlas('OpenBLAS 0.3.29 Katmai', 'avx2')).toContain('OPENBLAS_CORETYPE=Haswell');
   expect(slowBlas('OpenBLAS 0.3.21 Prescott', 'sse4')).toBeUndefined();
   expect(slowBlas('OpenBLAS 0.3.21 Zen', 'avx2')).toBeUndefined();
 });

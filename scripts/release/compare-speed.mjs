@@ -1,0 +1,103 @@
+// Whether one build of the addon is as fast as another: training passes of recurrent layers on one thread, in turns, each build in several
+// processes, since where memory comes to lie makes a process some percent faster or slower than the next.
+//   node scripts/release/compare-speed.mjs A.node B.node [--rounds 15] [--processes 3] [--shapes N,T,I,H …] [--cells RNN …] [--limit 1.03]
+// Takes the processor's time, which other programs disturb less than the clock's. With --limit it fails where B takes longer than that times A.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Failure, root, runScript } from '../steps.mjs';
+
+const usual = ['32,50,10,20', '32,200,64,128', '32,200,256,256', '64,100,512,512', '1,1000,64,128'];
+
+/** In a process of its own: at each message the time in milliseconds of a forward and a backward pass of that shape and cell. */
+const runner = `
+const e = require(${JSON.stringify(join(root, 'dist/index.js'))});
+e.setNumThreads(1);
+const passes = process.argv.slice(1).map((text) => {
+  const [cell, shape] = text.split(' ');
+  const [N, T, I, H] = shape.split(',').map(Number);
+  const generator = new e.Generator(1);
+  const layer = new e[cell]({ inputSize: I, hiddenSize: H, generator });
+  const input = e.Tensor.randn([N, T, I], { generator });
+  const grad = e.Tensor.randn([N, T, H], { generator });
+  const workspace = new e.Workspace();
+  const pass = () => workspace.run(() => { layer.forward(input); layer.backward(grad); });
+  pass();
+  const before = performance.now();
+  pass();
+  return { pass, times: Math.max(1, Math.round(40 / (performance.now() - before))) };
+});
+process.on('message', (index) => {
+  const { pass, times } = passes[index];
+  const before = process.cpuUsage();
+  for (let i = 0; i < times; i++) pass();
+  process.send(process.cpuUsage(before).user / 1000 / times);
+});
+process.send(e.runtimeInfo().simdTarget + ', ' + e.runtimeInfo().blas);`;
+
+await runScript(async () => {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      rounds: { type: 'string', default: '15' },
+      processes: { type: 'string', default: '3' },
+      shapes: { type: 'string', multiple: true, default: usual },
+      cells: { type: 'string', multiple: true, default: ['RNN'] },
+      limit: { type: 'string', default: 'Infinity' },
+    },
+  });
+  if (positionals.length !== 2) throw new Failure('expected two builds of the addon: A.node B.node');
+  const [rounds, processes, limit] = [values.rounds, values.processes, values.limit].map(Number);
+  const tasks = values.cells.flatMap((cell) => values.shapes.map((shape) => `${cell} ${shape}`));
+  const builds = positionals.map((file) => ({ file: resolve(file), children: [] }));
+  try {
+    for (let i = 0; i < processes; i++) for (const { file, children } of builds) children.push(await start(file, tasks));
+    for (const { file, children } of builds) console.log(`${file}: ${children[0].info}`);
+    console.log('| | A, ms | B, ms | B / A |\n| --- | --- | --- | --- |');
+    const slower = [];
+    for (const [index, task] of tasks.entries()) {
+      const [a, b] = await timesOf(builds, index, rounds);
+      console.log(`| ${task} | ${a.toPrecision(3)} | ${b.toPrecision(3)} | ${(b / a).toFixed(3)} |`);
+      if (b > limit * a) slower.push(task);
+    }
+    if (slower.length > 0) throw new Failure(`more than ${limit} times as long: ${slower.join('; ')}`);
+  } finally {
+    for (const { children } of builds) for (const { child } of children) child.kill();
+  }
+});
+
+async function start(file, tasks) {
+  const child = spawn(process.execPath, ['-e', runner, ...tasks], {
+    env: { ...process.env, EVENKEEL_ADDON: file },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  return { child, info: await answer(child) };
+}
+
+/** What a process says next; it says what was wrong itself where it ends instead. */
+async function answer(child) {
+  const [message] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => [undefined])]);
+  if (message === undefined) throw new Failure('a process that was to be timed has ended');
+  return message;
+}
+
+/** Of each build, the median over its processes of the median over rounds. Who begins changes from round to round. */
+async function timesOf(builds, index, rounds) {
+  const times = builds.map(({ children }) => children.map(() => []));
+  for (let round = 0; round < rounds; round++) {
+    for (let p = 0; p < builds[0].children.length; p++) {
+      for (const build of (round + p) % 2 ? [0, 1] : [1, 0]) {
+        const { child } = builds[build].children[p];
+        child.send(index);
+        times[build][p].push(await answer(child));
+      }
+    }
+  }
+  return times.map((ofProcesses) => median(ofProcesses.map(median)));
+}
+
+function median(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
+}
