@@ -25,7 +25,8 @@ export const rooms: Record<string, readonly string[]> = {
   parameter: [...base, 'aliasing'],
   schema: base,
   'sparse-rows': [...base, 'native'],
-  native: base,
+  // An addon of another version is refused.
+  native: [...base, 'version'],
   io: [...base, 'memory'],
   memory: base,
   cgroup: base,
