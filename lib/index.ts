@@ -88,6 +88,7 @@ export { SGD, type SGDOptions } from './optimizers/sgd';
 export { Parameter } from './parameter';
 export { Generator } from './random';
 export { getNumThreads, type RuntimeInfo, runtimeInfo, setNumThreads } from './runtime';
+export { type FlossingOptions, type FlossingResult, flossing } from './stability/flossing';
 export type { GradientFlow, Growth, LayerFlow, PartFlow, Verdict } from './stability/flow';
 export { type GradientFlowOptions, gradientFlow } from './stability/gradient-flow';
 export { type LyapunovOptions, type LyapunovSpectrum, lyapunovExponents, lyapunovSpectrum } from './stability/lyapunov';

@@ -7,6 +7,7 @@ import {
   copyMemory,
   crossEntropyLoss,
   fit,
+  flossing,
   gradientFlow,
   huberLoss,
   l1Loss,
@@ -83,6 +84,20 @@ testCalls({
       '2.perSequence': optional(isBoolean),
     },
     probe: ([model]) => gradientFlow(model as Sequential, tensor([2, 4, 4])),
+  },
+  flossing: {
+    make: () => [makeRNN(), tensor([2, 4, 4]), { count: 2, target: 0, weight: 1, burnIn: 1 }],
+    call: (rnn, input, options) => flossing(rnn as RNN, input as Tensor, options as object),
+    places: {
+      0: never,
+      1: never,
+      2: optional(hasNoKeys),
+      '2.count': optional(isInteger(1, 5)),
+      '2.target': optional(isNumber(-Number.MAX_VALUE)),
+      '2.weight': optional(isNumber(0)),
+      '2.burnIn': optional(isInteger(0, 3)),
+    },
+    probe: ([rnn]) => flossing(rnn as RNN, tensor([2, 4, 4])).value,
   },
   lyapunovExponents: {
     make: () => [makeRNN(), tensor([2, 4, 4]), { count: 2, onProgress: () => {} }],

@@ -1,0 +1,165 @@
+import type { Nonlinearity } from '../layers/rnn';
+import { addTimes, dot, orthonormalize, orthonormalizeBackward } from './qr';
+
+/** W_ih [H, I], W_hh [H, H] and the sum of both biases [H]; or the gradients by them. */
+export interface ElmanWeights {
+  readonly ih: Float64Array;
+  readonly hh: Float64Array;
+  readonly bias: Float64Array;
+}
+
+/**
+ * The states of an Elman RNN and k tangents along with them, one sequence at a time, forward and backward:
+ * h_t = φ(W_ih x_t + W_hh h_{t−1} + b), V_t = diag(d_t) P_t with d_t = φ′(a_t) and P_t = W_hh Q_{t−1}, V_t = Q_t R_t. Tangents are rows [k, H].
+ */
+export class ElmanTangents {
+  readonly gradients: ElmanWeights;
+  readonly #weights: ElmanWeights;
+  readonly #isTanh: boolean;
+  readonly #k: number;
+  readonly #size: number;
+  readonly #steps: number;
+  /** h_0 … h_T [T + 1, H], Q_0 … Q_T [T + 1, k, H], P_1 … P_T [T, k, H], R_1 … R_T [T, k, k] */
+  readonly #h: Float64Array;
+  readonly #q: Float64Array;
+  readonly #p: Float64Array;
+  readonly #r: Float64Array;
+
+  /** @param directions Q_0 [k, H] */
+  constructor(weights: ElmanWeights, nonlinearity: Nonlinearity, directions: Float64Array, steps: number) {
+    const size = weights.bias.length;
+    const k = directions.length / size;
+    this.#weights = weights;
+    this.#isTanh = nonlinearity === 'tanh';
+    [this.#k, this.#size, this.#steps] = [k, size, steps];
+    this.#h = new Float64Array((steps + 1) * size);
+    this.#q = new Float64Array((steps + 1) * k * size);
+    this.#q.set(directions);
+    this.#p = new Float64Array(steps * k * size);
+    this.#r = new Float64Array(steps * k * k);
+    const { ih, hh, bias } = weights;
+    this.gradients = { ih: new Float64Array(ih.length), hh: new Float64Array(hh.length), bias: new Float64Array(bias.length) };
+  }
+
+  /**
+   * @param input [T, I]
+   * @returns ln R_t(i, i) [T, k]
+   */
+  forward(input: Float64Array): Float64Array {
+    const [k, steps] = [this.#k, this.#steps];
+    const logGrowths = new Float64Array(steps * k);
+    for (let t = 1; t <= steps; t++) {
+      this.#advance(input, t);
+      const r = this.#rOf(t);
+      for (let i = 0; i < k; i++) logGrowths[(t - 1) * k + i] = Math.log(r[i * k + i] as number);
+    }
+    return logGrowths;
+  }
+
+  /**
+   * Of the sequence that {@link ElmanTangents.forward} was last given: adds to the gradients.
+   * @param gradLogDiagonal [k]: ∂L/∂ ln R_t(i, i) of every step that counts
+   * @param burnIn steps that do not
+   */
+  backward(input: Float64Array, gradLogDiagonal: Float64Array, burnIn: number): void {
+    const [k, size] = [this.#k, this.#size];
+    const none = new Float64Array(k);
+    const gradTangents = new Float64Array(k * size);
+    const gradState = new Float64Array(size);
+    for (let t = this.#steps; t > 0; t--) {
+      orthonormalizeBackward(this.#qOf(t), this.#rOf(t), gradTangents, t > burnIn ? gradLogDiagonal : none, k, size);
+      this.#backwardTangents(t, gradTangents, gradState);
+      this.#backwardState(input, t, gradState);
+    }
+  }
+
+  isFinite(): boolean {
+    return Object.values(this.gradients).every((gradient: Float64Array) => gradient.every(Number.isFinite));
+  }
+
+  /** h_t, P_t, Q_t and R_t from h_{t−1} and Q_{t−1}. */
+  #advance(input: Float64Array, t: number): void {
+    const { ih, hh, bias } = this.#weights;
+    const [k, size] = [this.#k, this.#size];
+    const inputSize = ih.length / size;
+    const [before, after] = [(t - 1) * size, t * size];
+    for (let a = 0; a < size; a++) {
+      const sum =
+        dot(ih, a * inputSize, input, (t - 1) * inputSize, inputSize) + dot(hh, a * size, this.#h, before, size) + (bias[a] as number);
+      this.#h[after + a] = this.#isTanh ? Math.tanh(sum) : Math.max(0, sum);
+    }
+    const [from, p, q] = [this.#qOf(t - 1), this.#pOf(t), this.#qOf(t)];
+    for (let a = 0; a < size; a++) {
+      const slope = this.#slope(t, a);
+      for (let i = 0; i < k; i++) {
+        const product = dot(hh, a * size, from, i * size, size);
+        p[i * size + a] = product;
+        q[i * size + a] = slope * product;
+      }
+    }
+    orthonormalize(q, this.#rOf(t), k, size);
+  }
+
+  /** ∂L/∂V_t becomes ∂L/∂Q_{t−1}; what d_t passes on is added to ∂L/∂h_t. */
+  #backwardTangents(t: number, gradient: Float64Array, gradState: Float64Array): void {
+    const { hh } = this.#weights;
+    const [k, size] = [this.#k, this.#size];
+    const [from, p] = [this.#qOf(t - 1), this.#pOf(t)];
+    const gradP = new Float64Array(k * size);
+    for (let a = 0; a < size; a++) {
+      const slope = this.#slope(t, a);
+      let gradSlope = 0;
+      for (let i = 0; i < k; i++) {
+        const ofV = gradient[i * size + a] as number;
+        gradSlope += ofV * (p[i * size + a] as number);
+        gradP[i * size + a] = slope * ofV;
+        addTimes(this.gradients.hh, a * size, slope * ofV, from, i * size, size);
+      }
+      // φ′ = 1 − h² of tanh; of relu it is 0 or 1, and does not move.
+      if (this.#isTanh) gradState[a] = (gradState[a] as number) - 2 * (this.#h[t * size + a] as number) * gradSlope;
+    }
+    gradient.fill(0);
+    for (let i = 0; i < k; i++) {
+      for (let a = 0; a < size; a++) addTimes(gradient, i * size, gradP[i * size + a] as number, hh, a * size, size);
+    }
+  }
+
+  /** ∂L/∂h_t becomes ∂L/∂h_{t−1}. */
+  #backwardState(input: Float64Array, t: number, gradState: Float64Array): void {
+    const { hh } = this.#weights;
+    const size = this.#size;
+    const inputSize = this.#weights.ih.length / size;
+    const { ih: gradIh, hh: gradHh, bias } = this.gradients;
+    const before = new Float64Array(size);
+    for (let a = 0; a < size; a++) {
+      const ofSum = this.#slope(t, a) * (gradState[a] as number);
+      addTimes(gradIh, a * inputSize, ofSum, input, (t - 1) * inputSize, inputSize);
+      addTimes(gradHh, a * size, ofSum, this.#h, (t - 1) * size, size);
+      addTimes(before, 0, ofSum, hh, a * size, size);
+      bias[a] = (bias[a] as number) + ofSum;
+    }
+    gradState.set(before);
+  }
+
+  /** φ′(a_t) of unit a, from h_t. */
+  #slope(t: number, a: number): number {
+    const h = this.#h[t * this.#size + a] as number;
+    if (this.#isTanh) return 1 - h * h;
+    return h > 0 ? 1 : 0;
+  }
+
+  #qOf(t: number): Float64Array {
+    const length = this.#k * this.#size;
+    return this.#q.subarray(t * length, (t + 1) * length);
+  }
+
+  #pOf(t: number): Float64Array {
+    const length = this.#k * this.#size;
+    return this.#p.subarray((t - 1) * length, t * length);
+  }
+
+  #rOf(t: number): Float64Array {
+    const length = this.#k ** 2;
+    return this.#r.subarray((t - 1) * length, t * length);
+  }
+}
