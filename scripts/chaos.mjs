@@ -1,6 +1,7 @@
 // Kills a sweep at random moments and checks that nothing is lost and nothing counted twice:
 //   node scripts/chaos.mjs local [--trials 540] [--kills 20] [--seed 1]   SIGKILL to trial processes and to the sweep itself
 //   node scripts/chaos.mjs queue [...]                                    three workers on a real redis-server: SIGKILL to workers, the sweep and Redis
+//   node scripts/chaos.mjs local queue [...]                              both, beside one undisturbed run
 //   node scripts/chaos.mjs throughput [...]                               the same sweep by queue with one worker and with two
 // The killed sweep is started again until it is complete; its results.csv must be that of an undisturbed run, byte for byte.
 import { execFileSync, spawn } from 'node:child_process';
@@ -12,10 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 
 const cli = new URL('../dist/cli/main.js', import.meta.url).pathname;
-const {
-  positionals: [mode],
-  values,
-} = parseArgs({
+const { positionals: modes, values } = parseArgs({
   allowPositionals: true,
   options: { trials: { type: 'string', default: '540' }, kills: { type: 'string', default: '20' }, seed: { type: 'string', default: '1' } },
 });
@@ -84,6 +82,13 @@ function writeDefinition() {
   return { path, trials: lengths.length * 6 * seeds };
 }
 
+/** The run that nobody disturbs, in the folder `calm`, once; its seconds. */
+let calm;
+const calmSeconds = (path) => {
+  calm ??= complete(['sweep', path, '--out', join(folder, 'calm')]);
+  return calm;
+};
+
 async function complete(args) {
   const begin = performance.now();
   const sweep = evenkeel(...args);
@@ -133,15 +138,14 @@ const report = (text, result) => console.log(`${text}: ${JSON.stringify(result)}
 
 async function local() {
   const { path, trials } = writeDefinition();
-  const args = (out) => ['sweep', path, '--out', join(folder, out), '--retries', '10'];
-  const seconds = await complete(args('calm'));
+  const seconds = await calmSeconds(path);
   const begin = performance.now();
-  const { starts, kills } = await disturbed(args('wild'), (sweep) => {
+  const { starts, kills } = await disturbed(['sweep', path, '--out', join(folder, 'killed'), '--retries', '10'], (sweep) => {
     const workers = childrenOf(sweep.pid);
     const target = random() < 0.5 ? sweep.pid : pick(workers);
     return target !== undefined && kill(target);
   });
-  report('local', { ...compare('calm', 'wild', trials), kills, starts, seconds, secondsDisturbed: (performance.now() - begin) / 1000 });
+  report('local', { ...compare('calm', 'killed', trials), kills, starts, seconds, secondsDisturbed: (performance.now() - begin) / 1000 });
 }
 
 class Redis {
@@ -200,21 +204,24 @@ class Worker {
 
 async function queue() {
   const { path, trials } = writeDefinition();
-  const seconds = await complete(['sweep', path, '--out', join(folder, 'calm')]);
+  const seconds = await calmSeconds(path);
   const redis = new Redis();
   await redis.start();
   const workers = [1, 2, 3].map(() => new Worker(redis.url));
   const begin = performance.now();
   const killed = { worker: 0, sweep: 0, redis: 0 };
-  const { starts, kills } = await disturbed(['sweep', path, '--out', join(folder, 'wild'), '--queue', redis.url], async (sweep) => {
-    const what = pick(['worker', 'worker', 'sweep', 'redis']);
-    if (what === 'redis') await redis.restart();
-    else if (!kill(what === 'sweep' ? sweep.pid : pick(workers).child.pid)) return false;
-    killed[what]++;
-    return true;
-  });
+  const { starts, kills } = await disturbed(
+    ['sweep', path, '--out', join(folder, 'killed-by-queue'), '--queue', redis.url],
+    async (sweep) => {
+      const what = pick(['worker', 'worker', 'sweep', 'redis']);
+      if (what === 'redis') await redis.restart();
+      else if (!kill(what === 'sweep' ? sweep.pid : pick(workers).child.pid)) return false;
+      killed[what]++;
+      return true;
+    },
+  );
   const secondsDisturbed = (performance.now() - begin) / 1000;
-  report('queue', { ...compare('calm', 'wild', trials), kills, killed, starts, secondsLocal: seconds, secondsDisturbed });
+  report('queue', { ...compare('calm', 'killed-by-queue', trials), kills, killed, starts, secondsLocal: seconds, secondsDisturbed });
   await Promise.all(workers.map((worker) => worker.stop()));
 }
 
@@ -241,10 +248,11 @@ function freePort() {
   });
 }
 
-const modes = { local, queue, throughput };
+const known = { local, queue, throughput };
 try {
-  if (modes[mode] === undefined) throw new Error(`expected one of ${Object.keys(modes).join(', ')}, got ${mode}`);
-  await modes[mode]();
+  const unknown = modes.find((mode) => !Object.hasOwn(known, mode));
+  if (modes.length === 0 || unknown !== undefined) throw new Error(`expected some of ${Object.keys(known).join(', ')}, got ${unknown}`);
+  for (const mode of modes) await known[mode]();
 } finally {
   for (const child of started) kill(child.pid);
   rmSync(folder, { recursive: true, force: true });

@@ -1,5 +1,5 @@
 // Calls every native function with every element type and with sizes that leave vector remainders, on several threads and workers.
-// Says nothing about the numbers: this is what the sanitizers watch.
+// Says nothing about the numbers: this is what the sanitizers watch. With --alone, without workers beside it.
 import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
@@ -132,7 +132,15 @@ function exercise() {
   }
 }
 
-if (isMainThread) {
+function report(workers) {
+  const { simdTarget, threads } = evenkeel.runtimeInfo();
+  console.log(`every native function called: SIMD target ${simdTarget}, up to ${threads} threads, ${workers} workers`);
+}
+
+if (isMainThread && process.argv.includes('--alone')) {
+  exercise();
+  report('no');
+} else if (isMainThread) {
   exercise();
   const startWorker = () => new Worker(new URL(import.meta.url));
   const [first, second, victim] = [startWorker(), startWorker(), startWorker()];
@@ -143,8 +151,7 @@ if (isMainThread) {
   exercise();
   const ended = await Promise.all([first, second].map((worker) => once(worker, 'exit')));
   assert.deepEqual(ended, [[0], [0]]);
-  const { simdTarget, threads } = evenkeel.runtimeInfo();
-  console.log(`every native function called: SIMD target ${simdTarget}, up to ${threads} threads, three workers`);
+  report('three');
 } else {
   exercise();
 }

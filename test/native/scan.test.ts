@@ -70,8 +70,8 @@ function expectSameAsBlas(shape: Shape, dtypes: DType[] = ['float64', 'float32']
   }
 }
 
-/** Every third size from 1 to 70: all remainders of 16 are among them. */
-const SIZES = Array.from({ length: 24 }, (_, index) => 1 + 3 * index);
+/** Every third size from 1 to 70: all remainders of 16 are among them. Every ninth where each takes very long, as under the thread sanitizer. */
+const SIZES = ROUNDS < 10 ? [1, 10, 19, 28, 37, 46, 55, 64] : Array.from({ length: 24 }, (_, index) => 1 + 3 * index);
 
 describe('every strategy computes what OpenBLAS computes step by step', () => {
   test('for up to 70 sequences', () => {
