@@ -73,6 +73,8 @@ export type { LossOptions, LossResult } from './losses/loss';
 export { mseLoss } from './losses/mse';
 export { type LayerClass, registerLayer } from './model/layer-classes';
 export { loadModel, type SaveModelOptions, saveModel } from './model/model-file';
+export { Predictor, type PredictorHandle, type RunOptions } from './model/predictor';
+export type { Stream } from './model/stream';
 export { Adam, type AdamOptions, AdamW } from './optimizers/adam';
 export type { GroupOfParameters, ParameterGroup } from './optimizers/groups';
 export { Optimizer, type OptimizerArrays, type OptimizerGroup } from './optimizers/optimizer';

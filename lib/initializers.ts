@@ -91,6 +91,11 @@ export function fillUniform({ data }: Tensor, bound: number, generator: Generato
   for (let i = 0; i < data.length; i++) data[i] = (2 * generator.uniform() - 1) * bound;
 }
 
+/** Fills a part of a tensor with one number. */
+export function fillConstant({ data }: Tensor, value: number, begin = 0, end = data.length): void {
+  if (isFilling) data.fill(value, begin, end);
+}
+
 /** Fills a tensor with standard normal numbers. */
 export function fillNormal({ data }: Tensor, generator: Generator): void {
   if (!isFilling) return;

@@ -3,6 +3,23 @@ import { checkString, copyList, fail, readSafely } from './check';
 import { EvenkeelError } from './errors';
 import { checkTensor, Tensor } from './tensor';
 
+/** Where values of new parameters lie, and an array of their size that stands for their gradients; undefined where each has its own. */
+let placement: ((value: Tensor) => { readonly value: Tensor; readonly grad: Tensor }) | undefined;
+
+/**
+ * Runs `make` with the values of new parameters in memory that `place` gives, for models that are never trained.
+ * @internal
+ */
+export function withPlacedParameters<Made>(place: NonNullable<typeof placement>, make: () => Made): Made {
+  const before = placement;
+  placement = place;
+  try {
+    return make();
+  } finally {
+    placement = before;
+  }
+}
+
 /**
  * A trainable array and the gradient that backward passes add to.
  * Optimisers, clippers and measures see parameters, never layers.
@@ -25,9 +42,11 @@ export class Parameter {
    */
   constructor(name: string, value: Tensor, grad?: Tensor) {
     this.name = checkString('name', name);
-    this.value = checkTensor('value', value);
+    const placed = placement?.(checkTensor('value', value));
+    this.value = placed?.value ?? checkTensor('value', value);
     this.grad =
-      grad === undefined ? Tensor.zeros(value.shape, { dtype: value.dtype }) : checkTensor('grad', grad, value.dtype, value.shape);
+      placed?.grad ??
+      (grad === undefined ? Tensor.zeros(value.shape, { dtype: value.dtype }) : checkTensor('grad', grad, value.dtype, value.shape));
     this.#memory = { value: memoryOf(this.value.data), grad: memoryOf(this.grad.data) };
     if (overlap(this.#memory.value, this.#memory.grad)) {
       throw new EvenkeelError('ERR_OPTION', 'grad: expected memory of its own, but it is that of value. Leave it out for a new one.');

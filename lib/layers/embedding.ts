@@ -1,6 +1,6 @@
 import { checkInteger, checkRowCount, checkSize, fail } from '../check';
 import { EvenkeelError, formatShape } from '../errors';
-import { fillNormal } from '../initializers';
+import { fillConstant, fillNormal } from '../initializers';
 import { checkLengths } from '../lengths';
 import { native } from '../native/load';
 import { Parameter } from '../parameter';
@@ -79,7 +79,7 @@ export class Embedding extends BaseLayer<CheckedSymbols, undefined> {
     const weight = new Parameter('weight', Tensor.zeros([vocabularySize, embeddingSize], { dtype }));
     fillNormal(weight.value, generator);
     super([weight], { options: writeBy(SCHEMA, given) });
-    if (paddingIndex !== undefined) weight.value.data.fill(0, paddingIndex * embeddingSize, (paddingIndex + 1) * embeddingSize);
+    if (paddingIndex !== undefined) fillConstant(weight.value, 0, paddingIndex * embeddingSize, (paddingIndex + 1) * embeddingSize);
     this.dtype = dtype;
     this.vocabularySize = vocabularySize;
     this.embeddingSize = embeddingSize;

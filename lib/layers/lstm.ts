@@ -1,5 +1,5 @@
 import { checkInteger, checkNumber, checkOneOf, fail, readOptions } from '../check';
-import { fillUniform } from '../initializers';
+import { fillConstant, fillUniform } from '../initializers';
 import { Parameter } from '../parameter';
 import { optionalOption, type ReadBy, readBy, writeBy } from '../schema';
 import { type DType, Tensor } from '../tensor';
@@ -165,8 +165,12 @@ function lstmWeights(given: ReadBy<typeof SCHEMA>, place: Place, outputSize: num
 
 function setForgetBias(weights: readonly Parameter[], hiddenSize: number, value: number): void {
   const [, , biasIh, biasHh] = weights;
-  biasIh?.value.data.fill(value, hiddenSize, 2 * hiddenSize);
-  biasHh?.value.data.fill(0, hiddenSize, 2 * hiddenSize);
+  for (const [bias, start] of [
+    [biasIh, value],
+    [biasHh, 0],
+  ] as const) {
+    if (bias !== undefined) fillConstant(bias.value, start, hiddenSize, 2 * hiddenSize);
+  }
 }
 
 function cellNormParameters(

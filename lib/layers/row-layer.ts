@@ -46,6 +46,19 @@ export abstract class RowLayer<Kept> extends BaseLayer<CheckedRows, KeptRows<Kep
     kept: Kept,
   ): void;
 
+  /**
+   * What predict gives for rows [rows, inputWidth], written to [rows, outputWidth].
+   * @internal
+   */
+  predictRows(rows: number, input: TensorData, output: TensorData): void {
+    this.computeRows(rows, input, output, 'predict');
+  }
+
+  /** @internal */
+  get widths(): { readonly input: number; readonly output: number } {
+    return { input: this.#inputWidth, output: this.#outputWidth };
+  }
+
   protected checkForward(input: Tensor, { lengths: given }: Readonly<Record<string, unknown>>): CheckedRows {
     const { shape, size } = checkTensor('input', input, this.dtype);
     if (shape.at(-1) !== this.#inputWidth || size === 0) {

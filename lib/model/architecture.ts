@@ -6,7 +6,7 @@ import { fail, isPlainObject, nearestName, readSafely } from '../check';
 import { EvenkeelError } from '../errors';
 import { fileFault, quote } from '../io/file';
 import { checkLayer, type Layer } from '../layers/layer';
-import { knownLayers, type LayerOptions, makerOf, nameOfLayer } from './layer-classes';
+import { knownLayers, type LayerMemory, type LayerOptions, makerOf, nameOfLayer } from './layer-classes';
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
@@ -86,18 +86,18 @@ class Describer {
 /**
  * Makes the model that {@link describeLayer} described, with parameters that are still to be loaded.
  * @param where begins every error's text
- * @param bytes how much the parameters of the package's layers may take
+ * @param memory of the parameters of the package's layers
  * @throws EvenkeelError ERR_FILE for anything that is no such description, a layer that is not known, and options that it does not take
  */
-export function buildLayer(where: string, description: unknown, bytes: number): Layer {
-  return new Builder({ bytes }).layer(where, description, 0);
+export function buildLayer(where: string, description: unknown, memory: LayerMemory): Layer {
+  return new Builder(memory).layer(where, description, 0);
 }
 
 class Builder {
-  readonly #limit: { bytes: number };
+  readonly #memory: LayerMemory;
 
-  constructor(limit: { bytes: number }) {
-    this.#limit = limit;
+  constructor(memory: LayerMemory) {
+    this.#memory = memory;
   }
 
   layer(where: string, description: unknown, depth: number): Layer {
@@ -110,7 +110,7 @@ class Builder {
     const make = makerOf(name) ?? failUnknown(where, name);
     const own = this.#record(where, options, depth + 1);
     try {
-      return checkLayer(where, make(own, this.#limit));
+      return checkLayer(where, make(own, this.#memory));
     } catch (cause) {
       return refuse(where, cause);
     }

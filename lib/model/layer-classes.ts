@@ -13,6 +13,8 @@ import { RMSNorm } from '../layers/rms-norm';
 import { RNN } from '../layers/rnn';
 import { Sequential } from '../layers/sequential';
 import { withinBytes } from '../memory';
+import { withPlacedParameters } from '../parameter';
+import type { Tensor } from '../tensor';
 
 /** A class of layers whose constructor takes one record of options, that of {@link Layer.options}. */
 // biome-ignore lint/suspicious/noExplicitAny: each layer has options of its own
@@ -21,23 +23,37 @@ export type LayerClass = new (options: any) => Layer;
 /** A record of options as a file has it. */
 export type LayerOptions = Readonly<Record<string, unknown>>;
 
-/** How a layer of a name is made; `limit` is what its arrays may take. */
-type Make = (options: LayerOptions, limit: { bytes: number }) => Layer;
+/** How a layer of a name is made. */
+type Make = (options: LayerOptions, memory: LayerMemory) => Layer;
+
+/** What the package's own layers are made in. */
+export interface LayerMemory {
+  /** what their arrays may take */
+  readonly limit: { bytes: number };
+  /** where their parameters lie; undefined where each has an array of its own */
+  readonly place?: (value: Tensor) => { readonly value: Tensor; readonly grad: Tensor };
+}
 
 const classes = new Map<string, Make>();
 const names = new Map<unknown, string>();
 
-/** One of the package's own: its parameters are left at zero, and its sizes are held to the limit. */
+/** One of the package's own: its parameters are left at zero, or at what lies where they are placed, and its sizes are held to the limit. */
 function provide(layerClass: { name: string; prototype: Layer }, make: (options: LayerOptions) => Layer): void {
   names.set(layerClass, layerClass.name);
-  classes.set(layerClass.name, (options, limit) => withinBytes(limit, () => withoutInitialValues(() => make(options))));
+  classes.set(layerClass.name, (options, { limit, place }) =>
+    withinBytes(limit, () =>
+      withoutInitialValues(() => (place === undefined ? make(options) : withPlacedParameters(place, () => make(options)))),
+    ),
+  );
 }
 
 for (const own of [RNN, LSTM, GRU, Linear, LayerNorm, RMSNorm, Embedding, Dropout, Activation] as LayerClass[]) {
   provide(own, (options) => new own(options));
 }
 provide(LastStep, () => new LastStep());
-provide(Sequential, ({ layers }) => new Sequential(layers as Layer[]));
+// Its parameters are its layers', under other names.
+names.set(Sequential, Sequential.name);
+classes.set(Sequential.name, ({ layers }) => new Sequential(layers as Layer[]));
 
 /** The longest name of a class. */
 const LONGEST = 100;

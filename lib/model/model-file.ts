@@ -55,7 +55,7 @@ export function loadModel<Model extends Layer = Layer>(path: string): Model {
   // Each parameter has a gradient.
   const { writer, model: description } = readDescription(path, text);
   const where = writer === version ? path : `${path}, written by evenkeel ${quote(writer, 20)}`;
-  const model = buildLayer(`${where}, model`, description, 2 * bytes);
+  const model = buildLayer(`${where}, model`, description, { limit: { bytes: 2 * bytes } });
   try {
     model.loadStateDict(state);
   } catch (cause) {

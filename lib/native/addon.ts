@@ -136,6 +136,8 @@ export interface NativeRecurrentLayer {
   tapeLength(n: number, t: number): number;
   /** Which way the scan over time takes: 'blas', 'panels', 'single', 'columns' or 'lanes'. */
   strategy(n: number): string;
+  /** Packs the weights as they are now for all forward passes from now on, with the same bits: they must not change any more. */
+  keepWeights(): void;
   /** S and P */
   readonly stateSize: number;
   readonly outputSize: number;

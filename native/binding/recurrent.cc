@@ -22,6 +22,13 @@ Napi::Value forward(const Arguments& arguments) {
   return arguments.env().Undefined();
 }
 
+Napi::Value keep_weights(const Arguments& arguments) {
+  RecurrentLayer& layer = layer_of(arguments);
+  layer.find_elements(arguments.env());
+  with_type(layer, [&](auto zero) { layer.keep_weights<decltype(zero)>(); });
+  return arguments.env().Undefined();
+}
+
 Napi::Value backward(const Arguments& arguments) {
   RecurrentLayer& layer = layer_of(arguments);
   const RecurrentShape shape = shape_of(arguments, layer);
@@ -98,6 +105,7 @@ Napi::Value recurrent_layer(const Arguments& arguments) {
   add_method<chunk_steps>(handle, "chunkSteps", layer);
   add_method<tape_length_call>(handle, "tapeLength", layer);
   add_method<strategy>(handle, "strategy", layer);
+  add_method<keep_weights>(handle, "keepWeights", layer);
   handle.Set("stateSize", static_cast<double>(layer->widths().s));
   handle.Set("outputSize", static_cast<double>(layer->widths().p));
   handle.Set("self", Napi::External<Handle>::New(env, new Handle(layer), [](Napi::BasicEnv, Handle* own) { delete own; }));

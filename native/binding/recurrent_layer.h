@@ -1,11 +1,13 @@
 #pragma once
 #include <cstddef>
 #include <memory>
+#include <tuple>
 
 #include "binding/arguments.h"
 #include "binding/kept_lists.h"
 #include "layers/cells/cells.h"
 #include "layers/cells/masked_cell.h"
+#include "layers/recurrent/kept_weights.h"
 #include "layers/recurrent/recurrent.h"
 #include "layers/recurrent/strategy.h"
 
@@ -39,6 +41,15 @@ class RecurrentLayer {
     if (!MaskedCell<T>::wants(options_)) return cell;
     return std::make_unique<MaskedCell<T>>(options_, std::move(cell), call, masks);
   }
+  // Packs the weights as they are now for all forward passes from now on.   Throws std::bad_alloc.
+  template <typename T>
+  void keep_weights() {
+    std::get<std::unique_ptr<KeptWeights<T>>>(kept_) = std::make_unique<KeptWeights<T>>(widths_, weight_ih<T>(), weight_hh<T>());
+  }
+  template <typename T>
+  const KeptWeights<T>* kept() const {
+    return std::get<std::unique_ptr<KeptWeights<T>>>(kept_).get();
+  }
   template <typename T>
   const T* weight_ih() const {
     return lists_.elements<T>(0, 0);
@@ -65,6 +76,7 @@ class RecurrentLayer {
   Widths widths_;
   CellTraits traits_;
   KeptLists lists_;
+  std::tuple<std::unique_ptr<KeptWeights<float>>, std::unique_ptr<KeptWeights<double>>> kept_;
 };
 
 // What each method of a handle holds on to.

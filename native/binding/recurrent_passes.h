@@ -58,7 +58,8 @@ ForwardPass<T> pass_of(const Arguments& arguments, const RecurrentLayer& layer, 
           .weight_hh = layer.weight_hh<T>(),
           .output = arguments.array<T>(first + 2, "output", arguments.product({shape.n, shape.t, shape.p})),
           .final_state = nullptr,
-          .tape = nullptr};
+          .tape = nullptr,
+          .kept = layer.kept<T>()};
 }
 
 // body(T zero) with the layer's type

@@ -332,7 +332,7 @@ describe('what cannot be loaded', () => {
     fc.assert(
       fc.property(value, (description) => {
         try {
-          buildLayer('model', description, 1000);
+          buildLayer('model', description, { limit: { bytes: 1000 } });
           made++;
         } catch (error) {
           if (!(error instanceof EvenkeelError)) throw error;

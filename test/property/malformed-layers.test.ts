@@ -10,9 +10,12 @@ import {
   Linear,
   LSTM,
   Parameter,
+  Predictor,
+  type PredictorHandle,
   RMSNorm,
   RNN,
   Sequential,
+  type Stream,
   Tensor,
 } from '../../lib/index';
 import { checkLengths } from '../../lib/lengths';
@@ -314,6 +317,53 @@ testCalls({
     call: (model, input, options) => (model as Sequential).predict(input as Tensor, options as object),
     places: { 1: never, 2: optional(hasNoKeys), '2.lengths': isLengths },
     probe: ([model]) => (model as Sequential).predict(tensor([2, 3, 4])).toArray(),
+  },
+  'new Predictor': {
+    make: () => [makeSequential()],
+    call: (model) => new Predictor(model as Sequential),
+    places: { 0: isLastStep },
+  },
+  'Predictor.run': {
+    make: () => {
+      const predictor = new Predictor(makeSequential());
+      return [predictor, tensor([2, 3, 4]), { lengths: [3, 1], state: predictor.run(tensor([2, 3, 4])).state }];
+    },
+    call: (predictor, input, options) => (predictor as Predictor).run(input as Tensor, options as object),
+    places: {
+      1: never,
+      2: optional(hasNoKeys),
+      '2.lengths': optional(isLengths),
+      '2.state': optional(hasNoKeys),
+    },
+    probe: ([predictor]) => (predictor as Predictor).run(tensor([2, 3, 4])).output.toArray(),
+  },
+  'Predictor.update': {
+    make: () => [new Predictor(makeSequential()), makeSequential()],
+    call: (predictor, model) => (predictor as Predictor).update(model as Sequential),
+    places: { 1: never },
+    probe: ([predictor]) => (predictor as Predictor).run(tensor([2, 3, 4])).output.toArray(),
+  },
+  'Predictor.from': {
+    make: () => [new Predictor(makeSequential()).share()],
+    call: (handle) => Predictor.from(handle as PredictorHandle),
+    places: { 0: never, '0.architecture': never, '0.weights': never },
+  },
+  'stream.step': {
+    make: () => [new Predictor(makeRNN()).stream(2), tensor([2, 4])],
+    call: (stream, input) => (stream as Stream).step(input as Tensor),
+    places: { 1: never },
+    probe: ([stream]) => (stream as Stream).state,
+  },
+  'stream.state': {
+    make: () => {
+      const stream = new Predictor(makeRNN()).stream(2);
+      stream.step(tensor([2, 4]));
+      return [stream, { state: tensor([2, 5]) }];
+    },
+    call: (stream, state) => {
+      (stream as Stream).state = state as Record<string, Tensor>;
+    },
+    places: { 1: hasNoKeys, '1.state': never },
   },
   ...prefixed('RNN', layerCall(makeRNN, [2, 3, 4], [2, 3, 5])),
   ...prefixed('LSTM', layerCall(makeLSTM, [2, 3, 4], [2, 3, 3])),

@@ -14,6 +14,7 @@ import { type NormalizationOptions, nativeNormalization } from './normalization'
 import type { CheckedRecurrentOptions, RecurrentBackwardOptions, RecurrentForwardOptions } from './options';
 import { dropElements, type MaskKey, type Scan } from './scan';
 import type { Place } from './stack';
+import { failNotRecorded, type StateFlow, stack } from './state-flow';
 import { StateForm, type StatePart } from './state-form';
 import { type Sequences, sequencesOf } from './unroll';
 
@@ -123,7 +124,45 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
     return { input, sequences, initialState: this.#initialState(initialState, n) };
   }
 
-  protected compute({ input, sequences, initialState }: CheckedCall, call: CallKind): Computed<Kept> {
+  protected compute(checked: CheckedCall, call: CallKind): Computed<Kept> {
+    const { finalState, ...computed } = this.#unroll(checked, call);
+    if (call !== 'predict') {
+      this.#finalState = finalState;
+      this.#gradInitialState = undefined;
+      this.#records = undefined;
+    }
+    return computed;
+  }
+
+  /**
+   * What predict gives, from a state as {@link RecurrentLayer.carriedState} has it, zeros where there is none, and the state after it.
+   * @internal
+   */
+  predictFrom(input: Tensor, lengths: unknown, given: StateDict): { output: Tensor; state: StateDict } {
+    const checked = this.checkForward(input, { lengths });
+    const initialState = this.#form.fromCarried(given, this.dtype);
+    if (initialState !== undefined) checkTensor('state', initialState, this.dtype, this.#form.shape(checked.sequences.n));
+    const { output, finalState } = this.#unroll({ ...checked, initialState }, 'predict');
+    return { output, state: this.#form.toCarried(finalState) };
+  }
+
+  /**
+   * The layers' ways through time, and the form of their states.
+   * @internal
+   */
+  get inside(): { readonly levels: readonly Level[]; readonly form: StateForm<State> } {
+    return { levels: this.#levels, form: this.#form };
+  }
+
+  /**
+   * Packs the weights once for all calls to come: they must not change any more.
+   * @internal
+   */
+  keepWeights(): void {
+    for (const { scans } of this.#levels) for (const scan of scans) scan.keepWeights();
+  }
+
+  #unroll({ input, sequences, initialState }: CheckedCall, call: CallKind): Computed<Kept> & { finalState: Tensor } {
     // A stateful layer may need its state in a later run than the next; what predict computes goes nowhere.
     const make = call === 'predict' || this.stateful ? makeTensor : allocateState;
     const finalState = make(this.dtype, this.#form.shape(sequences.n));
@@ -143,12 +182,7 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
       output = made.output;
       passes.push(made.kept);
     }
-    if (call !== 'predict') {
-      this.#finalState = finalState;
-      this.#gradInitialState = undefined;
-      this.#records = undefined;
-    }
-    return { output: output ?? this.#outputOf(finalState), kept: { passes, keys } };
+    return { output: output ?? this.#outputOf(finalState), kept: { passes, keys }, finalState };
   }
 
   protected override checkBackwardOptions({ checked }: Pass<CheckedCall, Kept>, { gradFinalState }: Given): Given {
@@ -355,36 +389,9 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
   }
 }
 
-/** What a backward pass saw in one layer and direction, of each sequence and step [N, T]. */
-export interface StateFlow {
-  /** `l0`, `l0_reverse`, … */
-  readonly suffix: string;
-  /** ln‖∂L/∂state_t‖ of the whole state, and of each of its parts */
-  readonly gradients: Tensor;
-  readonly parts: Readonly<Record<string, Tensor>>;
-  /** ln‖state_t‖ */
-  readonly states: Tensor;
-}
-
 /** A budget is for all layers. */
 function shareOf(checkpointing: Checkpointing, layers: number): Checkpointing {
   return typeof checkpointing === 'object' && 'budget' in checkpointing ? { budget: checkpointing.budget / layers } : checkpointing;
-}
-
-/** One tensor as it is, several on a new first dimension. */
-function stack(tensors: readonly Tensor[]): Tensor {
-  const [first] = tensors as readonly [Tensor];
-  if (tensors.length === 1) return first;
-  const all = makeTensor(first.dtype, [tensors.length, ...first.shape]);
-  for (const [index, { data, size }] of tensors.entries()) all.data.set(data, index * size);
-  return all;
-}
-
-function failNotRecorded(property: string): never {
-  throw new EvenkeelError(
-    'ERR_STATE',
-    `${property}: expected a backward call that records them, got one that does not. Set recordStateGradients = true before it.`,
-  );
 }
 
 function failNoBackward(property: string): never {

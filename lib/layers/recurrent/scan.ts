@@ -97,6 +97,11 @@ export class Scan {
     return new Scan(parameters, this.#options, 'float64');
   }
 
+  /** Packs the weights once for all passes to come: they must not change any more. */
+  keepWeights(): void {
+    this.#layer.keepWeights();
+  }
+
   /** S and P */
   get stateSize(): number {
     return this.#layer.stateSize;

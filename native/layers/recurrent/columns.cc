@@ -6,6 +6,7 @@
 #include "kernels/kernels.h"
 #include "layers/recurrent/chunk.h"
 #include "layers/recurrent/group_sums.h"
+#include "layers/recurrent/kept_weights.h"
 #include "layers/recurrent/packed_weights.h"
 #include "layers/recurrent/step.h"
 #include "layers/recurrent/strategy.h"
@@ -182,7 +183,8 @@ void forward(const ForwardPass<T>& pass) {
   const size_t states = shape.n * shape.s;
   const size_t most_steps = std::min(shape.t, chunk_steps(shape));
   const Tape<T> tape(shape, pass.cell.traits, 0, pass.tape);
-  const ForwardWeights<T> weights(pass);
+  std::optional<ForwardWeights<T>> own;
+  const ForwardWeights<T>& weights = pass.kept == nullptr ? own.emplace(pass) : pass.kept->panels;
   const Chunk<T> chunk(shape, pass.cell, most_steps);
   copy_initial_state(shape, 0, shape.n, pass.initial_state, chunk.states.get());
   for (size_t begin = 0; begin < shape.t; begin += most_steps) {

@@ -68,8 +68,9 @@ template <typename T>
 struct ForwardWeights {
   GateWeights<T> ih, hh;
 
-  explicit ForwardWeights(const ForwardPass<T>& pass)
-      : ih(GateWeights<T>::of_input(pass.shape, pass.weight_ih)), hh(GateWeights<T>::of_operand(pass.shape, pass.weight_hh)) {}
+  ForwardWeights(const Widths& w, const T* weight_ih, const T* weight_hh)
+      : ih(GateWeights<T>::of_input(w, weight_ih)), hh(GateWeights<T>::of_operand(w, weight_hh)) {}
+  explicit ForwardWeights(const ForwardPass<T>& pass) : ForwardWeights(pass.shape, pass.weight_ih, pass.weight_hh) {}
 };
 
 // The operands of dgates W_hh. Where they stand is how a kernel gets them: a copy, read in vectors, would wait for the members just

@@ -7,6 +7,7 @@
 #include "core/thread_pool.h"
 #include "kernels/kernels.h"
 #include "layers/recurrent/chunk.h"
+#include "layers/recurrent/kept_weights.h"
 #include "layers/recurrent/packed_weights.h"
 #include "layers/recurrent/step.h"
 
@@ -128,7 +129,8 @@ void scan_forward(const ForwardPass<T>& pass, const Tape<T>& tape, const Forward
 template <typename T>
 void forward_in_panels(const ForwardPass<T>& pass) {
   const Tape<T> tape(pass.shape, pass.cell.traits, 0, pass.tape);
-  const ForwardWeights<T> weights(pass);
+  std::optional<ForwardWeights<T>> own;
+  const ForwardWeights<T>& weights = pass.kept == nullptr ? own.emplace(pass) : pass.kept->panels;
   const ForwardScratch<T> scratch(pass.shape, pass.cell);
   parallel_sequences(pass.shape.n, [&](size_t first, size_t end) {
     copy_initial_state(pass.shape, first, end, pass.initial_state, scratch.states[0].get());

@@ -10,6 +10,9 @@ struct RecurrentShape : Widths {
   size_t n, t;  // sequences, time steps; each, like the widths, from 1 to 2^31 − 1
 };
 
+template <typename T>
+struct KeptWeights;
+
 // state_t = cell(x_t W_ihᵀ, operand_t W_hhᵀ) for t = 1 … T.
 template <typename T>
 struct ForwardPass {
@@ -22,6 +25,7 @@ struct ForwardPass {
   T* output;               // the first P columns of all states [N, T, P]: written
   T* final_state;          // state_T [N, S]: written; null where it is not wanted
   T* tape;                 // tape_length elements, written: what backward needs beside; null for a pass without a backward pass
+  const KeptWeights<T>* kept = nullptr;  // the weights as they were packed before, with the same bits; null for none
 };
 
 // The gradients that a backward pass writes (dinput), carries back (dstate), and adds to (the rest; the cell adds to its own parameters').

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "layers/recurrent/chunk.h"
+#include "layers/recurrent/kept_weights.h"
 #include "layers/recurrent/packed_weights.h"
 #include "layers/recurrent/single_pieces.h"
 #include "layers/recurrent/step.h"
@@ -12,6 +13,16 @@ namespace evenkeel {
 
 template <typename T>
 struct SingleForward {
+  // What a pass packs for itself.
+  struct OwnWeights {
+    GateWeights<T> ih;
+    SplitWeights<T> hh;
+
+    OwnWeights(const ForwardPass<T>& pass, bool packs)
+        : ih(packs ? GateWeights<T>::of_input(pass.shape, pass.weight_ih) : GateWeights<T>(0, 0, 0, nullptr)),
+          hh(SplitWeights<T>::forward(block_count(pass.shape), pass.shape, pass.weight_hh, packs)) {}
+  };
+
   const ForwardPass<T>& pass;
   RecurrentShape shape;
   const Cell<T>& cell;
@@ -19,8 +30,9 @@ struct SingleForward {
   Tape<T> tape;
   bool few_steps;  // too few for packed weights: the products take them piece by piece, with the same bits
   Pieces<T> pieces;
-  GateWeights<T> ih;
-  SplitWeights<T> hh;
+  std::optional<OwnWeights> own;
+  const GateWeights<T>& ih;
+  const SplitWeights<T>& hh;
   AlignedBuffer<T> panels;         // where there are few steps: a panel of W_ihᵀ for each task
   AlignedBuffer<T> weight_pieces;  // likewise of W_hhᵀ, for each block
   AlignedBuffer<T> gates_x;        // of two pieces, in turns [2, steps, G·H]; of a plain step with the bias
@@ -36,10 +48,10 @@ struct SingleForward {
         cell(of.cell),
         plain(of.cell.plain_step()),
         tape(of.shape, of.cell.traits, 0, of.tape),
-        few_steps(!plain && of.shape.n * of.shape.t <= kFewSteps),
+        few_steps(of.kept == nullptr && !plain && of.shape.n * of.shape.t <= kFewSteps),
         pieces(of),
-        ih(few_steps ? GateWeights<T>(0, 0, 0, nullptr) : GateWeights<T>::of_input(of.shape, of.weight_ih)),
-        hh(SplitWeights<T>::forward(block_count(of.shape), of.shape, of.weight_hh, !few_steps)),
+        ih(of.kept == nullptr ? own.emplace(of, !few_steps).ih : of.kept->panels.ih),
+        hh(of.kept == nullptr ? own->hh : of.kept->rows),
         panels(few_steps ? column_tasks() * shape.i * kernels<T>().panel_columns() : 0),
         weight_pieces(few_steps ? hh.blocks() * hh.piece_size() : 0),
         gates_x(2 * pieces.most_steps() * width()),
