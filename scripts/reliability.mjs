@@ -1,6 +1,7 @@
 // Measures how reliable this build is on this machine, and writes docs/reliability.json and, from it, docs/reliability.md:
 //   node scripts/reliability.mjs [--minutes 10] [--only fuzz,workers]    of the time asked for, half goes to fuzzing
 //   node scripts/reliability.mjs --calls 1000000 [--minutes 60] [--at-once 2]    fuzzing ends when each area has made as many calls, at the latest after its share
+//   node scripts/reliability.mjs --area csv,addon [...]                  fuzzing of these areas; what is recorded of the others on such a machine stays
 //   node scripts/reliability.mjs --recheck                               runs the cases of recorded findings again, and says which are mended
 //   node scripts/reliability.mjs --document                              writes the document again from what was recorded
 // With an addon that scripts/sanitize.sh address has built, fuzzing runs under sanitizers too.
@@ -12,6 +13,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { documentOf } from './reliability/document.mjs';
 
+const { runtimeInfo } = createRequire(import.meta.url)('../dist/index.js');
 const root = new URL('..', import.meta.url).pathname;
 const recorded = join(root, 'docs/reliability.json');
 const { values } = parseArgs({
@@ -20,6 +22,7 @@ const { values } = parseArgs({
     calls: { type: 'string' },
     'at-once': { type: 'string', default: '1' },
     only: { type: 'string' },
+    area: { type: 'string' },
     document: { type: 'boolean', default: false },
     recheck: { type: 'boolean', default: false },
   },
@@ -47,7 +50,7 @@ const measured = async (name, share) =>
 
 async function fuzz(share, ...prefix) {
   const json = join(mkdtempSync(join(folder, 'fuzz-')), 'fuzz.json');
-  const most = values.calls === undefined ? [] : ['--calls', values.calls];
+  const most = ['calls', 'area'].flatMap((name) => (values[name] === undefined ? [] : [`--${name}`, values[name]]));
   const args = [
     join(root, 'scripts/fuzz.mjs'),
     '--minutes',
@@ -62,14 +65,21 @@ async function fuzz(share, ...prefix) {
   // Findings are a result too.
   await run(command, rest, [0, 1]);
   const { seed, results } = JSON.parse(readFileSync(json, 'utf8'));
+  const { version } = runtimeInfo();
   return {
-    seed,
     areas: results.map(({ area, calls, refused, cases, seconds, findings: found }) => {
       // Without the stack, which names places on this machine.
       const findings = found.map(({ case: number, finding }) => ({ case: number, finding: finding.split('\n')[0] }));
-      return { area, calls, refused, cases, seconds, findings };
+      return { area, seed, version, calls, refused, cases, seconds, findings };
     }),
   };
+}
+
+/** Areas of a run, and of the run before it on such a machine those that it left out. */
+function mergeAreas(before, { machine, result }) {
+  if (result.areas === undefined || values.area === undefined || JSON.stringify(before?.machine) !== JSON.stringify(machine)) return result;
+  const areas = new Map([...before.result.areas, ...result.areas].map((one) => [one.area, one]));
+  return { areas: [...areas.values()] };
 }
 
 async function kills(mode) {
@@ -94,12 +104,11 @@ const MEASUREMENTS = {
 async function record(name, measurement) {
   console.error(`${name} …`);
   const result = await measurement();
-  const { node, platform, arch, cpu, cores, threads, simdTarget, blas, version } = createRequire(import.meta.url)(
-    '../dist/index.js',
-  ).runtimeInfo();
+  const { node, platform, arch, cpu, cores, threads, simdTarget, blas, version } = runtimeInfo();
   const machine = { node, platform, arch, cpu, cores, threads, simdTarget, blas };
   const all = existsSync(recorded) ? JSON.parse(readFileSync(recorded, 'utf8')) : {};
-  all[name] = { date: new Date().toISOString().slice(0, 10), version, machine, result };
+  const date = new Date().toISOString().slice(0, 10);
+  all[name] = { date, version, machine, result: mergeAreas(all[name], { machine, result }) };
   writeFileSync(recorded, `${JSON.stringify(all, null, 1)}\n`);
 }
 
@@ -118,7 +127,7 @@ async function recheck() {
 try {
   if (values.recheck) await recheck();
   else if (!values.document) {
-    const names = values.only?.split(',') ?? Object.keys(MEASUREMENTS);
+    const names = values.only?.split(',') ?? (values.area === undefined ? Object.keys(MEASUREMENTS) : ['fuzz']);
     for (const name of names) {
       if (MEASUREMENTS[name] === undefined)
         throw new Error(`--only: expected some of ${Object.keys(MEASUREMENTS).join(', ')}, got ${name}`);

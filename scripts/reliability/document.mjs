@@ -76,14 +76,16 @@ const SECTIONS = {
   ],
 };
 
-function fuzzing({ seed, areas }) {
+function fuzzing({ areas }) {
   return [
-    `Seed ${seed}. A call that neither returns nor throws an EvenkeelError, a result that is not as it should be, a crash and a hang are findings.`,
+    `A call that neither returns nor throws an EvenkeelError, a result that is not as it should be, a crash and a hang are findings.`,
     '',
     ...table(
-      ['area', 'calls', 'refused', 'seconds', 'findings'],
-      areas.map(({ area, calls, refused, seconds, findings }) => [
+      ['area', 'evenkeel', 'seed', 'calls', 'refused', 'seconds', 'findings'],
+      areas.map(({ area, version, seed, calls, refused, seconds, findings }) => [
         area,
+        version,
+        String(seed),
         whole(calls),
         whole(refused),
         whole(seconds),
