@@ -24,7 +24,7 @@ export type PredictOptions = Omit<ForwardOptions, 'training'>;
 /** Options of {@link Layer.backward}. */
 export interface BackwardOptions {
   /**
-   * Whether ∂L/∂input is wanted; true unless given. A first layer's input is data, whose gradient nobody needs: not to compute it saves a
+   * Whether ∂L/∂input is wanted; true unless given. A first layer's input is data, whose gradient has no use: not to compute it saves a
    * sixth of an RNN's work where I = H. {@link fit} leaves it out.
    */
   inputGradient?: boolean;

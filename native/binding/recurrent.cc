@@ -36,9 +36,9 @@ Napi::Value backward(const Arguments& arguments) {
   size_t limited = 0;
   with_type(layer, [&](auto zero) {
     using T = decltype(zero);
-    const size_t concurrent = kPasses + kBackwardArguments;
-    with_concurrent<T>(arguments, layer, shape.n, concurrent, concurrent + 1, [&](const ForwardPass<T>* beside) {
-      with_backward<T>(arguments, layer, shape, kPasses, beside, [&](const BackwardPass<T>& pass) {
+    const size_t at = kPasses + kBackwardArguments;
+    with_concurrent<T>(arguments, layer, shape.n, at, at + 1, [&](const ForwardPass<T>* concurrent) {
+      with_backward<T>(arguments, layer, shape, kPasses, concurrent, [&](const BackwardPass<T>& pass) {
         recurrent_backward(pass);
         limited = pass.state_gradient.limited();
       });

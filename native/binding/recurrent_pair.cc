@@ -42,10 +42,10 @@ Napi::Value pair_backward(const Arguments& arguments) {
     using Concurrent = const ForwardPass<T>*;
     using Backward = const BackwardPass<T>&;
     const size_t other = kPasses + kBackwardArguments, at = other + kBackwardArguments;
-    with_concurrent<T>(arguments, first, shape.n, at, at + 1, [&](Concurrent beside_a) {
-      with_concurrent<T>(arguments, second, shape.n, at, at + 1 + kForwardArguments, [&](Concurrent beside_b) {
-        with_backward<T>(arguments, first, shape, kPasses, beside_a, [&](Backward a) {
-          with_backward<T>(arguments, second, shape, other, beside_b, [&](Backward b) {
+    with_concurrent<T>(arguments, first, shape.n, at, at + 1, [&](Concurrent concurrent_a) {
+      with_concurrent<T>(arguments, second, shape.n, at, at + 1 + kForwardArguments, [&](Concurrent concurrent_b) {
+        with_backward<T>(arguments, first, shape, kPasses, concurrent_a, [&](Backward a) {
+          with_backward<T>(arguments, second, shape, other, concurrent_b, [&](Backward b) {
             run_together_where_faster(
                 shape, [&] { recurrent_backward(a); }, [&] { recurrent_backward(b); });
             limited[0] = a.state_gradient.limited();

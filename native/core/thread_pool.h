@@ -25,8 +25,8 @@ enum class Deal { kEqualParts, kOneEach };
 // Runs task(context, index) for every index in [0, count), in any order and on any thread, and returns when all have run.
 void run(size_t count, void (*task)(void* context, size_t index), void* context, Deal deal) noexcept;
 
-// Threads that work on one thing together, in rounds, and may wait for each other within a round: each of them is running, for nobody
-// counts on a thread before it has come. The first one leads, and begins alone where the system has not woken the others yet.
+// Threads that work on one thing together, in rounds, and may wait for each other within a round: a thread joins only when already
+// running, so no one waits for one that is not scheduled. The first leads, and begins alone where the system has not woken the others.
 class Team {
  public:
   explicit Team(size_t most) noexcept : most_(static_cast<unsigned>(most)) {}

@@ -91,7 +91,7 @@ T* ElmanCell<T>::saved_gates_h(const StepRows<T>& step) const noexcept {
   return site == nullptr ? nullptr : site->saved(step);
 }
 
-// What the sites keep is not written over, since it may stand where they keep it.
+// Does not write to step.gates_x or step.gates_h: they may alias a saved input of a norm site.
 template <typename T>
 void ElmanCell<T>::forward(const ForwardStep<T>& step) const noexcept {
   const T* a = step.gates_x;

@@ -3,7 +3,7 @@
 
 namespace evenkeel {
 
-// A cell that nobody uses but test/native, with all that a cell may have: two gates, one of them separate, a state wider than what is put
+// A cell for test/native alone, with all that a cell may have: two gates, one of them separate, a state wider than what is put
 // out, a direct part, a tape.
 extern const CellKind kTestCell;
 

@@ -164,7 +164,7 @@ void scan_backward(const BackwardPass<T>& pass, const Tape<T>& tape, const LaneS
   const RecurrentShape& shape = pass.forward.shape;
   const Cell<T>& cell = pass.forward.cell;
   const StateGradient<T>& state_gradient = pass.state_gradient;
-  const bool whole = state_gradient.idle();  // nobody sees g_t: what comes from the output is added in lanes
+  const bool whole = state_gradient.idle();  // g_t is not read as rows: what comes from the output is added in lanes
   const bool in_lanes = whole && pass.doutput != nullptr;
   if (in_lanes) {
     load(shape, group, begin, steps, shape.p, pass.doutput, chunk.doutput);

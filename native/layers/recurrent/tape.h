@@ -9,7 +9,7 @@
 namespace evenkeel {
 
 // What a forward pass keeps for its backward pass, step after step: the cell's arrays and last the columns of the state that are not put
-// out. Each step begins with a cache line, which arrays of JavaScript do not: vectors stored across lines cost double. In lanes each group
+// out. Each step is cache-line-aligned (V8 aligns arrays to 16 bytes): vector stores that straddle a line cost double. In lanes each group
 // of sequences has its arrays by itself.
 template <typename T>
 class Tape {
