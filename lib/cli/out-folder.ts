@@ -12,6 +12,8 @@ export const forceHelp = 'write over files in the folder that evenkeel did not w
 const marks: Record<string, (text: string) => boolean> = {
   'index.html': isOwnPage,
   'results.json': (text) => text.startsWith('{"schema":"evenkeel/'),
+  'forecaster.json': (text) => text.startsWith('{"schema":"evenkeel/'),
+  'training.json': (text) => text.startsWith('{"schema":"evenkeel/'),
   'definition.json': (text) => text.startsWith('{"schema":"evenkeel/'),
 };
 

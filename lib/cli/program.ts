@@ -6,9 +6,11 @@ import { addBenchCommand } from './bench';
 import { addBuildCommand } from './build';
 import { exitStatus, exitStatusHelp } from './exit-status';
 import { addInfoCommand } from './info';
+import { addEvaluateCommand, addPredictCommand } from './predict';
 import { addReportCommand } from './report';
 import { addStudyCommand } from './study';
 import { addSweepCommand } from './sweep';
+import { addTrainCommand } from './train';
 import { addWorkerCommand } from './worker';
 
 function createProgram(): Command {
@@ -21,6 +23,9 @@ function createProgram(): Command {
     // Commands added below inherit it: instead of ending the process, commander throws.
     .exitOverride();
   addStudyCommand(program);
+  addTrainCommand(program);
+  addPredictCommand(program);
+  addEvaluateCommand(program);
   addSweepCommand(program);
   addWorkerCommand(program);
   addReportCommand(program);

@@ -6,7 +6,7 @@ import { buildDescription, runBuild } from './build';
 import { exitStatus } from './exit-status';
 import { infoDescription, runInfo } from './info';
 
-const elsewhere = ['study', 'sweep', 'worker', 'report', 'bench'];
+const elsewhere = ['study', 'train', 'predict', 'evaluate', 'sweep', 'worker', 'report', 'bench'];
 
 const help = `Usage: evenkeel <command>
 

@@ -47,12 +47,13 @@ export const rooms: Record<string, readonly string[]> = {
   model: [...models, 'initializers', 'io', 'version'],
   report: [...base, 'optional-package'],
   study,
+  forecast: [...study, 'model', 'schema'],
   // A file's lock is the kernel's, reached through the addon.
   sweep: [...study, 'initializers', 'memory', 'native', 'optional-package'],
   // evenkeel's own driver sees what its users see: the index.
   bench: [...study, 'native', 'initializers', 'index'],
   // `evenkeel build` makes and opens the addon.
-  cli: [...study, 'study', 'sweep', 'bench', 'native', 'version'],
+  cli: [...study, 'study', 'forecast', 'sweep', 'bench', 'native', 'version'],
 };
 
 /** The only rooms that may import each package; one that is not listed may be imported nowhere in lib/. */
@@ -65,7 +66,7 @@ export const packages: Record<string, readonly string[]> = {
   workerpool: ['sweep'],
   // One for each platform, of which one is installed.
   ...Object.fromEntries(binaryPlatforms.map((platform) => [`@evenkeel/${platform}`, ['native']])),
-  yaml: ['sweep'],
+  yaml: ['io'],
   // Loaded by sweeps over a queue alone, if they are installed.
   bullmq: ['sweep'],
   ioredis: ['sweep'],

@@ -1,0 +1,54 @@
+import type { Command } from 'commander';
+import { readSeriesAsync } from '../data/csv';
+import { evaluateForecaster } from '../forecast/evaluate';
+import { type Forecaster, readForecaster } from '../forecast/forecaster';
+import { readingOf } from '../forecast/options';
+import { predictionsCsv, predictNext } from '../forecast/predict';
+import { formatEvaluation } from '../forecast/terminal';
+import { writeFileAtomic } from '../io/atomic-file';
+import { exitStatusHelp } from './exit-status';
+import { addReadingOptions } from './forecast-options';
+import { nonEmpty } from './options';
+import { outputColumns } from './output';
+
+type Reading = Readonly<Record<string, unknown>>;
+
+/** `evenkeel predict`: what comes after the end of a series. */
+export function addPredictCommand(program: Command): void {
+  const predict = program
+    .command('predict <run> <new.csv>')
+    .description(
+      'Forecast what comes after the last row of a CSV file, by the model that train has written, with prediction intervals, as CSV.',
+    );
+  addReadingOptions(predict)
+    .option('--out <file>', 'file for the forecasts (default: standard output)', nonEmpty)
+    .option('--json', 'as JSON')
+    .addHelpText('after', exitStatusHelp)
+    .action(async (run: string, data: string, { out, json, ...reading }: { out?: string; json?: true } & Reading) => {
+      const forecaster = readForecaster(run);
+      const predictions = predictNext(forecaster, await readFor(forecaster, data, reading));
+      const text = json ? `${JSON.stringify(predictions)}\n` : predictionsCsv(forecaster, predictions);
+      if (out === undefined) process.stdout.write(text);
+      else writeFileAtomic(out, text);
+    });
+}
+
+/** `evenkeel evaluate`: how a model does on other data. */
+export function addEvaluateCommand(program: Command): void {
+  const evaluate = program
+    .command('evaluate <run> <new.csv>')
+    .description('Test the model that train has written on another CSV file, or a later one, against the same baselines.');
+  addReadingOptions(evaluate)
+    .option('--json', 'as JSON')
+    .addHelpText('after', exitStatusHelp)
+    .action(async (run: string, data: string, { json, ...reading }: { json?: true } & Reading) => {
+      const forecaster = readForecaster(run);
+      const results = await evaluateForecaster(forecaster, await readFor(forecaster, data, reading), data);
+      process.stdout.write(json ? `${JSON.stringify(results)}\n` : formatEvaluation(results, forecaster.options.cell, outputColumns()));
+    });
+}
+
+/** Another file, of the columns that the model knows. */
+function readFor({ options, columns, target }: Forecaster, data: string, reading: Reading) {
+  return readSeriesAsync(data, { ...readingOf(options), columns, target, ...reading });
+}
