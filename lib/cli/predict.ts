@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { readSeriesAsync } from '../data/csv';
 import { evaluateForecaster } from '../forecast/evaluate';
-import { type Forecaster, readForecaster } from '../forecast/forecaster';
-import { readingOf } from '../forecast/options';
+import { type Forecaster, readForecaster, scaleFor } from '../forecast/forecaster';
+import { type ReadingOptions, readingOf } from '../forecast/options';
 import { predictionsCsv, predictNext } from '../forecast/predict';
+import type { ScaledSeries } from '../forecast/scaled-series';
 import { formatEvaluation } from '../forecast/terminal';
 import { writeFileAtomic } from '../io/atomic-file';
 import { exitStatusHelp } from './exit-status';
@@ -11,7 +12,7 @@ import { addReadingOptions } from './forecast-options';
 import { nonEmpty } from './options';
 import { outputColumns } from './output';
 
-type Reading = Readonly<Record<string, unknown>>;
+type Reading = Partial<Pick<ReadingOptions, 'decimal' | 'delimiter' | 'missing'>>;
 
 /** `evenkeel predict`: what comes after the end of a series. */
 export function addPredictCommand(program: Command): void {
@@ -48,7 +49,9 @@ export function addEvaluateCommand(program: Command): void {
     });
 }
 
-/** Another file, of the columns that the model knows. */
-function readFor({ options, columns, target }: Forecaster, data: string, reading: Reading) {
-  return readSeriesAsync(data, { ...readingOf(options), columns, target, ...reading });
+/** Another file, of the columns that the model knows, in its scale. */
+async function readFor(forecaster: Forecaster, data: string, reading: Reading): Promise<ScaledSeries> {
+  const { columns, target } = forecaster;
+  const options = { ...readingOf(forecaster.options), ...reading };
+  return scaleFor(forecaster, await readSeriesAsync(data, { ...options, columns, target }), options.missing);
 }

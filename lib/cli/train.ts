@@ -56,7 +56,7 @@ export function addTrainCommand(program: Command): void {
     .option('--json', 'print results.json on standard output, and nothing else there')
     .addHelpText(
       'after',
-      `\nCtrl-C ends early and writes what has finished; the same command goes on from there, also after a kill. A second Ctrl-C ends at once.${exitStatusHelp}`,
+      `\nCtrl-C ends early and writes what has finished;\nthe same command goes on from there, also after a kill. A second Ctrl-C ends at once.${exitStatusHelp}`,
     )
     .action(run);
 }

@@ -45,7 +45,7 @@ const LEAST = 0.3;
 
 /**
  * The rows of a season: the lag at which the autocorrelation of the target, over the longest series' training part without its linear trend, is
- * highest. Where times tell hours, days, weeks or months, of the seasons of the calendar; else of its peaks after the first fall below zero, before
+ * highest, or the shortest of those that are about as high. Where times tell hours, days, weeks or months, of the seasons of the calendar; else of its peaks after the first fall below zero, before
  * which there is persistence and no season. Undefined where none is above 0.3.
  */
 export function findSeason(series: ScaledSeries, trainRanges: readonly RowRange[]): number | undefined {
@@ -58,9 +58,13 @@ export function findSeason(series: ScaledSeries, trainRanges: readonly RowRange[
   const lags = (times && calendarSeasons(times)) ?? peaksOf(correlations);
   // Half a season away a series is less like itself than a season away; where only neighbours are alike it is not.
   const isSeason = (lag: number) => (correlations[lag] ?? 0) > Math.max(LEAST, correlations[lag >> 1] ?? 1);
-  const [best] = lags.filter(isSeason).toSorted((a, b) => (correlations[b] as number) - (correlations[a] as number));
-  return best;
+  const seasons = lags.filter(isSeason);
+  const highest = Math.max(...seasons.map((lag) => correlations[lag] as number));
+  return seasons.find((lag) => (correlations[lag] as number) >= NEAR * highest);
 }
+
+/** Of the highest correlation: two seasons are as good as one, by chance even better. */
+const NEAR = 0.95;
 
 const HOUR = 3_600_000;
 

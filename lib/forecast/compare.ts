@@ -70,10 +70,10 @@ function excerpt(
 ): Excerpt {
   const { times, timeStyle, sequences } = series.original;
   const targetRows = own.map((i) => (rows[i] as number) + step - 1);
-  const valueOf = (i: number) => forecast.values[i * forecast.horizon + step - 1] as number;
+  const forecastOf = (i: number) => forecast.values[i * forecast.horizon + step - 1] as number;
   const widest = intervals.levels.length - 1;
   const edge = (side: 'low' | 'high') => intervals[side][widest]?.[step - 1] as number;
-  const inUnit = (shift: number) => own.map((i, k) => series.inUnit(targetRows[k] as number, valueOf(i) + shift));
+  const inUnit = (shift: number) => own.map((i, k) => series.inUnit(targetRows[k] as number, forecastOf(i) + shift));
   const sequence = sequences?.findLast(({ begin }) => begin <= (targetRows[0] as number))?.id;
   return {
     step,

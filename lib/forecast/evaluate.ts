@@ -1,13 +1,12 @@
 /** How a trained forecast does on data that it has not seen. */
 import { basename } from 'node:path';
-import type { SeriesFile } from '../data/csv';
 import { compareForecasts, describeData } from './compare';
-import { type Forecaster, scaleFor } from './forecaster';
+import type { Forecaster } from './forecaster';
 import type { EvaluationResults } from './results';
+import type { ScaledSeries } from './scaled-series';
 
 /** @throws EvenkeelError ERR_SHAPE where no series holds a window and what came after it */
-export async function evaluateForecaster(forecaster: Forecaster, file: SeriesFile, source: string): Promise<EvaluationResults> {
-  const series = scaleFor(forecaster, file);
+export async function evaluateForecaster(forecaster: Forecaster, series: ScaledSeries, source: string): Promise<EvaluationResults> {
   const { comparison } = await compareForecasts(series, series.allRows(), forecaster, forecaster);
   return {
     schema: 'evenkeel/forecast-evaluation',

@@ -116,8 +116,8 @@ function checkDrift(value: unknown, width: number): Drift {
   return list as Drift;
 }
 
-/** Another series through the scaler of a forecaster. */
-export function scaleFor({ scaler, drift, options }: Forecaster, series: SeriesFile): ScaledSeries {
-  const { window, horizon, missing } = options;
+/** Another series through the scaler of a forecaster. @param missing what has become of its missing cells */
+export function scaleFor({ scaler, drift, options }: Forecaster, series: SeriesFile, missing: ForecastOptions['missing']): ScaledSeries {
+  const { window, horizon } = options;
   return new ScaledSeries(series, scaler, { size: { window, horizon }, drift, fillsMean: missing === 'mean' });
 }

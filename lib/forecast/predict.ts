@@ -1,10 +1,10 @@
 /** What comes next: forecasts beyond the end of a series, with prediction intervals, as a CSV file. */
 
-import type { SeriesFile } from '../data/csv';
 import { formatTime, nextTimes } from '../data/times';
 import { latestWindows } from '../data/windows';
 import { csvCell } from '../io/csv-cell';
-import { type Forecaster, scaleFor } from './forecaster';
+import type { Forecaster } from './forecaster';
+import type { ScaledSeries } from './scaled-series';
 
 /** One forecast value. */
 export interface Prediction {
@@ -19,8 +19,8 @@ export interface Prediction {
 }
 
 /** What the series of a file go on with, in the target's own unit. @throws EvenkeelError ERR_SHAPE where none has a whole window */
-export function predictNext(forecaster: Forecaster, file: SeriesFile): Prediction[] {
-  const series = scaleFor(forecaster, file);
+export function predictNext(forecaster: Forecaster, series: ScaledSeries): Prediction[] {
+  const file = series.original;
   const { window, horizon } = forecaster.options;
   const { sequences } = latestWindows(series.scaled, { window });
   const changes = forecaster.model.predict(series.inputs(Uint32Array.from(sequences, ({ end }) => end))).data;

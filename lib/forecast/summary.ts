@@ -37,7 +37,7 @@ export function verdictOn(comparison: Comparison, cell: string, season: number |
   if (model?.name !== 'model') return 'No epoch of training had ended: there is no model yet.';
   const best = others.toSorted((a, b) => a.errors.rmse - b.errors.rmse)[0] as ComparisonRow;
   const difference = model.errors.rmse / best.errors.rmse - 1;
-  const what = `The ${model.title} forecasts ${target} with an error of ${formatNumber(model.errors.rmse, 3)}`;
+  const what = `The ${model.title} forecasts ${target} with a root mean squared error of ${formatNumber(model.errors.rmse, 3)}`;
   const other = `the best of the others, ${best.title}, ${formatNumber(best.errors.rmse, 3)}`;
   if (Math.abs(difference) < 0.005) return `${what}, the same as ${other}.`;
   return difference < 0

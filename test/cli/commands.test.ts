@@ -10,7 +10,7 @@ describe('evenkeel', () => {
     for (const word of ['study', 'info', 'Exit status:', '130']) expect(stdout).toContain(word);
   });
 
-  test.each(['study', 'sweep', 'worker', 'report', 'bench', 'info', 'build'])(
+  test.each(['study', 'sweep', 'worker', 'report', 'bench', 'info', 'build', 'train', 'predict', 'evaluate'])(
     '%s --help fits a terminal and ends with the exit statuses',
     async (command) => {
       const { status, stdout } = await runCli([command, '--help'], folder.path);
