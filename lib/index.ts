@@ -26,6 +26,8 @@ export {
 } from './data/windows';
 export { type ErrorCode, EvenkeelError } from './errors';
 export type { Initializer, InitializerOptions } from './initializers';
+export type { ImportedModel, ImportOptions } from './interop/keras/build';
+export { type FromKerasOptions, fromKeras } from './interop/keras/from-keras';
 export { type FromPyTorchOptions, fromPyTorch, type PyTorchModule } from './interop/pytorch/from-pytorch';
 export type { PyTorchModuleType } from './interop/pytorch/modules';
 export { type LoadStateOptions, loadMetadata, loadState, type SaveStateOptions, saveState } from './io/safetensors';

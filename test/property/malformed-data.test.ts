@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import {
+  fromKeras,
   fromPyTorch,
   LastStep,
   latestWindows,
@@ -283,6 +284,13 @@ function testRefusals(name: string, make: () => unknown[], call: (...args: never
 }
 
 testRefusals('readSeriesAsync', makeTable, readSeriesAsync, tablePlaces);
+testRefusals('fromKeras', () => [at('table.csv'), { model: new LastStep(), dtype: 'float64', logits: true }], fromKeras, {
+  0: never,
+  1: never,
+  '1.model': never,
+  '1.dtype': never,
+  '1.logits': never,
+});
 testRefusals('localExecutor', () => [{ workers: 1 }], localExecutor, {
   0: optional(hasNoKeys),
   '0.workers': optional(isInteger(1, 256)),

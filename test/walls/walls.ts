@@ -43,7 +43,7 @@ export const rooms: Record<string, readonly string[]> = {
   data: [...base, 'io', 'losses', 'slices'],
   stability: [...models, 'initializers'],
   training: [...models, 'stability', 'io'],
-  interop: [...models, 'io', 'optional-package'],
+  interop: [...models, 'io', 'memory', 'optional-package', 'version'],
   model: [...models, 'initializers', 'io', 'version'],
   report: [...base, 'optional-package'],
   study,
@@ -60,6 +60,9 @@ export const rooms: Record<string, readonly string[]> = {
 export const packages: Record<string, readonly string[]> = {
   '@observablehq/plot': ['report'],
   linkedom: ['report'],
+  // Loaded for files of Keras alone, if they are installed.
+  fflate: ['interop'],
+  jsfive: ['interop'],
   'csv-parse': ['data'],
   'cli-progress': ['cli'],
   commander: ['cli'],
