@@ -35,14 +35,10 @@ const STAYS_BEHIND = /^optimizer(?:_weights)?$|^metrics$|(?:^|\/)seed_generator$
  *
  * Sequential models, and functional ones whose layers form a chain, of Masking, Embedding, SimpleRNN, LSTM, GRU, Bidirectional (concat),
  * TimeDistributed, Dense, LayerNormalization, RMSNormalization, Dropout, Activation, ReLU and Softmax. docs/from-tensorflow.md says what each
- * becomes. Needs the package jsfive, and for `.keras` fflate.
+ * becomes: `const { model, lengthsOf } = await fromKeras(path)`. Needs the package jsfive, and for `.keras` fflate.
  * @param path of the file
  * @throws EvenkeelError ERR_FILE with the path, the layer and the reason, for a damaged file too; ERR_OPTION; ERR_MEMORY; ERR_STATE where a package
  *   is not installed
- *
- * @example
- * const { model, lengthsOf } = await fromKeras('classifier.keras');
- * const output = model.predict(input, { lengths: lengthsOf(input) });
  */
 export async function fromKeras(path: string, options: FromKerasOptions = {}): Promise<ImportedModel> {
   const given = readOptions('fromKeras options', options, ['model', 'dtype', 'logits'], { logits: false });
