@@ -24,6 +24,7 @@ test('the root exports these values and no others', () => {
     'OneCycleLR',
     'Optimizer',
     'Parameter',
+    'Predictor',
     'RMSNorm',
     'RMSprop',
     'RNN',
