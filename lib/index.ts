@@ -5,7 +5,7 @@ export { type ClipGradValueOptions, clipGradValue } from './clipping/clip-grad-v
 export type { Clipper, ClipResult } from './clipping/clipper';
 export { ZClip, type ZClipOptions } from './clipping/zclip';
 export { type AddingProblemOptions, addingProblem } from './data/adding-problem';
-export { type BatchOptions, type MadeBatch, makeBatches } from './data/batches';
+export { type BatchOptions, type MadeBatch, type MadeBatches, makeBatches } from './data/batches';
 export { type CopyMemoryOptions, copyMemory } from './data/copy-memory';
 export { type ReadSeriesOptions, readSeries, readSeriesAsync, type SeriesFile, type SeriesFormat } from './data/csv';
 export type { DecimalMark } from './data/csv-cells';
@@ -73,6 +73,7 @@ export { type HuberLossOptions, huberLoss } from './losses/huber';
 export { l1Loss } from './losses/l1';
 export type { LossOptions, LossResult } from './losses/loss';
 export { mseLoss } from './losses/mse';
+export type { Metric, MetricAccumulator, MetricOptions } from './metrics/metric';
 export { type LayerClass, registerLayer } from './model/layer-classes';
 export { loadModel, type SaveModelOptions, saveModel } from './model/model-file';
 export { Predictor, type PredictorHandle, type RunOptions } from './model/predictor';
@@ -109,7 +110,9 @@ export type { SweepPlacement, Trial, TrialClip, TrialTask } from './sweep/trial'
 export { type DType, type NestedNumbers, Tensor, type TensorData } from './tensor';
 export { loadCheckpoint, saveCheckpoint, type Trained } from './training/checkpoint';
 export type { Clip } from './training/clip-rule';
-export { fit, type History } from './training/fit';
-export type { Batch, Batches, FitOptions, StepRecord } from './training/run';
+export { fit } from './training/fit';
+export type { Batch, Batches, CheckpointOptions, EarlyStoppingOptions, FitOptions, StepRecord } from './training/options';
+export type { CarriesState } from './training/parts';
+export type { BestRecord, EndReason, EpochRecord, History } from './training/records';
 export type { TrainingWarning } from './training/state-watch';
 export { Workspace } from './workspace';

@@ -1,6 +1,7 @@
 import { fail, isPlainObject, readSafely } from './check';
 import { EvenkeelError } from './errors';
-import { checkTensor, type Tensor } from './tensor';
+import { Generator } from './random';
+import { checkTensor, Tensor } from './tensor';
 import { copyOfArray } from './typed-arrays';
 
 /** Tensors by name, as layers and optimisers give and take them and safetensors files hold them. */
@@ -37,6 +38,33 @@ export function copyState(pairs: readonly (readonly [own: Tensor, given: Tensor]
   pairs.forEach(([own], index) => {
     own.data.set(values[index] ?? []);
   });
+}
+
+/** Copies of a state's tensors. */
+export function copyOfState(state: StateDict): StateDict {
+  return Object.fromEntries(Object.entries(state).map(([name, { data, shape }]) => [name, new Tensor(copyOfArray(data), shape)]));
+}
+
+/** A number as a tensor, since safetensors files hold nothing else. */
+export function scalar(value: number): Tensor {
+  return new Tensor(Float64Array.of(value), []);
+}
+
+/** Where a generator is, as float64 [4] or [5]. */
+export function generatorState({ state }: Generator): Tensor {
+  return new Tensor(Float64Array.from(state), [state.length]);
+}
+
+/**
+ * Checks what {@link generatorState} gave.
+ * @returns what lets the generator go on from it
+ * @throws EvenkeelError ERR_OPTION, ERR_DTYPE, ERR_SHAPE
+ */
+export function matchGeneratorState(argument: string, generator: Generator, state: unknown): () => void {
+  const { state: words } = Generator.from([...checkTensor(argument, state, 'float64', ['K']).data]);
+  return () => {
+    generator.state = words;
+  };
 }
 
 /** What PyTorch's ways of naming tell about names that do not fit. */

@@ -1,7 +1,7 @@
 import { checkInteger, checkNumber, readOptions } from '../check';
 import type { Parameter } from '../parameter';
-import { copyState, matchState, type StateDict } from '../state-dict';
-import { Tensor } from '../tensor';
+import { copyState, matchState, type StateDict, scalar } from '../state-dict';
+import type { Tensor } from '../tensor';
 import { type Clipper, type ClipResult, checkGradients, scaleGradients } from './clipper';
 
 /** Options of {@link ZClip}. */
@@ -88,8 +88,4 @@ export class ZClip implements Clipper {
     // A mean of 0 is of a version that counted steps without gradient: it has seen nothing yet.
     [this.#steps, this.#mean, this.#variance] = checked[1] === 0 ? [0, 0, 0] : checked;
   }
-}
-
-function scalar(value: number): Tensor {
-  return new Tensor(Float64Array.of(value), []);
 }

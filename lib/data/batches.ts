@@ -3,6 +3,7 @@ import { EvenkeelError, formatShape } from '../errors';
 import { checkLengths, type Lengths } from '../lengths';
 import type { Labels } from '../losses/cross-entropy';
 import { checkGenerator, type Generator } from '../random';
+import { generatorState, matchGeneratorState, type StateDict } from '../state-dict';
 import { allocate, checkTensor, Tensor } from '../tensor';
 import { typedArrayKind, typedArrayLength } from '../typed-arrays';
 
@@ -36,9 +37,9 @@ export interface BatchOptions {
  * const batches = makeBatches(Tensor.randn([100, 20, 3]), Tensor.randn([100, 1]), { batchSize: 32, generator: new Generator(1) });
  * for (const { input, target } of batches) console.log(input.shape, target.shape); // three of 32, one of 4
  */
-export function makeBatches(inputs: Tensor, targets: Tensor, options: BatchOptions): Iterable<MadeBatch<Tensor>>;
-export function makeBatches(inputs: Tensor, labels: Labels, options: BatchOptions): Iterable<MadeBatch<Int32Array>>;
-export function makeBatches(inputs: Tensor, targets: Tensor | Labels, options: BatchOptions): Iterable<MadeBatch<Tensor | Int32Array>> {
+export function makeBatches(inputs: Tensor, targets: Tensor, options: BatchOptions): MadeBatches<Tensor>;
+export function makeBatches(inputs: Tensor, labels: Labels, options: BatchOptions): MadeBatches<Int32Array>;
+export function makeBatches(inputs: Tensor, targets: Tensor | Labels, options: BatchOptions): MadeBatches<Tensor | Int32Array> {
   const count = checkTensor('inputs', inputs).shape[0] ?? 0;
   if (count === 0) throw new EvenkeelError('ERR_SHAPE', `inputs: expected at least one sample, got shape ${formatShape(inputs.shape)}.`);
   const steps = inputs.shape[1] as number;
@@ -70,7 +71,27 @@ export function makeBatches(inputs: Tensor, targets: Tensor | Labels, options: B
         else yield makeBatch(inputs, gatherTargets, samples, lengths);
       }
     },
+    carriedState: (): StateDict => (shuffle ? { generator: generatorState(generator) } : {}),
+    loadCarriedState(state) {
+      const given = readSafely('carried state', () => (state as Partial<StateDict> | null | undefined)?.generator);
+      if ((given !== undefined) === shuffle) {
+        if (shuffle) matchGeneratorState('carried state["generator"]', generator, given)();
+        return;
+      }
+      const [expected, got] = shuffle
+        ? ['"generator", where the order comes from', 'none']
+        : ['none, since the order is not random', '"generator"'];
+      throw new EvenkeelError('ERR_STATE', `carried state: expected ${expected}, got ${got}.`);
+    },
   };
+}
+
+/** Batches by {@link makeBatches}, made when they are gone through. */
+export interface MadeBatches<Target> extends Iterable<MadeBatch<Target>> {
+  /** where the generator of the random order is: a checkpoint of {@link fit} holds it */
+  carriedState(): StateDict;
+  /** @throws EvenkeelError ERR_STATE, ERR_OPTION, ERR_SHAPE or ERR_DTYPE for anything but what carriedState gives; nothing is changed then */
+  loadCarriedState(state: StateDict): void;
 }
 
 /** A batch that {@link makeBatches} makes. */

@@ -6,7 +6,7 @@ import { LSTM } from '../layers/lstm';
 import { RNN } from '../layers/rnn';
 import { Sequential } from '../layers/sequential';
 import type { Generator } from '../random';
-import type { Batch } from '../training/run';
+import type { Batch } from '../training/options';
 import type { ForecastOptions } from './options';
 import type { ScaledSeries, StepValues } from './scaled-series';
 

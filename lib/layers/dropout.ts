@@ -4,7 +4,7 @@ import { checkLengths } from '../lengths';
 import { native } from '../native/load';
 import { checkGenerator, Generator } from '../random';
 import { generatorOption, numberOption, readBy, writeBy } from '../schema';
-import { matchState, type StateDict } from '../state-dict';
+import { generatorState, matchState, type StateDict } from '../state-dict';
 import { checkTensor, Tensor } from '../tensor';
 import { allocateOutput } from '../workspace';
 import { BaseLayer, type CallKind, type CheckedInput, type Computed, type Pass } from './layer';
@@ -54,8 +54,7 @@ export class Dropout extends BaseLayer<CheckedElements, Key> {
 
   /** Where the generator is, as float64 [4] or [5]: a checkpoint holds it, and a refused step of fit goes back to it. */
   carriedState(): StateDict {
-    const { state } = this.#generator;
-    return { generator: new Tensor(Float64Array.from(state), [state.length]) };
+    return { generator: generatorState(this.#generator) };
   }
 
   /** @throws EvenkeelError ERR_STATE, ERR_SHAPE, ERR_DTYPE or ERR_OPTION for anything but what carriedState gives; nothing is changed then */

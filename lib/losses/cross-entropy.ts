@@ -53,11 +53,12 @@ export function crossEntropyLoss(logits: Tensor, labels: Labels, options?: Cross
   const isPlain = [ignored, lengths, weights].every((option) => option === undefined) && smoothing === 0 && reduction === 'mean';
   const divisor = reduction === 'mean' && !isPlain ? sumOfWeights(checked, weights) : 1;
   const grad = allocateOutput(dtype, shape);
-  if (isPlain) return { value: native().crossEntropy(rows, classes, data, checked, grad.data), grad };
+  if (isPlain) return { value: native().crossEntropy(rows, classes, data, checked, grad.data), grad, count: rows };
   const values = reduction === 'none' ? allocateOutput(dtype, shape.slice(0, -1)) : undefined;
   const [w, v] = [weights ?? null, values?.data ?? null];
   const value = native().weightedCrossEntropy(rows, classes, divisor, data, checked, w, smoothing, v, grad.data);
-  return values === undefined ? { value, grad } : { value, grad, values };
+  const count = reduction === 'mean' ? divisor : 0;
+  return values === undefined ? { value, grad, count } : { value, grad, values, count };
 }
 
 /** @returns a copy, with NONE for those that do not count */

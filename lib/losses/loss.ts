@@ -21,6 +21,11 @@ export interface LossResult {
    * the output alone, and `grad` has its gradient there: for a weighted sum, multiply both by the weights.
    */
   values?: Tensor;
+  /**
+   * How much `value` is a mean of: the number of elements, or of rows of logits, that count, each with its weight; 0 for a sum. What it takes to
+   * make one mean of those of several batches, as `accumulate` and `validation` of fit do. A loss of your own may leave it out.
+   */
+  count?: number;
 }
 
 /** What every loss reads of its options. */

@@ -33,8 +33,11 @@ export function pointLoss(output: Tensor, target: Tensor, options: CheckedLossOp
   const { dtype, shape } = output;
   const grad = allocateOutput(dtype, shape);
   const values = reduction === 'none' ? allocateOutput(dtype, shape) : undefined;
-  const result = (value: number): LossResult => (values === undefined ? { value, grad } : { value, grad, values });
-  if (lengths === undefined) return result(compute(loss, options, output.data, target.data, values?.data, grad.data));
+  const result = (value: number, size: number): LossResult => {
+    const count = reduction === 'mean' ? size : 0;
+    return values === undefined ? { value, grad, count } : { value, grad, values, count };
+  };
+  if (lengths === undefined) return result(compute(loss, options, output.data, target.data, values?.data, grad.data), output.size);
   const [, steps, width] = shape as [number, number, number];
   const counted = packSteps(output.data, lengths, steps, width);
   const [losses, gradients] = [values && allocate(dtype, counted.length), allocate(dtype, counted.length)];
@@ -42,7 +45,7 @@ export function pointLoss(output: Tensor, target: Tensor, options: CheckedLossOp
   const value = counted.length === 0 ? 0 : compute(loss, options, counted, wanted, losses, gradients);
   unpackSteps(gradients, lengths, steps, width, grad.data);
   if (values !== undefined) unpackSteps(losses as TensorData, lengths, steps, width, values.data);
-  return result(value);
+  return result(value, counted.length);
 }
 
 function compute(

@@ -114,6 +114,14 @@ export abstract class Optimizer {
     this.#learningRate.data[0] = checkLearningRate('learningRate', value, this.#parameters);
   }
 
+  /**
+   * What has a learning rate of its own: the optimiser, and groups.
+   * @internal
+   */
+  get rateHolders(): { learningRate: number }[] {
+    return [this, ...this.#groups.filter(({ ownRate }) => ownRate !== undefined)];
+  }
+
   /** Sets all gradients to zero; backward passes add to them. */
   zeroGrad(): void {
     this.#callNative(() => {

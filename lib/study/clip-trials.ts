@@ -19,7 +19,7 @@ import { Generator } from '../random';
 import { Tensor } from '../tensor';
 import type { Clip } from '../training/clip-rule';
 import { fit } from '../training/fit';
-import type { Batch } from '../training/run';
+import type { Batch } from '../training/options';
 import { meanOfDraws } from './draws';
 import { placedLayers } from './placements';
 import type { ClipTrial, ClipTrialsPart } from './results';

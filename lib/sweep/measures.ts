@@ -9,7 +9,7 @@ import type { Verdict } from '../stability/flow';
 import { gradientFlow } from '../stability/gradient-flow';
 import { lyapunovExponents } from '../stability/lyapunov';
 import { fit } from '../training/fit';
-import type { Batch } from '../training/run';
+import type { Batch } from '../training/options';
 import { leastBytes } from './cost';
 import { collectGarbage, peakMemory, resetPeakMemory } from './peak-memory';
 import { setUpTask, type TaskSetUp } from './tasks';

@@ -13,7 +13,7 @@ import { mseLoss } from '../losses/mse';
 import type { Generator } from '../random';
 import { betweenEvents } from '../slices';
 import { allocate, Tensor } from '../tensor';
-import type { Batch } from '../training/run';
+import type { Batch } from '../training/options';
 import { fileHash } from './task-files';
 import type { Trial, TrialTask } from './trial';
 

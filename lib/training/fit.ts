@@ -1,154 +1,155 @@
-import { setImmediate } from 'node:timers/promises';
 import { EvenkeelError } from '../errors';
 import type { Layer } from '../layers/layer';
-import type { GradientFlow } from '../stability/flow';
 import type { Tensor } from '../tensor';
-import { Workspace } from '../workspace';
-import { abortable, untilAborted } from './abortable';
-import { saveCheckpoint } from './checkpoint';
-import { type Batches, checkRun, type FitOptions, type Run, type StepRecord } from './run';
-import { StateWatch, type TrainingWarning } from './state-watch';
-import { makeStep, type StepResult } from './step';
+import { untilAborted } from './abortable';
+import { batchesOfSteps } from './epoch-batches';
+import { monitoredValue } from './monitor';
+import type { Batches, FitOptions, StepRecord } from './options';
+import type { EpochRecord, History, StepResult } from './records';
+import { checkRun, type Run } from './run';
+import { makeStep } from './step';
 import { setStepsMade, stepsMade } from './step-count';
-import { StepGuard } from './step-guard';
-
-/** What happened in each step: one entry per step in each list. */
-export interface History {
-  loss: number[];
-  /** the 2-norm of all gradients that are trained by, before clipping; NaN where the loss was not finite */
-  gradNorm: number[];
-  /** the norm, or with `clipValue` the magnitude, above which clipping acted; infinite without clipping, NaN in a skipped step */
-  clipThreshold: number[];
-  /** whether clipping changed the gradients */
-  clipped: boolean[];
-  /** whether the step was skipped because its loss, its gradients or what it made of the weights was not finite */
-  skipped: boolean[];
-  /**
-   * the largest magnitude in the states of the model's recurrent layers at the ends of the sequences, h_T, of an LSTM c_T too; NaN in a model without such
-   * layers
-   */
-  largestState: number[];
-  /** of layers whose states grow, see `onWarning` in {@link FitOptions}; at most one for each */
-  warnings: TrainingWarning[];
-  /** with the option `gradientFlow`, how the gradient of the training loss flowed in the steps that were recorded and not skipped */
-  gradientFlow?: (GradientFlow & { step: number })[];
-}
-
-/** How long fit may keep the event loop between two steps. */
-const YIELD_AFTER_MS = 10;
+import { Training } from './training';
+import { validate } from './validation';
 
 /**
- * Trains a model: for each batch the gradients are cleared, then forward, loss, backward, norms, clipping and the optimiser's step.
- * Synchronous in each step, and never for longer than 50 ms beyond one step without letting the event loop run.
+ * Trains a model: for each batch the gradients are cleared, then forward, loss, backward, norms, clipping and the optimiser's step; after each
+ * epoch, where they are asked for, the validation and what depends on it. Synchronous in each step, and never for longer than 50 ms beyond one
+ * step without letting the event loop run.
  *
  * A loss, gradient or new weight that is not finite rejects with ERR_NON_FINITE, which names the step and the parameter. With
  * `nonFinite: 'skip'` such a step is left out and training goes on. Either way, and when anything throws in a step, the step leaves no trace
- * but in the gradients: weights, optimiser, clipper, generator and the states that layers carry are as they were before it.
+ * but in the gradients: weights, optimiser, learning rates, clipper, generator and the states that layers carry are as they were before it.
  *
  * Each step is a run of one {@link Workspace}: what layers and losses return in a step is overwritten by the next one, so a loss of yours
  * copies what it keeps.
  *
  * @param model anything with a layer's methods
  * @param batches an array, generator, or any other iterable, synchronous or not, of batches; gone through once per epoch
- * @returns one entry per step
- * @throws EvenkeelError ERR_OPTION before the first step when an option is wrong, ERR_FILE when no checkpoint can be written at its path; what
- *   comes from a step begins with its number; when `signal` is aborted, its reason, as Node's own APIs do; any other error of `loss`, `onStep`
- *   or the batches, unchanged
+ * @returns one entry per step, and one record per epoch
+ * @throws EvenkeelError ERR_OPTION before the first step when an option is wrong, ERR_FILE when no checkpoint can be written at its path or
+ *   none read to resume from; what comes from a step begins with its number; when `signal` is aborted, its reason, as Node's own APIs do; any
+ *   other error of `loss`, callbacks or the batches, unchanged
+ * @example
+ * const generator = new Generator(1);
+ * const model = new Sequential({
+ *   gru: new GRU({ inputSize: 3, hiddenSize: 16, generator }),
+ *   last: new LastStep(),
+ *   head: new Linear({ inputSize: 16, outputSize: 1, generator }),
+ * });
+ * const batches = makeBatches(Tensor.randn([64, 20, 3]), Tensor.randn([64, 1]), { batchSize: 16, generator });
+ * const { loss } = await fit(model, batches, { loss: mseLoss, optimizer: new Adam(model.parameters()), clip: { maxNorm: 1 }, epochs: 5 });
+ * console.log(loss.at(0), loss.at(-1)); // of the first and of the last step
  */
 export async function fit<Target = Tensor>(model: Layer, batches: Batches<Target>, options: FitOptions<Target>): Promise<History> {
-  const training = startTraining(checkRun(model, batches, options));
-  const { run, history } = training;
-  for (let epoch = 1; epoch <= run.epochs && !training.isEnded; epoch++) {
-    const stepsBefore = history.loss.length;
-    run.signal?.throwIfAborted();
-    await runEpoch(training, batches, epoch);
-    if (history.loss.length === stepsBefore) failNoBatches(epoch);
+  const run = checkRun(model, batches, options);
+  const training = new Training(run);
+  training.resume();
+  try {
+    while (!training.isOver) await runEpoch(run, training);
+    if (!training.position.hasEnded) training.records.history.end = 'epochs';
+    if (training.isUnsaved) save(training);
+  } catch (error) {
+    // What an abort ends can go on later. A step that was refused left no trace, but also a reason to look at it first.
+    if (run.signal?.aborted && training.isUnsaved) save(training);
+    throw error;
+  } finally {
+    training.finish();
   }
-  if (training.step % training.saveEvery !== 0) save(training);
-  return history;
+  return training.records.history;
 }
 
-/** A fit under way. */
-interface Training {
-  readonly run: Run;
-  readonly guard: StepGuard;
-  readonly states: StateWatch;
-  readonly workspace: Workspace;
-  readonly history: History;
-  readonly saveEvery: number;
-  /** the last one made */
-  step: number;
-  /** whether onStep has ended it */
-  isEnded: boolean;
-  lastYield: number;
-}
-
-function startTraining(run: Run): Training {
-  return {
-    run,
-    guard: new StepGuard(run),
-    states: new StateWatch(run.recurrentLayers),
-    workspace: new Workspace(),
-    history: makeHistory(run),
-    saveEvery: run.checkpoint?.every ?? Number.POSITIVE_INFINITY,
-    step: stepsMade(run.optimizer),
-    isEnded: false,
-    lastYield: performance.now(),
-  };
-}
-
-function makeHistory({ gradientFlow }: Run): History {
-  const history: History = { loss: [], gradNorm: [], clipThreshold: [], clipped: [], skipped: [], largestState: [], warnings: [] };
-  return gradientFlow === undefined ? history : { ...history, gradientFlow: [] };
-}
-
-async function runEpoch(training: Training, batches: Batches<unknown>, epoch: number): Promise<void> {
-  const { run, guard, workspace, history } = training;
-  for await (const batch of abortable(batches, run.signal)) {
+async function runEpoch(run: Run, training: Training): Promise<void> {
+  const { position, records } = training;
+  run.signal?.throwIfAborted();
+  const isNew = position.batch === 0;
+  for await (const batches of batchesOfSteps(run, position)) {
     run.signal?.throwIfAborted();
-    // Something else may have made steps with the optimiser meanwhile.
-    const step = stepsMade(run.optimizer) + 1;
-    const result = naming(`step ${step}, epoch ${epoch}`, () => workspace.run(() => makeStep(run, guard, batch, step)));
-    setStepsMade(run.optimizer, step);
-    training.step = step;
-    record(history, step, result);
-    const { largestState, warnings } = training.states.look(step);
-    history.largestState.push(largestState);
-    history.warnings.push(...warnings);
-    for (const warning of warnings) run.onWarning(warning);
-    const answer = run.onStep?.({ step, epoch, ...describeStep(run, result), largestState });
-    training.isEnded = (await untilAborted(run.signal, answer)) === false;
-    if (step % training.saveEvery === 0) save(training);
-    if (training.isEnded) return;
-    await letOthersRun(training);
+    await runStep(run, training, batches);
+    if (position.hasEnded) return;
+    await training.breathe();
   }
   run.signal?.throwIfAborted();
+  if (isNew && records.steps === position.stepsBefore) failNoBatches(position.epoch);
+  await endEpoch(run, training);
 }
 
-/** Lets the event loop run, if it has waited for long. */
-async function letOthersRun(training: Training): Promise<void> {
-  if (performance.now() - training.lastYield < YIELD_AFTER_MS) return;
-  await setImmediate();
-  training.lastYield = performance.now();
+async function runStep(run: Run, training: Training, batches: readonly unknown[]): Promise<void> {
+  const { position, records, rates } = training;
+  const { epoch } = position;
+  // Something else may have made steps with the optimiser meanwhile.
+  const step = stepsMade(run.optimizer) + 1;
+  const setRates = () => rates.set(run.schedule?.each === 'epoch' ? epoch - 1 : records.steps);
+  const tools = { run, guard: training.guard, workspace: training.workspace, setRates };
+  const result = naming(`step ${step}, epoch ${epoch}`, () => makeStep(tools, batches, step));
+  if (!result.skipped) training.averages?.update();
+  setStepsMade(run.optimizer, step);
+  training.step = step;
+  training.isUnsaved = true;
+  const { largestState, warnings } = training.states.look(step);
+  records.record(step, result, largestState, warnings);
+  for (const warning of warnings) run.onWarning(warning);
+  position.batch += batches.length;
+  await endOnFalse(run, training, run.onStep?.({ step, epoch, ...describeStep(run, result), largestState }));
+  if (run.checkpoint !== undefined && step % run.checkpoint.every === 0) save(training);
 }
 
-/** Puts the place into the errors of this package that `body` throws. */
-function naming<Result>(where: string, body: () => Result): Result {
+/** Waits for what a callback returns. */
+async function endOnFalse(run: Run, { position, records }: Training, answer: unknown): Promise<void> {
+  if ((await untilAborted(run.signal, answer)) !== false) return;
+  position.hasEnded = true;
+  records.history.end = 'callback';
+}
+
+/** After an epoch's last step: validation, what depends on it, and the record. */
+async function endEpoch(run: Run, training: Training): Promise<void> {
+  const { position, records, step } = training;
+  const { epoch } = position;
+  const record: EpochRecord = { epoch, step, loss: records.meanLoss(position.stepsBefore), learningRate: run.optimizer.learningRate };
+  const restoreWeights = training.averages?.swapIn();
+  let isBest: boolean;
   try {
-    return body();
+    const validation = await validateEpoch(run, training);
+    if (validation !== undefined) record.validation = validation;
+    isBest = observe(run, training, record);
+  } finally {
+    restoreWeights?.();
+  }
+  records.history.epochs.push(record);
+  position.nextEpoch(records.steps);
+  training.isUnsaved = true;
+  if (isBest) naming(`after step ${step}`, () => training.saveBest());
+  await endOnFalse(run, training, run.onEpoch?.(record));
+}
+
+async function validateEpoch(run: Run, training: Training): Promise<Record<string, number> | undefined> {
+  const { epoch } = training.position;
+  const { validation } = run;
+  if (validation === undefined || (epoch % validation.every !== 0 && epoch < run.epochs)) return undefined;
+  try {
+    return await validate(run, validation.batches, training.workspace, training.breathe);
   } catch (error) {
-    if (!(error instanceof EvenkeelError)) throw error;
-    throw new EvenkeelError(error.code, `${where}: ${error.message}`, { cause: error });
+    throw named(`after step ${training.step}, epoch ${epoch}`, error);
   }
 }
 
-function record(history: History, step: number, { loss, gradNorm, clipThreshold, clipped, skipped, flow }: StepResult): void {
-  history.loss.push(loss);
-  history.gradNorm.push(gradNorm);
-  history.clipThreshold.push(clipThreshold);
-  history.clipped.push(clipped);
-  history.skipped.push(skipped);
-  if (flow !== undefined) history.gradientFlow?.push({ step, ...flow });
+/** Tells early stopping and the schedule; returns whether the epoch is the best so far. */
+function observe(run: Run, { stopping, rates, position, records }: Training, record: EpochRecord): boolean {
+  const forSchedule = rates.monitor === undefined ? undefined : monitoredValue(record, rates.monitor);
+  if (forSchedule !== undefined) rates.observe(forSchedule);
+  const value = stopping === undefined ? undefined : monitoredValue(record, stopping.monitor);
+  if (stopping === undefined || value === undefined) return false;
+  if (Number.isNaN(value) && run.nonFinite === 'throw') {
+    const where = `after step ${record.step}, epoch ${record.epoch}: earlyStopping.monitor`;
+    throw new EvenkeelError('ERR_NON_FINITE', `${where}: ${stopping.monitor} is NaN. With nonFinite: 'skip' it counts as no better.`);
+  }
+  const isBest = stopping.observe(value);
+  if (isBest) records.history.best = { epoch: record.epoch, step: record.step, value };
+  if (stopping.isOutOfPatience) {
+    position.hasEnded = true;
+    records.history.end = 'patience';
+  }
+  return isBest;
 }
 
 function describeStep(
@@ -158,9 +159,21 @@ function describeStep(
   return { ...result, gradNorms: Object.fromEntries(parameters.map(({ name }, index) => [name, gradNorms[index] as number])) };
 }
 
-function save({ run: { model, optimizer, clipper, generator, checkpoint }, step }: Training): void {
-  if (checkpoint === undefined) return;
-  naming(`after step ${step}`, () => saveCheckpoint(checkpoint.path, { model, optimizer, clipper, generator, step }));
+function save(training: Training): void {
+  naming(`after step ${training.step}`, () => training.save());
+}
+
+/** Puts the place into the errors of this package that `body` throws. */
+function naming<Result>(where: string, body: () => Result): Result {
+  try {
+    return body();
+  } catch (error) {
+    throw named(where, error);
+  }
+}
+
+function named(where: string, error: unknown): unknown {
+  return error instanceof EvenkeelError ? new EvenkeelError(error.code, `${where}: ${error.message}`, { cause: error }) : error;
 }
 
 function failNoBatches(epoch: number): never {

@@ -1,90 +1,31 @@
-import { checkFunction, checkInteger, checkOneOf, fail, readOptions, readSafely } from '../check';
+import { checkFunction, checkInteger, checkNumber, checkOneOf, fail, isPlainObject, readOptions, readSafely } from '../check';
 import type { Clipper } from '../clipping/clipper';
 import { EvenkeelError } from '../errors';
 import { checkDestination } from '../io/atomic-file';
+import { checkPath } from '../io/file';
 import { checkLayer, type Layer } from '../layers/layer';
 import type { RecurrentLayer } from '../layers/recurrent/recurrent-layer';
-import type { Lengths } from '../lengths';
-import type { LossOptions, LossResult } from '../losses/loss';
+import type { LossOptions } from '../losses/loss';
+import type { Metric } from '../metrics/metric';
 import { checkOptimizer, type Optimizer } from '../optimizers/optimizer';
+import type { ReduceLROnPlateau } from '../optimizers/schedules/reduce-lr-on-plateau';
+import { checkSchedule, type Schedule } from '../optimizers/schedules/schedule';
 import { checkParameters, type Parameter } from '../parameter';
 import { checkOptionalGenerator, type Generator } from '../random';
 import { findRecurrentLayers, recurrentLayers } from '../stability/recurrent-layers';
 import type { Tensor } from '../tensor';
-import { type Clip, type ClipRule, isClipper, makeClipRule } from './clip-rule';
+import { type ClipRule, isClipper, makeClipRule } from './clip-rule';
+import type { EarlyStoppingSettings } from './early-stopping';
+import { checkEarlyStopping, checkMonitor } from './monitor';
+import type { Batches, StepRecord } from './options';
+import type { EpochRecord } from './records';
+import { isPlateau } from './scheduled-rates';
 import { emitWarning, type TrainingWarning } from './state-watch';
-
-/** What one training step is made from. */
-export interface Batch<Target = Tensor> {
-  input: Tensor;
-  /** whatever the loss takes */
-  target: Target;
-  /** how many steps of each sequence count, where not all do: model and loss are given them */
-  lengths?: Lengths;
-}
-
-/** Batches to go through once per epoch. */
-export type Batches<Target = Tensor> = Iterable<Batch<Target>> | AsyncIterable<Batch<Target>>;
-
-/** What `onStep` is told after each step. */
-export interface StepRecord {
-  /** counts on from the steps that were made with this optimiser, by fit or before its checkpoint was loaded; the first is 1 */
-  step: number;
-  /** from 1 */
-  epoch: number;
-  loss: number;
-  /** the 2-norm of all gradients that are trained by, before clipping; NaN where the loss was not finite */
-  gradNorm: number;
-  /** the 2-norm of each trained parameter's gradient before clipping, by name */
-  gradNorms: Record<string, number>;
-  /** the norm, or with `clipValue` the magnitude, above which clipping acted; infinite without clipping, NaN in a skipped step */
-  clipThreshold: number;
-  /** whether clipping changed the gradients */
-  clipped: boolean;
-  /** whether the step was skipped because its loss, its gradients or what it made of the weights was not finite */
-  skipped: boolean;
-  /**
-   * the largest magnitude in the states of the model's recurrent layers at the ends of the sequences, h_T, of an LSTM c_T too; NaN in a model without such
-   * layers
-   */
-  largestState: number;
-}
-
-/** Options of fit. */
-export interface FitOptions<Target = Tensor> {
-  /** such as mseLoss or crossEntropyLoss */
-  loss: (output: Tensor, target: Target, options?: LossOptions) => LossResult;
-  /** over some or all of the model's parameters; others are frozen: they stay as they are, and no norm, clipping or refusal counts them */
-  optimizer: Optimizer;
-  /** no clipping unless given */
-  clip?: Clip;
-  /** 1 unless given; more need batches that can be gone through more than once */
-  epochs?: number;
-  /**
-   * Called after each step; what it returns is awaited. With `false` the training ends as it does after the last step, and fit returns its
-   * history: what `model.stop_training = True` does in a callback of Keras, and `trainer.should_stop = True` in one of PyTorch Lightning.
-   */
-  onStep?: (record: StepRecord) => unknown;
-  /**
-   * Called, once for each recurrent layer, when its states have become 10⁶ times as large as in the first step (and as 1), or larger than the root of
-   * the dtype's range; unless given, the process emits the warning, `EVENKEEL_GROWING_STATES`. {@link History} has it either way.
-   */
-  onWarning?: (warning: TrainingWarning) => void;
-  /** ends the training at once when it is aborted, but for a step under way: while fit waits for a batch or for `onStep` too */
-  signal?: AbortSignal;
-  /** what the batches, the loss or layers draw random numbers from: checkpoints hold where it is, and a refused step gives back what it drew */
-  generator?: Generator;
-  /** where saveCheckpoint writes after every so many steps, and after the last one; tried before the first one */
-  checkpoint?: { path: string; every?: number };
-  /** records how the gradient flows back through time in every so many steps, from the first on: see {@link History} and {@link gradientFlow} */
-  gradientFlow?: { every: number };
-  /** what to do with a step whose loss, gradient or new weights are not finite: `'throw'` unless given */
-  nonFinite?: 'throw' | 'skip';
-}
 
 /** What fit works with, checked. */
 export interface Run {
   model: Layer;
+  batches: Batches<unknown>;
   /** those that are trained, which are the optimiser's, under the model's names */
   parameters: readonly Parameter[];
   /** the model's others, whose gradients the optimiser does not clear */
@@ -95,13 +36,22 @@ export interface Run {
   /** the rule's memory, if it has one, for checkpoints */
   clipper: Clipper | undefined;
   epochs: number;
+  accumulate: number;
+  schedule: { schedule: Schedule | ReduceLROnPlateau; each: 'step' | 'epoch' } | undefined;
+  validation: { batches: Batches<unknown>; every: number } | undefined;
+  metrics: readonly (readonly [name: string, metric: Metric<unknown>])[];
+  earlyStopping: EarlyStoppingSettings | undefined;
+  averaging: { decay: number } | undefined;
   onStep: ((record: StepRecord) => unknown) | undefined;
+  onEpoch: ((record: EpochRecord) => unknown) | undefined;
   onWarning: (warning: TrainingWarning) => void;
   /** all of the model's, by name */
   recurrentLayers: ReadonlyMap<string, RecurrentLayer<unknown>>;
   signal: AbortSignal | undefined;
   generator: Generator | undefined;
-  checkpoint: { path: string; every: number } | undefined;
+  checkpoint: { path: string; every: number; keep: number } | undefined;
+  /** where to go on from */
+  resume: { path: string; isNeeded: boolean } | undefined;
   /** the model's recurrent layers, where their gradient flow is recorded */
   gradientFlow: { every: number; layers: ReadonlyMap<string, RecurrentLayer<unknown>> } | undefined;
   nonFinite: 'throw' | 'skip';
@@ -112,28 +62,40 @@ const OPTIONS = [
   'optimizer',
   'clip',
   'epochs',
+  'accumulate',
+  'schedule',
+  'validation',
+  'metrics',
+  'earlyStopping',
+  'averaging',
   'onStep',
+  'onEpoch',
   'onWarning',
   'signal',
   'generator',
   'checkpoint',
+  'resume',
   'gradientFlow',
   'nonFinite',
 ] as const;
 
 /** Checks everything that fit is given. */
 export function checkRun(model: unknown, batches: unknown, options: unknown): Run {
-  const given = readOptions('fit options', options, OPTIONS, { epochs: 1, nonFinite: 'throw' });
+  const given = readOptions('fit options', options, OPTIONS, { epochs: 1, accumulate: 1, nonFinite: 'throw' });
   const layer = checkLayer('model', model);
   const optimizer = checkOptimizer('optimizer', given.optimizer);
   const { trained, frozen } = splitParameters(layer, optimizer);
   checkFunction('loss', given.loss);
-  if (given.onStep !== undefined) checkFunction('onStep', given.onStep);
-  if (given.onWarning !== undefined) checkFunction('onWarning', given.onWarning);
+  for (const name of ['onStep', 'onEpoch', 'onWarning'] as const) if (given[name] !== undefined) checkFunction(name, given[name]);
   const epochs = checkInteger('epochs', given.epochs, 1);
-  checkBatches(batches, epochs);
+  const validation = checkValidation(given.validation);
+  const metrics = checkMetrics(given.metrics, validation !== undefined);
+  const monitored = { hasValidation: validation !== undefined, metrics };
+  const schedule = checkRunSchedule(given.schedule);
+  if (isPlateau(schedule?.schedule)) checkMonitor('schedule.monitor', schedule.schedule.monitor, monitored);
   return {
     model: layer,
+    batches: checkBatches('batches', batches, epochs),
     parameters: trained,
     frozen,
     optimizer,
@@ -141,13 +103,21 @@ export function checkRun(model: unknown, batches: unknown, options: unknown): Ru
     clip: makeClipRule(given.clip),
     clipper: isClipper(given.clip) ? given.clip : undefined,
     epochs,
+    accumulate: checkInteger('accumulate', given.accumulate, 1),
+    schedule,
+    validation,
+    metrics,
+    earlyStopping: checkEarlyStopping(given.earlyStopping, monitored),
+    averaging: checkAveraging(given.averaging),
     onStep: given.onStep as Run['onStep'],
+    onEpoch: given.onEpoch as Run['onEpoch'],
     onWarning: (given.onWarning ?? emitWarning) as Run['onWarning'],
     recurrentLayers: readSafely('model', () => findRecurrentLayers(layer)),
     signal: checkSignal(given.signal),
     generator: checkOptionalGenerator('generator', given.generator),
     gradientFlow: checkGradientFlow(given.gradientFlow, layer),
     nonFinite: checkOneOf('nonFinite', given.nonFinite, ['throw', 'skip']),
+    resume: checkResume(given.resume, given.checkpoint),
     // The last, since it tries the disk.
     checkpoint: checkCheckpoint(given.checkpoint),
   };
@@ -182,21 +152,55 @@ function checkNames(parameters: readonly Parameter[]): void {
   }
 }
 
-function checkBatches(batches: unknown, epochs: number): void {
-  const kind = readSafely('batches', () => {
+/** @param times how often they are gone through */
+export function checkBatches(argument: string, batches: unknown, times: number): Batches<unknown> {
+  const kind = readSafely(argument, () => {
     if (typeof batches !== 'object' || batches === null) return 'other';
     const { [Symbol.iterator]: sync, [Symbol.asyncIterator]: async, next } = batches as Record<symbol | 'next', unknown>;
     if (typeof sync !== 'function' && typeof async !== 'function') return 'other';
     return typeof next === 'function' ? 'iterator' : 'iterable';
   });
-  if (kind === 'other') fail('ERR_OPTION', 'batches', 'an iterable or async iterable of { input, target, lengths? }', batches);
-  if (kind === 'iterator' && epochs > 1) {
+  if (kind === 'other') fail('ERR_OPTION', argument, 'an iterable or async iterable of { input, target, lengths? }', batches);
+  if (kind === 'iterator' && times > 1) {
     throw new EvenkeelError(
       'ERR_OPTION',
-      `batches: expected something that can be gone through ${epochs} times, once per epoch, got an iterator, which can be gone through once. ` +
-        'Give an array, or an object whose iterator starts afresh, such as { *[Symbol.iterator]() { … } }.',
+      `${argument}: expected something that can be gone through ${Number.isFinite(times) ? `${times} times, once per epoch` : 'again and again'}, got an ` +
+        'iterator, which can be gone through once. Give an array, or an object whose iterator starts afresh, such as { *[Symbol.iterator]() { … } }.',
     );
   }
+  return batches as Batches<unknown>;
+}
+
+function checkValidation(value: unknown): Run['validation'] {
+  if (value === undefined) return undefined;
+  const { batches, every } = readOptions('validation', value, ['batches', 'every'], { every: 1 });
+  return { batches: checkBatches('validation.batches', batches, Infinity), every: checkInteger('validation.every', every, 1) };
+}
+
+function checkMetrics(value: unknown, hasValidation: boolean): Run['metrics'] {
+  if (value === undefined) return [];
+  const entries = readSafely('metrics', () => (isPlainObject(value) ? Object.entries(value) : undefined));
+  if (entries === undefined) fail('ERR_OPTION', 'metrics', 'functions by name, such as { mae }', value);
+  if (!hasValidation) fail('ERR_OPTION', 'metrics', 'a validation to measure them in', 'none', 'Give validation: { batches }.');
+  return entries.map(([name, metric]) => {
+    if (name === 'loss') fail('ERR_OPTION', 'metrics', 'names but "loss", which is that of the loss', name);
+    checkFunction(`metrics.${name}`, metric);
+    return [name, metric as Metric<unknown>] as const;
+  });
+}
+
+function checkRunSchedule(value: unknown): Run['schedule'] {
+  if (value === undefined) return undefined;
+  const isPlain = readSafely('schedule', () => isPlateau(value) || !isPlainObject(value) || !Object.hasOwn(value, 'schedule'));
+  if (isPlain) return { schedule: isPlateau(value) ? value : checkSchedule('schedule', value), each: 'step' };
+  const { schedule, each } = readOptions('schedule', value, ['schedule', 'each'], { each: 'step' });
+  return { schedule: checkSchedule('schedule.schedule', schedule), each: checkOneOf('schedule.each', each, ['step', 'epoch']) };
+}
+
+function checkAveraging(value: unknown): Run['averaging'] {
+  if (value === undefined) return undefined;
+  const { decay } = readOptions('averaging', value, ['decay']);
+  return { decay: checkNumber('averaging.decay', decay, { min: 0, below: 1 }) };
 }
 
 export function checkSignal(signal: unknown): AbortSignal | undefined {
@@ -210,13 +214,23 @@ export function checkSignal(signal: unknown): AbortSignal | undefined {
   return signal as AbortSignal;
 }
 
+const CHECKPOINT_OPTIONS = ['path', 'every', 'keep'] as const;
+
 function checkCheckpoint(value: unknown): Run['checkpoint'] {
   if (value === undefined) return undefined;
-  const { path, every } = readOptions('checkpoint', value, ['path', 'every']);
+  const { path, every, keep } = readOptions('checkpoint', value, CHECKPOINT_OPTIONS, { keep: 1 });
   return {
     every: every === undefined ? Number.POSITIVE_INFINITY : checkInteger('checkpoint.every', every, 1),
+    keep: checkInteger('checkpoint.keep', keep, 1, 1000),
     path: checkDestination('checkpoint.path', path),
   };
+}
+
+function checkResume(value: unknown, checkpoint: unknown): Run['resume'] {
+  if (value === undefined || value === false) return undefined;
+  if (value !== true) return { path: checkPath('resume', value), isNeeded: true };
+  if (checkpoint === undefined) fail('ERR_OPTION', 'resume', 'a path, or true with the option checkpoint', value);
+  return { path: checkPath('checkpoint.path', readOptions('checkpoint', checkpoint, CHECKPOINT_OPTIONS).path), isNeeded: false };
 }
 
 function checkGradientFlow(value: unknown, model: Layer): Run['gradientFlow'] {

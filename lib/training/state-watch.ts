@@ -1,5 +1,8 @@
+import { EvenkeelError } from '../errors';
 import type { RecurrentLayer } from '../layers/recurrent/recurrent-layer';
+import { type StateDict, scalar } from '../state-dict';
 import type { DType } from '../tensor';
+import type { Part } from './part';
 
 /**
  * Something that goes wrong in a training which neither its loss nor its gradients need show.
@@ -26,7 +29,7 @@ const RANGE: Readonly<Record<DType, number>> = { float32: 2 ** 64, float64: 2 **
  * Looks at the states at the ends of the sequences after each step of a training. A relu layer's may grow from step to step of the optimiser until
  * they overflow, and nothing else shows it where a LayerNorm takes their size away. Each layer is reported once.
  */
-export class StateWatch {
+export class StateWatch implements Part {
   readonly #layers: ReadonlyMap<string, RecurrentLayer<unknown>>;
   /** of the layers that have not been reported, their magnitude in the first step seen */
   readonly #first = new Map<string, number>();
@@ -47,6 +50,27 @@ export class StateWatch {
       if (warning !== undefined) warnings.push(warning);
     }
     return { largestState: largest, warnings };
+  }
+
+  state(): StateDict {
+    const first = [...this.#first].map(([layer, magnitude]) => [`first.${layer}`, scalar(magnitude)] as const);
+    return Object.fromEntries([...first, ...[...this.#reported].map((layer) => [`reported.${layer}`, scalar(1)] as const)]);
+  }
+
+  load(state: StateDict): void {
+    const entries = Object.entries(state).map(([key, tensor]) => {
+      const [, kind, layer] = /^(first|reported)\.(.*)$/.exec(key) ?? [];
+      if (layer === undefined || !this.#layers.has(layer) || tensor.size !== 1) {
+        throw new EvenkeelError('ERR_STATE', `states: expected what was seen of the model's recurrent layers, got "${key.slice(0, 100)}".`);
+      }
+      return { kind, layer, value: tensor.data[0] as number };
+    });
+    this.#first.clear();
+    this.#reported.clear();
+    for (const { kind, layer, value } of entries) {
+      if (kind === 'first') this.#first.set(layer, value);
+      else this.#reported.add(layer);
+    }
   }
 
   #judge(layer: string, dtype: DType, magnitude: number, step: number): TrainingWarning | undefined {

@@ -15,12 +15,16 @@ interface Changed {
   generator: Generator | undefined;
 }
 
-/** Lets a step that is refused, or that throws, leave no trace: what layers carry, generator, clipper, weights and optimiser are as before. */
+/**
+ * Lets a step that is refused, or that throws, leave no trace: what layers carry, generator, clipper, weights and optimiser, its
+ * learning rates among it, are as before.
+ */
 export class StepGuard {
   readonly #changed: Changed;
   readonly #backup: OptimizerBackup;
   #carried: StateDict = {};
   #generatorState: readonly number[] | undefined;
+  #rates: readonly number[] = [];
   #unclip: (() => void) | undefined;
 
   constructor(changed: Changed) {
@@ -32,6 +36,7 @@ export class StepGuard {
   begin(): void {
     this.#carried = carriedStateOf(this.#changed.model);
     this.#generatorState = this.#changed.generator?.state;
+    this.#rates = this.#changed.optimizer.rateHolders.map(({ learningRate }) => learningRate);
     this.#unclip = undefined;
     this.#backup.forget();
   }
@@ -56,11 +61,12 @@ export class StepGuard {
   }
 
   takeBack(): void {
-    const { model, generator } = this.#changed;
+    const { model, generator, optimizer } = this.#changed;
     loadCarriedStateOf(model, this.#carried);
     if (generator !== undefined && this.#generatorState !== undefined) generator.state = this.#generatorState;
     this.#unclip?.();
     this.#backup.takeBack();
+    for (const [i, holder] of optimizer.rateHolders.entries()) holder.learningRate = this.#rates[i] as number;
   }
 }
 

@@ -1,37 +1,41 @@
-import { fail, readSafely } from '../check';
 import { describeNonFinite, gradNorms } from '../clipping/norms';
-import { EvenkeelError, formatShape } from '../errors';
-import { checkLengths, type Lengths, lengthsOf } from '../lengths';
-import type { LossResult } from '../losses/loss';
+import { EvenkeelError } from '../errors';
+import type { RecurrentLayer } from '../layers/recurrent/recurrent-layer';
+import { checkLengths } from '../lengths';
 import { clearGradient } from '../sparse-rows';
 import type { GradientFlow } from '../stability/flow';
 import { checkLongEnough, recordFlow } from '../stability/gradient-flow';
 import { checkTensor, Tensor } from '../tensor';
-import type { Batch, Run } from './run';
+import type { Workspace } from '../workspace';
+import { checkBatch, LossMean, lossOf } from './batch-loss';
+import type { Batch } from './options';
+import type { StepResult } from './records';
+import type { Run } from './run';
 import type { StepGuard } from './step-guard';
 
-/** What one step of fit came to. */
-export interface StepResult {
-  loss: number;
-  gradNorm: number;
-  /** in the order of the trained parameters */
-  gradNorms: readonly number[];
-  clipThreshold: number;
-  clipped: boolean;
-  skipped: boolean;
-  flow?: GradientFlow;
+/** What the steps of a training work with. */
+export interface StepTools {
+  readonly run: Run;
+  readonly guard: StepGuard;
+  readonly workspace: Workspace;
+  /** Sets the learning rates of a step. */
+  setRates(): void;
 }
 
 /**
  * Makes one step, or leaves it out and no trace of it.
+ * @param batches that it is made from
  * @throws EvenkeelError ERR_NON_FINITE, and what model, loss, clipper and optimiser throw; no trace is left then either
  */
-export function makeStep(run: Run, guard: StepGuard, batch: unknown, step: number): StepResult {
+export function makeStep(tools: StepTools, batches: readonly unknown[], step: number): StepResult {
+  const { run, guard } = tools;
   guard.begin();
   try {
-    const result = recordedStep(run, guard, checkBatch(batch), step);
+    tools.setRates();
+    const learningRate = run.optimizer.learningRate;
+    const result = recordedStep(tools, batches, step);
     if (result.skipped) guard.takeBack();
-    return result;
+    return { ...result, learningRate };
   } catch (error) {
     try {
       guard.takeBack();
@@ -42,47 +46,78 @@ export function makeStep(run: Run, guard: StepGuard, batch: unknown, step: numbe
   }
 }
 
-function recordedStep(run: Run, guard: StepGuard, batch: Batch<unknown>, step: number): StepResult {
+type Result = Omit<StepResult, 'learningRate'>;
+
+function recordedStep({ run, guard, workspace }: StepTools, batches: readonly unknown[], step: number): Result {
   const { gradientFlow } = run;
-  if (gradientFlow === undefined || (step - 1) % gradientFlow.every !== 0) return update(run, guard, computeGradients(run, batch));
-  checkLongEnough('input', batch.input, 'Shorter ones have no gradient flow: leave out the option gradientFlow.');
-  const { result: gradients, flow } = recordFlow(gradientFlow.layers, () => computeGradients(run, batch));
+  const isRecorded = gradientFlow !== undefined && (step - 1) % gradientFlow.every === 0;
+  const gradients = computeGradients(run, workspace, batches, isRecorded ? gradientFlow.layers : undefined);
   if (gradients.refusal !== undefined) return refuse(run, gradients.result, gradients.refusal);
   // Before the update: nothing can throw after it.
-  const recorded = flow();
+  const flow = gradients.flow?.();
   const result = update(run, guard, gradients);
-  return result.skipped ? result : { ...result, flow: recorded };
+  return result.skipped || flow === undefined ? result : { ...result, flow };
 }
 
-/** What a batch gives, and why no step must be made of it. */
+/** What batches give, and why no step must be made of it. */
 interface Gradients {
   result: Pick<StepResult, 'loss' | 'gradNorm' | 'gradNorms'>;
   refusal?: string;
+  /** says how the gradient of the last batch flowed */
+  flow?: () => GradientFlow;
 }
 
-function computeGradients(run: Run, { input, target, lengths: given }: Batch<unknown>): Gradients {
-  const { model, optimizer, parameters } = run;
+/** The gradients of all batches as if they were one: each batch's mean counts by how much it is a mean of. */
+function computeGradients(
+  run: Run,
+  workspace: Workspace,
+  batches: readonly unknown[],
+  recorded: ReadonlyMap<string, RecurrentLayer<unknown>> | undefined,
+): Gradients {
+  const { optimizer, parameters } = run;
   for (const { grad } of run.frozen) clearGradient(grad);
   optimizer.zeroGrad();
-  const lengths = checkLengths(given, input.shape, 'either');
-  const output = checkTensor('output of model.forward()', lengths === undefined ? model.forward(input) : model.forward(input, { lengths }));
-  const counted = lengthsOf(output, input, lengths);
-  const { value, grad } = checkLossResult(
-    counted === undefined ? run.loss(output, target) : run.loss(output, target, { lengths: counted }),
-    output,
-  );
-  if (!Number.isFinite(value)) {
-    const gradNorms = parameters.map(() => Number.NaN);
-    return { result: { loss: value, gradNorm: Number.NaN, gradNorms }, refusal: `the loss is ${value}` };
+  const mean = new LossMean();
+  let flow: (() => GradientFlow) | undefined;
+  for (const [index, given] of batches.entries()) {
+    const batch = checkBatch('batches', given);
+    const pass = () => workspace.run(() => addGradients(run, batch, mean));
+    if (recorded !== undefined && index === batches.length - 1) {
+      checkLongEnough('input', batch.input, 'Shorter ones have no gradient flow: leave out the option gradientFlow.');
+      flow = recordFlow(recorded, pass).flow;
+    } else pass();
+    if (!Number.isFinite(mean.last)) {
+      const gradNorms = parameters.map(() => Number.NaN);
+      const where = batches.length === 1 ? '' : ` of batch ${index + 1} of ${batches.length}`;
+      return { result: { loss: mean.last, gradNorm: Number.NaN, gradNorms }, refusal: `the loss${where} is ${mean.last}` };
+    }
   }
-  model.backward(grad, { inputGradient: false });
+  mean.divide(parameters);
   const norms = gradNorms(parameters);
-  const result = { loss: value, gradNorm: norms.total, gradNorms: norms.perParameter };
-  return Number.isFinite(norms.total) ? { result } : { result, refusal: describeNonFinite(parameters, norms) };
+  const result = { loss: mean.value, gradNorm: norms.total, gradNorms: norms.perParameter };
+  const refusal = Number.isFinite(norms.total) ? undefined : describeNonFinite(parameters, norms);
+  return { result, ...(refusal !== undefined && { refusal }), ...(flow && { flow }) };
 }
 
-function update(run: Run, guard: StepGuard, { result, refusal }: Gradients): StepResult {
-  if (refusal !== undefined) return refuse(run, result, refusal);
+/** Adds those of one batch, unless its loss is not finite. */
+function addGradients({ model, loss }: Run, batch: Batch<unknown>, mean: LossMean): void {
+  const { input } = batch;
+  const lengths = checkLengths(batch.lengths, input.shape, 'either');
+  const output = checkTensor('output of model.forward()', lengths === undefined ? model.forward(input) : model.forward(input, { lengths }));
+  const result = lossOf(loss, output, batch, lengths);
+  const factor = mean.add(result.value, result.count);
+  if (!Number.isFinite(result.value)) return;
+  const grad =
+    factor === 1
+      ? result.grad
+      : new Tensor(
+          result.grad.data.map((element) => element * factor),
+          output.shape,
+        );
+  model.backward(grad, { inputGradient: false });
+}
+
+function update(run: Run, guard: StepGuard, { result }: Gradients): Result {
   guard.beforeClip();
   const { threshold, clipped } = run.clip(run.parameters, result.gradNorm);
   guard.beforeUpdate(result.gradNorm);
@@ -93,35 +128,11 @@ function update(run: Run, guard: StepGuard, { result, refusal }: Gradients): Ste
 }
 
 /** A step that must not be made: skipped on request, else an error. */
-function refuse(run: Run, result: Pick<StepResult, 'loss' | 'gradNorm' | 'gradNorms'>, reason: string): StepResult {
+function refuse(run: Run, result: Pick<StepResult, 'loss' | 'gradNorm' | 'gradNorms'>, reason: string): Result {
   if (run.nonFinite === 'skip') return { ...result, clipThreshold: Number.NaN, clipped: false, skipped: true };
   throw new EvenkeelError(
     'ERR_NON_FINITE',
     `${reason}. The parameters are as they were before this step. Look at the batch for values that are not finite, lower the ` +
       "learning rate, clip the gradients, or leave such steps out with nonFinite: 'skip'.",
   );
-}
-
-function checkBatch(given: unknown): Batch<unknown> {
-  const { input, target, lengths } = readSafely('batches', () => pick(given, ['input', 'target', 'lengths']));
-  if (!Tensor.isTensor(input)) fail('ERR_OPTION', 'batches', '{ input: Tensor, target, lengths? }', given);
-  return { input, target, lengths: lengths as Lengths | undefined };
-}
-
-function checkLossResult(given: unknown, output: Tensor): LossResult {
-  const { value, grad } = readSafely('loss()', () => pick(given, ['value', 'grad']));
-  if (typeof value !== 'number' || !Tensor.isTensor(grad)) fail('ERR_OPTION', 'loss()', '{ value: number, grad: Tensor }', given);
-  if (grad.dtype !== output.dtype || formatShape(grad.shape) !== formatShape(output.shape)) {
-    throw new EvenkeelError(
-      'ERR_OPTION',
-      `loss().grad: expected the output's ${output.dtype} ${formatShape(output.shape)}, got ${grad.dtype} ${formatShape(grad.shape)}.`,
-    );
-  }
-  return { value, grad };
-}
-
-/** Properties of what may be no object at all. */
-function pick<Name extends string>(given: unknown, names: readonly Name[]): Partial<Record<Name, unknown>> {
-  const object = given as Partial<Record<Name, unknown>> | null | undefined;
-  return Object.fromEntries(names.map((name) => [name, object?.[name]])) as Partial<Record<Name, unknown>>;
 }

@@ -1,25 +1,17 @@
 // Learning rates, step by step, beside PyTorch's.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as api from '../../lib/index';
-import { CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau, type Schedule, SequentialLR, StepLR, Tensor } from '../../lib/index';
+import { CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau, SequentialLR, StepLR, Tensor } from '../../lib/index';
 import { expectClose } from '../helpers/compare';
 import { expectRefused } from '../helpers/errors';
 import { Goldens, numbered } from '../helpers/fixtures';
-
-type ScheduleCase = { name: string; options: object } | { milestones: number[]; sequence: ScheduleCase[] };
+import { makeSchedule, type ScheduleCase } from '../helpers/schedules';
 
 const CASES: { steps: number; learningRates: number[]; schedules: ScheduleCase[]; plateaus: object[] } = JSON.parse(
   readFileSync(join(__dirname, '../fixtures/training.json'), 'utf8'),
 );
 const goldens = new Goldens('training');
 const within = 1e-12;
-
-function makeSchedule(given: ScheduleCase): Schedule {
-  if ('sequence' in given) return new SequentialLR(given.sequence.map(makeSchedule), given.milestones);
-  const Class = (api as unknown as Record<string, new (options: object) => Schedule>)[given.name] as new (options: object) => Schedule;
-  return new Class(given.options);
-}
 
 test.each(numbered(CASES.schedules))('%s', (_, index, given) => {
   const schedule = makeSchedule(given);

@@ -89,6 +89,9 @@ describe('training', () => {
         skipped: [],
         largestState: [],
         warnings: [],
+        learningRate: [],
+        epochs: [],
+        end: 'epochs',
       };
       for (let epoch = 0; epoch < 2; epoch++) {
         for (const { input, target } of makeBatches()) {
@@ -103,7 +106,11 @@ describe('training', () => {
           expected.clipped.push(norm > (maxNorm ?? 1e9));
           expected.skipped.push(false);
           expected.largestState.push(Math.max(...(byHand.layers.rnn as RNN).finalState.data.map(Math.abs)));
+          expected.learningRate.push(0.05);
         }
+        const losses = expected.loss.slice(-3);
+        const loss = losses.reduce((sum, one) => sum + one, 0) / 3;
+        expected.epochs.push({ epoch: epoch + 1, step: 3 * (epoch + 1), loss, learningRate: 0.05 });
       }
       const history = await fit(fitted, makeBatches(), {
         loss: mseLoss,
@@ -280,6 +287,7 @@ describe('what is not finite', () => {
       clipped: false,
       skipped: true,
       largestState: Number.NaN,
+      learningRate: 0.1,
     });
     expect(values(model)[0]?.[0]).toBeCloseTo(0.8 * 0.8, 14);
   });

@@ -7,7 +7,7 @@ import ts from 'typescript';
 import { binaryPlatforms } from '../../lib/native/binary-packages';
 
 const base = ['tensor', 'lengths', 'typed-arrays', 'workspace', 'state-dict', 'check', 'errors', 'random', 'memory', 'cgroup'];
-const models = [...base, 'parameter', 'sparse-rows', 'layers', 'losses', 'optimizers', 'clipping'];
+const models = [...base, 'parameter', 'sparse-rows', 'layers', 'losses', 'optimizers', 'clipping', 'metrics'];
 const study = [...models, 'io', 'runtime', 'stability', 'training', 'data', 'report', 'progress', 'slices'];
 
 /** Room → the rooms that it may import from, besides itself. */
@@ -38,6 +38,7 @@ export const rooms: Record<string, readonly string[]> = {
   initializers: base,
   layers: [...base, 'native', 'aliasing', 'memory', 'schema', 'parameter', 'initializers', 'sparse-rows'],
   losses: [...base, 'native'],
+  metrics: [...base, 'losses'],
   optimizers: [...base, 'native', 'parameter', 'sparse-rows'],
   clipping: [...base, 'native', 'parameter', 'sparse-rows'],
   data: [...base, 'io', 'losses', 'slices'],

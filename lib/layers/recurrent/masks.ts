@@ -1,8 +1,7 @@
 import { fail, isPlainObject, readSafely } from '../../check';
 import { EvenkeelError } from '../../errors';
-import { Generator } from '../../random';
-import type { StateDict } from '../../state-dict';
-import { checkTensor, Tensor } from '../../tensor';
+import type { Generator } from '../../random';
+import { generatorState, matchGeneratorState, type StateDict } from '../../state-dict';
 import type { CallKind } from '../layer';
 import type { MaskKey } from './scan';
 
@@ -66,9 +65,7 @@ export class Masks {
 
   /** Where the generator is, as float64 [4] or [5]; nothing for a layer without masks. */
   carriedState(): StateDict {
-    if (!this.#any) return {};
-    const { state } = this.#generator;
-    return { generator: new Tensor(Float64Array.from(state), [state.length]) };
+    return this.#any ? { generator: generatorState(this.#generator) } : {};
   }
 
   /**
@@ -84,13 +81,9 @@ export class Masks {
     if (own === undefined) {
       throw new EvenkeelError('ERR_STATE', 'carried state: expected "generator", where the masks come from, got none.');
     }
-    const tensor = checkTensor('carried state["generator"]', own[1], 'float64', ['K']);
-    const goesOn = Generator.from([...tensor.data]);
     return {
       rest: Object.fromEntries(entries.filter((entry) => entry !== own)),
-      load: () => {
-        this.#generator.state = goesOn.state;
-      },
+      load: matchGeneratorState('carried state["generator"]', this.#generator, own[1]),
     };
   }
 }

@@ -1,7 +1,7 @@
 import { checkInteger, checkNumber, checkOneOf, checkString, fail, readOptions, readSafely } from '../../check';
 import { EvenkeelError } from '../../errors';
-import { copyState, matchState, type StateDict } from '../../state-dict';
-import { Tensor } from '../../tensor';
+import { copyState, matchState, type StateDict, scalar } from '../../state-dict';
+import type { Tensor } from '../../tensor';
 
 /** Options of {@link ReduceLROnPlateau}. */
 export interface ReduceLROnPlateauOptions {
@@ -123,7 +123,3 @@ const DEFAULTS = {
   minLearningRate: 0,
   eps: 1e-8,
 };
-
-function scalar(value: number): Tensor {
-  return new Tensor(Float64Array.of(value), []);
-}

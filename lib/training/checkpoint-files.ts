@@ -1,0 +1,65 @@
+import { copyFileSync, linkSync, renameSync, rmSync } from 'node:fs';
+import { parse } from 'node:path';
+import { EvenkeelError } from '../errors';
+import { isThere, rethrow } from '../io/file';
+import { loadState, saveState } from '../io/safetensors';
+import { loadParts, type Parts, stateOfParts } from './part';
+
+/** `run.safetensors` with something before its ending: `run.1.safetensors`, `run.best.safetensors`. */
+export function besides(path: string, word: string | number): string {
+  const { ext } = parse(path);
+  return `${path.slice(0, path.length - ext.length)}.${word}${ext}`;
+}
+
+/**
+ * Writes a checkpoint, and keeps those before it. At no moment is there none: the newest one gets a second name before another takes its first.
+ * @param keep how many there are then, at most
+ */
+export function saveParts(path: string, keep: number, parts: Parts): void {
+  if (keep > 1 && isThere(path)) {
+    try {
+      for (let i = keep - 2; i >= 1; i--) if (isThere(besides(path, i))) renameSync(besides(path, i), besides(path, i + 1));
+      rmSync(besides(path, 1), { force: true });
+      giveSecondName(path, besides(path, 1));
+    } catch (cause) {
+      rethrow('write', besides(path, 1), cause);
+    }
+  }
+  saveState(path, stateOfParts(parts));
+}
+
+/** Some file systems have no links. */
+function giveSecondName(path: string, second: string): void {
+  try {
+    linkSync(path, second);
+  } catch {
+    copyFileSync(path, second);
+  }
+}
+
+/**
+ * Loads the newest checkpoint that is whole and fits, and warns of those that are passed over.
+ * @param keep how many there may be
+ * @returns the path of the one that was loaded; undefined where there is none at all
+ * @throws EvenkeelError ERR_FILE with the reasons, where there are some and none will do; then nothing is changed
+ */
+export function loadNewest(path: string, keep: number, parts: Parts): string | undefined {
+  const numbered = Array.from({ length: Math.max(keep, MOST) }, (_, i) => besides(path, i + 1));
+  const reasons: string[] = [];
+  for (const candidate of [path, ...numbered].filter(isThere)) {
+    try {
+      loadParts(parts, loadState(candidate));
+    } catch (error) {
+      if (!(error instanceof EvenkeelError)) throw error;
+      reasons.push(error.message.startsWith(candidate) ? error.message : `${candidate}: ${error.message}`);
+      continue;
+    }
+    for (const reason of reasons) process.emitWarning(`${reason} Going on from ${candidate}.`, { code: 'EVENKEEL_CHECKPOINT' });
+    return candidate;
+  }
+  if (reasons.length > 0) throw new EvenkeelError('ERR_FILE', reasons.join(' '));
+  return undefined;
+}
+
+/** As many are looked for even if fewer shall be kept from now on. */
+const MOST = 20;

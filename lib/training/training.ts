@@ -1,0 +1,109 @@
+import { setImmediate } from 'node:timers/promises';
+import { loadState } from '../io/safetensors';
+import { Workspace } from '../workspace';
+import { AveragedWeights } from './averaged-weights';
+import { partsOf } from './checkpoint';
+import { besides, loadNewest, saveParts } from './checkpoint-files';
+import { EarlyStopping } from './early-stopping';
+import { HistoryPart } from './history';
+import type { Part, Parts } from './part';
+import { batchesPart, generatorPart } from './parts';
+import { Position } from './position';
+import type { Run } from './run';
+import { ScheduledRates } from './scheduled-rates';
+import { StateWatch } from './state-watch';
+import { stepsMade } from './step-count';
+import { StepGuard } from './step-guard';
+
+/** How long fit may keep the event loop between two steps. */
+const YIELD_AFTER_MS = 10;
+
+const NOTHING: Part = {
+  state: () => ({}),
+  load: () => {},
+};
+
+/** A fit under way: all that changes in it, and its checkpoints. */
+export class Training {
+  readonly guard: StepGuard;
+  readonly workspace = new Workspace();
+  readonly states: StateWatch;
+  readonly records: HistoryPart;
+  readonly position: Position;
+  readonly rates: ScheduledRates;
+  readonly averages: AveragedWeights | undefined;
+  readonly stopping: EarlyStopping | undefined;
+  /** the last one made */
+  step: number;
+  /** whether something happened since the last checkpoint */
+  isUnsaved = false;
+  readonly #run: Run;
+  readonly #parts: Parts;
+  #lastYield = performance.now();
+
+  constructor(run: Run) {
+    this.#run = run;
+    this.guard = new StepGuard(run);
+    this.states = new StateWatch(run.recurrentLayers);
+    this.records = new HistoryPart(run.gradientFlow !== undefined);
+    const batches = batchesPart('batches', run.batches);
+    this.position = new Position({ generator: generatorPart(run.generator), batches });
+    this.rates = new ScheduledRates(run.optimizer, run.schedule?.schedule);
+    this.averages = run.averaging && new AveragedWeights(run.parameters, run.averaging.decay);
+    this.stopping = run.earlyStopping && new EarlyStopping(run.earlyStopping, run.model);
+    this.step = stepsMade(run.optimizer);
+    const { model, ...others } = partsOf(run);
+    this.#parts = {
+      ...others,
+      batches,
+      validation_batches: run.validation ? batchesPart('validation.batches', run.validation.batches) : NOTHING,
+      schedule: this.rates,
+      early_stopping: this.stopping ?? NOTHING,
+      averaged: this.averages ?? NOTHING,
+      states: this.states,
+      history: this.records,
+      position: this.position,
+      model: model as Part,
+    };
+  }
+
+  /** Whether there is nothing more to do. */
+  get isOver(): boolean {
+    return this.position.hasEnded || this.position.epoch > this.#run.epochs;
+  }
+
+  /** Goes on from a checkpoint, if it is asked to and there is one. */
+  resume(): void {
+    const { resume, checkpoint } = this.#run;
+    if (resume === undefined) return;
+    const loaded = loadNewest(resume.path, checkpoint?.keep ?? 1, this.#parts);
+    // Says that there is no such file.
+    if (loaded === undefined && resume.isNeeded) loadState(resume.path);
+    this.step = stepsMade(this.#run.optimizer);
+  }
+
+  save(): void {
+    const { checkpoint } = this.#run;
+    if (checkpoint !== undefined) saveParts(checkpoint.path, checkpoint.keep, this.#parts);
+    this.isUnsaved = false;
+  }
+
+  /** Beside the others, the one of the best value. */
+  saveBest(): void {
+    const { checkpoint } = this.#run;
+    if (checkpoint !== undefined) saveParts(besides(checkpoint.path, 'best'), 1, this.#parts);
+  }
+
+  /** Gives the model what it is to have in the end. */
+  finish(): void {
+    this.averages?.swapIn();
+    this.stopping?.restore();
+  }
+
+  /** Lets the event loop run, if it has waited for long. */
+  readonly breathe = async (): Promise<void> => {
+    if (performance.now() - this.#lastYield < YIELD_AFTER_MS) return;
+    await setImmediate();
+    this.#lastYield = performance.now();
+  };
+}
