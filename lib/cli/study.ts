@@ -2,6 +2,9 @@ import { type Command, Option } from 'commander';
 import { runCellState } from '../study/cell-state/experiment';
 import { cellStateFiles, formatCellState, writeCellState } from '../study/cell-state/page';
 import { fullCellState, quickCellState } from '../study/cell-state/set-up';
+import { runFlossing } from '../study/flossing/experiment';
+import { flossingFiles, formatFlossing, writeFlossing } from '../study/flossing/page';
+import { fullFlossing, quickFlossing } from '../study/flossing/set-up';
 import { studyCells } from '../study/placements';
 import type { StudyOptions } from '../study/results';
 import { runStudy } from '../study/run';
@@ -18,7 +21,7 @@ interface StudyArguments extends StudyOptions {
   out: string;
   force?: true;
   json?: true;
-  experiment?: 'cell-state';
+  experiment?: 'cell-state' | 'flossing';
   quick?: true;
 }
 
@@ -66,8 +69,8 @@ export function addStudyCommand(program: Command): void {
     .addOption(
       new Option(
         '--experiment <name>',
-        'an experiment instead: cell-state, of a LayerNorm LSTM that carries its raw cell state or the normalised one (of the options above --out, --force, --json, --full and --seed count)',
-      ).choices(['cell-state']),
+        'an experiment instead: cell-state, of a LayerNorm LSTM that carries its raw cell state or the normalised one; flossing, of an RNN whose Lyapunov exponents are pushed to 0 before it learns delays (of the options above --out, --force, --json, --full and --seed count)',
+      ).choices(['cell-state', 'flossing']),
     )
     .addHelpText('after', `\nCtrl-C ends early and writes what has finished; a second Ctrl-C ends at once.${exitStatusHelp}`)
     .action(study);
@@ -79,6 +82,12 @@ async function study({ out, json, force, experiment, quick: _, ...options }: Stu
     const setUp = options.full ? fullCellState : quickCellState;
     const results = await longRun((progress, signal) => runCellState(setUp, options.seed, progress, signal));
     return publish({ results, out, json, format: formatCellState, writePage: writeCellState });
+  }
+  if (experiment === 'flossing') {
+    prepareOut(out, flossingFiles, force);
+    const setUp = options.full ? fullFlossing : quickFlossing;
+    const results = await longRun((progress, signal) => runFlossing(setUp, options.seed, progress, signal));
+    return publish({ results, out, json, format: formatFlossing, writePage: writeFlossing });
   }
   prepareOut(out, studyFiles, force);
   const series = await prepareSeries(options);

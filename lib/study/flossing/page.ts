@@ -1,0 +1,174 @@
+/** What is said of the experiment in experiment.ts: a page with one chart and two tables, and the same as text. */
+import { writeFiles } from '../../io/folder';
+import { Figures, type LineFigure } from '../../report/figure';
+import { renderDefinitions, renderPage, renderTable } from '../../report/page';
+import { escapeHtml, plural, wrap } from '../../report/text';
+import { formatTable } from '../../report/text-table';
+import { type DrawnMean, formatRate, formatSigned } from '../draws';
+import { flossingDesigns } from './experiment';
+import type { FlossingDesign, FlossingResults, FlossingRun, FlossingStart } from './set-up';
+
+const chartFile = 'flossing-accuracy.svg';
+/** Files that the experiment may write. */
+export const flossingFiles = ['results.json', 'index.html', chartFile] as const;
+
+const startNames: Record<FlossingStart, string> = { random: 'random', orthogonal: 'orthogonal' };
+
+/**
+ * Writes the page and its chart; results.json is written by whoever has the results.
+ * @returns the paths, the page first
+ * @throws EvenkeelError ERR_FILE with the reason
+ */
+export async function writeFlossing(results: FlossingResults, folder: string): Promise<string[]> {
+  const figures = await Figures.draw(results.runs.length === 0 ? [] : [{ ...accuracyChart(results), file: chartFile }]);
+  const page = renderPage(headline(results), 'study', bodyOf(results, figures));
+  return writeFiles(folder, new Map([['index.html', page], ...figures.files()]), [chartFile]);
+}
+
+function bodyOf(results: FlossingResults, figures: Figures<typeof chartFile>): string {
+  const { draws, hiddenSize, bits, batchSize, trainingSteps, learningRate, maxNorm, environment, date, seconds, seed } = results;
+  const { steps, timeSteps, count } = results.flossing;
+  const setUp: [string, string][] = [
+    ['Task', `random bits; at each step the one of so many steps before is asked for, ${bits} of them in a sequence`],
+    ['RNN', `tanh, ${hiddenSize} units; W_hh uniform with the variance 1/${hiddenSize}, or orthogonal`],
+    [
+      'Flossing',
+      `${steps} steps of Adam at ${learningRate} before the task, each on one sequence of ${timeSteps} bits; mean λ² of ${count} exponents`,
+    ],
+    ['Training', `${trainingSteps} steps of Adam at ${learningRate}, ${batchSize} sequences each, norm clipped at ${maxNorm}, float32`],
+    ['Draws', `${draws} of weights and data, the same for every design; intervals of 95 % by Student’s t`],
+    ['Run', `${date.slice(0, 10)}, ${seconds.toFixed(0)} s, seed ${seed}, ${environment.cpu}, Evenkeel ${environment.evenkeel}`],
+  ];
+  const table = (caption: string, heads: readonly string[], rows: string[][]) =>
+    rows.length === 0
+      ? ''
+      : renderTable(
+          caption,
+          heads.map((head, i) => ({ head: escapeHtml(head), numeric: i > 1 })),
+          rows.map((row) => row.map(escapeHtml)),
+        );
+  return `<header>
+<p class="kicker">evenkeel study, ${escapeHtml(date.slice(0, 10))}: gradient flossing</p>
+<h1>${escapeHtml(headline(results))}</h1>
+</header>
+${results.interrupted ? '<p class="warning">Stopped early: what had finished by then is here.</p>' : ''}
+<p class="lead">${escapeHtml(lead(results))}</p>
+${figures.show(chartFile, escapeHtml(`Means over ${plural(draws, 'draw')} with their intervals; 0.5 is chance.`))}
+<section>
+<h2>Learned</h2>
+${table(
+  'Bits of new sequences told right',
+  runHeads,
+  results.runs.map((run) => runCells(run, results)),
+)}
+</section>
+<section>
+<h2>Before the task</h2>
+${table('Lyapunov exponents per step', exponentHeads(results), exponentRows(results))}
+</section>
+<section>
+<h2>How it was measured</h2>
+${renderDefinitions(setUp)}
+<p class="note">Files: <a href="results.json">results.json</a>, <a href="${chartFile}">${chartFile}</a></p>
+</section>`;
+}
+
+/** The same as plain text. */
+export function formatFlossing(results: FlossingResults, columns = Number.POSITIVE_INFINITY): string {
+  const sections = [wrap(headline(results), columns), wrap(lead(results), Math.min(96, columns))];
+  if (results.exponents.length > 0) sections.push(formatTable([exponentHeads(results), ...exponentRows(results)], columns));
+  if (results.runs.length > 0) sections.push(formatTable([runHeads, ...results.runs.map((run) => runCells(run, results))], columns));
+  return `${sections.join('\n\n')}\n`;
+}
+
+function headline({ runs, draws }: FlossingResults): string {
+  const solved = ({ start, flossed }: FlossingDesign) =>
+    runs.filter((run) => run.start === start && run.flossed === flossed).reduce((sum, run) => sum + run.solved, 0);
+  const delays = new Set(runs.map(({ delay }) => delay)).size;
+  if (delays === 0) return 'Gradient flossing before a task';
+  const [without, flossed, orthogonal] = [
+    solved({ start: 'random', flossed: false }),
+    solved({ start: 'random', flossed: true }),
+    solved({ start: 'orthogonal', flossed: false }),
+  ];
+  return `From a random start ${without} of ${delays * draws} runs learn their delay, after gradient flossing ${flossed}; from an orthogonal one, without, ${orthogonal}`;
+}
+
+function lead({ gains }: FlossingResults): string {
+  const of = (start: FlossingStart) =>
+    gains.filter((gain) => gain.start === start).map(({ delay, accuracy }) => `${formatRate(accuracy)} at a delay of ${delay}`);
+  const sentences = (['random', 'orthogonal'] as const).flatMap((start) =>
+    of(start).length === 0
+      ? []
+      : [
+          `From ${start === 'random' ? 'a random' : 'an orthogonal'} start flossing changes the part of bits told right by ${of(start).join(', ')}.`,
+        ],
+  );
+  return sentences.join(' ');
+}
+
+function accuracyChart({ runs, draws }: FlossingResults): LineFigure {
+  const looks = { random: ['slate', 'red'], orthogonal: ['blue', 'violet'] } as const;
+  return {
+    chart: {
+      description: `Line chart: the part of bits told right by delay, means of ${plural(draws, 'draw')}, from a random and an orthogonal start, with flossing and without.`,
+      xLabel: 'delay, in steps',
+      yLabel: 'bits told right',
+      yScale: 'linear',
+      panels: [
+        {
+          lines: flossingDesigns.map(({ start, flossed }) => ({
+            name: nameOf({ start, flossed }),
+            look: looks[start][flossed ? 1 : 0],
+            points: runs
+              .filter((run) => run.start === start && run.flossed === flossed)
+              .map(({ delay, accuracy: { mean, interval } }) => ({
+                x: delay,
+                y: mean,
+                low: Math.max(0, interval[0]),
+                high: Math.min(1, interval[1]),
+              })),
+          })),
+        },
+      ],
+      levels: [{ y: 0.5, label: 'chance' }],
+    },
+    wide: { width: 728, panelHeight: 260, columns: 1 },
+    narrow: { width: 350, panelHeight: 240, columns: 1 },
+  };
+}
+
+function nameOf({ start, flossed }: FlossingDesign): string {
+  return `${startNames[start]}${flossed ? ', flossed' : ''}`;
+}
+
+const runHeads = ['Start', 'Flossed', 'delay', 'bits told right', 'solved', 'learned at step, median'];
+
+function runCells({ start, flossed, delay, accuracy, solved, learnedAt }: FlossingRun, { draws }: FlossingResults): string[] {
+  const median = learnedAt.map((step) => step ?? Number.POSITIVE_INFINITY).toSorted((a, b) => a - b)[(draws - 1) >> 1] as number;
+  return [
+    startNames[start],
+    flossed ? 'yes' : 'no',
+    String(delay),
+    intervalOf(accuracy),
+    `${solved} of ${draws}`,
+    Number.isFinite(median) ? String(median) : 'not',
+  ];
+}
+
+function exponentHeads({ flossing: { count } }: FlossingResults): string[] {
+  return ['Start', 'Flossed', 'λ_1', `λ_${count}`];
+}
+
+function exponentRows({ exponents }: FlossingResults): string[][] {
+  return exponents.map(({ start, flossed, largest, last }) => [
+    startNames[start],
+    flossed ? 'yes' : 'no',
+    formatRate(largest),
+    formatRate(last),
+  ]);
+}
+
+function intervalOf({ mean, interval: [low, high] }: DrawnMean): string {
+  return `${mean.toFixed(3)} ± ${formatSigned((high - low) / 2, 3).slice(1)}`;
+}
