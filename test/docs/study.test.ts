@@ -60,6 +60,28 @@ test('the numbers of docs/stability.md in its text', () => {
   expect(Math.exp(2 * meanFieldRate({ ...relu, placement: 'hidden' }))).toBeCloseTo(1.47, 2);
 });
 
+/** The numbers that a sentence of docs/stability.md has in place of the groups of `pattern`. */
+function said(pattern: RegExp): number[] {
+  const [, ...numbers] = pattern.exec(read('docs/stability.md')) as unknown as [string, ...string[]];
+  return numbers.map((number) => Number(number.replace('−', '-')));
+}
+
+test('where theory is off, docs/stability.md says by how much', () => {
+  const tanh = study.grid.cells.filter(({ nonlinearity, meanField }) => nonlinearity === 'tanh' && meanField !== null);
+  const uniform = tanh.filter(({ initializer }) => initializer === 'uniform');
+  const few = uniform.find(({ placement, hiddenSize, inputScale }) => placement === 'none' && hiddenSize === 20 && inputScale === 1);
+  const [rate, theory] = said(/a rate of (−[\d.]+) where theory says (−[\d.]+)/);
+  expect([few?.growth.mean.toFixed(2), few?.meanField?.toFixed(2)]).toEqual([rate?.toFixed(2), theory?.toFixed(2)]);
+  const [largest] = said(/0 within its interval where theory says as much as ([\d.]+) \(tanh, 128 units and more\)/);
+  const open = tanh.filter(({ hiddenSize, growth: { interval } }) => hiddenSize >= 128 && interval[0] <= 0 && interval[1] >= 0);
+  expect(Math.max(...open.map(({ meanField }) => meanField as number))).toBeCloseTo(largest as number, 3);
+  const gaps = uniform
+    .filter(({ placement, hiddenSize }) => hiddenSize === 512 && ['none', 'input', 'output'].includes(placement))
+    .map(({ growth, meanField }) => growth.mean - (meanField as number));
+  const ends = said(/vanish by ([\d.]+) to ([\d.]+) per step less fast/);
+  expect([Math.min(...gaps), Math.max(...gaps)].map((gap) => gap.toFixed(3))).toEqual(ends.map((end) => end.toFixed(3)));
+});
+
 test('PyTorch, with weights and data of its own, says the same', () => {
   for (const { placement, initializer, hiddenSize, growth } of pytorch.growth) {
     const own = study.grid.cells.find(
