@@ -1,7 +1,8 @@
 // Keeps a finished `evenkeel study --full` as docs/study.json, with its pictures, and shows it in README.md and docs/stability.md:
 //   node scripts/publish-study.mjs study/results.json
+// Of `evenkeel study --cell lstm` or gru, quick or full, it keeps the grid as docs/study-lstm.json or -gru.json.
 // PyTorch's figures beside it are docs/study-pytorch.json, of scripts/study_pytorch.py. test/docs/study.test.ts holds them together.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -16,6 +17,10 @@ await runScript(async () => {
   const { gridCharts } = require('../dist/study/grid-charts.js');
   const { Figures } = require('../dist/report/figure.js');
   const results = reviveStudy(readFileSync(file, 'utf8'));
+  if (results.grid !== undefined && results.grid.cell !== 'rnn') {
+    publishGrid(results);
+    return;
+  }
   if (results.grid?.plan !== 'full') throw new Failure(`${file}: expected the results of evenkeel study --full.`);
   const study = publishedOf(results);
   writeFileSync(join(root, 'docs/study.json'), `${JSON.stringify(study)}\n`);
@@ -28,6 +33,18 @@ await runScript(async () => {
     'Written: docs/study.json, its pictures, README.md, docs/stability.md. Read the sentences around the tables before committing them.',
   );
 });
+
+/** A cell with gates. */
+function publishGrid(results) {
+  const { reviveStudy } = require('../dist/study/markdown.js');
+  const { formatGated, publishedGridOf } = require('../dist/study/gated.js');
+  writeFileSync(join(root, `docs/study-${results.grid.cell}.json`), `${JSON.stringify(publishedGridOf(results))}\n`);
+  const files = ['lstm', 'gru'].map((cell) => join(root, `docs/study-${cell}.json`)).filter((path) => existsSync(path));
+  replaceTable('docs/stability.md', 'gated', formatGated(files.map((path) => reviveStudy(readFileSync(path, 'utf8')))));
+  console.log(
+    `Written: docs/study-${results.grid.cell}.json, docs/stability.md. Read the sentences around the table before committing them.`,
+  );
+}
 
 /** Puts text between `<!-- mark -->` and `<!-- /mark -->` of a document. */
 function replaceTable(document, mark, text) {

@@ -1,7 +1,8 @@
 import type { Nonlinearity } from '../layers/rnn';
-import { addTimes, dot, orthonormalize, orthonormalizeBackward } from './qr';
+import { addTimes, dot, logDiagonal, orthonormalize, orthonormalizeBackward } from './qr';
+import type { SequenceTangents } from './sequence-tangents';
 
-/** W_ih [H, I], W_hh [H, H] and the sum of both biases [H]; or the gradients by them. */
+/** W_ih [H, I], W_hh [H, H] and the sum of the biases [H]; or the gradients by them. */
 export interface ElmanWeights {
   readonly ih: Float64Array;
   readonly hh: Float64Array;
@@ -12,8 +13,9 @@ export interface ElmanWeights {
  * The states of an Elman RNN and k tangents along with them, one sequence at a time, forward and backward:
  * h_t = φ(W_ih x_t + W_hh h_{t−1} + b), V_t = diag(d_t) P_t with d_t = φ′(a_t) and P_t = W_hh Q_{t−1}, V_t = Q_t R_t. Tangents are rows [k, H].
  */
-export class ElmanTangents {
-  readonly gradients: ElmanWeights;
+export class ElmanTangents implements SequenceTangents {
+  readonly gradients: readonly Float64Array[];
+  readonly #gradients: ElmanWeights;
   readonly #weights: ElmanWeights;
   readonly #isTanh: boolean;
   readonly #k: number;
@@ -25,8 +27,11 @@ export class ElmanTangents {
   readonly #p: Float64Array;
   readonly #r: Float64Array;
 
-  /** @param directions Q_0 [k, H] */
-  constructor(weights: ElmanWeights, nonlinearity: Nonlinearity, directions: Float64Array, steps: number) {
+  /**
+   * @param biases how many there are, which have the same gradient: 0 or 2
+   * @param directions Q_0 [k, H]
+   */
+  constructor(weights: ElmanWeights, biases: number, nonlinearity: Nonlinearity, directions: Float64Array, steps: number) {
     const size = weights.bias.length;
     const k = directions.length / size;
     this.#weights = weights;
@@ -38,29 +43,21 @@ export class ElmanTangents {
     this.#p = new Float64Array(steps * k * size);
     this.#r = new Float64Array(steps * k * k);
     const { ih, hh, bias } = weights;
-    this.gradients = { ih: new Float64Array(ih.length), hh: new Float64Array(hh.length), bias: new Float64Array(bias.length) };
+    const gradients = { ih: new Float64Array(ih.length), hh: new Float64Array(hh.length), bias: new Float64Array(bias.length) };
+    this.#gradients = gradients;
+    this.gradients = [gradients.ih, gradients.hh, ...Array.from({ length: biases }, () => gradients.bias)];
   }
 
-  /**
-   * @param input [T, I]
-   * @returns ln R_t(i, i) [T, k]
-   */
   forward(input: Float64Array): Float64Array {
     const [k, steps] = [this.#k, this.#steps];
     const logGrowths = new Float64Array(steps * k);
     for (let t = 1; t <= steps; t++) {
       this.#advance(input, t);
-      const r = this.#rOf(t);
-      for (let i = 0; i < k; i++) logGrowths[(t - 1) * k + i] = Math.log(r[i * k + i] as number);
+      logDiagonal(this.#rOf(t), k, logGrowths, (t - 1) * k);
     }
     return logGrowths;
   }
 
-  /**
-   * Of the sequence that {@link ElmanTangents.forward} was last given: adds to the gradients.
-   * @param gradLogDiagonal [k]: ∂L/∂ ln R_t(i, i) of every step that counts
-   * @param burnIn steps that do not
-   */
   backward(input: Float64Array, gradLogDiagonal: Float64Array, burnIn: number): void {
     const [k, size] = [this.#k, this.#size];
     const none = new Float64Array(k);
@@ -71,10 +68,6 @@ export class ElmanTangents {
       this.#backwardTangents(t, gradTangents, gradState);
       this.#backwardState(input, t, gradState);
     }
-  }
-
-  isFinite(): boolean {
-    return Object.values(this.gradients).every((gradient: Float64Array) => gradient.every(Number.isFinite));
   }
 
   /** h_t, P_t, Q_t and R_t from h_{t−1} and Q_{t−1}. */
@@ -113,7 +106,7 @@ export class ElmanTangents {
         const ofV = gradient[i * size + a] as number;
         gradSlope += ofV * (p[i * size + a] as number);
         gradP[i * size + a] = slope * ofV;
-        addTimes(this.gradients.hh, a * size, slope * ofV, from, i * size, size);
+        addTimes(this.#gradients.hh, a * size, slope * ofV, from, i * size, size);
       }
       // φ′ = 1 − h² of tanh; of relu it is 0 or 1, and does not move.
       if (this.#isTanh) gradState[a] = (gradState[a] as number) - 2 * (this.#h[t * size + a] as number) * gradSlope;
@@ -129,7 +122,7 @@ export class ElmanTangents {
     const { hh } = this.#weights;
     const size = this.#size;
     const inputSize = this.#weights.ih.length / size;
-    const { ih: gradIh, hh: gradHh, bias } = this.gradients;
+    const { ih: gradIh, hh: gradHh, bias } = this.#gradients;
     const before = new Float64Array(size);
     for (let a = 0; a < size; a++) {
       const ofSum = this.#slope(t, a) * (gradState[a] as number);

@@ -22,6 +22,20 @@ export function orthonormalize(rows: Float64Array, r: Float64Array, k: number, s
   }
 }
 
+/** Directions that a step makes so much shorter than the longest one hold nothing but rounding. */
+const NOTHING = 1e-13;
+
+/** ln R_ii into `logs`, from `at` on; −Infinity from the first direction on that is lost. */
+export function logDiagonal(r: Float64Array, k: number, logs: Float64Array, at: number): void {
+  let longest = 0;
+  for (let i = 0; i < k; i++) longest = Math.max(longest, r[i * k + i] as number);
+  let isLost = false;
+  for (let i = 0; i < k; i++) {
+    isLost ||= !((r[i * k + i] as number) > NOTHING * longest);
+    logs[at + i] = isLost ? Number.NEGATIVE_INFINITY : Math.log(r[i * k + i] as number);
+  }
+}
+
 /**
  * ∂L/∂V from ∂L/∂Q, where of R only ln of its diagonal counts: V̄ = (Q̄ + Q S) R⁻ᵀ, with S symmetric and its lower triangle that of
  * diag(c) − Q̄ᵀ Q (Walter, Lehmann 2012, arXiv:1001.1654; Liao, Liu, Wang, Xiang 2019, arXiv:1903.09650).

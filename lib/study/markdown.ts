@@ -51,14 +51,14 @@ export function formatStudyBrief(study: PublishedStudy): string {
     fastest === undefined ? '' : `${formatRate(fastest.growth)} (${describeSizes(fastest)})`,
   ]);
   const head = ['LayerNorm', 'designs whose gradients grow with it and not without it', 'fastest, per step back'];
-  return `${table(head, rows)}\n\n${plural(draws, 'draw')} of weights and data each. ${source(study)}`;
+  return `${markdownTable(head, rows)}\n\n${plural(draws, 'draw')} of weights and data each. ${sourceOf(study, fullStudy)}`;
 }
 
 /** The findings in a few sentences, and each claim of the text with its verdict: for docs/stability.md. */
 export function formatStudySummary(study: PublishedStudy): string {
   const [, ...measured] = leadSentences(study);
   const rows = study.findings.map((finding) => [`“${shortened(finding.words)}”`, verdictText(finding), finding.measured]);
-  return `${measured.map((sentence) => `- ${sentence}`).join('\n')}\n\n${table(['what the text says', 'verdict', 'measured'], rows)}\n\n${source(study)}`;
+  return `${measured.map((sentence) => `- ${sentence}`).join('\n')}\n\n${markdownTable(['what the text says', 'verdict', 'measured'], rows)}\n\n${sourceOf(study, fullStudy)}`;
 }
 
 /** The first words of a sentence, and its last. */
@@ -75,7 +75,7 @@ export function formatStudyTables(study: PublishedStudy, pytorch: PyTorchStudy):
     regimesTable(study),
     ...trialTables(study),
     pytorchClipping(pytorch),
-    source(study),
+    sourceOf(study, fullStudy),
   ]
     .filter((part) => part !== '')
     .join('\n\n');
@@ -102,7 +102,7 @@ function theoryTable({ grid }: PublishedStudy, { growth, environment }: PyTorchS
         peer === undefined ? '' : formatRate(peer.growth),
       ];
     });
-  return `**Growth of ln‖∂L/∂h_t‖ per step back**, ${grid.draws} draws, T = ${grid.timeSteps}, standard normal input, tanh; PyTorch ${environment.pytorch} with weights and data of its own.\n\n${table(['H', 'W_hh', 'LayerNorm', 'measured', '½ ln χ', 'PyTorch'], rows)}`;
+  return `**Growth of ln‖∂L/∂h_t‖ per step back**, ${grid.draws} draws, T = ${grid.timeSteps}, standard normal input, tanh; PyTorch ${environment.pytorch} with weights and data of its own.\n\n${markdownTable(['H', 'W_hh', 'LayerNorm', 'measured', '½ ln χ', 'PyTorch'], rows)}`;
 }
 
 /** The same over ten times the length. */
@@ -110,7 +110,7 @@ function lengthTable({ grid }: PublishedStudy): string {
   const long = grid.cells.filter(({ timeSteps }) => timeSteps > grid.timeSteps);
   if (long.length === 0) return '';
   const rows = long.map((cell) => [describeSizes(cell), cell.placement, formatRate(cell.growth)]);
-  return `**Over ${long[0]?.timeSteps} steps**\n\n${table(['design', 'LayerNorm', 'measured'], rows)}`;
+  return `**Over ${long[0]?.timeSteps} steps**\n\n${markdownTable(['design', 'LayerNorm', 'measured'], rows)}`;
 }
 
 function regimesTable({ regimes }: PublishedStudy): string {
@@ -123,7 +123,7 @@ function regimesTable({ regimes }: PublishedStudy): string {
     `${run.notFinite} of ${run.lnPeak.draws}`,
   ]);
   const head = ['Example 1', 'LayerNorm', 'first norm', 'largest, × the first', 'largest state', 'not finite in'];
-  return `**Example 1 in other settings**, ${regimes.draws} draws.\n\n${table(head, rows)}`;
+  return `**Example 1 in other settings**, ${regimes.draws} draws.\n\n${markdownTable(head, rows)}`;
 }
 
 function trialTables({ clipTrials }: PublishedStudy): string[] {
@@ -142,7 +142,7 @@ function trialTables({ clipTrials }: PublishedStudy): string[] {
     const title =
       design === 'exploding' ? 'where gradients explode (LayerNorm on the state, W_hh orthogonal ×1.5)' : 'in the text’s Example 1';
     return [
-      `**Mean of the last ten losses ${title}**, ${plural(clipTrials.draws, 'draw')}; how many end worse than they began, and in which part of the steps the rule acts.\n\n${table(['', ...rules.map(({ name }) => name)], rows)}`,
+      `**Mean of the last ten losses ${title}**, ${plural(clipTrials.draws, 'draw')}; how many end worse than they began, and in which part of the steps the rule acts.\n\n${markdownTable(['', ...rules.map(({ name }) => name)], rows)}`,
     ];
   });
 }
@@ -160,14 +160,17 @@ function pytorchClipping({ clipping, environment }: PyTorchStudy): string {
     Number.isFinite(trial.lnLast.mean) ? formatNumber(Math.exp(trial.lnLast.mean), 2) : 'not finite',
     `${trial.diverged} of ${trial.lnLast.draws}`,
   ]);
-  return `**The same in PyTorch ${environment.pytorch}**, on noise.\n\n${table(['optimiser', 'rule', 'last losses', 'worse than at the start'], rows)}`;
+  return `**The same in PyTorch ${environment.pytorch}**, on noise.\n\n${markdownTable(['optimiser', 'rule', 'last losses', 'worse than at the start'], rows)}`;
 }
 
-function source({ environment, date }: PublishedStudy): string {
-  return `evenkeel ${environment.evenkeel}, Node ${environment.node.replace(/^v/, '')}, ${environment.cpu}, SIMD target ${environment.simdTarget}, ${date.slice(0, 10)}; \`npx evenkeel study --full\`.`;
+const fullStudy = 'npx evenkeel study --full';
+
+/** Which machine, when, by which command. */
+export function sourceOf({ environment, date }: Pick<PublishedStudy, 'environment' | 'date'>, command: string): string {
+  return `evenkeel ${environment.evenkeel}, Node ${environment.node.replace(/^v/, '')}, ${environment.cpu}, SIMD target ${environment.simdTarget}, ${date.slice(0, 10)}; \`${command}\`.`;
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }

@@ -1,5 +1,8 @@
 // Gradients against central differences of the loss; exponents against those of the addon.
-import { Adam, flossing, Generator, GRU, lyapunovSpectrum, type Nonlinearity, RNN, SGD, Tensor } from '../../lib/index';
+import { Adam, flossing, Generator, GRU, Linear, LSTM, lyapunovSpectrum, type Nonlinearity, RNN, SGD, Tensor } from '../../lib/index';
+import { fillOrthogonal } from '../../lib/initializers';
+import type { RecurrentLayer } from '../../lib/layers/recurrent/recurrent-layer';
+import { CellTangents } from '../../lib/stability/cell-tangents';
 import { orthonormalize, orthonormalizeBackward } from '../../lib/stability/qr';
 import { expectRefused } from '../helpers/errors';
 
@@ -11,22 +14,23 @@ function makeRnn(nonlinearity: Nonlinearity = 'tanh', seed = 1): RNN {
   return new RNN({ inputSize: I, hiddenSize: H, nonlinearity, recurrentInitializer: { name: 'orthogonal', gain: 1.2 }, generator, dtype });
 }
 
+const sizes = (hiddenSize = 4) => ({ inputSize: I, hiddenSize, generator: new Generator(1), dtype }) as const;
 const makeInput = (n: number, t: number, seed = 2) => Tensor.randn([n, t, I], { dtype, generator: new Generator(seed) });
 const normals = (count: number, generator: Generator) => Float64Array.from({ length: count }, () => generator.normal());
 
-/** The largest |difference| from central differences over all elements, relative to the largest gradient. */
-function worstGradient(rnn: RNN, loss: () => number): number {
-  const step = 1e-5;
+/** The largest |difference| from central differences of the fourth order over all elements, relative to the largest gradient. */
+function worstGradient(rnn: RecurrentLayer<unknown>, loss: () => number): number {
+  const step = 1e-4;
   let [worst, largest] = [0, 0];
   for (const { value, grad } of rnn.parameters()) {
     for (let i = 0; i < value.size; i++) {
       const before = value.data[i] as number;
-      const [above, below] = [step, -step].map((by) => {
+      const [a1, b1, a2, b2] = [step, -step, 2 * step, -2 * step].map((by) => {
         value.data[i] = before + by;
         return loss();
-      }) as [number, number];
+      }) as [number, number, number, number];
       value.data[i] = before;
-      worst = Math.max(worst, Math.abs((above - below) / (2 * step) - (grad.data[i] as number)));
+      worst = Math.max(worst, Math.abs((8 * (a1 - b1) - (a2 - b2)) / (12 * step) - (grad.data[i] as number)));
       largest = Math.max(largest, Math.abs(grad.data[i] as number));
     }
   }
@@ -109,6 +113,67 @@ describe('flossing', () => {
     expect(worstGradient(rnn, loss)).toBeLessThan(1e-7);
   });
 
+  const others: [string, () => RecurrentLayer<unknown>, number][] = [
+    ['an LSTM', () => new LSTM({ ...sizes(), forgetBias: 1 }), 3],
+    ['an LSTM’s h and c', () => new LSTM(sizes(2)), 3],
+    [
+      'an LSTM with a projection and a normalised cell state',
+      () =>
+        new LSTM({ ...sizes(), projSize: 2, normalization: { placement: 'split-preactivation', eps: 0.01 }, cellNormalization: 'carried' }),
+      3,
+    ],
+    ['a GRU', () => new GRU(sizes()), 3],
+    ['a GRU that resets before its product', () => new GRU({ ...sizes(), resetAfter: false }), 2],
+    [
+      'an RNN with LayerNorm before the activation',
+      () => new RNN({ ...sizes(), normalization: { placement: 'preactivation', eps: 0.01 } }),
+      2,
+    ],
+    ['an RNN with LayerNorm on the state', () => new RNN({ ...sizes(), normalization: { placement: 'hidden', eps: 0.01 } }), 3],
+  ];
+
+  test.each(others)('of %s has its gradient to 1e-7 too', (_, make, count) => {
+    const layer = make();
+    const input = makeInput(1, 6);
+    const options = { count, target: 0.1, burnIn: 2 };
+    flossing(layer, input, options);
+    const grads = layer.parameters().map(({ grad }) => grad.data.slice());
+    const restore = () => layer.parameters().forEach(({ grad }, i) => void grad.data.set(grads[i] as Float64Array));
+    const loss = () => {
+      const result = flossing(layer, input, options).value;
+      restore();
+      return result;
+    };
+    expect(worstGradient(layer, loss)).toBeLessThan(1e-7);
+    const { exponents } = flossing(layer, input, options);
+    const expected = lyapunovSpectrum(layer, input, { count, burnIn: 2 }).exponents;
+    const sorted = exponents.toSorted((x, y) => y - x);
+    expected.forEach((value, i) => void expect(Math.abs(value - (sorted[i] as number))).toBeLessThan(1e-9));
+  });
+
+  test('by differences is what it is exactly', () => {
+    const rnn = makeRnn();
+    const input = makeInput(1, 12);
+    flossing(rnn, input, { count: 4 });
+    const directions = Tensor.zeros([4, H], { dtype });
+    fillOrthogonal(directions, 1, new Generator(0));
+    const tangents = new CellTangents(rnn.scanInFloat64(), rnn.scanInFloat64(), Float64Array.from(directions.data), 12);
+    const logGrowths = tangents.forward(Float64Array.from(input.data));
+    const exponents = Array.from({ length: 4 }, (_, i) => {
+      const own = logGrowths.filter((__, at) => at % 4 === i && at >= 4);
+      return own.reduce((sum, growth) => sum + growth, 0) / 11;
+    });
+    tangents.backward(
+      Float64Array.from(input.data),
+      Float64Array.from(exponents, (exponent) => (2 * exponent) / 4 / 11),
+      1,
+    );
+    const scale = Math.max(...rnn.parameters().flatMap(({ grad }) => [...grad.data.map(Math.abs)]));
+    rnn.parameters().forEach(({ grad }, p) => {
+      grad.data.forEach((value, i) => void expect(Math.abs(value - (tangents.gradients[p]?.[i] as number)) / scale).toBeLessThan(1e-9));
+    });
+  });
+
   test.each(['tanh', 'relu'] as const)('knows the exponents of lyapunovSpectrum: %s', (nonlinearity) => {
     const rnn = makeRnn(nonlinearity);
     const input = makeInput(3, 40);
@@ -164,11 +229,15 @@ describe('flossing', () => {
     expectRefused(() => flossing(relu, makeInput(1, 5)), 'ERR_NON_FINITE', 'exponent 1 is not finite');
     expect(relu.parameters().every(({ grad }) => grad.data.every((value) => value === 0))).toBe(true);
     const input = makeInput(1, 5);
-    const sizes = { inputSize: I, hiddenSize: H, dtype } as const;
-    expectRefused(() => flossing(new GRU(sizes) as unknown as RNN, input), 'ERR_OPTION', 'an RNN');
-    expectRefused(() => flossing(new RNN({ ...sizes, normalization: 'hidden' }), input), 'ERR_OPTION', "normalization 'hidden'");
-    expectRefused(() => flossing(new RNN({ ...sizes, numLayers: 2 }), input), 'ERR_OPTION', '2 layers');
-    expectRefused(() => flossing(new RNN({ ...sizes, zoneout: 0.1 }), input), 'ERR_OPTION', 'zoneout');
+    expectRefused(
+      () => flossing(new Linear({ inputSize: I, outputSize: H, dtype }) as unknown as RNN, input),
+      'ERR_OPTION',
+      'a recurrent layer',
+    );
+    // A LayerNorm takes the mean away.
+    expectRefused(() => flossing(new RNN({ ...sizes(), normalization: 'hidden' }), input), 'ERR_NON_FINITE', 'exponent 4 is not finite');
+    expectRefused(() => flossing(new RNN({ ...sizes(), numLayers: 2 }), input), 'ERR_OPTION', '2 layers');
+    expectRefused(() => flossing(new RNN({ ...sizes(), zoneout: 0.1 }), input), 'ERR_OPTION', 'zoneout');
     expectRefused(() => flossing(makeRnn(), input, { count: H + 1 }), 'ERR_OPTION', 'count');
     expectRefused(() => flossing(makeRnn(), input, { burnIn: 5 }), 'ERR_OPTION', 'burnIn');
   });

@@ -102,6 +102,11 @@ export class Scan {
     this.#layer.keepWeights();
   }
 
+  /** by its parameters, in their order */
+  get gradients(): readonly TensorData[] {
+    return this.#parameters.map(({ grad }) => grad.data);
+  }
+
   /** S and P */
   get stateSize(): number {
     return this.#layer.stateSize;
