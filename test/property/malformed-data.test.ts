@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import {
   fromKeras,
+  fromOnnx,
   fromPyTorch,
   LastStep,
   latestWindows,
@@ -33,6 +34,8 @@ import {
   standardize,
   sweep,
   Tensor,
+  toOnnx,
+  toPyTorch,
   Workspace,
 } from '../../lib/index';
 import { ERROR_CODES } from '../helpers/errors';
@@ -63,6 +66,7 @@ writeFileSync(at('table.csv'), `a,b,t,id\n${['x', 'y'].map((id) => `1,2,2025-01-
 saveState(at('state'), { w: tensor([2]) });
 saveModel(at('model'), makeSequential());
 let registered = 0;
+toOnnx(makeSequential(), at('onnx'));
 saveState(at('torch'), { '0.weight': tensor([1, 2]), '0.bias': tensor([1]) });
 const makeTrained = () => {
   const model = makeSequential();
@@ -226,6 +230,22 @@ testCalls({
     make: () => [at('state'), { names: ['w'] }],
     call: (path, options) => loadState(path as string, options as object),
     places: { 0: never, 1: optional(hasNoKeys), '1.names': optional(isEmptyArray) },
+  },
+  toPyTorch: {
+    make: () => [makeSequential(), at('written')],
+    call: (model, path) => toPyTorch(model as Sequential, path as string),
+    places: { 0: isLastStep, 1: isText },
+  },
+  toOnnx: {
+    make: () => [makeSequential(), at('written'), { lengths: true, dtype: 'float32' }],
+    call: (model, path, options) => toOnnx(model as Sequential, path as string, options as object),
+    places: { 0: never, 1: isText, 2: optional(hasNoKeys), '2.lengths': optional(isBoolean), '2.dtype': optional(isDType) },
+  },
+  fromOnnx: {
+    make: () => [at('onnx'), { dtype: 'float64' }],
+    call: (path, options) => fromOnnx(path as string, options as object),
+    places: { 0: never, 1: optional(hasNoKeys), '1.dtype': optional(isDType) },
+    probe: () => fromOnnx(at('onnx')).forward(tensor([2, 3, 4])),
   },
   fromPyTorch: {
     make: () => [at('torch'), { modules: ['Linear', 'ReLU'], dtype: 'float64' }],

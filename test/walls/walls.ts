@@ -44,7 +44,7 @@ export const rooms: Record<string, readonly string[]> = {
   data: [...base, 'io', 'losses', 'slices'],
   stability: [...models, 'initializers'],
   training: [...models, 'stability', 'io'],
-  interop: [...models, 'io', 'memory', 'optional-package', 'version'],
+  interop: [...models, 'io', 'memory', 'optional-package', 'schema', 'version'],
   model: [...models, 'initializers', 'io', 'version'],
   report: [...base, 'optional-package'],
   study,

@@ -11,7 +11,7 @@ import { ForeignModule, MODULE_KINDS, missingBias, moduleOf, type PyTorchModuleT
 
 /**
  * A module of a state dict: its type; or the type with what tensors do not say, such as `{ type: 'RNN', nonlinearity: 'relu' }` or
- * `{ type: 'LayerNorm', eps: 1e-3 }`, as the layer's constructor takes it; or a layer of your own without parameters.
+ * `{ type: 'LayerNorm', eps: 1e-3 }`, or of one without parameters `{ type: 'LayerNorm', affine: false, size: 8 }`, as the layer's constructor takes it; or a layer of your own without parameters.
  */
 export type PyTorchModule = PyTorchModuleType | { readonly type: PyTorchModuleType; readonly [option: string]: unknown } | Layer;
 
@@ -175,10 +175,12 @@ function makeLayer(
   const { type, ...options } = typeof given === 'string' ? { type: given } : given;
   const { told, read, make } = MODULE_KINDS[type];
   const argument = `modules.${name}`;
+  const module = new ForeignModule(tensors, name);
+  // A norm without γ and β has no tensor to say its size.
+  if (module.names.length === 0 && options.affine === false) return { layer: make({ ...options, dtype }), own: {} };
   const already = Object.keys(options).find((option) => told.includes(option));
   if (already !== undefined) fail('ERR_OPTION', `${argument}.${already}`, 'nothing, since the tensors say it', options[already]);
   if (read === undefined) return { layer: make(options), own: {} };
-  const module = new ForeignModule(tensors, name);
   if (module.names.length === 0) {
     const known = [...new Set(tensors.names.map(moduleOf))].map((known) => quote(known)).join(', ');
     fail('ERR_OPTION', argument, `a module of ${tensors.where}, which has ${known}`, name);
