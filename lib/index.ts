@@ -27,12 +27,16 @@ export {
 export { type ErrorCode, EvenkeelError } from './errors';
 export type { Initializer, InitializerOptions } from './initializers';
 export type { ImportedModel, ImportOptions } from './interop/keras/build';
+export type { ExportOptions } from './interop/keras/export';
 export { type FromKerasOptions, fromKeras } from './interop/keras/from-keras';
+export { toKeras } from './interop/keras/to-keras';
 export { type FromOnnxOptions, fromOnnx } from './interop/onnx/from-onnx';
 export { type ToOnnxOptions, toOnnx } from './interop/onnx/to-onnx';
 export { type FromPyTorchOptions, fromPyTorch, type PyTorchModule } from './interop/pytorch/from-pytorch';
 export type { PyTorchModuleType } from './interop/pytorch/modules';
 export { toPyTorch } from './interop/pytorch/to-pytorch';
+export { fromTfjs, type TfjsModel } from './interop/tfjs/from-tfjs';
+export { toTfjs } from './interop/tfjs/to-tfjs';
 export { type LoadStateOptions, loadMetadata, loadState, type SaveStateOptions, saveState } from './io/safetensors';
 export { Activation, type ActivationKind, type ActivationOptions } from './layers/activation';
 export { Dropout, type DropoutOptions } from './layers/dropout';

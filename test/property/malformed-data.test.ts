@@ -7,7 +7,9 @@ import {
   fromKeras,
   fromOnnx,
   fromPyTorch,
+  fromTfjs,
   LastStep,
+  Linear,
   latestWindows,
   loadCheckpoint,
   loadMetadata,
@@ -34,8 +36,10 @@ import {
   standardize,
   sweep,
   Tensor,
+  toKeras,
   toOnnx,
   toPyTorch,
+  toTfjs,
   Workspace,
 } from '../../lib/index';
 import { ERROR_CODES } from '../helpers/errors';
@@ -253,6 +257,16 @@ testCalls({
     places: { 0: never, 1: optional(hasNoKeys), '1.modules': optional(never), '1.dtype': optional(isDType) },
     probe: () => fromPyTorch(at('torch')).forward(tensor([3, 2])),
   },
+  toTfjs: {
+    make: () => [new Linear({ inputSize: 2, outputSize: 3 }), at('tfjs'), { maskValue: 0 }],
+    call: (model, folder, options) => toTfjs(model as Linear, folder as string, options as object),
+    places: { 0: never, 1: isText, 2: optional(hasNoKeys), '2.maskValue': optional(isNumber(-Number.MAX_VALUE)) },
+  },
+  toKeras: {
+    make: () => [new Linear({ inputSize: 2, outputSize: 3 }), at('saved'), { maskValue: 0 }],
+    call: (model, path, options) => toKeras(model as Linear, path as string, options as object),
+    places: { 0: never, 1: isText, 2: optional(hasNoKeys), '2.maskValue': optional(isNumber(-Number.MAX_VALUE)) },
+  },
   loadMetadata: { make: () => [at('state')], call: (path) => loadMetadata(path as string), places: { 0: never } },
   saveModel: {
     make: () => [at('saved'), makeSequential(), { metadata: { a: 'b' } }],
@@ -308,6 +322,12 @@ testRefusals('fromKeras', () => [at('table.csv'), { model: new LastStep(), dtype
   0: never,
   1: never,
   '1.model': never,
+  '1.dtype': never,
+  '1.logits': never,
+});
+testRefusals('fromTfjs', () => [at('table.csv'), { dtype: 'float64', logits: true }], fromTfjs, {
+  0: never,
+  1: never,
   '1.dtype': never,
   '1.logits': never,
 });

@@ -48,6 +48,7 @@ test('the root exports these values and no others', () => {
     'flossing',
     'fromKeras',
     'fromPyTorch',
+    'fromTfjs',
     'getNumThreads',
     'gradientFlow',
     'huberLoss',
@@ -76,6 +77,8 @@ test('the root exports these values and no others', () => {
     'splitSeries',
     'standardize',
     'sweep',
+    'toKeras',
+    'toTfjs',
   ]);
 });
 

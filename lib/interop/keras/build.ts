@@ -25,7 +25,7 @@ export interface ImportedModel {
   readonly notes: readonly string[];
 }
 
-/** Options of {@link fromKeras} that concern the model. */
+/** Options of {@link fromKeras} and {@link fromTfjs} that concern the model. */
 export interface ImportOptions {
   /** of the model, to which weights are converted; that of the file unless given */
   dtype?: DType;

@@ -25,6 +25,8 @@ export interface KerasLayer {
   /** in the form that `from_config` of Keras 2 and 3 and TF.js take */
   readonly config: Record<string, unknown>;
   readonly slots: readonly Slot[];
+  /** the width of what it takes, of a layer with weights that takes numbers */
+  readonly inputSize?: number;
   /** Our parameters from weights in the order of `slots`, by their names in the whole model's state dict. */
   read(weights: readonly Tensor[]): State;
   /** Weights in the order of `slots` from the whole model's state dict. */
@@ -135,6 +137,7 @@ function describeRecurrent(leaf: Leaf, layer: RNN | LSTM | GRU, dialect: Dialect
       name,
       config: bidirectional ? { name, merge_mode: 'concat', layer: nested(className, cell) } : cell,
       slots: slots.flat(),
+      inputSize: index === 0 ? layer.inputSize : suffixes.length * hiddenSize,
       read: (weights) => {
         const each = weights.length / suffixes.length;
         const values = suffixes.map((suffix, i) => readCell(form, weights.slice(i * each, (i + 1) * each), suffix));
@@ -167,6 +170,14 @@ function checkRecurrent(leaf: Leaf, layer: RNN | LSTM | GRU, dialect: Dialect): 
   if (layer instanceof GRU && layer.resetAfter && !dialect.hasResetAfter) {
     refuse(leaf, 'resetAfter false', true, `GRUs of ${dialect.name} reset before the product.`);
   }
+}
+
+/** The same layers with lengths told by a value of the input. */
+export function withMask(layers: readonly KerasLayer[], value: number): KerasLayer[] {
+  const [first, ...others] = layers;
+  if (first?.className !== 'Embedding') return [plain('Masking', 'masking', { mask_value: value }), ...layers];
+  if (value !== 0) fail('ERR_OPTION', 'maskValue', '0 for symbols', value);
+  return [{ ...first, config: { ...first.config, mask_zero: true } }, ...others];
 }
 
 function describeLinear(leaf: Leaf, { outputSize, inputSize }: Linear): KerasLayer {
@@ -220,12 +231,19 @@ function withWeights(
     name: config.name,
     config,
     slots,
+    inputSize: inputSizeOf(slots),
     read: (weights) => prefixed(leaf.path, turn(zip(weights))),
     write(state) {
       const values = turn(own(leaf.path, state));
       return order.map((name) => values[name] as Tensor);
     },
   };
+}
+
+/** A kernel's rows, or the width of a normalisation. */
+function inputSizeOf([first]: readonly Slot[]): number | undefined {
+  const size = first?.shape[0];
+  return typeof size === 'number' ? size : undefined;
 }
 
 function prefixed(path: string, values: State): State {

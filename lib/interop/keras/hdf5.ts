@@ -35,10 +35,12 @@ const HEAP_MEGABYTES = 512;
  * @param where begins with the file's path
  * @param contents given away
  * @param skip of paths that are not gone into
+ * @param seconds that reading may take, and more for a long file
  * @throws EvenkeelError ERR_FILE for what is no HDF5 file or is damaged, ERR_MEMORY, ERR_STATE where jsfive is not installed
  */
-export async function readHdf5(where: string, contents: ArrayBuffer, skip: RegExp): Promise<Hdf5File> {
+export async function readHdf5(where: string, contents: ArrayBuffer, skip: RegExp, seconds = MOST_SECONDS): Promise<Hdf5File> {
   const size = contents.byteLength;
+  checkEnd(where, Buffer.from(contents));
   // The file, its numbers, and those of one array as JavaScript's.
   checkMemory(where, 6 * size, 'Give the process more memory.');
   const request: Hdf5Request = { contents, skip: skip.source };
@@ -47,13 +49,24 @@ export async function readHdf5(where: string, contents: ArrayBuffer, skip: RegEx
     transferList: [contents],
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MEGABYTES + Math.ceil((4 * size) / 1e6) },
   });
-  const answer = await answerOf(where, worker, 1000 * (MOST_SECONDS + size / BYTES_A_SECOND));
+  const answer = await answerOf(where, worker, 1000 * (seconds + size / BYTES_A_SECOND));
   if ('result' in answer) return opened(answer.result);
   if ('missing' in answer) {
     throw new EvenkeelError('ERR_STATE', `Files of Keras need the package ${answer.missing}. Install it: npm install ${answer.missing}`);
   }
   if ('expected' in answer) return fileFault(where, answer.expected, 'others', 'The file is damaged.');
   return fileFault(where, 'a sound HDF5 file', quote(answer.reason, 120), 'The file is damaged, or of a kind that Keras does not write.');
+}
+
+/** The end of the file as its superblock tells it, by the superblock's version (HDF5 File Format Specification, II.A). */
+const END_AT: Readonly<Record<number, number>> = { 0: 40, 1: 44, 2: 28, 3: 28 };
+
+/** A file that was cut is short of what nobody may ask for. */
+function checkEnd(where: string, contents: Buffer): void {
+  const at = contents.length > 8 ? END_AT[contents.readUInt8(8)] : undefined;
+  if (at === undefined || contents.length < at + 8) fileFault(where, 'a superblock of HDF5', 'none', 'The file is damaged.');
+  const end = contents.readBigUInt64LE(at);
+  if (end > contents.length) fileFault(where, `${end} bytes`, `${contents.length}`, 'The file was cut.');
 }
 
 async function answerOf(where: string, worker: Worker, milliseconds: number): Promise<Hdf5Answer> {

@@ -57,12 +57,11 @@ export class OrderedWeights implements WeightSource {
   take(owner: Owner, slot: Slot): Tensor {
     const name = this.#left.get(owner.name)?.shift();
     if (name === undefined) return fileFault(owner.where, `a weight ${quote(slot.name)} ${formatShape(slot.shape)}`, 'none');
-    const tensor = this.#tensors.take(name, slot.shape);
     const direction = /^(forward|backward)_layer/.exec(slot.part)?.[1];
     const isRight =
-      new RegExp(`(?:^|[/_])${slot.name}(?:_\\d+)?(?::0)?$`).test(name) && (direction === undefined || name.includes(`${direction}_`));
+      new RegExp(`(?:^|/)${slot.name}(?:_\\d+)?(?::0)?$`).test(name) && (direction === undefined || name.includes(`${direction}_`));
     if (!isRight)
       fileFault(owner.where, `a weight ${quote(`${direction === undefined ? '' : `${direction} `}${slot.name}`)}`, quote(name, 120));
-    return tensor;
+    return this.#tensors.take(name, slot.shape);
   }
 }
