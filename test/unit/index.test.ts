@@ -47,6 +47,7 @@ test('the root exports these values and no others', () => {
     'fit',
     'flossing',
     'fromKeras',
+    'fromOnnx',
     'fromPyTorch',
     'fromTfjs',
     'getNumThreads',
@@ -78,6 +79,8 @@ test('the root exports these values and no others', () => {
     'standardize',
     'sweep',
     'toKeras',
+    'toOnnx',
+    'toPyTorch',
     'toTfjs',
   ]);
 });
