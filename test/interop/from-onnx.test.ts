@@ -90,6 +90,13 @@ describe("PyTorch's exporters", () => {
     expectRefused(() => fromOnnx(path), 'ERR_FILE', 'missing.data: could not read the file');
   });
 
+  test('fixed sizes of many sequences are followed too', () => {
+    writeChanged(path, fixture.bytes('gru-1-one/torchscript'), ({ graph }) => {
+      graph?.input?.[0]?.type?.tensor_type?.shape?.dim?.splice(0, 2, { dim_value: 20_000 }, { dim_value: 5 });
+    });
+    expect(fromOnnx(path)).toBeInstanceOf(GRU);
+  });
+
   test('into another dtype', () => {
     writeFileSync(path, fixture.bytes('gru-2-both/dynamo'));
     const model = fromOnnx(path, { dtype: 'float64' });

@@ -1,3 +1,4 @@
+import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   Activation,
@@ -15,6 +16,7 @@ import {
   RMSNorm,
   RNN,
   Sequential,
+  saveState,
   Tensor,
   toPyTorch,
 } from '../../lib/index';
@@ -51,7 +53,7 @@ const models: [string, () => Layer, string][] = [
   ],
 ];
 
-test.each(models)('%s comes back as it was, and says how Python loads it', (_, make, python) => {
+test.each(models)('%s comes back as it was, and says how Python loads it', (name, make, python) => {
   const model = make();
   const lines = toPyTorch(model, path);
   expect(lines.split('\n').slice(1)).toEqual([
@@ -65,7 +67,16 @@ test.each(models)('%s comes back as it was, and says how Python loads it', (_, m
   const x = Tensor.randn([2, 5, 3], { generator: generator(), dtype });
   expect(back.predict?.(x).toArray()).toEqual(model.predict?.(x).toArray());
   expect(Object.keys(back.stateDict())).toEqual(Object.keys(model.stateDict()));
+  keep(name, x, model.predict?.(x) as Tensor);
 });
+
+/** With EVENKEEL_TORCH_OUT the files stay in that folder, with inputs and outputs, for fixtures/check_torch.py. */
+function keep(name: string, input: Tensor, output: Tensor): void {
+  const out = process.env.EVENKEEL_TORCH_OUT;
+  if (out === undefined) return;
+  copyFileSync(path, join(out, `${name}.safetensors`));
+  saveState(join(out, `${name}-data.safetensors`), { input, output });
+}
 
 test('symbols come back too', () => {
   const model = new Sequential([new Embedding({ vocabularySize: 5, embeddingSize: 3, paddingIndex: 2 }), new GRU(sizes())]);

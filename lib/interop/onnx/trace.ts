@@ -42,9 +42,12 @@ interface Rows {
 interface Sequences {
   readonly n: number;
   readonly t: number;
-  /** number of the row of sequence n at step t */
-  readonly row: (n: number, t: number) => number;
+  readonly sequenceOf: (row: number) => number;
+  readonly stepOf: (row: number) => number;
 }
+
+const batchFirst = (n: number, t: number): Sequences => ({ n, t, sequenceOf: (row) => Math.floor(row / t), stepOf: (row) => row % t });
+const timeFirst = (n: number, t: number): Sequences => ({ n, t, sequenceOf: (row) => row % n, stepOf: (row) => Math.floor(row / n) });
 
 /** Of all values together. */
 const MAX_MADE = 2 ** 27;
@@ -173,18 +176,14 @@ export class Trace {
 
   /** Whether a row is one of a step within its sequence's length. */
   #counts(row: number, areEnds: boolean): boolean {
-    const { n, t, row: rowOf } = this.#order;
-    if (!this.last.ofSteps || areEnds) return true;
-    for (let sequence = 0; sequence < n; sequence++) {
-      for (let step = 0; step < t; step++) if (rowOf(sequence, step) === row) return step < (this.lengths?.data[sequence] ?? t);
-    }
-    return false;
+    const { t, sequenceOf, stepOf } = this.#order;
+    return !this.last.ofSteps || areEnds || stepOf(row) < (this.lengths?.data[sequenceOf(row)] ?? t);
   }
 
   /** How the sequences lie; before a recurrent layer nothing tells which axis is time, and batch first counts. */
   get #order(): Sequences {
     const [n = 0, t = 0] = this.#inputDims;
-    return this.#sequences ?? { n, t, row: (sequence, step) => sequence * t + step };
+    return this.#sequences ?? batchFirst(n, t);
   }
 
   /**
@@ -303,16 +302,11 @@ export class Trace {
   /** Which sequence stands at each place of the batch, of rows [T, N]; learns how the input has its sequences. */
   #orderOfSequences(node: NodeProto, rows: readonly number[], n: number, t: number): number[] {
     const [a, b] = this.#inputDims;
-    const forms: Sequences[] = [
-      { n, t, row: (sequence, step) => sequence * t + step },
-      { n, t, row: (sequence, step) => step * n + sequence },
-    ];
-    const fitting = [a === n && b === t, a === t && b === n];
-    const known = this.#sequences === undefined ? forms.filter((_, index) => fitting[index]) : [this.#sequences];
-    for (const form of known) {
-      const order = rows.slice(0, n).map((row) => Array.from({ length: n }, (_, k) => k).find((k) => form.row(k, 0) === row) ?? -1);
-      const isOrder = new Set(order).size === n && !order.includes(-1);
-      if (isOrder && rows.every((row, i) => row === form.row(order[i % n] as number, Math.floor(i / n)))) {
+    const fitting = [...(a === n && b === t ? [batchFirst(n, t)] : []), ...(a === t && b === n ? [timeFirst(n, t)] : [])];
+    for (const form of this.#sequences === undefined ? fitting : [this.#sequences]) {
+      const order = rows.slice(0, n).map(form.sequenceOf);
+      const isRight = (row: number, i: number) => form.sequenceOf(row) === order[i % n] && form.stepOf(row) === Math.floor(i / n);
+      if (new Set(order).size === n && form.n === n && form.t === t && rows.every(isRight)) {
         this.#sequences = form;
         return order;
       }
@@ -335,19 +329,14 @@ export class Trace {
 
   /** The sequences whose last steps are the rows, in their order; undefined where they are others. */
   #lastSteps(rows: readonly number[]): number[] | undefined {
-    const { n, t, row } = this.#order;
+    const { n, t, sequenceOf, stepOf } = this.#order;
     if (!this.last.ofSteps || rows.length !== n || t === 1) return undefined;
-    const find = (lengthOf: (sequence: number) => number): number[] =>
-      rows.map((number) => Array.from({ length: n }, (_, k) => k).find((k) => row(k, lengthOf(k) - 1) === number) ?? -1);
+    const areLast = (lengthOf: (sequence: number) => number) => rows.every((row) => stepOf(row) === lengthOf(sequenceOf(row)) - 1);
     const lengths = this.lengths?.data;
-    const own = lengths === undefined ? undefined : find((sequence) => lengths[sequence] as number);
-    if (own !== undefined && !own.includes(-1)) {
-      this.readsLengths = true;
-      return own;
-    }
+    const readsLengths = lengths !== undefined && areLast((sequence) => lengths[sequence] as number);
+    if (readsLengths) this.readsLengths = true;
     // With lengths the last step of all is padding of shorter sequences.
-    const full = this.readsLengths ? undefined : find(() => t);
-    return full?.includes(-1) ? undefined : full;
+    return readsLengths || (!this.readsLengths && areLast(() => t)) ? rows.map(sequenceOf) : undefined;
   }
 
   #checkAll(node: NodeProto | undefined, rows: readonly number[], count: number): void {
