@@ -20,6 +20,17 @@ export interface ScalerState extends Moments {
   sequences?: Record<string, Moments>;
 }
 
+/** What a {@link Scaler} is made of. */
+class Fitted {
+  constructor(
+    readonly columns: readonly string[],
+    readonly pooled: Moments,
+    /** of each of several series, by its id */
+    readonly own: ReadonlyMap<string, Moments>,
+    readonly constantColumns: readonly string[],
+  ) {}
+}
+
 /**
  * Brings columns to mean 0 and standard deviation 1 over the rows that it is fitted on, usually the training part alone: the others must not have
  * a say in it. Of several series each has a mean and a standard deviation of its own; one that had no fitted rows goes by those of all together.
@@ -32,11 +43,13 @@ export class Scaler {
   readonly #pooled: Moments;
   readonly #own: ReadonlyMap<string, Moments>;
 
-  private constructor(columns: readonly string[], pooled: Moments, own: ReadonlyMap<string, Moments>, constantColumns: readonly string[]) {
-    this.columns = columns;
-    this.constantColumns = constantColumns;
-    this.#pooled = pooled;
-    this.#own = own;
+  private constructor(fitted: Fitted) {
+    // JavaScript may call what TypeScript calls private.
+    if (!(fitted instanceof Fitted)) fail('ERR_OPTION', 'new Scaler', 'a call of Scaler.fit or Scaler.from instead', fitted);
+    this.columns = fitted.columns;
+    this.constantColumns = fitted.constantColumns;
+    this.#pooled = fitted.pooled;
+    this.#own = fitted.own;
   }
 
   /**
@@ -54,7 +67,7 @@ export class Scaler {
       // A column may have been missing in all of one series' rows.
       if (within.length > 0 && hasCells(checked, within)) own.set(sequence.id, momentsOf(checked, within).moments);
     }
-    return new Scaler([...checked.columns], pooled, own, constantColumns);
+    return new Scaler(new Fitted([...checked.columns], pooled, own, constantColumns));
   }
 
   /**
@@ -75,7 +88,7 @@ export class Scaler {
         own.set(id, checkMoments(where, mean, std, columns.length));
       }
     }
-    return new Scaler(columns, pooled, own, []);
+    return new Scaler(new Fitted(columns, pooled, own, []));
   }
 
   /** (value − mean) / std in place of each value. @throws EvenkeelError ERR_OPTION for a series of other columns */

@@ -42,7 +42,7 @@ import {
   toTfjs,
   Workspace,
 } from '../../lib/index';
-import { ERROR_CODES } from '../helpers/errors';
+import { ERROR_CODES, expectRefused } from '../helpers/errors';
 import {
   type Accepts,
   generator,
@@ -138,6 +138,11 @@ const trainedPlaces: Record<string, Accepts> = {
   '1.generator': optional(never),
 };
 const weightsOf = ([, { model }]: [unknown, { model: Sequential }]) => model.parameters().map(({ value }) => value.toArray());
+
+test('JavaScript cannot make a Scaler that was neither fitted nor read', () => {
+  for (const made of [undefined, ['a'], { columns: ['a'] }, Scaler.fit(makeSeries())])
+    expectRefused(() => Reflect.construct(Scaler, [made, {}, new Map()]), 'ERR_OPTION', 'Scaler.fit or Scaler.from');
+});
 
 testCalls({
   readSeries: { make: makeTable, call: (path, options) => readSeries(path as string, options as object), places: tablePlaces },

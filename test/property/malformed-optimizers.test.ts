@@ -81,9 +81,20 @@ const scheduleCall = (
   call: (options, other) => make(options as never, other as never),
   places: { 0: Object.keys(good).length > 0 ? never : optional(hasNoKeys), ...places },
 });
+/** What a schedule is asked for. */
+const timeCall = (schedule: Schedule): Call => ({
+  make: () => [3, 0.1],
+  call: (step, initial) => schedule.learningRate(step as number, initial as number),
+  places: { 0: isNumber(0), 1: isNumber(0) },
+});
 const isEmpty: Accepts = (value) => isReadableArray(value) && (value as unknown[]).length === 0;
 
 testCalls({
+  'StepLR.learningRate': timeCall(new StepLR({ stepSize: 2 })),
+  'LinearLR.learningRate': timeCall(new LinearLR()),
+  'CosineAnnealingLR.learningRate': timeCall(new CosineAnnealingLR({ tMax: 2 })),
+  'OneCycleLR.learningRate': timeCall(new OneCycleLR({ totalSteps: 9 })),
+  'SequentialLR.learningRate': timeCall(new SequentialLR([new LinearLR(), new StepLR({ stepSize: 2 })], [4])),
   'new StepLR': scheduleCall((options) => new StepLR(options), { stepSize: 2 }, undefined, {
     '0.stepSize': isCount,
     '0.gamma': optional(isNumber(0)),

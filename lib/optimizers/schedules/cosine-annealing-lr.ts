@@ -1,5 +1,5 @@
 import { checkInteger, checkNumber, readOptions } from '../../check';
-import type { Schedule } from './schedule';
+import { checkTime, type Schedule } from './schedule';
 
 /** Options of {@link CosineAnnealingLR}. */
 export interface CosineAnnealingLROptions {
@@ -25,6 +25,7 @@ export class CosineAnnealingLR implements Schedule {
   }
 
   learningRate(step: number, initial: number): number {
+    checkTime(step, initial);
     return this.#min + ((initial - this.#min) * (1 + Math.cos((Math.PI * step) / this.#tMax))) / 2;
   }
 }

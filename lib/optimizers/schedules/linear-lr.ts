@@ -1,5 +1,5 @@
 import { checkInteger, checkNumber, readOptions } from '../../check';
-import type { Schedule } from './schedule';
+import { checkTime, type Schedule } from './schedule';
 
 /** Options of {@link LinearLR}. */
 export interface LinearLROptions {
@@ -30,6 +30,7 @@ export class LinearLR implements Schedule {
   }
 
   learningRate(step: number, initial: number): number {
+    checkTime(step, initial);
     return initial * (this.#start + ((this.#end - this.#start) * Math.min(step, this.#total)) / this.#total);
   }
 }

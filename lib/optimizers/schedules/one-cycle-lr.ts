@@ -1,5 +1,5 @@
 import { checkBoolean, checkInteger, checkNumber, checkOneOf, readOptions } from '../../check';
-import type { Schedule } from './schedule';
+import { checkTime, type Schedule } from './schedule';
 
 /** Options of {@link OneCycleLR}. */
 export interface OneCycleLROptions {
@@ -52,6 +52,7 @@ export class OneCycleLR implements Schedule {
   }
 
   learningRate(step: number, initial: number): number {
+    checkTime(step, initial);
     const largest = this.#max ?? initial;
     let start = 0;
     for (const [end, from, to] of this.#phases) {

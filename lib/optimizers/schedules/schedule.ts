@@ -1,4 +1,4 @@
-import { fail, readSafely } from '../../check';
+import { checkNumber, fail, readSafely } from '../../check';
 
 /**
  * How the learning rate goes on with the steps of a training: a function of the step alone, which is asked anew before each step, so a schedule
@@ -11,6 +11,12 @@ export interface Schedule {
    * @param initial the rate that the optimiser, or a group of its own rate, had before the first step
    */
   learningRate(step: number, initial: number): number;
+}
+
+/** Checks for what {@link Schedule.learningRate} is asked. @throws EvenkeelError ERR_OPTION */
+export function checkTime(step: number, initial: number): void {
+  checkNumber('step', step, { min: 0 });
+  checkNumber('initial', initial, { min: 0 });
 }
 
 /** Whether `value` is a schedule: anything with a method `learningRate`. */

@@ -1,5 +1,5 @@
 import { checkInteger, fail, readSafely } from '../../check';
-import { checkSchedule, type Schedule } from './schedule';
+import { checkSchedule, checkTime, type Schedule } from './schedule';
 
 /**
  * One schedule after another, as torch.optim.lr_scheduler.SequentialLR: such as a warm-up before an annealing. Each counts its steps from its
@@ -28,6 +28,7 @@ export class SequentialLR implements Schedule {
   }
 
   learningRate(step: number, initial: number): number {
+    checkTime(step, initial);
     const passed = this.#milestones.filter((milestone) => milestone <= step);
     return (this.#schedules[passed.length] as Schedule).learningRate(step - (passed.at(-1) ?? 0), initial);
   }

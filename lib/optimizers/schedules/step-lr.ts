@@ -1,5 +1,5 @@
 import { checkInteger, checkNumber, readOptions } from '../../check';
-import type { Schedule } from './schedule';
+import { checkTime, type Schedule } from './schedule';
 
 /** Options of {@link StepLR}. */
 export interface StepLROptions {
@@ -22,6 +22,7 @@ export class StepLR implements Schedule {
   }
 
   learningRate(step: number, initial: number): number {
+    checkTime(step, initial);
     return initial * this.#gamma ** Math.floor(step / this.#stepSize);
   }
 }
