@@ -135,9 +135,13 @@ link() {
     -Wl,--version-script="$PWD/scripts/release/exports.map" -Wl,--gc-sections -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 }
 
-with_zig
-fetch_openblas
-build_openblas
-compile
-link
-ls -l "$here/evenkeel.node"
+main() {
+  with_zig
+  fetch_openblas
+  build_openblas
+  compile
+  link
+  ls -l "$here/evenkeel.node"
+}
+# As one command, which the shell has read as a whole before it begins: to edit this file meanwhile changes nothing.
+main; exit

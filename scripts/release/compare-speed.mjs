@@ -32,7 +32,8 @@ process.on('message', (index) => {
   const { pass, times } = passes[index];
   const before = process.cpuUsage();
   for (let i = 0; i < times; i++) pass();
-  process.send(process.cpuUsage(before).user / 1000 / times);
+  const { user, system } = process.cpuUsage(before);
+  process.send((user + system) / 1000 / times);
 });
 process.send(e.runtimeInfo().simdTarget + ', ' + e.runtimeInfo().blas);`;
 
@@ -72,29 +73,33 @@ async function start(file, tasks) {
     env: { ...process.env, EVENKEEL_ADDON: file },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
-  return { child, info: await answer(child) };
+  const ended = new AbortController();
+  child.once('exit', () => ended.abort());
+  const running = { child, ended: ended.signal };
+  return { ...running, info: await answer(running) };
 }
 
 /** What a process says next; it says what was wrong itself where it ends instead. */
-async function answer(child) {
-  const [message] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => [undefined])]);
-  if (message === undefined) throw new Failure('a process that was to be timed has ended');
+async function answer({ child, ended }) {
+  const [message] = await once(child, 'message', { signal: ended }).catch(() => {
+    throw new Failure('a process that was to be timed has ended');
+  });
   return message;
 }
 
-/** Of each build, the median over its processes of the median over rounds. Who begins changes from round to round. */
+/** Of each build, the median over its processes of the least over rounds, which others disturb least. Who begins changes from round to round. */
 async function timesOf(builds, index, rounds) {
   const times = builds.map(({ children }) => children.map(() => []));
   for (let round = 0; round < rounds; round++) {
     for (let p = 0; p < builds[0].children.length; p++) {
       for (const build of (round + p) % 2 ? [0, 1] : [1, 0]) {
-        const { child } = builds[build].children[p];
-        child.send(index);
-        times[build][p].push(await answer(child));
+        const running = builds[build].children[p];
+        running.child.send(index);
+        times[build][p].push(await answer(running));
       }
     }
   }
-  return times.map((ofProcesses) => median(ofProcesses.map(median)));
+  return times.map((ofProcesses) => median(ofProcesses.map((ofRounds) => Math.min(...ofRounds))));
 }
 
 function median(values) {
