@@ -30,7 +30,7 @@ const PROBES = [
 /**
  * Makes a model of an ONNX file (https://onnx.ai) that is a chain of layers: RNN, GRU, LSTM, Gemm or MatMul and Add, LayerNormalization, RMSNormalization or
  * the operators of which these are made, Gather of a table, Relu, Tanh, Sigmoid, Softmax, and between them whatever moves rows about and
- * computes shapes, as the exporters of PyTorch and Keras write it. Each node and each tensor is a part of the model, or an error names it.
+ * computes shapes, as PyTorch's exporters write it. Each node and each tensor is a part of the model, or an error names it.
  *
  * The model takes and gives batch first, whatever the file has. Lengths that are an input of the graph are the option of forward here, and the output
  * beyond them is 0; initial states that are inputs are the layer's `initialState`, final ones its `finalState`.
