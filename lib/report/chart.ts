@@ -62,7 +62,8 @@ export async function renderChart(chart: Chart, layout: ChartLayout): Promise<st
   const legend = layOutLegend(distinctLines(chart), chart.yLabel, layout.width);
   const y = yAxis(chart, layout.panelHeight);
   const marginLeft = 14 + Math.max(...y.labels.map(textWidth), 0);
-  const titles = layOutTitles(chart, columns, layout.width - marginLeft - margin.right);
+  const marginRight = Math.max(margin.right, widestCount(chart) / 2);
+  const titles = layOutTitles(chart, columns, layout.width - marginLeft - marginRight);
   const panelGap = 34 + titles.more;
   const marginTop = legend.top + legend.height + (hasTitles(chart) ? 34 + titles.more : 14);
   const svg = Plot.plot({
@@ -70,7 +71,7 @@ export async function renderChart(chart: Chart, layout: ChartLayout): Promise<st
     width: layout.width,
     height: marginTop + rows * layout.panelHeight + (rows - 1) * panelGap + margin.bottom,
     marginTop,
-    marginRight: margin.right,
+    marginRight,
     marginBottom: margin.bottom,
     marginLeft,
     style: { fontSize: `${fontSize}px` },
@@ -198,6 +199,13 @@ function xAxis(chart: Chart) {
   const domain = logDomain(chart.panels.flatMap(({ lines }) => lines.flatMap(({ points }) => points.map(({ x }) => x))));
   const ticks = logTicks(domain);
   return { type: 'log' as const, domain, ticks, tickFormat: (tick: number) => logLabels([tick])[0] ?? '' };
+}
+
+/** In pixels: a label at the right end stands half beyond it. */
+function widestCount({ panels, xScale }: Chart): number {
+  if (xScale === 'log') return 0;
+  const most = panels.reduce((all, { lines }) => Math.max(all, ...lines.map(({ points }) => points.at(-1)?.x ?? 0)), 0);
+  return textWidth(formatCount(Math.floor(most)));
 }
 
 /** x counts steps, epochs or rows; a label between two of them would mean nothing. */

@@ -44,9 +44,10 @@ export function renderTable(caption: string, columns: readonly Column[], rows: r
   // Sentences would be columns of single words on a phone, where each row becomes a paragraph instead.
   const hasSentences = columns.some(({ sentences }) => sentences);
   const align = (column: number) => (columns[column]?.numeric ? ' class="number"' : columns[column]?.sentences ? ' class="sentences"' : '');
-  const head = columns.map(({ head }, column) => `<th scope="col"${align(column)}>${head}</th>`).join('');
+  // An empty cell is no heading.
+  const head = columns.map(({ head }, column) => (head === '' ? '<td></td>' : `<th scope="col"${align(column)}>${head}</th>`)).join('');
   const body = rows.map(([first, ...cells]) => {
-    return `<tr><th scope="row">${first}</th>${cells.map((cell, i) => `<td${align(i + 1)}${hasSentences ? ` data-head="${attributeOf(columns[i + 1]?.head)}"` : ''}>${cell}</td>`).join('')}</tr>`;
+    return `<tr>${first === '' ? '<td></td>' : `<th scope="row">${first}</th>`}${cells.map((cell, i) => `<td${align(i + 1)}${hasSentences ? ` data-head="${attributeOf(columns[i + 1]?.head)}"` : ''}>${cell}</td>`).join('')}</tr>`;
   });
   // The caption stands outside: inside, it would be cut off with the table.
   return `<p class="caption" aria-hidden="true">${escapeHtml(caption)}</p>
@@ -117,7 +118,7 @@ details{margin:0 0 2.5rem}
 summary{cursor:pointer;color:var(--link)}
 .narrow{display:none}
 @media(max-width:600px){.wide{display:none}.narrow{display:block}table{font-size:.875rem}th,td{padding-right:.5rem}.sampled{padding-left:2rem;min-width:7rem}
-.scroll tbody th,.scroll thead th:first-child{position:sticky;left:0;background:var(--surface);z-index:1;max-width:9.5rem}
+.scroll tbody th,.scroll tr>:first-child{position:sticky;left:0;background:var(--surface);z-index:1;max-width:9.5rem}
 .stack thead{display:none}.stack table,.stack tbody,.stack tr,.stack tbody th,.stack td{display:block}
 .stack tr{padding:.75rem 0;border-bottom:1px solid var(--rule)}.stack tbody th,.stack td{border:0;padding:.15rem 0}
 .stack td{text-align:left;white-space:normal}.stack td:not(:empty)::before{content:attr(data-head) ": ";color:var(--soft);font-size:.8125rem}}
