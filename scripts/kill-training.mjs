@@ -70,6 +70,7 @@ async function disturbed(folder, time, most) {
   let kills = 0;
   let whileSaving = 0;
   for (;;) {
+    const before = leftOvers(folder);
     const { child, ended } = start(folder);
     let isOver = false;
     ended.then(
@@ -79,11 +80,11 @@ async function disturbed(folder, time, most) {
     if (kills < most) {
       // From before the checkpoint is read to some steps after it.
       await Promise.race([ended, wait(0.5 * time.first + random.uniform() * (0.6 * time.first + 0.4 * (time.all - time.first)))]);
-      const before = leftOvers(folder);
       if (!isOver) child.kill('SIGKILL');
       if ((await ended) === 0) return { kills, whileSaving };
       kills++;
-      if (leftOvers(folder) > Math.min(before, whileSaving)) whileSaving = leftOvers(folder);
+      if (leftOvers(folder) > before) whileSaving++;
+      if (!values.json && kills % 10 === 0) console.error(`${kills} kills`);
     } else if ((await ended) === 0) return { kills, whileSaving };
   }
 }

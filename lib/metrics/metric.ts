@@ -22,6 +22,7 @@ export interface MetricAccumulator<Target = Tensor> {
  */
 export interface Metric<Target = Tensor> {
   (output: Tensor, target: Target, options?: MetricOptions): number;
+  /** what sees a whole set, batch by batch */
   accumulator?(): MetricAccumulator<Target>;
   /** whether small or large is good; small unless given */
   readonly mode?: 'min' | 'max';

@@ -49,12 +49,14 @@ export async function fit<Target = Tensor>(model: Layer, batches: Batches<Target
     while (!training.isOver) await runEpoch(run, training);
     if (!training.position.hasEnded) training.records.history.end = 'epochs';
     if (training.isUnsaved) save(training);
+    training.progress?.end(training.records.history);
   } catch (error) {
     // What an abort ends can go on later. A step that was refused left no trace, but also a reason to look at it first.
     if (run.signal?.aborted && training.isUnsaved) save(training);
     throw error;
   } finally {
     training.finish();
+    training.progress?.close();
   }
   return training.records.history;
 }
@@ -90,6 +92,7 @@ async function runStep(run: Run, training: Training, batches: readonly unknown[]
   records.record(step, result, largestState, warnings);
   for (const warning of warnings) run.onWarning(warning);
   position.batch += batches.length;
+  training.progress?.step({ epoch, number: records.steps - position.stepsBefore, loss: result.loss });
   await endOnFalse(run, training, run.onStep?.({ step, epoch, ...describeStep(run, result), largestState }));
   if (run.checkpoint !== undefined && step % run.checkpoint.every === 0) save(training);
 }
@@ -119,6 +122,7 @@ async function endEpoch(run: Run, training: Training): Promise<void> {
   position.nextEpoch(records.steps);
   training.isUnsaved = true;
   if (isBest) naming(`after step ${step}`, () => training.saveBest());
+  training.progress?.epoch(record, isBest);
   await endOnFalse(run, training, run.onEpoch?.(record));
 }
 

@@ -8,6 +8,7 @@ import type { Generator } from '../random';
 import type { Tensor } from '../tensor';
 import type { Clip } from './clip-rule';
 import type { CarriesState } from './parts';
+import type { ProgressStream } from './progress-lines';
 import type { EpochRecord } from './records';
 import type { TrainingWarning } from './state-watch';
 
@@ -129,6 +130,11 @@ export interface FitOptions<Target = Tensor> {
    * the dtype's range; unless given, the process emits the warning, `EVENKEEL_GROWING_STATES`. {@link History} has it either way.
    */
   onWarning?: (warning: TrainingWarning) => void;
+  /**
+   * Tells how it goes, on process.stderr or another stream: on a terminal a line that changes, and one for each epoch; in a pipe a line for each
+   * epoch and every five seconds.
+   */
+  progress?: boolean | ProgressStream;
   /**
    * ends the training at once when it is aborted, but for a step under way: while fit waits for a batch or for a callback too. Where there is a
    * checkpoint, one is written then.

@@ -18,6 +18,7 @@ import { type ClipRule, isClipper, makeClipRule } from './clip-rule';
 import type { EarlyStoppingSettings } from './early-stopping';
 import { checkEarlyStopping, checkMonitor } from './monitor';
 import type { Batches, StepRecord } from './options';
+import { checkProgress, type ProgressStream } from './progress-lines';
 import type { EpochRecord } from './records';
 import { isPlateau } from './scheduled-rates';
 import { emitWarning, type TrainingWarning } from './state-watch';
@@ -47,6 +48,7 @@ export interface Run {
   onWarning: (warning: TrainingWarning) => void;
   /** all of the model's, by name */
   recurrentLayers: ReadonlyMap<string, RecurrentLayer<unknown>>;
+  progress: ProgressStream | undefined;
   signal: AbortSignal | undefined;
   generator: Generator | undefined;
   checkpoint: { path: string; every: number; keep: number } | undefined;
@@ -71,6 +73,7 @@ const OPTIONS = [
   'onStep',
   'onEpoch',
   'onWarning',
+  'progress',
   'signal',
   'generator',
   'checkpoint',
@@ -113,6 +116,7 @@ export function checkRun(model: unknown, batches: unknown, options: unknown): Ru
     onEpoch: given.onEpoch as Run['onEpoch'],
     onWarning: (given.onWarning ?? emitWarning) as Run['onWarning'],
     recurrentLayers: readSafely('model', () => findRecurrentLayers(layer)),
+    progress: checkProgress(given.progress),
     signal: checkSignal(given.signal),
     generator: checkOptionalGenerator('generator', given.generator),
     gradientFlow: checkGradientFlow(given.gradientFlow, layer),

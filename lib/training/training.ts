@@ -9,6 +9,7 @@ import { HistoryPart } from './history';
 import type { Part, Parts } from './part';
 import { batchesPart, generatorPart } from './parts';
 import { Position } from './position';
+import { ProgressLines } from './progress-lines';
 import type { Run } from './run';
 import { ScheduledRates } from './scheduled-rates';
 import { StateWatch } from './state-watch';
@@ -33,6 +34,7 @@ export class Training {
   readonly rates: ScheduledRates;
   readonly averages: AveragedWeights | undefined;
   readonly stopping: EarlyStopping | undefined;
+  readonly progress: ProgressLines | undefined;
   /** the last one made */
   step: number;
   /** whether something happened since the last checkpoint */
@@ -51,6 +53,7 @@ export class Training {
     this.rates = new ScheduledRates(run.optimizer, run.schedule?.schedule);
     this.averages = run.averaging && new AveragedWeights(run.parameters, run.averaging.decay);
     this.stopping = run.earlyStopping && new EarlyStopping(run.earlyStopping, run.model);
+    this.progress = run.progress && new ProgressLines(run.progress, run.epochs);
     this.step = stepsMade(run.optimizer);
     const { model, ...others } = partsOf(run);
     this.#parts = {

@@ -2,23 +2,33 @@
 import fc from 'fast-check';
 import {
   Adam,
+  accuracy,
   addingProblem,
   bceWithLogitsLoss,
   copyMemory,
   crossEntropyLoss,
+  f1,
+  findLearningRate,
   fit,
   flossing,
   gradientFlow,
   huberLoss,
   l1Loss,
   lyapunovExponents,
+  mae,
   makeBatches,
+  mape,
+  mase,
   mseLoss,
   padSequences,
+  perplexity,
   type RNN,
+  r2,
+  rmse,
   type Sequential,
   setNumThreads,
-  type Tensor,
+  smape,
+  Tensor,
 } from '../../lib/index';
 import { ERROR_CODES } from '../helpers/errors';
 import {
@@ -68,6 +78,21 @@ const lossCall = (
     ),
     '1.reduction': optional(never),
     ...Object.fromEntries(Object.entries(own).map(([name, [, accepts]]) => [`1.${name}`, optional(accepts)])),
+  },
+});
+
+const isLengths: Accepts = (value) =>
+  isReadableArray(value) && (value as number[]).length === 2 && (value as number[]).every(isInteger(0, 3));
+/** A Tensor may be a series. */
+const hasElements: Accepts = (value) => Tensor.isTensor(value);
+const metricCall = (metric: (output: Tensor, target: never, options: object) => number, labels?: readonly number[]): Call => ({
+  make: () => [tensor([2, 3, 5]), labels ?? tensor([2, 3, 5], 2), { lengths: [3, 1] }],
+  call: (output, target, options) => metric(output as Tensor, target as never, options as object),
+  places: {
+    0: never,
+    1: labels === undefined ? never : (value) => ArrayBuffer.isView(value) || isReadableArray(value),
+    2: optional(hasNoKeys),
+    '2.lengths': optional(isLengths),
   },
 });
 
@@ -187,6 +212,23 @@ testCalls({
       ...taskPlaces,
     },
   },
+  mae: metricCall((output, target, options) => mae(output, target, options)),
+  rmse: metricCall((output, target, options) => rmse(output, target, options)),
+  mape: metricCall((output, target, options) => mape(output, target, options)),
+  smape: metricCall((output, target, options) => smape(output, target, options)),
+  r2: metricCall((output, target, options) => r2(output, target, options)),
+  accuracy: metricCall((output, labels, options) => accuracy(output, labels, options), [0, 4, 2, -1, 1, 2]),
+  f1: metricCall((output, labels, options) => f1(output, labels, options), [0, 4, 2, -1, 1, 2]),
+  perplexity: metricCall((output, labels, options) => perplexity(output, labels, options), [0, 4, 2, -1, 1, 2]),
+  mase: {
+    make: () => [[1, 2, 4, 3], { season: 2 }],
+    call: (training, options) => mase(training as number[], options as object),
+    places: {
+      0: (value) => ArrayBuffer.isView(value) || isReadableArray(value) || hasElements(value),
+      1: optional(hasNoKeys),
+      '1.season': optional(isInteger(1, 3)),
+    },
+  },
   setNumThreads: { make: () => [2], call: (count) => setNumThreads(count as number), places: { 0: isInteger(1, 256) } },
 });
 
@@ -210,6 +252,15 @@ describe('fit', () => {
     '2.epochs': optional(isInteger(1, Number.MAX_SAFE_INTEGER)),
     '2.onStep': optional(isFunction),
     '2.onWarning': optional(isFunction),
+    '2.onEpoch': optional(isFunction),
+    '2.accumulate': optional(isInteger(1, Number.MAX_SAFE_INTEGER)),
+    '2.schedule': optional(never),
+    '2.validation': optional(never),
+    '2.metrics': optional(never),
+    '2.earlyStopping': optional(never),
+    '2.averaging': optional(never),
+    '2.progress': optional((value) => isBoolean(value) || ArrayBuffer.isView(value)),
+    '2.resume': optional((value) => value === false),
     '2.signal': optional(never),
     '2.generator': optional(never),
     '2.checkpoint': optional(never),
@@ -223,6 +274,21 @@ describe('fit', () => {
       return false;
     }
   }
+
+  test.each([
+    ['from', 0],
+    ['to', 1e-9],
+    ['steps', 1],
+    ['loss', undefined],
+    ['optimizer', {}],
+    ['clip', 5],
+    ['generator', 5],
+    ['rate', 1],
+  ])('findLearningRate with another %s is refused', async (name, value) => {
+    const [model, batches, options] = make() as [Sequential, never, { loss: never; optimizer: never }];
+    const { loss, optimizer } = options;
+    await expect(findLearningRate(model, batches, { loss, optimizer, [name]: value })).rejects.toMatchObject({ code: 'ERR_OPTION' });
+  });
 
   test.each(Object.entries(places))('argument %s', async (place, accepts) => {
     await fc.assert(
