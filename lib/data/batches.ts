@@ -2,6 +2,8 @@ import { checkBoolean, checkInteger, fail, readOptions, readSafely } from '../ch
 import { EvenkeelError, formatShape } from '../errors';
 import { checkLengths, type Lengths } from '../lengths';
 import type { Labels } from '../losses/cross-entropy';
+import type { LossOptions } from '../losses/loss';
+import { readSampleWeights } from '../losses/sample-weights';
 import { checkGenerator, type Generator } from '../random';
 import { generatorState, matchGeneratorState, type StateDict } from '../state-dict';
 import { allocate, checkTensor, Tensor } from '../tensor';
@@ -20,6 +22,8 @@ export interface BatchOptions {
    * longest sample; when they are shuffled, samples of about the same length go together, so that few steps are padding.
    */
   lengths?: Lengths;
+  /** how much each sample counts in the loss [count]; batches then have theirs */
+  sampleWeights?: LossOptions['sampleWeights'];
   /** leaves out the last batch where it would be smaller, as a stateful layer needs it; `false` unless given */
   dropLast?: boolean;
 }
@@ -46,7 +50,7 @@ export function makeBatches(inputs: Tensor, targets: Tensor | Labels, options: B
   const gatherTargets: Gather<Tensor | Int32Array> = Tensor.isTensor(targets)
     ? tensorGatherer(targets, count, steps)
     : labelGatherer(targets, count, steps);
-  const known = ['batchSize', 'generator', 'shuffle', 'dropLast', 'lengths'] as const;
+  const known = ['batchSize', 'generator', 'shuffle', 'dropLast', 'lengths', 'sampleWeights'] as const;
   const given = readOptions('makeBatches options', options, known, { shuffle: true, dropLast: false });
   const batchSize = checkInteger('batchSize', given.batchSize, 1);
   const dropLast = checkBoolean('dropLast', given.dropLast);
@@ -56,6 +60,7 @@ export function makeBatches(inputs: Tensor, targets: Tensor | Labels, options: B
     fail('ERR_OPTION', 'batchSize', `at most the ${count} samples, since dropLast leaves no other batch`, batchSize);
   const end = dropLast ? count - (count % batchSize) : count;
   const lengths = checkLengths(given.lengths, inputs.shape, 'either');
+  const weights = given.sampleWeights === undefined ? undefined : readSampleWeights(given.sampleWeights, count);
   return {
     *[Symbol.iterator]() {
       const order = shuffle ? shuffledOrder(count, generator) : inOrder(count);
@@ -67,8 +72,13 @@ export function makeBatches(inputs: Tensor, targets: Tensor | Labels, options: B
       for (const start of starts) {
         const samples = order.subarray(start, start + batchSize);
         checkTensor('inputs', inputs);
-        if (lengths === undefined) yield { input: gather(inputs, samples, steps), target: gatherTargets(samples, steps) };
-        else yield makeBatch(inputs, gatherTargets, samples, lengths);
+        const batch =
+          lengths === undefined
+            ? { input: gather(inputs, samples, steps), target: gatherTargets(samples, steps) }
+            : makeBatch(inputs, gatherTargets, samples, lengths);
+        yield weights === undefined
+          ? batch
+          : { ...batch, sampleWeights: Float64Array.from(samples, (sample) => weights[sample] as number) };
       }
     },
     carriedState: (): StateDict => (shuffle ? { generator: generatorState(generator) } : {}),
@@ -100,6 +110,8 @@ export interface MadeBatch<Target> {
   target: Target;
   /** where samples have lengths */
   lengths?: Int32Array;
+  /** where samples have weights */
+  sampleWeights?: Float64Array;
 }
 
 /** The samples' elements, of the first steps where they have steps. */

@@ -6,6 +6,7 @@ import { typedArrayKind, typedArrayLength } from '../typed-arrays';
 import { allocateOutput } from '../workspace';
 import { readWeights } from './bce-with-logits';
 import { type LossOptions, type LossResult, readLossOptions } from './loss';
+import { weigh } from './sample-weights';
 
 /** Class numbers, which the call copies. */
 export type Labels = Int32Array | Int8Array | Uint8Array | Uint8ClampedArray | Int16Array | Uint16Array | Uint32Array | readonly number[];
@@ -44,12 +45,17 @@ export function crossEntropyLoss(logits: Tensor, labels: Labels, options?: Cross
     throw new EvenkeelError('ERR_SHAPE', `logits: expected shape [N, C] or [N, T, C], got ${formatShape(shape)}.`);
   }
   const rows = checkRowCount('logits', size / classes);
-  const { lengths, reduction, given } = readLossOptions(options, logits, OWN_OPTIONS);
+  const { lengths, reduction, sampleWeights, given } = readLossOptions(options, logits, OWN_OPTIONS);
   const { ignoreIndex, classWeights, labelSmoothing = 0 } = given;
   const ignored = ignoreIndex === undefined ? undefined : checkInteger('ignoreIndex', ignoreIndex, -(2 ** 31), 2 ** 32 - 1);
   const weights = classWeights === undefined ? undefined : readWeights('classWeights', classWeights, classes, dtype);
   const smoothing = checkNumber('labelSmoothing', labelSmoothing, { min: 0, max: 1 });
   const checked = readSafely('labels', () => checkLabels(labels, rows, classes, ignored, lengths));
+  if (sampleWeights !== undefined) {
+    const each = crossEntropyLoss(logits, labels, { ...options, sampleWeights: undefined, reduction: 'none' }) as Required<LossResult>;
+    const steps = rows / sampleWeights.length;
+    return weigh(each, sampleWeights, (n) => weightOf(checked.subarray(n * steps, (n + 1) * steps), weights), reduction);
+  }
   const isPlain = [ignored, lengths, weights].every((option) => option === undefined) && smoothing === 0 && reduction === 'mean';
   const divisor = reduction === 'mean' && !isPlain ? sumOfWeights(checked, weights) : 1;
   const grad = allocateOutput(dtype, shape);
@@ -92,10 +98,16 @@ function checkLabels(
   return checked;
 }
 
-/** What the mean divides by. */
-function sumOfWeights(labels: Int32Array, weights: TensorData | undefined): number {
+/** How many labels count, each with its class's weight. */
+function weightOf(labels: Int32Array, weights: TensorData | undefined): number {
   let sum = 0;
   for (const label of labels) if (label !== NONE) sum += weights === undefined ? 1 : (weights[label] as number);
+  return sum;
+}
+
+/** What the mean divides by. */
+function sumOfWeights(labels: Int32Array, weights: TensorData | undefined): number {
+  const sum = weightOf(labels, weights);
   if (sum > 0) return sum;
   const expected = weights === undefined ? 'at least one that counts' : 'at least one that counts and has a weight above 0';
   throw new EvenkeelError('ERR_OPTION', `labels: expected ${expected}, got none: there is no mean of nothing.`);

@@ -2,11 +2,17 @@ import { checkOneOf, readOptions } from '../check';
 import { EvenkeelError } from '../errors';
 import { checkLengths, countSteps, type Lengths } from '../lengths';
 import type { Tensor } from '../tensor';
+import { readSampleWeights } from './sample-weights';
 
 /** Options of a loss function. */
 export interface LossOptions {
   /** how many steps of each sequence of an output [N, T, F] count: the mean is over these, and the gradient elsewhere 0 */
   lengths?: Lengths;
+  /**
+   * w, one number of at least 0 for each sample [N]; ones unless given. A sample of weight 2 counts as two of it, one of 0 as none: the mean is
+   * Σ w·loss / Σ w over what counts.
+   */
+  sampleWeights?: readonly number[] | Float32Array | Float64Array;
   /** `'mean'` unless given: of what counts; `'sum'`; `'none'`: the sum, and each loss by itself in `values` */
   reduction?: 'mean' | 'sum' | 'none';
 }
@@ -32,6 +38,7 @@ export interface LossResult {
 export interface CheckedLossOptions {
   readonly lengths: Int32Array | undefined;
   readonly reduction: 'mean' | 'sum' | 'none';
+  readonly sampleWeights?: Float64Array | undefined;
 }
 
 const NO_OPTIONS: CheckedLossOptions = { lengths: undefined, reduction: 'mean' };
@@ -49,11 +56,12 @@ export function readLossOptions<Own extends string = never>(
   own: readonly Own[] = [],
 ): CheckedLossOptions & { given: Partial<Record<Own, unknown>> } {
   if (options === undefined) return { ...NO_OPTIONS, given: {} };
-  const read = readOptions<string>('loss options', options, ['lengths', 'reduction', ...own], { reduction: 'mean' });
+  const read = readOptions<string>('loss options', options, ['lengths', 'reduction', 'sampleWeights', ...own], { reduction: 'mean' });
   const reduction = checkOneOf('reduction', read.reduction, REDUCTIONS);
   const lengths = checkLengths(read.lengths, shape);
   if (reduction === 'mean' && lengths !== undefined && countSteps(lengths) === 0) {
     throw new EvenkeelError('ERR_SHAPE', 'lengths: expected at least one step that counts, got lengths of 0.');
   }
-  return { lengths, reduction, given: read as Partial<Record<Own, unknown>> };
+  const sampleWeights = read.sampleWeights === undefined ? undefined : readSampleWeights(read.sampleWeights, shape[0] ?? 1);
+  return { lengths, reduction, sampleWeights, given: read as Partial<Record<Own, unknown>> };
 }

@@ -4,6 +4,7 @@ import { native } from '../native/load';
 import { allocate, checkTensor, type Tensor, type TensorData } from '../tensor';
 import { allocateOutput } from '../workspace';
 import type { CheckedLossOptions, LossResult } from './loss';
+import { weigh } from './sample-weights';
 
 /** Losses of each element by itself, by their numbers in the addon. */
 export const SQUARED = 0;
@@ -29,8 +30,13 @@ export function checkOutputAndTarget(output: Tensor, target: Tensor): void {
 
 /** The loss of an output and a target that were checked, over the steps that count. */
 export function pointLoss(output: Tensor, target: Tensor, options: CheckedLossOptions, loss: PointLoss): LossResult {
-  const { lengths, reduction } = options;
+  const { lengths, reduction, sampleWeights } = options;
   const { dtype, shape } = output;
+  if (sampleWeights !== undefined) {
+    const each = pointLoss(output, target, { lengths, reduction: 'none' }, loss) as Required<LossResult>;
+    const [samples = 1, , width = 1] = shape;
+    return weigh(each, sampleWeights, (n) => (lengths === undefined ? output.size / samples : (lengths[n] as number) * width), reduction);
+  }
   const grad = allocateOutput(dtype, shape);
   const values = reduction === 'none' ? allocateOutput(dtype, shape) : undefined;
   const result = (value: number, size: number): LossResult => {

@@ -2,7 +2,7 @@ import { fail, readSafely } from '../check';
 import { scaleGradients } from '../clipping/clipper';
 import { EvenkeelError, formatShape } from '../errors';
 import { countSteps, type Lengths, lengthsOf } from '../lengths';
-import type { LossResult } from '../losses/loss';
+import type { LossOptions, LossResult } from '../losses/loss';
 import type { Parameter } from '../parameter';
 import { Tensor } from '../tensor';
 import type { Batch } from './options';
@@ -10,9 +10,11 @@ import type { Run } from './run';
 
 /** @throws EvenkeelError ERR_OPTION for anything but a batch */
 export function checkBatch(argument: string, given: unknown): Batch<unknown> {
-  const { input, target, lengths } = readSafely(argument, () => pick(given, ['input', 'target', 'lengths']));
+  const { input, target, lengths, sampleWeights } = readSafely(argument, () =>
+    pick(given, ['input', 'target', 'lengths', 'sampleWeights']),
+  );
   if (!Tensor.isTensor(input)) fail('ERR_OPTION', argument, '{ input: Tensor, target, lengths? }', given);
-  return { input, target, lengths: lengths as Lengths | undefined };
+  return { input, target, lengths: lengths as Lengths | undefined, sampleWeights: sampleWeights as LossOptions['sampleWeights'] };
 }
 
 /**
@@ -23,11 +25,13 @@ export function checkBatch(argument: string, given: unknown): Batch<unknown> {
 export function lossOf(
   loss: Run['loss'],
   output: Tensor,
-  { input, target }: Batch<unknown>,
+  { input, target, sampleWeights }: Batch<unknown>,
   lengths: Int32Array | undefined,
 ): LossResult & { count: number } {
   const counted = lengthsOf(output, input, lengths);
-  const result = checkLossResult(counted === undefined ? loss(output, target) : loss(output, target, { lengths: counted }), output);
+  const options = { ...(counted && { lengths: counted }), ...(sampleWeights && { sampleWeights }) };
+  const hasOptions = counted !== undefined || sampleWeights !== undefined;
+  const result = checkLossResult(hasOptions ? loss(output, target, options) : loss(output, target), output);
   return { ...result, count: result.count ?? (counted === undefined ? (input.shape[0] ?? 1) : countSteps(counted)) };
 }
 

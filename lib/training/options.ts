@@ -19,6 +19,8 @@ export interface Batch<Target = Tensor> {
   target: Target;
   /** how many steps of each sequence count, where not all do: model, loss and metrics are given them */
   lengths?: Lengths;
+  /** how much each sample counts in the loss, which is given them; see {@link LossOptions} */
+  sampleWeights?: LossOptions['sampleWeights'];
 }
 
 /**

@@ -77,6 +77,9 @@ const lossCall = (
       (value) => isReadableArray(value) && (value as number[]).length === 2 && (value as number[]).every(isInteger(0, 3)),
     ),
     '1.reduction': optional(never),
+    '1.sampleWeights': optional(
+      (value) => isReadableArray(value) && (value as number[]).length === 2 && (value as number[]).every(isNumber(0, 3.4e38)),
+    ),
     ...Object.fromEntries(Object.entries(own).map(([name, [, accepts]]) => [`1.${name}`, optional(accepts)])),
   },
 });
@@ -175,7 +178,7 @@ testCalls({
     make: () => [
       tensor([4, 3, 2]),
       [0, 1, 2, 3],
-      { batchSize: 2, lengths: [3, 0, 1, 2], shuffle: true, dropLast: false, generator: generator() },
+      { batchSize: 2, lengths: [3, 0, 1, 2], sampleWeights: [1, 0, 2, 1], shuffle: true, dropLast: false, generator: generator() },
     ],
     call: (inputs, labels, options) => [...makeBatches(inputs as Tensor, labels as number[], options as { batchSize: number })],
     places: {
@@ -185,6 +188,9 @@ testCalls({
       '2.batchSize': isInteger(1, Number.MAX_SAFE_INTEGER),
       '2.lengths': optional(
         (value) => isReadableArray(value) && (value as number[]).length === 4 && (value as number[]).every(isInteger(0, 3)),
+      ),
+      '2.sampleWeights': optional(
+        (value) => isReadableArray(value) && (value as number[]).length === 4 && (value as number[]).every(isNumber(0, 3.4e38)),
       ),
       '2.shuffle': optional(isBoolean),
       '2.dropLast': optional(isBoolean),
