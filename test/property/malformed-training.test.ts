@@ -78,7 +78,9 @@ const lossCall = (
     ),
     '1.reduction': optional(never),
     '1.sampleWeights': optional(
-      (value) => isReadableArray(value) && (value as number[]).length === 2 && (value as number[]).every(isNumber(0, 3.4e38)),
+      (value) =>
+        ArrayBuffer.isView(value) ||
+        (isReadableArray(value) && (value as number[]).length === 2 && (value as number[]).every(isNumber(0, 3.4e38))),
     ),
     ...Object.fromEntries(Object.entries(own).map(([name, [, accepts]]) => [`1.${name}`, optional(accepts)])),
   },
@@ -190,7 +192,9 @@ testCalls({
         (value) => isReadableArray(value) && (value as number[]).length === 4 && (value as number[]).every(isInteger(0, 3)),
       ),
       '2.sampleWeights': optional(
-        (value) => isReadableArray(value) && (value as number[]).length === 4 && (value as number[]).every(isNumber(0, 3.4e38)),
+        (value) =>
+          ArrayBuffer.isView(value) ||
+          (isReadableArray(value) && (value as number[]).length === 4 && (value as number[]).every(isNumber(0, 3.4e38))),
       ),
       '2.shuffle': optional(isBoolean),
       '2.dropLast': optional(isBoolean),
