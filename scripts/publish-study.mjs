@@ -1,6 +1,7 @@
 // Keeps a finished `evenkeel study --full` as docs/study.json, with its pictures, and shows it in README.md and docs/stability.md:
 //   node scripts/publish-study.mjs study/results.json
-// Of `evenkeel study --cell lstm` or gru, quick or full, it keeps the grid as docs/study-lstm.json or -gru.json.
+// Of `evenkeel study --cell lstm` or gru, quick or full, it keeps the grid as docs/study-lstm.json or -gru.json;
+// of `--experiment flossing --full` all, as docs/study-flossing.json.
 // PyTorch's figures beside it are docs/study-pytorch.json, of scripts/study_pytorch.py. test/docs/study.test.ts holds them together.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -17,6 +18,10 @@ await runScript(async () => {
   const { gridCharts } = require('../dist/study/grid-charts.js');
   const { Figures } = require('../dist/report/figure.js');
   const results = reviveStudy(readFileSync(file, 'utf8'));
+  if (results.schema === 'evenkeel/flossing') {
+    publishFlossing(results);
+    return;
+  }
   if (results.grid !== undefined && results.grid.cell !== 'rnn') {
     publishGrid(results);
     return;
@@ -33,6 +38,14 @@ await runScript(async () => {
     'Written: docs/study.json, its pictures, README.md, docs/stability.md. Read the sentences around the tables before committing them.',
   );
 });
+
+function publishFlossing(results) {
+  const { formatFlossingTables, publishedFlossingOf } = require('../dist/study/flossing/markdown.js');
+  const published = publishedFlossingOf(results);
+  writeFileSync(join(root, 'docs/study-flossing.json'), `${JSON.stringify(published)}\n`);
+  replaceTable('docs/stability.md', 'flossing', formatFlossingTables(published));
+  console.log('Written: docs/study-flossing.json, docs/stability.md. Read the sentences around the table before committing them.');
+}
 
 /** A cell with gates. */
 function publishGrid(results) {

@@ -8,12 +8,12 @@ import { cellNames, placeOf } from './placements';
 import type { GridCell, GridPart, StudyResults } from './results';
 
 /** What a published grid keeps. */
-export type PublishedGrid = Pick<StudyResults, 'schema' | 'schemaVersion' | 'date' | 'environment' | 'grid'>;
+export type PublishedGrid = Pick<StudyResults, 'schema' | 'schemaVersion' | 'interrupted' | 'date' | 'environment' | 'grid'>;
 
 /** Numbers to five digits. */
-export function publishedGridOf({ schema, schemaVersion, date, environment, grid }: StudyResults): PublishedGrid {
+export function publishedGridOf({ schema, schemaVersion, interrupted, date, environment, grid }: StudyResults): PublishedGrid {
   return reviveStudy(
-    JSON.stringify({ schema, schemaVersion, date, environment, grid }, (_, value) =>
+    JSON.stringify({ schema, schemaVersion, interrupted, date, environment, grid }, (_, value) =>
       typeof value === 'number' ? Number(value.toPrecision(5)) : value,
     ),
   ) as PublishedGrid;
@@ -25,7 +25,7 @@ export function formatGated(studies: readonly PublishedGrid[]): string {
     .flatMap((study) => {
       const { cell, plan } = study.grid;
       return [
-        sentenceOf(study.grid),
+        sentenceOf(study),
         tableOf(study.grid),
         sourceOf(study, `npx evenkeel study --cell ${cell}${plan === 'full' ? ' --full' : ''}`),
       ];
@@ -33,10 +33,14 @@ export function formatGated(studies: readonly PublishedGrid[]): string {
     .join('\n\n');
 }
 
-function sentenceOf({ cell, cells, draws, timeSteps }: GridPart): string {
+function sentenceOf({ grid: { cell, cells, draws, timeSteps }, interrupted }: PublishedGrid): string {
   const plain = cells.filter(({ placement }) => placement === 'none');
-  const sizes = [...new Set(cells.map(({ hiddenSize }) => hiddenSize))].join(', ');
-  return `**${capitalize(cellNames[cell])}** of ${sizes} units, T = ${timeSteps}, ${draws} draws: without a LayerNorm gradients grow in ${plain.filter(grows).length} of ${plain.length} designs.`;
+  const sizes = [...new Set(cells.map(({ hiddenSize }) => hiddenSize))];
+  const ofLargest = new Set(plain.filter(({ hiddenSize }) => hiddenSize === sizes.at(-1)).map(({ initializer }) => initializer));
+  const early = interrupted
+    ? ` The run was stopped early, as \`Ctrl-C\` does: of ${sizes.at(-1)} units W_hh ${[...ofLargest].join(', ')} had finished.`
+    : '';
+  return `**${capitalize(cellNames[cell])}** of ${sizes.join(', ')} units, T = ${timeSteps}, ${draws} draws: without a LayerNorm gradients grow in ${plain.filter(grows).length} of ${plain.length} designs.${early}`;
 }
 
 function tableOf({ cells, timeSteps }: GridPart): string {

@@ -3,6 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { causesOf } from '../../lib/study/claims';
 import { clipPairs, clipSaves, findingsOf } from '../../lib/study/findings';
+import { formatFlossingTables } from '../../lib/study/flossing/markdown';
+import { type FlossingResults, fullFlossing } from '../../lib/study/flossing/set-up';
+import { formatGated, type PublishedGrid } from '../../lib/study/gated';
 import { grows } from '../../lib/study/grid';
 import { criticalSize } from '../../lib/study/grid-charts';
 import {
@@ -80,6 +83,29 @@ test('where theory is off, docs/stability.md says by how much', () => {
     .map(({ growth, meanField }) => growth.mean - (meanField as number));
   const ends = said(/vanish by ([\d.]+) to ([\d.]+) per step less fast/);
   expect([Math.min(...gaps), Math.max(...gaps)].map((gap) => gap.toFixed(3))).toEqual(ends.map((end) => end.toFixed(3)));
+});
+
+test('what is said of gradient flossing', () => {
+  const flossing = JSON.parse(read('docs/study-flossing.json')) as FlossingResults;
+  expect(shownIn('docs/stability.md', 'flossing')).toBe(formatFlossingTables(flossing));
+  expect([flossing.draws, flossing.trainingSteps]).toEqual([fullFlossing.draws, fullFlossing.trainingSteps]);
+  const learned = (delay: number, start: string, flossed: boolean) =>
+    flossing.runs
+      .find((run) => run.delay === delay && run.start === start && run.flossed === flossed)
+      ?.learnedAt.map((step) => step ?? Number.POSITIVE_INFINITY);
+  const [plain, flossed] = [learned(20, 'random', false), learned(20, 'random', true)] as [number[], number[]];
+  expect(flossed.every((step, draw) => step < (plain[draw] as number))).toBe(true);
+  const middle = (steps: number[]) => steps.toSorted((a, b) => a - b)[steps.length >> 1] as number;
+  for (const delay of flossing.delays) {
+    const [orthogonal, random] = [learned(delay, 'orthogonal', false), learned(delay, 'random', true)];
+    if (orthogonal !== undefined && random !== undefined) expect(middle(orthogonal)).toBeLessThanOrEqual(middle(random));
+  }
+});
+
+test('the grids of cells with gates', () => {
+  const grids = ['lstm', 'gru'].map((cell) => reviveStudy(read(`docs/study-${cell}.json`)) as PublishedGrid);
+  expect(shownIn('docs/stability.md', 'gated')).toBe(formatGated(grids));
+  for (const { grid } of grids) expect(Math.min(...grid.cells.map(({ growth }) => growth.draws))).toBe(10);
 });
 
 test('PyTorch, with weights and data of its own, says the same', () => {

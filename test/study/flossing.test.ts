@@ -41,11 +41,6 @@ test('every start and delay is learned with it and without, from the same draws'
   }
   // A delay of two steps is easy: what is told right is told right of new sequences.
   expect(Math.max(...results.runs.filter(({ delay }) => delay === 2).map(({ accuracy }) => accuracy.mean))).toBeGreaterThan(0.95);
-  for (const { start, delay, accuracy } of results.gains) {
-    const [plain, flossed] = results.runs.filter((run) => run.start === start && run.delay === delay);
-    expect(accuracy.mean).toBeCloseTo((flossed?.accuracy.mean as number) - (plain?.accuracy.mean as number), 12);
-  }
-  expect(results.gains).toHaveLength(4);
 });
 
 test('an abort leaves what had finished', async () => {
@@ -62,7 +57,7 @@ test('an abort leaves what had finished', async () => {
   expect(stopped.interrupted).toBe(true);
   expect(stopped.exponents).toEqual(results.exponents);
   expect(stopped.runs).toEqual(results.runs.slice(0, 4));
-  expect(formatFlossing(stopped)).toContain('of 2 runs learn their delay');
+  expect(formatFlossing(stopped)).toMatch(/From a random start \d of 2 RNNs learn a delay of 2/);
 });
 
 test('the page and the text show every design', async () => {
@@ -72,9 +67,11 @@ test('the page and the text show every design', async () => {
     expect(written).toEqual(flossingFiles.slice(1).map((file) => join(folder, file)));
     const page = readFileSync(join(folder, 'index.html'), 'utf8');
     expect(page.match(/<th scope="row">random/g)).toHaveLength(4 + 2);
-    expect(page).toContain('From an orthogonal start flossing changes');
+    expect(page).toMatch(
+      /A delay of 2 is learned from a random start (at step \d+|not by most), after flossing (at step \d+|not by most); from an orthogonal/,
+    );
   } finally {
     rmSync(folder, { recursive: true });
   }
-  expect(formatFlossing(results, 100).match(/^orthogonal/gm)).toHaveLength(4 + 2);
+  expect(formatFlossing(results, 100).match(/^orthogonal +(yes|no)/gm)).toHaveLength(4 + 2);
 });

@@ -37,7 +37,6 @@ export async function runFlossing(setUp: FlossingSetUp, seed: number, progress: 
     ...setUp,
     exponents: [],
     runs: [],
-    gains: [],
   };
   try {
     await measureAll(results, progress, signal);
@@ -74,7 +73,6 @@ async function measureAll(results: FlossingResults, progress: Progress, signal?:
     }
     const last = results.runs.slice(-flossingDesigns.length);
     progress.end(`accuracies ${last.map(({ accuracy }) => accuracy.mean.toFixed(3)).join(', ')}`);
-    results.gains.push(...gainsOf(last));
   }
 }
 
@@ -161,14 +159,6 @@ async function learnDelay(
   }
   const solved = accuracies.filter((accuracy) => accuracy >= solvedAt).length;
   results.runs.push({ ...design, delay, accuracies, accuracy: meanOfDraws(accuracies), solved, learnedAt });
-}
-
-function gainsOf(runs: FlossingResults['runs']): FlossingResults['gains'] {
-  return runs.flatMap(({ start, flossed, delay, accuracies }) => {
-    const plain = runs.find((run) => run.start === start && !run.flossed);
-    if (!flossed || plain === undefined) return [];
-    return [{ start, delay, accuracy: meanOfDraws(accuracies.map((accuracy, draw) => accuracy - (plain.accuracies[draw] as number))) }];
-  });
 }
 
 /** The target of a step of which nothing is asked. */

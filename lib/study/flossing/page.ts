@@ -81,30 +81,41 @@ export function formatFlossing(results: FlossingResults, columns = Number.POSITI
   return `${sections.join('\n\n')}\n`;
 }
 
-function headline({ runs, draws }: FlossingResults): string {
-  const solved = ({ start, flossed }: FlossingDesign) =>
-    runs.filter((run) => run.start === start && run.flossed === flossed).reduce((sum, run) => sum + run.solved, 0);
-  const delays = new Set(runs.map(({ delay }) => delay)).size;
-  if (delays === 0) return 'Gradient flossing before a task';
-  const [without, flossed, orthogonal] = [
-    solved({ start: 'random', flossed: false }),
-    solved({ start: 'random', flossed: true }),
-    solved({ start: 'orthogonal', flossed: false }),
-  ];
-  return `From a random start ${without} of ${delays * draws} runs learn their delay, after gradient flossing ${flossed}; from an orthogonal one, without, ${orthogonal}`;
+function headline({ runs, delays }: FlossingResults): string {
+  const longest = delays.filter((delay) => runs.some((run) => run.delay === delay && run.flossed)).at(-1);
+  const of = (flossed: boolean) => runs.find((run) => run.delay === longest && run.start === 'random' && run.flossed === flossed);
+  const [plain, flossed] = [of(false), of(true)];
+  if (plain === undefined || flossed === undefined) return 'Gradient flossing before a task';
+  const learned = ({ learnedAt }: FlossingRun) => learnedAt.filter((step) => step !== null).length;
+  return `From a random start ${learned(plain)} of ${plain.learnedAt.length} RNNs learn a delay of ${longest}, after gradient flossing ${learned(flossed)}`;
 }
 
-function lead({ gains }: FlossingResults): string {
-  const of = (start: FlossingStart) =>
-    gains.filter((gain) => gain.start === start).map(({ delay, accuracy }) => `${formatRate(accuracy)} at a delay of ${delay}`);
-  const sentences = (['random', 'orthogonal'] as const).flatMap((start) =>
-    of(start).length === 0
-      ? []
-      : [
-          `From ${start === 'random' ? 'a random' : 'an orthogonal'} start flossing changes the part of bits told right by ${of(start).join(', ')}.`,
-        ],
-  );
-  return sentences.join(' ');
+/** When each delay is learned. */
+export function lead({ runs, delays, trainingSteps }: FlossingResults): string {
+  const sentences = delays.map((delay) => {
+    const own = runs.filter((run) => run.delay === delay);
+    const parts = (['random', 'orthogonal'] as const).flatMap((start) => {
+      const [plain, flossed] = [false, true].map((isFlossed) => own.find((run) => run.start === start && run.flossed === isFlossed));
+      if (plain === undefined || flossed === undefined) return [];
+      return [`from ${start === 'random' ? 'a random' : 'an orthogonal'} start ${inWords(plain)}, after flossing ${inWords(flossed)}`];
+    });
+    return parts.length === 0 ? '' : `A delay of ${delay} is learned ${parts.join('; ')}.`;
+  });
+  const said = sentences.filter((sentence) => sentence !== '').join(' ');
+  return said === '' ? '' : `Medians over the draws, of ${trainingSteps} steps: ${said}`;
+}
+
+/** "at step 177" */
+function inWords(run: FlossingRun): string {
+  const step = medianStep(run);
+  return step === '–' ? 'not by most' : `at step ${step}`;
+}
+
+/** "177"; "–" where most do not learn it. */
+function medianStep({ learnedAt }: FlossingRun): string {
+  const sorted = learnedAt.map((step) => step ?? Number.POSITIVE_INFINITY).toSorted((x, y) => x - y);
+  const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]] as [number, number];
+  return Number.isFinite(high) ? String(Math.round((low + high) / 2)) : '–';
 }
 
 function accuracyChart({ runs, draws }: FlossingResults): LineFigure {
@@ -142,25 +153,26 @@ function nameOf({ start, flossed }: FlossingDesign): string {
   return `${startNames[start]}${flossed ? ', flossed' : ''}`;
 }
 
-const runHeads = ['Start', 'Flossed', 'delay', 'bits told right', 'solved', 'learned at step, median'];
+export const runHeads = ['Start', 'Flossed', 'delay', 'bits told right', 'solved', 'learned', 'at step, median'];
 
-function runCells({ start, flossed, delay, accuracy, solved, learnedAt }: FlossingRun, { draws }: FlossingResults): string[] {
-  const median = learnedAt.map((step) => step ?? Number.POSITIVE_INFINITY).toSorted((a, b) => a - b)[(draws - 1) >> 1] as number;
+export function runCells(run: FlossingRun, { draws }: FlossingResults): string[] {
+  const { start, flossed, delay, accuracy, solved, learnedAt } = run;
   return [
     startNames[start],
     flossed ? 'yes' : 'no',
     String(delay),
     intervalOf(accuracy),
     `${solved} of ${draws}`,
-    Number.isFinite(median) ? String(median) : 'not',
+    `${learnedAt.filter((step) => step !== null).length} of ${draws}`,
+    medianStep(run),
   ];
 }
 
-function exponentHeads({ flossing: { count } }: FlossingResults): string[] {
+export function exponentHeads({ flossing: { count } }: FlossingResults): string[] {
   return ['Start', 'Flossed', 'λ_1', `λ_${count}`];
 }
 
-function exponentRows({ exponents }: FlossingResults): string[][] {
+export function exponentRows({ exponents }: FlossingResults): string[][] {
   return exponents.map(({ start, flossed, largest, last }) => [
     startNames[start],
     flossed ? 'yes' : 'no',

@@ -31,13 +31,6 @@ export interface FlossingRun extends FlossingDesign {
   learnedAt: (number | null)[];
 }
 
-/** What flossing changes, the same draws with it and without. */
-export interface FlossingGain {
-  start: FlossingStart;
-  delay: number;
-  accuracy: DrawnMean;
-}
-
 /** How much is measured. */
 export interface FlossingSetUp {
   draws: number;
@@ -68,7 +61,6 @@ export interface FlossingResults extends FlossingSetUp {
   environment: Environment;
   exponents: FlossingExponents[];
   runs: FlossingRun[];
-  gains: FlossingGain[];
 }
 
 const common = {
