@@ -74,6 +74,8 @@ export { RMSNorm, type RMSNormOptions } from './layers/rms-norm';
 export { type Nonlinearity, RNN, type RNNBackwardOptions, type RNNOptions } from './layers/rnn';
 export { Sequential } from './layers/sequential';
 export type { Lengths } from './lengths';
+export { CsvLog, type CsvLogOptions } from './logs/csv-log';
+export { TensorBoardLog, type TensorBoardLogOptions } from './logs/tensorboard-log';
 export { type BceWithLogitsLossOptions, bceWithLogitsLoss } from './losses/bce-with-logits';
 export { type CrossEntropyLossOptions, crossEntropyLoss, type Labels } from './losses/cross-entropy';
 export { type HuberLossOptions, huberLoss } from './losses/huber';

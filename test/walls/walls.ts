@@ -46,6 +46,7 @@ export const rooms: Record<string, readonly string[]> = {
   training: [...models, 'stability', 'io'],
   interop: [...models, 'io', 'memory', 'optional-package', 'schema', 'version'],
   model: [...models, 'initializers', 'io', 'version'],
+  logs: [...base, 'parameter', 'stability', 'io'],
   report: [...base, 'optional-package'],
   study,
   forecast: [...study, 'model', 'schema'],
