@@ -73,6 +73,7 @@ export type { RecurrentLayer } from './layers/recurrent/recurrent-layer';
 export { RMSNorm, type RMSNormOptions } from './layers/rms-norm';
 export { type Nonlinearity, RNN, type RNNBackwardOptions, type RNNOptions } from './layers/rnn';
 export { Sequential } from './layers/sequential';
+export type { Summary, SummaryOptions, SummaryRow } from './layers/summary';
 export type { Lengths } from './lengths';
 export { CsvLog, type CsvLogOptions } from './logs/csv-log';
 export { TensorBoardLog, type TensorBoardLogOptions } from './logs/tensorboard-log';

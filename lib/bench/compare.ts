@@ -2,7 +2,7 @@
 import { EvenkeelError } from '../errors';
 import { checkPath, fileFault, readWhole } from '../io/file';
 import { formatNumber, printable, wrap } from '../report/text';
-import { formatTable } from '../report/text-table';
+import { formatTable } from '../text-table';
 import { type BenchResults, type CaseResult, schemaVersion, type TrialResult } from './results';
 import { isBenchResults } from './schema';
 import { centralRange, differs, enoughRounds, type Range } from './statistics';

@@ -1,6 +1,6 @@
 /** The benchmark's result as plain text. */
 import { formatNumber, plural, printable, wrap } from '../report/text';
-import { formatTable } from '../report/text-table';
+import { formatTable } from '../text-table';
 import {
   type BenchResults,
   type CaseResult,

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { formatBytes, plural } from '../report/text';
-import { formatTable } from '../report/text-table';
 import { betweenEvents } from '../slices';
 import { CLIP_RULES, DTYPES, INITIALIZERS, KINDS, NONLINEARITIES, PLACEMENTS } from '../sweep/definition';
 import { definitionFileInSlices } from '../sweep/definition-file';
@@ -11,6 +10,7 @@ import { localExecutor } from '../sweep/executors/local';
 import { sweepFiles, writeReport } from '../sweep/report';
 import { runSweep, type SweepResult } from '../sweep/sweep';
 import { CELLS } from '../sweep/trial';
+import { formatTable } from '../text-table';
 import { exitStatus, exitStatusHelp, type StopSignal, stopOnSignal } from './exit-status';
 import { integer, nonEmpty, seconds } from './options';
 import { forceHelp, prepareOut } from './out-folder';

@@ -1,6 +1,6 @@
 /** Forecasts as plain text. */
 import { formatNumber, printable, wrap } from '../report/text';
-import { formatTable } from '../report/text-table';
+import { formatTable } from '../text-table';
 import type { Comparison, EvaluationResults, ForecastResults } from './results';
 import {
   comparisonRows,

@@ -5,6 +5,7 @@ import { readBy, writeBy } from '../schema';
 import { checkTensor, type Tensor, type TensorData } from '../tensor';
 import { allocateOutput } from '../workspace';
 import { BaseLayer, type CheckedInput, type Computed, type Pass } from './layer';
+import { type LayerCost, pointwiseCost } from './summary';
 
 /** What an {@link Activation} computes. */
 export type ActivationKind = 'relu' | 'tanh' | 'sigmoid' | 'softmax';
@@ -84,6 +85,11 @@ export class Activation extends BaseLayer<CheckedRows, Tensor> {
     const given = readBy('Activation options', options, SCHEMA);
     super([], { options: writeBy(SCHEMA, given) });
     this.kind = given.kind;
+  }
+
+  /** @internal */
+  costOf(shape: readonly number[]): LayerCost {
+    return pointwiseCost(shape);
   }
 
   protected checkForward(input: Tensor, { lengths }: Readonly<Record<string, unknown>>): CheckedRows {

@@ -8,6 +8,7 @@ import { generatorState, matchState, type StateDict } from '../state-dict';
 import { checkTensor, Tensor } from '../tensor';
 import { allocateOutput } from '../workspace';
 import { BaseLayer, type CallKind, type CheckedInput, type Computed, type Pass } from './layer';
+import { type LayerCost, pointwiseCost } from './summary';
 
 /** Options of {@link Dropout}. */
 export interface DropoutOptions {
@@ -61,6 +62,11 @@ export class Dropout extends BaseLayer<CheckedElements, Key> {
   loadCarriedState(state: StateDict): void {
     const given = matchGeneratorState(state);
     this.#generator.state = Generator.from([...given.data]).state;
+  }
+
+  /** @internal */
+  costOf(shape: readonly number[]): LayerCost {
+    return pointwiseCost(shape);
   }
 
   protected checkForward(input: Tensor, { lengths: given }: Readonly<Record<string, unknown>>): CheckedElements {

@@ -10,6 +10,7 @@ import { makeSparse, type SparseRows } from '../sparse-rows';
 import { allocateLabels, checkTensor, type DType, Tensor } from '../tensor';
 import { allocateOutput } from '../workspace';
 import { BaseLayer, type CheckedInput, type Computed, type Pass } from './layer';
+import { type LayerCost, pointwiseCost } from './summary';
 
 /** Options of {@link Embedding}. */
 export interface EmbeddingOptions {
@@ -86,6 +87,16 @@ export class Embedding extends BaseLayer<CheckedSymbols, undefined> {
     this.paddingIndex = paddingIndex;
     this.#weight = weight;
     this.#sparse = sparse ? makeSparse(weight.grad) : undefined;
+  }
+
+  /** @internal */
+  inputShape(batch: number, steps: number): readonly number[] {
+    return [batch, steps];
+  }
+
+  /** @internal */
+  costOf(shape: readonly number[]): LayerCost {
+    return pointwiseCost([...shape, this.embeddingSize]);
   }
 
   protected checkForward(input: Tensor, { lengths: given }: Readonly<Record<string, unknown>>): CheckedSymbols {

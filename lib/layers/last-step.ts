@@ -2,6 +2,7 @@ import { checkLengths } from '../lengths';
 import { checkTensor, type Tensor } from '../tensor';
 import { allocateOutput } from '../workspace';
 import { BaseLayer, type CheckedInput, type Computed, type Pass } from './layer';
+import { type LayerCost, pointwiseCost } from './summary';
 
 interface CheckedSequences extends CheckedInput {
   readonly lengths: Int32Array | undefined;
@@ -14,6 +15,11 @@ interface CheckedSequences extends CheckedInput {
 export class LastStep extends BaseLayer<CheckedSequences, undefined> {
   constructor() {
     super([], { options: {} });
+  }
+
+  /** @internal */
+  costOf([n, , width]: readonly number[]): LayerCost {
+    return pointwiseCost([n as number, width as number]);
   }
 
   protected checkForward(input: Tensor, { lengths }: Readonly<Record<string, unknown>>): CheckedSequences {

@@ -6,6 +6,7 @@ import { checkParametersAttached, Parameter } from '../parameter';
 import { copyState, matchState, type StateDict } from '../state-dict';
 import { checkTensor, type Tensor, type TensorData } from '../tensor';
 import { allocateOutput } from '../workspace';
+import { type Summary, type SummaryOptions, summarize } from './summary';
 
 /** Options of {@link Layer.forward}. */
 export interface ForwardOptions {
@@ -227,6 +228,14 @@ export abstract class BaseLayer<
   /** What the constructor takes to make a layer of the same kind and sizes; undefined where a class of your own does not say. */
   get options(): Readonly<Record<string, unknown>> | undefined {
     return this.#options;
+  }
+
+  /**
+   * The layer as a model of its own: shape, parameters, and what a training step costs. `String(summary)` is a table.
+   * @throws EvenkeelError ERR_OPTION
+   */
+  summary(options: SummaryOptions): Summary {
+    return summarize(this, options);
   }
 
   stateDict(): StateDict {

@@ -3,8 +3,9 @@ import { native } from '../native/load';
 import { Parameter } from '../parameter';
 import type { Generator } from '../random';
 import { booleanOption, dtypeOption, generatorOption, readBy, sizeOption, writeBy } from '../schema';
-import { type DType, Tensor, type TensorData } from '../tensor';
+import { type DType, elementCount, Tensor, type TensorData } from '../tensor';
 import { RowLayer } from './row-layer';
+import type { LayerCost } from './summary';
 
 /** Options of {@link Linear}. */
 export interface LinearOptions {
@@ -57,6 +58,13 @@ export class Linear extends RowLayer<undefined> {
     this.outputSize = outputSize;
     this.#weight = weight;
     this.#bias = bias;
+  }
+
+  /** @internal */
+  override costOf(shape: readonly number[]): LayerCost {
+    const { inputSize, outputSize } = this;
+    const product = 2 * (elementCount(shape) / inputSize) * inputSize * outputSize;
+    return { outputShape: shape.with(-1, outputSize), flop: { forward: product, backward: product, inputGradient: product }, keptBytes: 0 };
   }
 
   protected computeRows(rows: number, input: TensorData, output: TensorData): undefined {

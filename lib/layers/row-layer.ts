@@ -5,6 +5,7 @@ import type { Parameter } from '../parameter';
 import { allocate, checkTensor, type DType, type Tensor, type TensorData } from '../tensor';
 import { allocateOutput } from '../workspace';
 import { BaseLayer, type CallKind, type CheckedInput, type Computed, type Pass } from './layer';
+import { type LayerCost, pointwiseCost } from './summary';
 
 /** Rows of an input [..., width]; with lengths those of the steps that count. */
 interface CheckedRows extends CheckedInput {
@@ -52,6 +53,16 @@ export abstract class RowLayer<Kept> extends BaseLayer<CheckedRows, KeptRows<Kep
    */
   predictRows(rows: number, input: TensorData, output: TensorData): void {
     this.computeRows(rows, input, output, 'predict');
+  }
+
+  /** @internal */
+  inputShape(batch: number, steps: number): readonly number[] {
+    return [batch, steps, this.#inputWidth];
+  }
+
+  /** @internal */
+  costOf(shape: readonly number[]): LayerCost {
+    return pointwiseCost(shape.with(-1, this.#outputWidth));
   }
 
   /** @internal */

@@ -17,6 +17,7 @@ import {
   type Layer,
   type PredictOptions,
 } from './layer';
+import { type Summary, type SummaryOptions, summarize } from './summary';
 
 /**
  * Layers one after another. Names of parameters and of the state dict are prefixed with the layer's: `rnn.weight_ih_l0`.
@@ -130,6 +131,14 @@ export class Sequential implements Layer {
   /** The parameters of all layers, under prefixed names. */
   parameters(): Parameter[] {
     return [...this.#parameters];
+  }
+
+  /**
+   * Each layer's shape, parameters, and what a training step costs. `String(summary)` is a table.
+   * @throws EvenkeelError ERR_OPTION
+   */
+  summary(options: SummaryOptions): Summary {
+    return summarize(this, options);
   }
 
   stateDict(): StateDict {

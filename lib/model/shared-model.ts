@@ -45,7 +45,8 @@ export class SharedModel {
     if (source !== undefined) model.loadStateDict(source);
     if (!isPlaced) exchange(model, own, region, source === undefined);
     this.layers = leavesOf('', model);
-    for (const { layer } of this.layers) if (layer instanceof RecurrentLayer) layer.keepWeights();
+    for (const { layer } of this.layers)
+      if (layer instanceof RecurrentLayer) for (const { scans } of layer.inside.levels) for (const scan of scans) scan.keepWeights();
   }
 
   /** Whether `value` is one in truth. */

@@ -1,4 +1,5 @@
 /** Text from outside (column names, file names, error messages) made safe for a page, a chart or a terminal; numbers made readable. */
+export { wrap } from '../text-table';
 
 /** Control characters, which XML 1.0 forbids and a terminal obeys, and lone surrogates, which are not text. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: finding control characters is the purpose
@@ -70,18 +71,4 @@ export function plural(count: number, noun: string): string {
 
 export function capitalize(words: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
-}
-
-/** Breaks text between words into lines of at most `width` characters, each after `indent`. */
-export function wrap(text: string, width: number, indent = ''): string {
-  const lines: string[] = [];
-  let line = indent;
-  for (const word of text.split(' ')) {
-    if (line !== indent && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = indent;
-    }
-    line += line === indent ? word : ` ${word}`;
-  }
-  return [...lines, line].join('\n');
 }

@@ -1,6 +1,6 @@
 /** The study's result as plain text. */
 import { formatNumber, printable, wrap } from '../report/text';
-import { formatTable } from '../report/text-table';
+import { formatTable } from '../text-table';
 import { formatSigned } from './draws';
 import { clipPairs, describeLast, examinedText, formatFactor, percent, regimeTitle, verdictText } from './findings';
 import { grows } from './grid';

@@ -1,5 +1,5 @@
 import { escapeHtml, formatBytes, formatDuration, formatNumber, printable, threeDigits, trimZeros, wrap } from '../../lib/report/text';
-import { formatTable } from '../../lib/report/text-table';
+import { formatTable } from '../../lib/text-table';
 
 describe('text from outside', () => {
   test('markup becomes text', () => {

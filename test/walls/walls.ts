@@ -8,7 +8,7 @@ import { binaryPlatforms } from '../../lib/native/binary-packages';
 
 const base = ['tensor', 'lengths', 'typed-arrays', 'workspace', 'state-dict', 'check', 'errors', 'random', 'memory', 'cgroup'];
 const models = [...base, 'parameter', 'sparse-rows', 'layers', 'losses', 'optimizers', 'clipping', 'metrics'];
-const study = [...models, 'io', 'runtime', 'stability', 'training', 'data', 'report', 'progress', 'slices'];
+const study = [...models, 'io', 'runtime', 'stability', 'training', 'data', 'report', 'progress', 'slices', 'text-table'];
 
 /** Room → the rooms that it may import from, besides itself. */
 export const rooms: Record<string, readonly string[]> = {
@@ -34,9 +34,10 @@ export const rooms: Record<string, readonly string[]> = {
   slices: [],
   version: [],
   'optional-package': [],
+  'text-table': [],
   runtime: [...base, 'native', 'version'],
   initializers: base,
-  layers: [...base, 'native', 'aliasing', 'memory', 'schema', 'parameter', 'initializers', 'sparse-rows'],
+  layers: [...base, 'text-table', 'native', 'aliasing', 'memory', 'schema', 'parameter', 'initializers', 'sparse-rows'],
   losses: [...base, 'native'],
   metrics: [...base, 'losses'],
   optimizers: [...base, 'native', 'parameter', 'sparse-rows'],
@@ -47,7 +48,7 @@ export const rooms: Record<string, readonly string[]> = {
   interop: [...models, 'io', 'memory', 'optional-package', 'schema', 'version'],
   model: [...models, 'initializers', 'io', 'version'],
   logs: [...base, 'parameter', 'stability', 'io'],
-  report: [...base, 'optional-package'],
+  report: [...base, 'text-table', 'optional-package'],
   study,
   forecast: [...study, 'model', 'schema'],
   // A file's lock is the kernel's, reached through the addon.

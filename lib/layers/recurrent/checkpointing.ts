@@ -14,6 +14,11 @@ import { availableMemory, checkMemory, fitsInMemory, inGigabytes } from '../../m
  */
 export type Checkpointing = 'auto' | 'none' | { every: number } | { budget: number };
 
+/** A budget is for all layers. */
+export function shareOf(checkpointing: Checkpointing, layers: number): Checkpointing {
+  return typeof checkpointing === 'object' && 'budget' in checkpointing ? { budget: checkpointing.budget / layers } : checkpointing;
+}
+
 /** What a recurrent layer keeps of a forward pass, in bytes. */
 export interface KeptMemory {
   /** T, and the steps of a chunk of the native scan: a segment is a whole number of them */
@@ -94,6 +99,23 @@ export function smallSegment(chunkSteps: number, bytesPerStep: number): number {
 
 function wholeChunks(steps: number, chunkSteps: number): number {
   return Math.ceil(steps / chunkSteps) * chunkSteps;
+}
+
+/**
+ * What a layer keeps with `'none'`, with `'auto'` as memory is now, and in the segments that take least.
+ * @returns the steps of a segment, and bytes beside the output
+ */
+export function choices(kept: KeptMemory): Record<'none' | 'auto' | 'least', { steps: number; bytes: number }> {
+  const { steps, chunkSteps, stateBytes, bytesPerStep, scratchPerStep } = kept;
+  const least = Math.min(steps, wholeChunks(Math.sqrt((steps * stateBytes) / (bytesPerStep + scratchPerStep)), chunkSteps));
+  const of = (segment: number) => ({ steps: segment, bytes: bytesOf(kept, segment) });
+  let auto = least;
+  try {
+    auto = chosenSteps('auto', kept);
+  } catch (error) {
+    if (!(error instanceof EvenkeelError)) throw error;
+  }
+  return { none: of(steps), auto: of(auto), least: of(least) };
 }
 
 /** What is kept for backward, and what computing a segment again takes. */

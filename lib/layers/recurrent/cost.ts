@@ -44,6 +44,20 @@ export function stepFlop({ gates, inputSize, hiddenSize }: CostSizes): { forward
 }
 
 /**
+ * The same from the shapes of a layer's weight matrices: each is multiplied with a row forward, and its gradient is another product of that size. Through
+ * those that do not multiply x_t goes ∂L/∂h, through W_ih ∂L/∂x.
+ */
+export function productFlop(weights: readonly { readonly elements: number; readonly ofInput: boolean }[]): ReturnType<typeof stepFlop> {
+  const products = (of: readonly { readonly elements: number }[]) => of.reduce((sum, { elements }) => sum + 2 * elements, 0);
+  const inner = weights.filter(({ ofInput }) => !ofInput);
+  return {
+    forward: products(weights),
+    backward: products(weights) + products(inner),
+    inputGradient: products(weights.filter(({ ofInput }) => ofInput)),
+  };
+}
+
+/**
  * Elements of the large arrays over all time steps that each pass must read or write, for one time step of one sequence: x in both passes, h written
  * and read back, the target or the given gradient of h, ∂L/∂x.
  */

@@ -3,7 +3,7 @@ import type { Parameter } from '../../parameter';
 import type { DType, Tensor, TensorData } from '../../tensor';
 import { allocateOutput, reusableBytes } from '../../workspace';
 import type { CallKind } from '../layer';
-import { type Checkpointing, segmentSteps, smallSegment } from './checkpointing';
+import { type Checkpointing, type KeptMemory, segmentSteps, smallSegment } from './checkpointing';
 import { type BackwardJob, copySteps, Directions, type ForwardJob, type MaskKey, Scan } from './scan';
 import type { Place } from './stack';
 import { StateGradientPass } from './state-gradient';
@@ -199,21 +199,32 @@ export class Level {
 
   #segmentSteps({ n, steps }: Sequences, wantsSequence: boolean, isTraining: boolean): number {
     const [scan] = this.scans as readonly [Scan];
+    if (isTraining) return segmentSteps(this.#settings.checkpointing, this.keptMemory(n, steps, wantsSequence));
+    const bytes = this.#settings.dtype === 'float64' ? 8 : 4;
+    return smallSegment(scan.chunkSteps(n), n * (scan.outputSize + scan.inputSize) * bytes);
+  }
+
+  /** What a forward pass of n sequences in training keeps. */
+  keptMemory(n: number, steps: number, wantsSequence: boolean): KeptMemory {
+    const [scan] = this.scans as readonly [Scan];
     const bytes = this.#settings.dtype === 'float64' ? 8 : 4;
     const directions = this.scans.length;
     const [stateBytes, outputBytes] = [n * scan.stateSize * bytes, n * scan.outputSize * bytes];
     const tapeBytes = scan.tapeStride(n) * bytes;
-    const chunkSteps = scan.chunkSteps(n);
-    if (!isTraining) return smallSegment(chunkSteps, outputBytes + n * scan.inputSize * bytes);
-    return segmentSteps(this.#settings.checkpointing, {
+    return {
       steps,
-      chunkSteps,
+      chunkSteps: scan.chunkSteps(n),
       stateBytes: directions * stateBytes,
       bytesPerStep: directions * ((wantsSequence ? 0 : outputBytes) + tapeBytes),
       scratchPerStep: directions * ((wantsSequence ? 3 : 2) * outputBytes + 2 * tapeBytes + 2 * n * scan.inputSize * bytes),
       outputBytes: directions * (wantsSequence ? steps * outputBytes : stateBytes),
       reusableBytes,
-    });
+    };
+  }
+
+  /** As the layer was made with it. */
+  get checkpointing(): Checkpointing {
+    return this.#settings.checkpointing;
   }
 }
 

@@ -7,14 +7,16 @@ import { checkTensor, type DType, type Tensor, type TensorData } from '../../ten
 import { allocateOutput, allocateState, makeTensor } from '../../workspace';
 import { checkCarriedState } from '../carried-state';
 import { BaseLayer, type CallKind, type CheckedInput, type Computed, type Pass } from '../layer';
-import type { Checkpointing } from './checkpointing';
+import type { LayerCost } from '../summary';
+import { shareOf } from './checkpointing';
+import { recurrentCost } from './layer-cost';
 import { Level, type LevelPass, type PlacedCell, type StateRecords } from './level';
 import { type MaskKeys, Masks } from './masks';
 import { type NormalizationOptions, nativeNormalization } from './normalization';
 import type { CheckedRecurrentOptions, RecurrentBackwardOptions, RecurrentForwardOptions } from './options';
 import { dropElements, type MaskKey, type Scan } from './scan';
 import type { Place } from './stack';
-import { failNotRecorded, type StateFlow, stack } from './state-flow';
+import { failNoBackward, failNotRecorded, type StateFlow, stack } from './state-flow';
 import { StateForm, type StatePart } from './state-form';
 import { type Sequences, sequencesOf } from './unroll';
 
@@ -154,12 +156,14 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
     return { levels: this.#levels, form: this.#form };
   }
 
-  /**
-   * Packs the weights once for all calls to come: they must not change any more.
-   * @internal
-   */
-  keepWeights(): void {
-    for (const { scans } of this.#levels) for (const scan of scans) scan.keepWeights();
+  /** @internal */
+  inputShape(batch: number, steps: number): readonly number[] {
+    return [batch, steps, this.inputSize];
+  }
+
+  /** @internal */
+  costOf(shape: readonly number[]): LayerCost {
+    return recurrentCost(this.#levels, this.parameters(), shape, this.returnSequences);
   }
 
   #unroll({ input, sequences, initialState }: CheckedCall, call: CallKind): Computed<Kept> & { finalState: Tensor } {
@@ -387,13 +391,4 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
       }
     }
   }
-}
-
-/** A budget is for all layers. */
-function shareOf(checkpointing: Checkpointing, layers: number): Checkpointing {
-  return typeof checkpointing === 'object' && 'budget' in checkpointing ? { budget: checkpointing.budget / layers } : checkpointing;
-}
-
-function failNoBackward(property: string): never {
-  throw new EvenkeelError('ERR_STATE', `${property}: expected a backward call before it is read, got none since the last forward call.`);
 }

@@ -28,3 +28,7 @@ export function failNotRecorded(property: string): never {
     `${property}: expected a backward call that records them, got one that does not. Set recordStateGradients = true before it.`,
   );
 }
+
+export function failNoBackward(property: string): never {
+  throw new EvenkeelError('ERR_STATE', `${property}: expected a backward call before it is read, got none since the last forward call.`);
+}

@@ -3,7 +3,7 @@ import { writeFiles } from '../../io/folder';
 import { Figures, type HeatFigure } from '../../report/figure';
 import { renderDefinitions, renderPage, renderTable } from '../../report/page';
 import { escapeHtml, formatNumber, plural, wrap } from '../../report/text';
-import { formatTable } from '../../report/text-table';
+import { formatTable } from '../../text-table';
 import { type DrawnMean, formatSigned } from '../draws';
 import type { CellStateDesign, CellStateGrowth, CellStateResults, CellStateTask, CellStateTraining } from './set-up';
 
