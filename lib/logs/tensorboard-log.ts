@@ -29,7 +29,7 @@ let files = 0;
  * @example
  * const model = new Sequential({ rnn: new RNN({ inputSize: 2, hiddenSize: 16 }), last: new LastStep(), head: new Linear({ inputSize: 16, outputSize: 1 }) });
  * const log = new TensorBoardLog('runs/first', { parameters: model.parameters() });
- * const { gradientFlow: flows = [] } = await fit(model, addingProblem({ batchSize: 8, sequenceLength: 20, batches: 30 }), {
+ * const { gradientFlow: flows = [] } = await fit(model, addingProblem({ batchSize: 8, sequenceLength: 20, batches: 30, generator: new Generator(1) }), {
  *   loss: mseLoss,
  *   optimizer: new Adam(model.parameters()),
  *   onStep: log.onStep,

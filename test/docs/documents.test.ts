@@ -30,6 +30,7 @@ const shortened: Record<string, string[]> = {
   'language-of-names': ['--epochs', '1', '--names', '300'],
   'character-model': ['--epochs', '1', '--characters', '12000'],
   weather: ['--epochs', '1'],
+  serving: ['--port', '0', '--seconds', '3'],
 };
 
 const folder = userFolder();
