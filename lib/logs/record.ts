@@ -8,9 +8,9 @@ const MOST_DEEP = 4;
  * @throws EvenkeelError ERR_OPTION for anything but a record with a `step`
  */
 export function numbersOf(argument: string, record: unknown): { step: number; numbers: [name: string, value: number][] } {
-  const numbers = readSafely(argument, () => (isPlainObject(record) ? flatten('', record, 0) : undefined));
-  const step = numbers?.find(([name]) => name === 'step')?.[1];
-  if (numbers === undefined || step === undefined || !Number.isSafeInteger(step) || step < 0) {
+  // By itself: a step that is true or false is none.
+  const [step, numbers] = readSafely(argument, () => (isPlainObject(record) ? [record.step, flatten('', record, 0)] : []));
+  if (numbers === undefined || typeof step !== 'number' || !Number.isSafeInteger(step) || step < 0) {
     fail('ERR_OPTION', argument, 'a record that fit gives to onStep or onEpoch', record);
   }
   return { step, numbers };
