@@ -25,7 +25,7 @@ console.log(`lengths agree: ${lengthsOf(input)?.every((length, row) => length ==
 
 function accuracy(): number {
   const logits = model.predict?.(input, { lengths }) as Tensor;
-  return logits.data.filter((logit, row) => logit > 0 === target.data[row] > 0).length / logits.data.length;
+  return logits.data.filter((logit, row) => logit > 0 === (target.data[row] as number) > 0).length / logits.data.length;
 }
 
 console.log(`as Keras trained it: ${(100 * accuracy()).toFixed(1)} % of 1000 new sequences right`);

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { unzipSync, zipSync } from 'fflate';
 import type * as hdf5 from '../../lib/interop/keras/hdf5';
-import { Fault, Hdf5Reader, type Jsfive } from '../../lib/interop/keras/hdf5-reader';
+import { Hdf5Reader, type Jsfive } from '../../lib/interop/keras/hdf5-reader';
 import { evenkeelError } from '../helpers/errors';
 import { compiled, unpack } from './keras-files';
 
@@ -151,18 +151,22 @@ describe('HDF5 files', () => {
       }),
       place.map((end) => Uint8Array.from(file.subarray(0, end))),
     );
+    // What jsfive throws of its own is a refusal too: the thread that it runs in makes an ERR_FILE of it.
+    const readOrRefuse = (copy: Uint8Array) => {
+      try {
+        return new Hdf5Reader(copy.length, /^$/).read(jsfive, copy.buffer as ArrayBuffer).tensors;
+      } catch {
+        return undefined;
+      }
+    };
     let refusals = 0;
     fc.assert(
       fc.property(damage, (copy) => {
-        try {
-          const { tensors } = new Hdf5Reader(copy.length, /^$/).read(jsfive, copy.buffer);
-          const bytes = tensors.reduce((sum, [, , data]) => sum + data.byteLength, 0);
-          expect(bytes).toBeLessThanOrEqual(2 * copy.length);
-          for (const [, shape, data] of tensors) expect(shape.reduce((a, b) => a * b, 1)).toBe(data.length);
-        } catch (error) {
-          if (!(error instanceof Fault) && error instanceof Error && error.constructor.name === 'JestAssertionError') throw error;
-          refusals++;
-        }
+        const tensors = readOrRefuse(copy);
+        if (tensors === undefined) return void refusals++;
+        const bytes = tensors.reduce((sum, [, , data]) => sum + data.byteLength, 0);
+        expect(bytes).toBeLessThanOrEqual(2 * copy.length);
+        for (const [, shape, data] of tensors) expect(shape.reduce((a, b) => a * b, 1)).toBe(data.length);
       }),
       { numRuns: 1000, seed: 5 },
     );
