@@ -35,7 +35,7 @@ export { type ToOnnxOptions, toOnnx } from './interop/onnx/to-onnx';
 export { type FromPyTorchOptions, fromPyTorch, type PyTorchModule } from './interop/pytorch/from-pytorch';
 export type { PyTorchModuleType } from './interop/pytorch/modules';
 export { toPyTorch } from './interop/pytorch/to-pytorch';
-export { fromTfjs, type TfjsModel } from './interop/tfjs/from-tfjs';
+export { fromTfjs, type TfjsModel, type TfjsTensor, type TfjsVariable } from './interop/tfjs/from-tfjs';
 export { toTfjs } from './interop/tfjs/to-tfjs';
 export { type LoadStateOptions, loadMetadata, loadState, type SaveStateOptions, saveState } from './io/safetensors';
 export { Activation, type ActivationKind, type ActivationOptions } from './layers/activation';

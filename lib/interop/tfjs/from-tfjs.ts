@@ -12,14 +12,24 @@ import { type Coding, readCoding } from './quantization';
 
 /** A model of TF.js in memory, as far as it is read. */
 export interface TfjsModel {
+  /** its architecture */
   toJSON(unused: null, returnString: false): object;
-  readonly layers: readonly {
-    readonly name: string;
-    readonly weights: readonly {
-      readonly name: string;
-      read(): { readonly shape: number[]; readonly dtype: string; data(): Promise<ArrayLike<number>> };
-    }[];
-  }[];
+  readonly layers: readonly { readonly name: string; readonly weights: readonly TfjsVariable[] }[];
+}
+
+/** A weight of a {@link TfjsModel}, as a LayerVariable of TF.js. */
+export interface TfjsVariable {
+  readonly name: string;
+  /** its value */
+  read(): TfjsTensor;
+}
+
+/** The value of a {@link TfjsVariable}, as a tensor of TF.js. */
+export interface TfjsTensor {
+  readonly shape: number[];
+  readonly dtype: string;
+  /** its elements, row-major */
+  data(): Promise<ArrayLike<number>>;
 }
 
 /** What a file's or a model's weights are: by name, and the names of each layer's in order. */
@@ -180,7 +190,7 @@ async function readLive(model: unknown): Promise<{ config: unknown; weights: Wei
   };
 }
 
-async function copied(name: string, tensor: ReturnType<TfjsModel['layers'][0]['weights'][0]['read']>): Promise<Tensor> {
+async function copied(name: string, tensor: TfjsTensor): Promise<Tensor> {
   const { shape, dtype } = tensor;
   if (dtype !== 'float32') fail('ERR_OPTION', `model, weight ${quote(name)}`, 'dtype float32', dtype);
   return new Tensor(Float32Array.from(await tensor.data()), [...shape]);
