@@ -16,6 +16,13 @@ const clangTools = ['clang-format', 'clang-tidy'].map((tool) => ({
   packages: { apt: `${tool}-${clangVersion}`, dnf: 'clang-tools-extra', brew: `llvm@${clangVersion}` },
 }));
 
+const tidyOptions = [
+  // One SIMD target stands for all: the others are the same text, compiled again.
+  '-DHWY_COMPILE_ONLY_STATIC',
+  // As many states of a function as the analyzer's shallow mode follows: N-API's exceptions branch at each call, and fill whatever there is.
+  ...['-Xclang', '-analyzer-config', '-Xclang', 'max-nodes=75000'],
+];
+
 await runScript(async () => {
   await ensureSystem('lint', clangTools);
   await (process.argv.includes('--write') ? write() : check());
@@ -52,13 +59,6 @@ async function check() {
   say(`lint: ${checks.length - failed} passed, ${failed} failed\n`);
   if (failed > 0) throw new Failure('What can be mended by formatting: npm run format');
 }
-
-const tidyOptions = [
-  // One SIMD target stands for all: the others are the same text, compiled again.
-  '-DHWY_COMPILE_ONLY_STATIC',
-  // As many states of a function as the analyzer's shallow mode follows: N-API's exceptions branch at each call, and fill whatever there is.
-  ...['-Xclang', '-analyzer-config', '-Xclang', 'max-nodes=75000'],
-];
 
 /** Runs on every source that the last build compiled, as many at once as there are processors. */
 async function clangTidy() {

@@ -80,7 +80,9 @@ test('every package that lib/ imports is a dependency, and every dependency is u
   const sources = filesUnder('lib')
     .map((file) => readFileSync(join(root, file), 'utf8'))
     .join('\n');
-  const imported = [...sources.matchAll(/(?:from|import\(|require\()\s*'((?:@[\w.-]+\/)?[\w.-]+)[^']*'/g)].map((match) => match[1] ?? '');
+  const imported = [...sources.matchAll(/(?:from|import\(|require\(|importOptional(?:<\w+>)?\()\s*'((?:@[\w.-]+\/)?[\w.-]+)[^']*'/g)].map(
+    (match) => match[1] ?? '',
+  );
   const packages = [...new Set(imported.filter((name) => !name.startsWith('.') && !name.startsWith('node')))];
   // Optional packages are peers: whoever uses them installs them. The binaries' packages are added when a release is packed.
   const binaries = binaryPlatforms.map((platform) => `@evenkeel/${platform}`);

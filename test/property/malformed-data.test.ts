@@ -111,7 +111,7 @@ const seriesPlaces = {
   '0.values': never,
   '0.target': isInteger(0, 1),
   '0.sequences': optional(never),
-  '0.times': optional(never),
+  '0.times': optional((value) => value instanceof Float64Array && value.length === 6),
   '0.filled': optional(isBytes),
 };
 const seriesProbe = ([series]: unknown[]) => standardize(series as Series, { begin: 0, end: 5 });
