@@ -73,7 +73,7 @@ function temporaryBeside(target: string): string {
 }
 
 /** The file that writing to `path` is meant for: where its symbolic links lead, even when nothing is there yet. */
-function linkTarget(path: string): string {
+export function linkTarget(path: string): string {
   try {
     return realpathSync(path);
   } catch (error) {

@@ -49,12 +49,25 @@ export function openInPlace(path: string, flags: number): number {
 
 /** Whether there is anything at the path itself, even a link that leads nowhere. */
 export function isThere(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  return statusAt(path) !== undefined;
 }
 
 /** Whether there is a symbolic link at the path itself. */
 export function isLink(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  return statusAt(path)?.isSymbolicLink() === true;
+}
+
+/**
+ * What is at the path itself; undefined where nothing is, or could be: within a file, or of too long a name.
+ * @throws EvenkeelError ERR_FILE where it cannot be told
+ */
+export function statusAt(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    return code === 'ENOTDIR' || code === 'ENAMETOOLONG' ? undefined : rethrow('read', path, cause);
+  }
 }
 
 /**

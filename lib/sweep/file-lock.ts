@@ -1,6 +1,6 @@
-import { closeSync, constants, fstatSync, lstatSync, rmSync } from 'node:fs';
+import { closeSync, constants, fstatSync, rmSync } from 'node:fs';
 import { EvenkeelError } from '../errors';
-import { isLink, openInPlace, rethrow } from '../io/file';
+import { isLink, openInPlace, rethrow, statusAt } from '../io/file';
 import { native } from '../native/load';
 
 /**
@@ -34,6 +34,6 @@ function removeLink(path: string): void {
 
 /** Whether the open file is still the one of that name: another process may have removed it, as a link that it took it for. */
 function isAt(path: string, descriptor: number): boolean {
-  const [open, named] = [fstatSync(descriptor), lstatSync(path, { throwIfNoEntry: false })];
+  const [open, named] = [fstatSync(descriptor), statusAt(path)];
   return open.ino === named?.ino && open.dev === named.dev;
 }

@@ -1,6 +1,7 @@
 import { copyFileSync, linkSync, renameSync, rmSync } from 'node:fs';
-import { parse } from 'node:path';
+import { parse, resolve } from 'node:path';
 import { EvenkeelError } from '../errors';
+import { linkTarget } from '../io/atomic-file';
 import { isThere, rethrow } from '../io/file';
 import { loadState, saveState } from '../io/safetensors';
 import { loadParts, type Parts, stateOfParts } from './part';
@@ -12,20 +13,45 @@ export function besides(path: string, word: string | number): string {
 }
 
 /**
- * Writes a checkpoint, and keeps those before it. At no moment is there none: the newest one gets a second name before another takes its first.
+ * Writes a checkpoint, and keeps those before it. At no moment is there none that is whole: those before it make way only after it is written.
  * @param keep how many there are then, at most
+ * @param isSpoilt whether what is at the path was passed over by loadNewest: then it is not kept
  */
-export function saveParts(path: string, keep: number, parts: Parts): void {
-  if (keep > 1 && isThere(path)) {
-    try {
-      for (let i = keep - 2; i >= 1; i--) if (isThere(besides(path, i))) renameSync(besides(path, i), besides(path, i + 1));
-      rmSync(besides(path, 1), { force: true });
-      giveSecondName(path, besides(path, 1));
-    } catch (cause) {
-      rethrow('write', besides(path, 1), cause);
-    }
+export function saveParts(path: string, keep: number, parts: Parts, isSpoilt = false): void {
+  const before = besides(path, 0);
+  try {
+    const isKept = keep > 1 && !isSpoilt && keepNewest(path, before);
+    saveState(path, stateOfParts(parts));
+    if (isKept) makeWay(path, keep, before);
+  } catch (cause) {
+    if (keep > 1) rmSync(before, { force: true });
+    rethrow('write', path, cause);
   }
-  saveState(path, stateOfParts(parts));
+}
+
+/** Whether there is one, which then has the second name. */
+function keepNewest(path: string, second: string): boolean {
+  // A link to a symbolic link would lead to the newest one for ever.
+  const newest = linkTarget(path);
+  if (!isThere(newest)) return false;
+  rmSync(second, { force: true });
+  giveSecondName(newest, second);
+  return true;
+}
+
+function makeWay(path: string, keep: number, before: string): void {
+  for (let i = keep - 2; i >= 1; i--) if (isThere(besides(path, i))) renameSync(besides(path, i), besides(path, i + 1));
+  renameSync(before, besides(path, 1));
+}
+
+/** Whether two paths lead to the same file. */
+export function areSame(one: string, other: string): boolean {
+  if (one === other) return true;
+  try {
+    return linkTarget(resolve(one)) === linkTarget(resolve(other));
+  } catch {
+    return false;
+  }
 }
 
 /** Some file systems have no links. */

@@ -52,7 +52,7 @@ export async function fit<Target = Tensor>(model: Layer, batches: Batches<Target
     training.progress?.end(training.records.history);
   } catch (error) {
     // What an abort ends can go on later. A step that was refused left no trace, but also a reason to look at it first.
-    if (run.signal?.aborted && training.isUnsaved) save(training);
+    if (run.signal?.aborted && training.isUnsaved) naming(`after step ${training.step}`, () => training.saveHeld());
     throw error;
   } finally {
     training.finish();
@@ -87,6 +87,7 @@ async function runStep(run: Run, training: Training, batches: readonly unknown[]
   if (!result.skipped) training.averages?.update();
   setStepsMade(run.optimizer, step);
   training.step = step;
+  training.hold();
   training.isUnsaved = true;
   const { largestState, warnings } = training.states.look(step);
   records.record(step, result, largestState, warnings);
@@ -98,7 +99,10 @@ async function runStep(run: Run, training: Training, batches: readonly unknown[]
 }
 
 /** Waits for what a callback returns. */
-async function endOnFalse(run: Run, { position, records }: Training, answer: unknown): Promise<void> {
+async function endOnFalse(run: Run, training: Training, answer: unknown): Promise<void> {
+  const { position, records } = training;
+  // The callback itself may draw numbers.
+  training.hold();
   if ((await untilAborted(run.signal, answer)) !== false) return;
   position.hasEnded = true;
   records.history.end = 'callback';
@@ -120,6 +124,7 @@ async function endEpoch(run: Run, training: Training): Promise<void> {
   }
   records.history.epochs.push(record);
   position.nextEpoch(records.steps);
+  training.hold();
   training.isUnsaved = true;
   if (isBest) naming(`after step ${step}`, () => training.saveBest());
   training.progress?.epoch(record, isBest);

@@ -139,7 +139,7 @@ export interface FitOptions<Target = Tensor> {
   progress?: boolean | ProgressStream;
   /**
    * ends the training at once when it is aborted, but for a step under way: while fit waits for a batch or for a callback too. Where there is a
-   * checkpoint, one is written then.
+   * checkpoint, one is written then, of the training as it was after the last whole step or epoch.
    */
   signal?: AbortSignal;
   /** what the batches, the loss or layers draw random numbers from: checkpoints hold where it is, and a refused step gives back what it drew */

@@ -1,12 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
 import { loadState } from '../io/safetensors';
+import { copyOfState, type StateDict } from '../state-dict';
 import { Workspace } from '../workspace';
 import { AveragedWeights } from './averaged-weights';
 import { partsOf } from './checkpoint';
-import { besides, loadNewest, saveParts } from './checkpoint-files';
+import { areSame, besides, loadNewest, saveParts } from './checkpoint-files';
 import { EarlyStopping } from './early-stopping';
 import { HistoryPart } from './history';
-import type { Part, Parts } from './part';
+import { type Part, type Parts, stateOfParts, unprefixed } from './part';
 import { batchesPart, generatorPart } from './parts';
 import { Position } from './position';
 import { ProgressLines } from './progress-lines';
@@ -23,6 +24,9 @@ const NOTHING: Part = {
   state: () => ({}),
   load: () => {},
 };
+
+/** What waiting for batches and a validation may change: the parts of which an abort writes what they were after the last whole step. */
+const HELD = ['carried', 'generator', 'batches', 'validation_batches'] as const;
 
 /** A fit under way: all that changes in it, and its checkpoints. */
 export class Training {
@@ -41,6 +45,9 @@ export class Training {
   isUnsaved = false;
   readonly #run: Run;
   readonly #parts: Parts;
+  #held: StateDict = {};
+  /** whether what is at the checkpoint's path was passed over */
+  #isSpoilt = false;
   #lastYield = performance.now();
 
   constructor(run: Run) {
@@ -82,12 +89,32 @@ export class Training {
     const loaded = loadNewest(resume.path, checkpoint?.keep ?? 1, this.#parts);
     // Says that there is no such file.
     if (loaded === undefined && resume.isNeeded) loadState(resume.path);
+    const isPassedOver = loaded !== undefined && loaded !== resume.path;
+    this.#isSpoilt = isPassedOver && checkpoint !== undefined && areSame(checkpoint.path, resume.path);
     this.step = stepsMade(this.#run.optimizer);
   }
 
   save(): void {
+    this.#save(this.#parts);
+  }
+
+  /** After a step or an epoch: remembers what the next batches may change, for an abort while they are waited for. */
+  hold(): void {
+    const { checkpoint, signal } = this.#run;
+    if (checkpoint === undefined || signal === undefined) return;
+    this.#held = copyOfState(stateOfParts(Object.fromEntries(HELD.map((name) => [name, this.#parts[name] as Part]))));
+  }
+
+  /** Writes the training as it was after the last whole step or epoch. */
+  saveHeld(): void {
+    const held = HELD.map((name): [string, Part] => [name, { ...NOTHING, state: () => unprefixed(name, this.#held) }]);
+    this.#save({ ...this.#parts, ...Object.fromEntries(held) });
+  }
+
+  #save(parts: Parts): void {
     const { checkpoint } = this.#run;
-    if (checkpoint !== undefined) saveParts(checkpoint.path, checkpoint.keep, this.#parts);
+    if (checkpoint !== undefined) saveParts(checkpoint.path, checkpoint.keep, parts, this.#isSpoilt);
+    this.#isSpoilt = false;
     this.isUnsaved = false;
   }
 
