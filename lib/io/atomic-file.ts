@@ -124,7 +124,7 @@ function removeLeftOvers(folder: string, now: number): void {
 }
 
 /** As far as it goes: what matters has happened already, or is being thrown. */
-function removeQuietly(path: string): void {
+export function removeQuietly(path: string): void {
   try {
     rmSync(path, { force: true });
   } catch {}

@@ -1,7 +1,7 @@
 import { copyFileSync, linkSync, renameSync, rmSync } from 'node:fs';
 import { parse, resolve } from 'node:path';
 import { EvenkeelError } from '../errors';
-import { linkTarget } from '../io/atomic-file';
+import { linkTarget, removeQuietly } from '../io/atomic-file';
 import { isThere, rethrow } from '../io/file';
 import { loadState, saveState } from '../io/safetensors';
 import { loadParts, type Parts, stateOfParts } from './part';
@@ -24,7 +24,7 @@ export function saveParts(path: string, keep: number, parts: Parts, isSpoilt = f
     saveState(path, stateOfParts(parts));
     if (isKept) makeWay(path, keep, before);
   } catch (cause) {
-    if (keep > 1) rmSync(before, { force: true });
+    if (keep > 1) removeQuietly(before);
     rethrow('write', path, cause);
   }
 }

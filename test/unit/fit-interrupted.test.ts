@@ -151,3 +151,12 @@ test.each([
   writeFileSync(join(own, 'afile'), '');
   await expect(steps(join(own, 'run'), 2, { resume: join(own, name) })).rejects.toEqual(evenkeelError('ERR_FILE', 'could not read'));
 });
+
+test('a name that is too long only for those before the newest', async () => {
+  const own = folder();
+  const path = join(own, `${'n'.repeat(255 - '.safetensors'.length)}.safetensors`);
+  await expect(steps(path, 3)).rejects.toEqual(evenkeelError('ERR_FILE', 'The name is too long'));
+  expect([readdirSync(own).length, stepIn(path)]).toEqual([1, 1]);
+  await steps(path, 3, { resume: true, checkpoint: { path } });
+  expect(stepIn(path)).toBe(3);
+});
