@@ -21,7 +21,7 @@ export function prepareFolder(folder: string): void {
 function makeFolder(folder: string): void {
   const status = statSync(folder, { throwIfNoEntry: false });
   if (status?.isDirectory()) return;
-  if (status !== undefined) throw new EvenkeelError('ERR_FILE', `${folder}: expected a folder, got a file. Choose another --out.`);
+  if (status !== undefined) throw new EvenkeelError('ERR_FILE', `${folder}: expected a folder, got a file. Choose another folder.`);
   if (!existsSync(dirname(folder))) makeFolder(dirname(folder));
   mkdirSync(folder);
 }

@@ -17,8 +17,9 @@ export interface CsvLogOptions {
 }
 
 /**
- * A log of a training as a CSV file: a row for each record that fit gives to `onStep` or `onEpoch`, a column for each of its numbers; which, the
- * first record says. Rows are whole; at most a second of them waits to be written.
+ * A log of a training as a CSV file: a row for each record that fit gives to `onStep` or `onEpoch`, a column for each of its numbers.
+ * Where a record has numbers that none before had, as with validation every second epoch, the file is written anew with their columns. Rows are
+ * whole, and each is written when it comes.
  *
  * @example
  * const model = new Linear({ inputSize: 2, outputSize: 1 });
@@ -46,7 +47,7 @@ export class CsvLog {
 
   /**
    * For `onStep`.
-   * @throws EvenkeelError ERR_FILE when the file cannot be written, or goes on with other columns; ERR_OPTION for another record
+   * @throws EvenkeelError ERR_FILE when the file cannot be written, or the one that goes on has other columns, those of a validation aside; ERR_OPTION for another record
    */
   readonly onStep = (record: object): void => this.#write(record);
 
@@ -56,12 +57,12 @@ export class CsvLog {
    */
   readonly onEpoch = (record: object): void => this.#write(record);
 
-  /** Writes what waits. */
+  /** Writes what could not be written when it came. */
   flush(): void {
     this.#file?.flush();
   }
 
-  /** Writes what waits, and ends the log: what comes later is passed over. */
+  /** Writes what could not be written when it came, and ends the log: what comes later is passed over. */
   close(): void {
     this.#isClosed = true;
     this.#file?.close();
@@ -70,35 +71,60 @@ export class CsvLog {
   #write(record: unknown): void {
     if (this.#isClosed) return;
     const { step, numbers } = numbersOf('record', record);
-    this.#file ??= this.#open(
-      step,
-      numbers.map(([name]) => name),
-    );
-    const values = new Map(numbers);
-    this.#file.append(Buffer.from(`${this.#columns.map((name) => csvCell(values.get(name))).join(',')}\n`));
+    const values = new Map(numbers.map(([name, value]) => [csvCell(name), csvCell(value)]));
+    const columns = [...values.keys()];
+    if (this.#file === undefined) this.#open(step, columns);
+    else if (!columns.every((column) => this.#columns.includes(column))) {
+      this.#file.flush();
+      this.#writeAnew({ columns: this.#columns, rows: readLog(this.path).rows }, columns);
+    }
+    this.#file?.append(Buffer.from(`${this.#columns.map((column) => values.get(column) ?? '').join(',')}\n`));
+    // Each by itself: a checkpoint that is written next goes on after it, so a row that waited would be missing for good.
+    this.#file?.flush();
   }
 
-  #open(step: number, columns: readonly string[]): AppendedFile {
-    const header = columns.map((name) => csvCell(name)).join(',');
-    this.#columns = columns;
-    const kept = this.#appends && existsSync(this.path) ? rowsBefore(this.path, step, header, columns.indexOf('step')) : [];
-    writeFileAtomic(this.path, [header, ...kept, ''].join('\n'));
-    return new AppendedFile(this.path, 'a');
+  #open(step: number, columns: readonly string[]): void {
+    const log = this.#appends && existsSync(this.path) ? readLog(this.path) : { columns: [], rows: [] };
+    if (log.columns.length > 0 && lasting(log.columns) !== lasting(columns)) {
+      const [expected, got] = [columns, log.columns].map((all) => all.join(',').slice(0, 200));
+      throw new EvenkeelError('ERR_FILE', `${this.path}: expected a log with the columns ${expected}, got ${got}.`);
+    }
+    const at = log.columns.indexOf('step');
+    this.#writeAnew({ columns: log.columns, rows: log.rows.filter((row) => Number(row.split(',')[at]) < step) }, columns);
+  }
+
+  /** The file with the columns that came now too, empty in the rows that are there. */
+  #writeAnew({ columns, rows }: Log, came: readonly string[]): void {
+    const added = came.filter((column) => !columns.includes(column));
+    const all = [...columns, ...added];
+    // A log without columns has no rows.
+    writeFileAtomic(this.path, [all.join(','), ...rows.map((row) => row + ','.repeat(added.length)), ''].join('\n'));
+    this.#columns = all;
+    this.#file?.close();
+    this.#file = new AppendedFile(this.path, 'a');
   }
 }
 
-/** The rows of steps before this one; a last row that was cut off counts for none. */
-function rowsBefore(path: string, step: number, header: string, column: number): string[] {
+/** A log's columns, as the header writes their names, and its rows; a last row that was cut off counts for none. */
+interface Log {
+  columns: readonly string[];
+  rows: readonly string[];
+}
+
+/** The columns but those of a validation, which not every record has. */
+function lasting(columns: readonly string[]): string {
+  return columns.filter((column) => !/^"?validation\./.test(column)).join(',');
+}
+
+function readLog(path: string): Log {
   let text = '';
   try {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
     rethrow('read', path, cause);
   }
-  const [first, ...rows] = text.split('\n').slice(0, -1);
-  if (first === undefined) return [];
-  if (first !== header) {
-    throw new EvenkeelError('ERR_FILE', `${path}: expected a log with the columns ${header.slice(0, 200)}, got ${first.slice(0, 200)}.`);
-  }
-  return rows.filter((row) => Number(row.split(',')[column]) < step);
+  // A name may have commas and line ends, in quotes.
+  const [header = ''] = /^(?:"(?:[^"]|"")*"|[^"\n])*\n/.exec(text) ?? [];
+  const rows = text.slice(header.length).split('\n').slice(0, -1);
+  return { columns: header.slice(0, -1).match(/(?:"(?:[^"]|"")*"|[^,"])+/g) ?? [], rows: header === '' ? [] : rows };
 }

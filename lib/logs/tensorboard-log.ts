@@ -24,7 +24,8 @@ let files = 0;
 
 /**
  * A log of a training for TensorBoard: `tensorboard --logdir runs`, with a folder in `runs` for each training. Its functions are callbacks of
- * {@link fit}. Records are whole, so TensorBoard can read while the training goes on; at most a second of them waits to be written.
+ * {@link fit}. Records are whole, so TensorBoard can read while the training goes on; at most a second of them waits to be written,
+ * where the event loop runs or records come.
  *
  * @example
  * const model = new Sequential({ rnn: new RNN({ inputSize: 2, hiddenSize: 16 }), last: new LastStep(), head: new Linear({ inputSize: 16, outputSize: 1 }) });

@@ -60,12 +60,13 @@ class F1 implements MetricAccumulator<Classes> {
 
   add(output: Tensor, target: Classes, options?: MetricOptions): void {
     const add = (counts: Map<number, number>, which: number) => counts.set(which, (counts.get(which) ?? 0) + 1);
-    this.#classes = eachDecision(output, target, options, (predicted, wanted) => {
+    const classes = eachDecision(output, target, options, (predicted, wanted) => {
       if (predicted === wanted) add(this.#hits, wanted);
       add(this.#occurrences, wanted);
       // A row with a NaN predicts nothing.
       if (predicted >= 0) add(this.#occurrences, predicted);
     });
+    this.#classes = Math.max(this.#classes, classes);
   }
 
   value(): number {
@@ -78,7 +79,7 @@ class F1 implements MetricAccumulator<Classes> {
 
 /**
  * Goes through what was predicted, −1 for a row with a NaN, and what was wanted.
- * @returns how many classes there are
+ * @returns how many classes there are; 0 where no row counts
  */
 function eachDecision(output: unknown, target: unknown, options: unknown, take: (predicted: number, wanted: number) => void): number {
   if (Tensor.isTensor(target)) {

@@ -1,5 +1,6 @@
 import { fail, isPlainObject, readOptions, readSafely } from '../check';
 import { EvenkeelError } from '../errors';
+import { CHECKSUM_KEY } from '../io/checksum';
 import { fileFault, quote } from '../io/file';
 import { loadAll, saveState } from '../io/safetensors';
 import { checkLayer, type Layer } from '../layers/layer';
@@ -24,7 +25,7 @@ export interface SaveModelOptions {
  * call to call, such as the state of a stateful layer or of a generator, are in it: see {@link saveCheckpoint}.
  * @param path the file to write or replace
  * @param model of this package's layers, and of your own that {@link registerLayer} knows
- * @throws EvenkeelError ERR_OPTION for a layer that has no name or whose options cannot be written, ERR_STATE for a parameter whose buffer was
+ * @throws EvenkeelError ERR_OPTION for a layer that has no name or whose options cannot be written, or metadata under a name that saveModel writes, ERR_STATE for a parameter whose buffer was
  * transferred away, ERR_FILE when the file cannot be written
  *
  * @example
@@ -36,6 +37,9 @@ export function saveModel(path: string, model: Layer, options: SaveModelOptions 
   const { metadata = {} } = readOptions('saveModel options', options, ['metadata']);
   const texts = readSafely('metadata', () => (isPlainObject(metadata) ? { ...metadata } : undefined));
   if (texts === undefined) fail('ERR_OPTION', 'metadata', 'a record of texts by name', metadata);
+  for (const key of [MODEL_KEY, CHECKSUM_KEY]) {
+    if (Object.hasOwn(texts, key)) fail('ERR_OPTION', 'metadata', `names other than ${key}, which saveModel writes itself`, key);
+  }
   const layer = checkLayer('model', model);
   const description = JSON.stringify({ format: FORMAT, evenkeel: version, model: describeLayer(layer) });
   const state = readSafely('model', () => layer.stateDict());

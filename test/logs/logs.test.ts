@@ -1,5 +1,6 @@
 // Logs of a training: event files, read by a decoder that knows nothing of their writer, and CSV.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import fs, { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -152,7 +153,7 @@ describe('an event file', () => {
     expect(logs[0]?.path).not.toBe(logs[1]?.path);
     for (const log of logs) log.close();
     writeFileSync(join(folder, 'file'), '');
-    expect(() => new TensorBoardLog(join(folder, 'file'))).toThrow(EvenkeelError);
+    expect(() => new TensorBoardLog(join(folder, 'file'))).toThrow('expected a folder, got a file. Choose another folder.');
     expect(() => logs[0]?.onStep({ loss: 1 })).toThrow('record: expected a record that fit gives');
   });
 });
@@ -194,6 +195,29 @@ test('a histogram counts each finite value between the limits around it', () => 
   );
 });
 
+/** From now on a write takes so many bytes, and the next none. */
+function failAfter(bytes: number): void {
+  const { writeSync } = fs;
+  const write = (descriptor: number, data: Uint8Array, from: number) => {
+    if (from > 0) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+    return writeSync(descriptor, data, 0, bytes);
+  };
+  jest.spyOn(fs, 'writeSync').mockImplementation(write as never);
+}
+
+test('an event is in the file a second after it came, and when the process ends', async () => {
+  const log = new TensorBoardLog(join(folder, 'timely'));
+  log.scalar('a', 1, 1);
+  expect(decode(log.path).values).toEqual([]);
+  await new Promise((resolve) => setTimeout(resolve, 1200));
+  expect(decode(log.path).values).toHaveLength(1);
+  log.close();
+  const at = join(folder, 'exit');
+  const script = `new (require(${JSON.stringify(join(__dirname, '../..'))}).TensorBoardLog)(${JSON.stringify(at)}).scalar('a', 1, 1)`;
+  execFileSync(process.execPath, ['-e', script]);
+  expect(decode(join(at, fs.readdirSync(at)[0] as string)).values).toHaveLength(1);
+});
+
 describe('a CSV log', () => {
   const path = join(folder, 'log.csv');
   const lines = () => readFileSync(path, 'utf8').split('\n');
@@ -215,6 +239,56 @@ describe('a CSV log', () => {
     anew.onEpoch({ step: 1, loss: 2 });
     anew.close();
     expect(lines()).toEqual(['step,loss', '1,2', '']);
+  });
+
+  test('has each row in the file when its step ends', () => {
+    const log = new CsvLog(path);
+    for (const step of [1, 2]) {
+      log.onStep({ step });
+      expect(lines()).toHaveLength(step + 2);
+    }
+    log.close();
+  });
+
+  test('keeps its rows whole, and all of them, where the disk is full for a while', () => {
+    const log = new CsvLog(path);
+    log.onStep({ step: 1, loss: 0.5 });
+    failAfter(3);
+    expect(() => log.onStep({ step: 2, loss: 0.25 })).toThrow('The disk is full.');
+    expect(lines()).toEqual(['step,loss', '1,0.5', '']);
+    jest.restoreAllMocks();
+    log.onStep({ step: 3, loss: 0.125 });
+    log.close();
+    expect(lines()).toEqual(['step,loss', '1,0.5', '2,0.25', '3,0.125', '']);
+  });
+
+  test('ends for good where a part of a row cannot be taken back', () => {
+    const log = new CsvLog(path);
+    log.onStep({ step: 1 });
+    failAfter(1);
+    jest.spyOn(fs, 'ftruncateSync').mockImplementation(() => {
+      throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    });
+    expect(() => log.onStep({ step: 22 })).toThrow('The disk is full.');
+    jest.restoreAllMocks();
+    expect(() => log.onStep({ step: 33 })).toThrow('EIO');
+    expect(() => log.close()).toThrow('EIO');
+    expect(lines()).toEqual(['step', '1', '2']);
+  });
+
+  test('has the columns of a validation that comes later, and goes on without it', () => {
+    const log = new CsvLog(path);
+    log.onEpoch({ epoch: 1, step: 2, loss: 3 });
+    log.onEpoch({ epoch: 2, step: 4, loss: 2, validation: { 'a,b': 5 } });
+    log.onEpoch({ epoch: 3, step: 6, loss: 1 });
+    log.close();
+    const header = 'epoch,step,loss,"validation.a,b"';
+    expect(lines()).toEqual([header, '1,2,3,', '2,4,2,5', '3,6,1,', '']);
+    const next = new CsvLog(path, { append: true });
+    next.onEpoch({ epoch: 3, step: 6, loss: 0.5 });
+    next.onEpoch({ epoch: 4, step: 8, loss: 0, validation: { 'a,b': 4, c: 1 } });
+    next.close();
+    expect(lines()).toEqual([`${header},validation.c`, '1,2,3,,', '2,4,2,5,', '3,6,0.5,,', '4,8,0,4,1', '']);
   });
 
   test('is tried when it is made', () => {

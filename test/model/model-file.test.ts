@@ -25,6 +25,7 @@ import {
 import { buildLayer } from '../../lib/model/architecture';
 import { makerOf } from '../../lib/model/layer-classes';
 import { readBy, type Schema, writeBy } from '../../lib/schema';
+import { evenkeelError } from '../helpers/errors';
 import { models, Scale } from './layers';
 
 const folder = mkdtempSync(join(tmpdir(), 'evenkeel-model-'));
@@ -84,6 +85,12 @@ describe('what was saved comes back', () => {
     saveModel(path, new LastStep(), { metadata: { unit: '°C' } });
     expect(loadMetadata(path).unit).toBe('°C');
     expect(loadModel(path)).toBeInstanceOf(LastStep);
+  });
+
+  test.each(['evenkeel.model', 'evenkeel.sha256'])('a text under %s, which would be lost, is refused', (name) => {
+    expect(() => saveModel(path, new LastStep(), { metadata: { [name]: 'mine' } })).toThrow(
+      evenkeelError('ERR_OPTION', `metadata: expected names other than ${name}`),
+    );
   });
 
   test('initial values are not computed for nothing', () => {

@@ -1,4 +1,19 @@
-import { accuracy, f1, Generator, type Metric, mae, mape, mase, perplexity, r2, rmse, smape, Tensor } from '../../lib/index';
+import {
+  accuracy,
+  type Classes,
+  f1,
+  Generator,
+  type Metric,
+  type MetricAccumulator,
+  mae,
+  mape,
+  mase,
+  perplexity,
+  r2,
+  rmse,
+  smape,
+  Tensor,
+} from '../../lib/index';
 import { expectRefused } from '../helpers/errors';
 
 const float64 = { dtype: 'float64' } as const;
@@ -44,6 +59,16 @@ test('r2 of several columns is the mean of theirs, and does not lose a small var
 test('a percentage of a target of 0', () => {
   expect([mape(tensor([0, 2]), tensor([0, 1])), mape(tensor([1]), tensor([0]))]).toEqual([50, Number.POSITIVE_INFINITY]);
   expect(smape(tensor([0, 1]), tensor([0, 0]))).toBe(100);
+});
+
+test.each([
+  ['negative labels', [-1], undefined],
+  ['lengths of 0', [1], { lengths: [0] }],
+])('f1 counts the classes of all batches, when the last has none that counts: %s', (_, labels, options) => {
+  const all = f1.accumulator?.() as MetricAccumulator<Classes>;
+  all.add(logitsOf([0, 0, 2, 1], 3), [0, 1, 2, 1]);
+  all.add(new Tensor(Float32Array.of(1, 0, 0), options === undefined ? [1, 3] : [1, 1, 3]), labels, options);
+  expect(all.value()).toBeCloseTo((2 / 3 + 2 / 3 + 1) / 3, 15);
 });
 
 test('accuracy and f1, as in scikit-learn', () => {
