@@ -124,7 +124,10 @@ function readLog(path: string): Log {
     rethrow('read', path, cause);
   }
   // A name may have commas and line ends, in quotes.
-  const [header = ''] = /^(?:"(?:[^"]|"")*"|[^"\n])*\n/.exec(text) ?? [];
+  const [header] = /^(?:"(?:[^"]|"")*"|[^"\n])*\n/.exec(text) ?? [];
+  const cells = header?.slice(0, -1).match(/(?:"(?:[^"]|"")*"|[^,"])+/g);
+  // No log: its first line is no header.
+  if (header === undefined || !cells) return { columns: text.split('\n', 1).slice(0, text.includes('\n') ? 1 : 0), rows: [] };
   const rows = text.slice(header.length).split('\n').slice(0, -1);
-  return { columns: header.slice(0, -1).match(/(?:"(?:[^"]|"")*"|[^,"])+/g) ?? [], rows: header === '' ? [] : rows };
+  return { columns: cells, rows };
 }

@@ -25,8 +25,8 @@ export interface SaveModelOptions {
  * call to call, such as the state of a stateful layer or of a generator, are in it: see {@link saveCheckpoint}.
  * @param path the file to write or replace
  * @param model of this package's layers, and of your own that {@link registerLayer} knows
- * @throws EvenkeelError ERR_OPTION for a layer that has no name or whose options cannot be written, or metadata under a name that saveModel writes, ERR_STATE for a parameter whose buffer was
- * transferred away, ERR_FILE when the file cannot be written
+ * @throws EvenkeelError ERR_OPTION for a layer that has no name or whose options cannot be written, or metadata under
+ * a name that saveModel writes; ERR_STATE for a parameter whose buffer was transferred away, ERR_FILE when the file cannot be written
  *
  * @example
  * const model = new Sequential({ lstm: new LSTM({ inputSize: 8, hiddenSize: 32 }), head: new Linear({ inputSize: 32, outputSize: 1 }) });

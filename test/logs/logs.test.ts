@@ -235,6 +235,13 @@ describe('a CSV log', () => {
     expect(lines().slice(1)).toEqual(['1,1,0,2', '2,0.5,1,2', '3,NaN,0,5', '']);
     const other = new CsvLog(path, { append: true });
     expect(() => other.onEpoch({ step: 1, loss: 2 })).toThrow('expected a log with the columns step,loss, got step,loss,skipped');
+    for (const text of ['"no log\n', '\n', 'no,log\n']) {
+      writeFileSync(path, text);
+      expect(() => new CsvLog(path, { append: true }).onEpoch({ step: 1, loss: 2 })).toThrow(
+        'expected a log with the columns step,loss, got',
+      );
+      expect(readFileSync(path, 'utf8')).toBe(text);
+    }
     const anew = new CsvLog(path);
     anew.onEpoch({ step: 1, loss: 2 });
     anew.close();
