@@ -64,18 +64,22 @@ function moment(
   if (half !== undefined && (hour < 1 || hour > 12)) return undefined;
   const h = half === undefined ? hour : (hour % 12) + (half.toLowerCase() === 'pm' ? 12 : 0);
   const date = new Date(Date.UTC(y, m - 1, d));
-  const isDay = date.getUTCMonth() === m - 1 && date.getUTCDate() === d;
+  // Date takes the years 0 to 99 for those of the twentieth century.
+  const isDay = date.getUTCFullYear() === y && date.getUTCMonth() === m - 1 && date.getUTCDate() === d;
   if (!isDay || h > 23 || min > 59 || s > 59) return undefined;
   const offset = zone === undefined ? undefined : zoneOffset(zone);
+  if (Number.isNaN(offset)) return undefined;
   const time = date.getTime() + ((h * 60 + min - (offset ?? 0)) * 60 + s) * 1000 + milliseconds;
   return { time, hasClock: hours !== undefined, ...(offset !== undefined && { offset }) };
 }
 
-/** Minutes east of Greenwich. */
+/** Minutes east of Greenwich; NaN where it is none. */
 function zoneOffset(zone: string): number {
   if (!/^[+-]/.test(zone)) return 0;
   const digits = zone.slice(1).replace(':', '');
-  return (zone[0] === '-' ? -1 : 1) * (Number(digits.slice(0, 2)) * 60 + Number(digits.slice(2) || 0));
+  const [hours, minutes] = [Number(digits.slice(0, 2)), Number(digits.slice(2) || 0)];
+  if (hours > 23 || minutes > 59) return Number.NaN;
+  return (zone[0] === '-' ? -1 : 1) * (hours * 60 + minutes);
 }
 
 /** How the times of a column are written. */
