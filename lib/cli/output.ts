@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { writeFileAtomic } from '../io/atomic-file';
 import { printable } from '../report/text';
+import { exitStatus } from './exit-status';
 
 /** Writes on: the files of a command are worth writing, whatever becomes of what it says. */
 export function outliveOutput(): void {
@@ -13,6 +14,13 @@ export function outliveOutput(): void {
     if (told || code === 'EPIPE') return;
     told = true;
     process.stderr.write(`evenkeel: standard output could not be written: ${printable(message)}\n`);
+  });
+}
+
+/** Writes what a command was called for, which is nowhere else: the command has failed where it cannot be written. */
+export function printResult(text: string): void {
+  process.stdout.write(text, (error) => {
+    if (error && (error as NodeJS.ErrnoException).code !== 'EPIPE') process.exitCode = exitStatus.failure;
   });
 }
 

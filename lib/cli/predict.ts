@@ -10,7 +10,7 @@ import { writeFileAtomic } from '../io/atomic-file';
 import { exitStatusHelp } from './exit-status';
 import { addReadingOptions } from './forecast-options';
 import { nonEmpty } from './options';
-import { outputColumns } from './output';
+import { outputColumns, printResult } from './output';
 
 type Reading = Partial<Pick<ReadingOptions, 'decimal' | 'delimiter' | 'missing'>>;
 
@@ -29,7 +29,7 @@ export function addPredictCommand(program: Command): void {
       const forecaster = readForecaster(run);
       const predictions = predictNext(forecaster, await readFor(forecaster, data, reading));
       const text = json ? `${JSON.stringify(predictions)}\n` : predictionsCsv(forecaster, predictions);
-      if (out === undefined) process.stdout.write(text);
+      if (out === undefined) printResult(text);
       else writeFileAtomic(out, text);
     });
 }
@@ -45,7 +45,7 @@ export function addEvaluateCommand(program: Command): void {
     .action(async (run: string, data: string, { json, ...reading }: { json?: true } & Reading) => {
       const forecaster = readForecaster(run);
       const results = await evaluateForecaster(forecaster, await readFor(forecaster, data, reading), data);
-      process.stdout.write(json ? `${JSON.stringify(results)}\n` : formatEvaluation(results, forecaster.options.cell, outputColumns()));
+      printResult(json ? `${JSON.stringify(results)}\n` : formatEvaluation(results, forecaster.options.cell, outputColumns()));
     });
 }
 

@@ -1,8 +1,12 @@
+import { join } from 'node:path';
 import type { Command } from 'commander';
+import { forecasterFile } from '../forecast/forecaster';
 import { readForecastOptions } from '../forecast/options';
 import { forecastFiles, writeForecast } from '../forecast/page';
+import type { ForecastResults } from '../forecast/results';
 import { formatForecast } from '../forecast/terminal';
 import { forgetTraining, prepareTraining, runTraining } from '../forecast/train';
+import { modelFile } from '../forecast/training';
 import { exitStatusHelp } from './exit-status';
 import { addReadingOptions, cellOption, normalizationOption, number } from './forecast-options';
 import { longRun } from './long-run';
@@ -67,5 +71,11 @@ async function run(data: string, { config, out, restart, force, json, ...given }
   prepareOut(out, forecastFiles, force);
   if (restart) forgetTraining(out);
   const results = await longRun((progress, signal) => runTraining(job, progress, signal));
-  await publish({ results, out, json, format: formatForecast, writePage: writeForecast });
+  await publish({ results, out, json, format: formatForecast, writePage: writeRest });
+}
+
+/** The page; the model is there already. @returns the paths of all */
+async function writeRest(results: ForecastResults, out: string): Promise<string[]> {
+  const model = results.training.bestEpoch > 0 ? [modelFile, forecasterFile].map((file) => join(out, file)) : [];
+  return [...model, ...(await writeForecast(results, out))];
 }

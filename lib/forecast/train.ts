@@ -24,7 +24,8 @@ export interface TrainJob {
   data: string;
   options: ForecastOptions;
   folder: string;
-  identity: string;
+  /** SHA-256 of the file */
+  contents: string;
   prepared: PreparedSeries;
 }
 
@@ -39,10 +40,7 @@ export async function prepareTraining(data: string, options: ForecastOptions, fo
   const { window, horizon, missing } = options;
   const file = await readSeriesAsync(data, readingOf(options));
   const contents = createHash('sha256').update(readWhole(data, MAX_BYTES)).digest('hex');
-  const identity = createHash('sha256')
-    .update(JSON.stringify([options, contents]))
-    .digest('hex');
-  return { data, options, folder, identity, prepared: prepareSeries(file, { window, horizon }, missing === 'mean') };
+  return { data, options, folder, contents, prepared: prepareSeries(file, { window, horizon }, missing === 'mean') };
 }
 
 /** Takes away what an earlier training has left in the folder. */

@@ -1,9 +1,10 @@
 /** Training epoch by epoch, each of which the next run of the same command can go on from. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { isPlainObject } from '../check';
 import { EvenkeelError } from '../errors';
 import { writeFileAtomic } from '../io/atomic-file';
-import { isThere, readWhole } from '../io/file';
+import { isLink, isThere, readWhole } from '../io/file';
 import type { Sequential } from '../layers/sequential';
 import { mseLoss } from '../losses/mse';
 import { saveModel } from '../model/model-file';
@@ -38,10 +39,12 @@ export interface TrainingRecord {
 }
 
 interface TrainingState extends TrainingRecord {
-  schema: 'evenkeel/forecast-training 1';
-  /** of options and data: another one is another training */
-  identity: string;
-  /** where the weights, the optimiser and the generator are that the next epoch goes on from; none when the training has ended */
+  schema: 'evenkeel/forecast-training 2';
+  /** others, but for `epochs`, are another training */
+  options: ForecastOptions;
+  /** SHA-256 of the data: another one is another training */
+  data: string;
+  /** where the weights, the optimiser and the generator are that the next epoch goes on from; none when patience has ended the training */
   checkpoint?: string;
 }
 
@@ -56,7 +59,8 @@ export interface TrainingJob {
   prepared: PreparedSeries;
   options: ForecastOptions;
   folder: string;
-  identity: string;
+  /** SHA-256 of the file */
+  contents: string;
 }
 
 /**
@@ -70,8 +74,8 @@ export async function trainNetwork(job: TrainingJob, progress: Progress, signal:
   const model = buildNetwork(options, prepared.series.scaled.columns.length, generator);
   const optimizer = new Adam(model.parameters(), { learningRate: options.learningRate });
   const trained = { model, optimizer, generator };
-  const state = readState(job) ?? freshState(job.identity);
-  if (state.checkpoint !== undefined) loadCheckpoint(join(job.folder, state.checkpoint), trained);
+  const state = readState(job) ?? freshState(job);
+  if (state.checkpoint !== undefined && !hasEnded(state, options)) loadCheckpoint(join(job.folder, state.checkpoint), trained);
   const stepsPerEpoch = Math.ceil(prepared.rows.train.length / options.batchSize);
   progress.begin(`Training ${options.cell}`, options.epochs * stepsPerEpoch);
   try {
@@ -96,8 +100,12 @@ interface Trained {
   generator: Generator;
 }
 
-function hasEnded({ validationLoss, bestEpoch }: TrainingState, { epochs, patience }: ForecastOptions): boolean {
-  return validationLoss.length >= epochs || (bestEpoch > 0 && validationLoss.length - bestEpoch >= patience);
+function hasEnded(state: TrainingState, { epochs, patience }: ForecastOptions): boolean {
+  return state.validationLoss.length >= epochs || isOutOfPatience(state, patience);
+}
+
+function isOutOfPatience({ validationLoss, bestEpoch }: TrainingState, patience: number): boolean {
+  return bestEpoch > 0 && validationLoss.length - bestEpoch >= patience;
 }
 
 async function runEpoch(
@@ -145,32 +153,41 @@ function mean(values: readonly number[]): number {
 /** The model first, then what to go on from, then what says so: whatever a killed process leaves is whole. */
 function keep({ folder }: TrainingJob, trained: Trained, state: TrainingState): void {
   const epoch = state.validationLoss.length;
-  if (state.bestEpoch === epoch) saveModel(join(folder, modelFile), trained.model);
+  if (state.bestEpoch === epoch) saveModel(ownFile(folder, modelFile), trained.model);
   const file = checkpointFiles[epoch % 2] as string;
-  saveCheckpoint(join(folder, file), { ...trained, step: state.steps });
+  saveCheckpoint(ownFile(folder, file), { ...trained, step: state.steps });
   state.checkpoint = file;
   writeState(folder, state);
 }
 
-function finish({ folder }: TrainingJob, state: TrainingState): void {
-  delete state.checkpoint;
+/** The path of a file in the folder, which may come from someone else: a link there is replaced, and what it leads to stays. */
+function ownFile(folder: string, name: string): string {
+  const path = join(folder, name);
+  if (isLink(path)) rmSync(path);
+  return path;
+}
+
+/** Where the epochs were used up the last checkpoint stays: more of them go on from it. */
+function finish({ folder, options }: TrainingJob, state: TrainingState): void {
+  if (isOutOfPatience(state, options.patience)) delete state.checkpoint;
+  state.options = options;
   writeState(folder, state);
-  for (const file of checkpointFiles) rmSync(join(folder, file), { force: true });
+  for (const file of checkpointFiles) if (file !== state.checkpoint) rmSync(join(folder, file), { force: true });
 }
 
 function writeState(folder: string, state: TrainingState): void {
   writeFileAtomic(join(folder, trainingFile), `${JSON.stringify(state)}\n`, 'replace');
 }
 
-function freshState(identity: string): TrainingState {
-  const schema = 'evenkeel/forecast-training 1';
-  return { schema, identity, trainLoss: [], validationLoss: [], gradNorm: [], clippedSteps: 0, steps: 0, bestEpoch: 0 };
+function freshState({ options, contents: data }: TrainingJob): TrainingState {
+  const schema = 'evenkeel/forecast-training 2';
+  return { schema, options, data, trainLoss: [], validationLoss: [], gradNorm: [], clippedSteps: 0, steps: 0, bestEpoch: 0 };
 }
 
 const MAX_BYTES = 2 ** 26;
 
 /** Of an earlier run of the same job; undefined where there was none. */
-function readState({ folder, identity }: TrainingJob): TrainingState | undefined {
+function readState({ folder, options, contents }: TrainingJob): TrainingState | undefined {
   const path = join(folder, trainingFile);
   if (!isThere(path)) return undefined;
   const state = parseState(readWhole(path, MAX_BYTES).toString('utf8'));
@@ -180,11 +197,22 @@ function readState({ folder, identity }: TrainingJob): TrainingState | undefined
       `${path}: expected the state of a training, got something else. Choose another --out, or train anew with --restart.`,
     );
   }
-  if (state.identity === identity) return state;
-  throw new EvenkeelError(
-    'ERR_FILE',
-    `${folder}: expected the training of these options and this data, got another one. Choose another --out, or train anew with --restart.`,
-  );
+  const difference = differenceOf(state, options, contents);
+  if (difference === undefined) return state;
+  throw new EvenkeelError('ERR_FILE', `${folder}: expected ${difference}. Choose another --out, or train anew with --restart.`);
+}
+
+/** What makes of a job another training than the one begun: undefined where it is the same, or the same with more epochs. */
+function differenceOf(state: TrainingState, options: ForecastOptions, contents: string): string | undefined {
+  if (state.data !== contents) return 'the training of this data, got one of other data';
+  for (const [name, value] of Object.entries({ ...state.options, ...options })) {
+    if (name === 'epochs') continue;
+    const [wanted, there] = [value, state.options[name as keyof ForecastOptions]].map((each) => JSON.stringify(each) ?? 'not given');
+    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    if (wanted !== there) return `a training with ${flag} ${wanted}, got one with ${flag} ${there}`;
+  }
+  const made = state.validationLoss.length;
+  return made <= options.epochs ? undefined : `a training of at most ${options.epochs} --epochs, got one of ${made}`;
 }
 
 function parseState(text: string): TrainingState | undefined {
@@ -192,7 +220,8 @@ function parseState(text: string): TrainingState | undefined {
     const state = JSON.parse(text) as TrainingState;
     const lists = [state.trainLoss, state.validationLoss, state.gradNorm];
     const isWhole =
-      state.schema === 'evenkeel/forecast-training 1' &&
+      state.schema === 'evenkeel/forecast-training 2' &&
+      isPlainObject(state.options) &&
       lists.every((list) => list.length === state.trainLoss.length && list.every((value) => typeof value === 'number')) &&
       [state.clippedSteps, state.steps, state.bestEpoch].every(Number.isSafeInteger) &&
       state.bestEpoch <= state.trainLoss.length &&

@@ -1,5 +1,6 @@
 /** evenkeel train, predict and evaluate as a user's shell runs them. */
-import { existsSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, lstatSync, mkdirSync, openSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { ForecastResults } from '../../lib/forecast/results';
@@ -19,7 +20,9 @@ describe('evenkeel train', () => {
     const train = await runCli(['train', 'data.csv', ...quick, '--config', 'model.yaml', '--epochs', '2'], folder.path);
     expect(train.status).toBe(0);
     expect(train.stdout).toMatch(/^The GRU forecasts y with a root mean squared error of /);
-    expect(train.stderr).toContain('Written: run/results.json, run/index.html, run/error-by-horizon.svg');
+    expect(train.stderr).toContain(
+      'Written: run/results.json, run/model.safetensors, run/forecaster.json, run/index.html, run/error-by-horizon.svg',
+    );
     for (const file of ['model.safetensors', 'forecaster.json', 'index.html']) expect(existsSync(inFolder('run', file))).toBe(true);
 
     writeData('later.csv', csvOf(series, 200));
@@ -87,13 +90,47 @@ describe('evenkeel train', () => {
     expect(model('part').equals(model('whole'))).toBe(true);
   });
 
+  test('replaces links in its folder, and leaves what they lead to', async () => {
+    writeData('data.csv');
+    folder.write('precious', 'precious');
+    mkdirSync(inFolder('run'));
+    const names = ['model.safetensors', 'checkpoint-0.safetensors', 'checkpoint-1.safetensors'];
+    for (const name of names) symlinkSync('../precious', inFolder('run', name));
+    const args = ['train', 'data.csv', ...quick, '--epochs', '2'];
+    expect((await runCli(args, folder.path)).status).toBe(0);
+    expect(readFileSync(inFolder('precious'), 'utf8')).toBe('precious');
+    expect(lstatSync(inFolder('run', 'model.safetensors')).isFile()).toBe(true);
+  });
+
+  (existsSync('/dev/full') ? test : test.skip)(
+    'has failed where standard output, the result of predict and evaluate, cannot be written',
+    async () => {
+      writeData('data.csv');
+      expect((await runCli(['train', 'data.csv', ...quick, '--epochs', '1'], folder.path)).status).toBe(0);
+      const main = join(__dirname, '../../dist/cli/main.js');
+      for (const command of ['predict', 'evaluate']) {
+        for (const json of [[], ['--json']]) {
+          const full = openSync('/dev/full', 'w');
+          const { status, stderr } = spawnSync(process.execPath, [main, command, 'run', 'data.csv', ...json], {
+            cwd: folder.path,
+            stdio: ['ignore', full, 'pipe'],
+            encoding: 'utf8',
+          });
+          closeSync(full);
+          expect(stderr).toContain('standard output could not be written: ENOSPC');
+          expect(status).toBe(1);
+        }
+      }
+    },
+  );
+
   test('of other data needs another folder, or --restart', async () => {
     writeData('data.csv');
     const args = ['train', 'data.csv', ...quick, '--epochs', '1'];
     expect((await runCli(args, folder.path)).status).toBe(0);
     const other = await runCli([...args, '--seed', '2'], folder.path);
     expect(other).toMatchObject({ status: 1, stdout: '' });
-    expect(other.stderr).toContain('evenkeel: run: expected the training of these options and this data, got another one.');
+    expect(other.stderr).toContain('evenkeel: run: expected a training with --seed 2, got one with --seed 1.');
     expect((await runCli([...args, '--seed', '2', '--restart'], folder.path)).status).toBe(0);
   });
 

@@ -86,7 +86,8 @@ describe('training', () => {
     expect(whole.training).toEqual(results.training);
     expect(whole.test).toEqual(results.test);
     expect(bytes('stopped', 'model.safetensors').equals(bytes('run', 'model.safetensors'))).toBe(true);
-    expect(existsSync(join(at('stopped'), 'checkpoint-0.safetensors'))).toBe(false);
+    // Six epochs: the last checkpoint is there for more of them.
+    expect(['checkpoint-0', 'checkpoint-1'].map((file) => existsSync(join(at('stopped'), `${file}.safetensors`)))).toEqual([true, false]);
     expect(steps).toBeGreaterThan(0);
   });
 
@@ -102,15 +103,27 @@ describe('training', () => {
     expect([steps, again.training]).toEqual([0, results.training]);
   });
 
+  test('of more epochs goes on, to the same weights as if they had been given at once', async () => {
+    await train('more', { ...small, epochs: 3 });
+    const more = await train('more');
+    expect(more.training).toEqual(results.training);
+    expect(more.test).toEqual(results.test);
+    expect(bytes('more', 'model.safetensors').equals(bytes('run', 'model.safetensors'))).toBe(true);
+  });
+
   test('of other options or data is not taken for this one', async () => {
-    await expect(train('run', { ...small, hidden: 9 })).rejects.toThrow(
-      'expected the training of these options and this data, got another one',
-    );
-    await expect(train('run', small, 'changed.csv')).rejects.toThrow('Choose another --out, or train anew with --restart.');
+    const refused = (given: object, message: string, file = 'data.csv') =>
+      expect(train('run', given, file)).rejects.toThrow(`expected ${message}. Choose another --out, or train anew with --restart.`);
+    await refused({ ...small, hidden: 9 }, 'a training with --hidden 9, got one with --hidden 8');
+    await refused({ ...small, batchSize: 5 }, 'a training with --batch-size 5, got one with --batch-size 32');
+    await refused({ ...small, season: 7 }, 'a training with --season 7, got one with --season not given');
+    await refused({ ...small, target: undefined }, 'a training with --target not given, got one with --target "y"');
+    await refused({ ...small, epochs: 5 }, 'a training of at most 5 --epochs, got one of 6');
+    await refused(small, 'the training of this data, got one of other data', 'changed.csv');
   });
 
   test('whose state is damaged is refused', async () => {
-    for (const text of ['', '{}', '{"schema":"evenkeel/forecast-training 1","trainLoss":[1]}', '[]', 'null']) {
+    for (const text of ['', '{}', '{"schema":"evenkeel/forecast-training 2","options":{},"trainLoss":[1]}', '[]', 'null']) {
       writeFileSync(join(at('damaged'), 'training.json'), text);
       await expect(train('damaged')).rejects.toMatchObject({
         code: 'ERR_FILE',
@@ -124,7 +137,7 @@ describe('training', () => {
     expect(none).toMatchObject({ interrupted: true, training: { bestEpoch: 0 }, excerpts: [] });
     expect(none.test.model).toBeUndefined();
     expect(formatForecast(none)).toContain('No epoch of training had ended: there is no model yet.');
-    expect(() => readForecaster(at('early'))).toThrow('A training writes it when an epoch has ended.');
+    expect(() => readForecaster(at('early'))).toThrow('A training writes it at its end, or at Ctrl-C: the same evenkeel train goes on.');
     expect((await renderForecast(none)).page).toContain('No epoch of training had ended');
   });
 });
