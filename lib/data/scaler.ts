@@ -16,6 +16,8 @@ export interface Moments {
 export interface ScalerState extends Moments {
   /** names of the C columns */
   columns: string[];
+  /** those that are constant over the fitted rows, where there are any */
+  constantColumns?: string[];
   /** of each of several series, by its id */
   sequences?: Record<string, Moments>;
 }
@@ -75,7 +77,7 @@ export class Scaler {
    * @throws EvenkeelError ERR_OPTION
    */
   static from(state: ScalerState): Scaler {
-    const given = readOptions('state', state, ['columns', 'mean', 'std', 'sequences']);
+    const given = readOptions('state', state, ['columns', 'constantColumns', 'mean', 'std', 'sequences']);
     const columns = checkNames('state.columns', given.columns, 'column name');
     const pooled = checkMoments('state', given.mean, given.std, columns.length);
     const own = new Map<string, Moments>();
@@ -88,7 +90,7 @@ export class Scaler {
         own.set(id, checkMoments(where, mean, std, columns.length));
       }
     }
-    return new Scaler(new Fitted(columns, pooled, own, []));
+    return new Scaler(new Fitted(columns, pooled, own, checkConstant(given.constantColumns, columns)));
   }
 
   /** (value − mean) / std in place of each value. @throws EvenkeelError ERR_OPTION for a series of other columns */
@@ -156,6 +158,7 @@ export class Scaler {
     const copy = ({ mean, std }: Moments): Moments => ({ mean: [...mean], std: [...std] });
     return {
       columns: [...this.columns],
+      ...(this.constantColumns.length > 0 && { constantColumns: [...this.constantColumns] }),
       ...copy(this.#pooled),
       ...(this.#own.size > 0 && { sequences: Object.fromEntries([...this.#own].map(([id, moments]) => [id, copy(moments)])) }),
     };
@@ -175,6 +178,14 @@ export class Scaler {
 
 function intersect(a: RowRange, b: RowRange): RowRange {
   return { begin: Math.max(a.begin, b.begin), end: Math.min(a.end, b.end) };
+}
+
+function checkConstant(value: unknown, columns: readonly string[]): string[] {
+  if (value === undefined) return [];
+  const names = checkNames('state.constantColumns', value, 'column name');
+  const unknown = names.find((name) => !columns.includes(name));
+  if (unknown !== undefined) fail('ERR_OPTION', 'state.constantColumns', 'some of state.columns', unknown);
+  return names;
 }
 
 function checkMoments(where: string, mean: unknown, std: unknown, width: number): Moments {

@@ -234,6 +234,14 @@ describe('Scaler', () => {
     expect(again.transform(series).values).toEqual(scaler.transform(series).values);
   });
 
+  test('knows after JSON which columns are constant', () => {
+    const series: Series = { columns: ['a', 'x'], rows: 2, values: Float64Array.of(5, 1, 5, 2), target: 1 };
+    const scaler = Scaler.fit(series);
+    const again = Scaler.from(JSON.parse(JSON.stringify(scaler)));
+    expect([scaler.constantColumns, again.constantColumns]).toEqual([['a'], ['a']]);
+    expect(again.toJSON()).toEqual(scaler.toJSON());
+  });
+
   test('does not count cells that were filled in, and fills them with the mean of the fitted rows', () => {
     const filled = new Uint8Array(6);
     filled[1] = filled[5] = 1;
@@ -254,6 +262,7 @@ describe('Scaler', () => {
       { columns: ['x'], mean: [1], std: [1], sequences: { a: { mean: [Number.NaN], std: [1] } } },
       'state.sequences["a"].mean: expected 1 finite numbers',
     ],
+    [{ columns: ['x'], mean: [1], std: [1], constantColumns: ['y'] }, 'state.constantColumns: expected some of state.columns, got "y"'],
     [{ columns: ['x'], mean: [1], std: [1], scale: 1 }, 'unknown option "scale"'],
   ])('refuses the state %j', (state, message) => {
     expect(() => Scaler.from(state as never)).toThrow(message);
