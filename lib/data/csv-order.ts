@@ -43,7 +43,10 @@ function checkDistinct(path: string, name: string, order: readonly number[], { t
     const [before, row] = [order[i - 1] as number, order[i] as number];
     if (times[before] !== times[row] || sequences[before] !== sequences[row]) continue;
     const own = sequences[row] === undefined ? '' : ` of the series ${quote(ids[sequences[row]] ?? '')}`;
-    const hint = sequences[row] === undefined ? 'Name the column that tells them apart with sequenceId, or remove one.' : 'Remove one.';
+    const hint =
+      sequences[row] === undefined
+        ? 'Name the column that tells them apart with sequenceId (--sequence-id), or remove one.'
+        : 'Remove one.';
     throw new EvenkeelError(
       'ERR_FILE',
       `${cellLabel(path, lines[row] as number, quote(name))}: expected a time that no other row${own} has, got the one of line ${lines[before]}. ${hint}`,

@@ -204,11 +204,11 @@ function checkNumeric(path: string, { name, fault }: Column, decimal: DecimalMar
       where,
       'a number',
       'an empty cell',
-      'Fill it in, remove the row, choose other columns, or say what to do with the option missing.',
+      "Fill it in, remove the row, choose other columns, or say what to do: missing: 'forward' (--missing forward).",
     );
   }
   const hint = isMeantAsNumber(fault.text)
-    ? `Write numbers with a decimal ${decimal === '.' ? "point (or give decimal: ',')" : 'comma'} and without thousands separators.`
+    ? `Write numbers with a decimal ${decimal === '.' ? "point (or give decimal: ',', which is --decimal ,)" : 'comma'} and without thousands separators.`
     : 'Correct it, remove the row, or choose other columns.';
   fileFault(where, 'a finite number', quote(fault.text), hint);
 }

@@ -121,7 +121,12 @@ describe('decimal and delimiter', () => {
       { decimal: ',' },
       'column "a": expected a finite number, got "1.234,5". Write numbers with a decimal comma',
     ],
-    ['a comma among points', 'a;b\n1;2,5\n', {}, `got "2,5". Write numbers with a decimal point (or give decimal: ',')`],
+    [
+      'a comma among points',
+      'a;b\n1;2,5\n',
+      {},
+      `got "2,5". Write numbers with a decimal point (or give decimal: ',', which is --decimal ,)`,
+    ],
     ['thousands in groups', 'a;b\n1;2 500\n', {}, 'got "2 500". Write numbers with a decimal point'],
   ])('refuses %s', (_, text, options, message) => {
     expectRefused(() => read(text, options), 'ERR_FILE', message);
