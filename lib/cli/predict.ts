@@ -6,6 +6,8 @@ import { type ReadingOptions, readingOf } from '../forecast/options';
 import { predictionsCsv, predictNext } from '../forecast/predict';
 import type { ScaledSeries } from '../forecast/scaled-series';
 import { formatEvaluation } from '../forecast/terminal';
+import { hashOf } from '../forecast/train';
+import { trainedOn } from '../forecast/training';
 import { writeFileAtomic } from '../io/atomic-file';
 import { exitStatusHelp } from './exit-status';
 import { addReadingOptions } from './forecast-options';
@@ -45,6 +47,10 @@ export function addEvaluateCommand(program: Command): void {
     .action(async (run: string, data: string, { json, ...reading }: { json?: true } & Reading) => {
       const forecaster = readForecaster(run);
       const results = await evaluateForecaster(forecaster, await readFor(forecaster, data, reading), data);
+      if (trainedOn(run) === hashOf(data))
+        process.stderr.write(
+          'The model was trained on this file: its errors here say little of new data. results.json has those of the test part.\n',
+        );
       printResult(json ? `${JSON.stringify(results)}\n` : formatEvaluation(results, forecaster.options.cell, outputColumns()));
     });
 }

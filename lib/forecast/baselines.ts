@@ -10,7 +10,7 @@ export const baselineTitles = {
 } as const;
 export type BaselineName = keyof typeof baselineTitles;
 
-/** What every baseline says of the same windows. @param season none where it is undefined */
+/** What every baseline says of the same windows. @param season none where it is undefined, or no window has so many rows before its end */
 export function baselineForecasts(
   series: ScaledSeries,
   rows: Uint32Array,
@@ -19,9 +19,16 @@ export function baselineForecasts(
 ): Partial<Record<BaselineName, StepValues>> {
   return {
     lastValue: series.forecastEach(rows, (row) => series.lastValue(row)),
-    ...(season !== undefined && { seasonal: seasonalForecast(series, rows, season) }),
+    ...(season !== undefined &&
+      countWithoutSeason(series, rows, season) < rows.length && { seasonal: seasonalForecast(series, rows, season) }),
     linear: linear.forecast(series, rows),
   };
+}
+
+/** How many windows have no season before what is forecast. @param rows the first that each forecasts */
+export function countWithoutSeason(series: ScaledSeries, rows: Uint32Array, season: number): number {
+  const begins = sequencesOf(series.scaled);
+  return rows.filter((row) => row - season < (begins.findLast(({ begin }) => begin <= row)?.begin ?? 0)).length;
 }
 
 /** The value one season before, or as many as it takes to lie in the past; the last value where the series does not go back so far. */

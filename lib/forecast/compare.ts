@@ -2,7 +2,7 @@
 import { sequencesOf } from '../data/series';
 import { formatTime } from '../data/times';
 import type { Sequential } from '../layers/sequential';
-import { type BaselineName, baselineForecasts } from './baselines';
+import { type BaselineName, baselineForecasts, countWithoutSeason } from './baselines';
 import { errorsOf, type ForecastErrors } from './errors';
 import { coverageOf, type Intervals } from './intervals';
 import type { LinearForecast } from './linear-forecast';
@@ -33,14 +33,15 @@ export async function compareForecasts(
   for (const [name, own] of Object.entries(baselineForecasts(series, rows, season, linear)) as [BaselineName, StepValues][]) {
     baselines[name] = errorsOf(series, rows, own);
   }
-  if (contestant === undefined) return { comparison: { count: rows.length, baselines, coverage: [] } };
+  const withoutSeason = season === undefined ? 0 : countWithoutSeason(series, rows, season);
+  const common = { count: rows.length, baselines, ...(withoutSeason > 0 && { withoutSeason }) };
+  if (contestant === undefined) return { comparison: { ...common, coverage: [] } };
   const forecast = await networkForecast(contestant.model, series, rows, contestant.changeScale);
   return {
     forecast,
     comparison: {
-      count: rows.length,
+      ...common,
       model: errorsOf(series, rows, forecast),
-      baselines,
       coverage: coverageOf(contestant.intervals, forecast, series.truth(rows)),
     },
   };

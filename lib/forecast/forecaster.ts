@@ -54,7 +54,7 @@ export function readForecaster(folder: string): Forecaster {
       folder,
       `a folder that evenkeel train has written, with ${forecasterFile}`,
       'none',
-      'A training writes it at its end, or at Ctrl-C: the same evenkeel train goes on.',
+      'A training writes it at its end, or at Ctrl-C once an epoch has ended: the same command goes on.',
     );
   }
   const state = parse(path, readWhole(path, MAX_BYTES).toString('utf8'));

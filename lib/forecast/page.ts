@@ -13,6 +13,7 @@ import {
   formatPercent,
   headline,
   intervalRule,
+  seasonSentence,
   splitSentence,
   trainingSentence,
 } from './summary';
@@ -42,6 +43,7 @@ export async function writeForecast(results: ForecastResults, folder: string): P
 
 function opening(results: ForecastResults, figures: Figures<ChartFile>): string {
   const { test, data, options } = results;
+  const season = seasonSentence(test, results.season);
   const coverage = coverageSentence(test, 'the test part');
   return `<header>
 <p class="kicker">evenkeel forecast, ${escapeHtml(results.date.slice(0, 10))}</p>
@@ -50,6 +52,7 @@ function opening(results: ForecastResults, figures: Figures<ChartFile>): string 
 ${results.interrupted ? '<p class="warning">The training was interrupted; the same command goes on.</p>' : ''}
 <p class="lead">${escapeHtml(dataSentence(data))}</p>
 ${comparisonTable(results)}
+${season === undefined ? '' : `<p>${escapeHtml(season)}</p>`}
 ${figures.show('error-by-horizon.svg', escapeHtml(`Error of the forecasts of ${data.target} by how many rows ahead they are, on the test part.`))}
 ${figures.show('forecast.svg', escapeHtml(`Forecasts against what came, on the test part${options.horizon === 1 ? '' : ', of the next row and of the farthest'}. The band is the 95 % prediction interval.`))}
 ${coverage === undefined ? '' : `<p>${escapeHtml(`${coverage} ${intervalRule}`)}</p>`}`;

@@ -13,6 +13,8 @@ export interface Comparison {
   /** undefined where no epoch of training had ended */
   model?: ForecastErrors;
   baselines: Partial<Record<BaselineName, ForecastErrors>>;
+  /** windows in which the seasonal baseline takes the last value, as no season is before; it is left out where these are all */
+  withoutSeason?: number;
   /** of the model's prediction intervals */
   coverage: Coverage[];
 }

@@ -55,6 +55,14 @@ export function coverageSentence({ coverage }: Comparison, part: string): string
   return `Of what came in ${part}, the prediction intervals held ${parts.join(' and ')}.`;
 }
 
+/** Where the seasonal baseline is none, or not in each window. */
+export function seasonSentence({ count, withoutSeason }: Comparison, season: number | null): string | undefined {
+  if (withoutSeason === undefined) return undefined;
+  const name = baselineTitles.seasonal;
+  if (withoutSeason === count) return `Without ${name}, which needs ${season} rows before what is forecast.`;
+  return `In ${withoutSeason} of ${plural(count, 'window')} ${name} is the last value: it needs ${season} rows before what is forecast.`;
+}
+
 export const intervalRule =
   'Intervals are the quantiles of what forecasts missed by on the validation part, for each step ahead. That part also chose the epoch, so they may be a little narrow.';
 

@@ -9,6 +9,7 @@ import {
   evaluationHeadline,
   formatPercent,
   headline,
+  seasonSentence,
   splitSentence,
   trainingSentence,
 } from './summary';
@@ -25,6 +26,7 @@ export function formatForecast(results: ForecastResults, columns = Number.POSITI
     splitSentence(results),
     trainingSentence(results),
     { table: comparisonTable(test, options.cell, season, options.horizon, columns) },
+    seasonSentence(test, season),
     coverageSentence(test, 'the test part'),
   ]);
 }
@@ -35,6 +37,7 @@ export function formatEvaluation(results: EvaluationResults, cell: string, colum
     evaluationHeadline(results, cell),
     dataSentence(data),
     { table: comparisonTable(evaluation, cell, season, horizon, columns) },
+    seasonSentence(evaluation, season),
     coverageSentence(evaluation, 'this data'),
   ]);
 }

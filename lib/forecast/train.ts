@@ -39,8 +39,13 @@ const MAX_BYTES = 2 ** 31 - 1;
 export async function prepareTraining(data: string, options: ForecastOptions, folder: string): Promise<TrainJob> {
   const { window, horizon, missing } = options;
   const file = await readSeriesAsync(data, readingOf(options));
-  const contents = createHash('sha256').update(readWhole(data, MAX_BYTES)).digest('hex');
+  const contents = hashOf(data);
   return { data, options, folder, contents, prepared: prepareSeries(file, { window, horizon }, missing === 'mean') };
+}
+
+/** SHA-256 of a file. */
+export function hashOf(path: string): string {
+  return createHash('sha256').update(readWhole(path, MAX_BYTES)).digest('hex');
 }
 
 /** Takes away what an earlier training has left in the folder. */

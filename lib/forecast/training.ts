@@ -215,6 +215,12 @@ function differenceOf(state: TrainingState, options: ForecastOptions, contents: 
   return made <= options.epochs ? undefined : `a training of at most ${options.epochs} --epochs, got one of ${made}`;
 }
 
+/** SHA-256 of the data that the model of a folder was trained on; undefined where nothing says so. */
+export function trainedOn(folder: string): string | undefined {
+  const path = join(folder, trainingFile);
+  return isThere(path) ? parseState(readWhole(path, MAX_BYTES).toString('utf8'))?.data : undefined;
+}
+
 function parseState(text: string): TrainingState | undefined {
   try {
     const state = JSON.parse(text) as TrainingState;

@@ -44,6 +44,8 @@ describe('evenkeel train', () => {
     const evaluate = await runCli(['evaluate', 'run', 'later.csv', '--json'], folder.path);
     expect(JSON.parse(evaluate.stdout)).toMatchObject({ schema: 'evenkeel/forecast-evaluation', evaluation: { count: 40 - 8 - 1 } });
     expect((await runCli(['evaluate', 'run', 'later.csv'], folder.path)).stdout).toContain('Error on the same windows');
+    expect(evaluate.stderr).toBe('');
+    expect((await runCli(['evaluate', 'run', 'data.csv'], folder.path)).stderr).toContain('The model was trained on this file');
   });
 
   test('ends at Ctrl-C with what was computed, and goes on after a kill, to the bits of an undisturbed run', async () => {
@@ -135,13 +137,18 @@ describe('evenkeel train', () => {
   });
 
   test.each([
-    ['an empty cell', 'day,y\n2024-01-01,1\n2024-01-02,\n', [], 'bad.csv, line 3, column "y": expected a number, got an empty cell.'],
+    [
+      'an empty cell',
+      'day,y\n2024-01-01,1\n2024-01-02,\n',
+      [],
+      'bad.csv, line 3, column "y": expected a number, got an empty cell. Fill it in, remove the row, choose other columns, or say what to do: missing: \'forward\' (--missing forward).',
+    ],
     ['a word', 'day,y\n2024-01-01,1\n2024-01-02,two\n', [], 'bad.csv, line 3, column "y": expected a finite number, got "two".'],
     [
       'a decimal comma',
       'day;y\n2024-01-01;1,5\n',
       [],
-      'bad.csv, line 2, column "y": expected a finite number, got "1,5". Write numbers with a decimal point (or give decimal: \',\')',
+      'bad.csv, line 2, column "y": expected a finite number, got "1,5". Write numbers with a decimal point (or give decimal: \',\', which is --decimal ,)',
     ],
     ['no date', 'day,y\nsoon,1\n', ['--time', 'day'], 'bad.csv, line 2, column "day": expected a date or time'],
     ['too few rows', 'day,y\n2024-01-01,1\n2024-01-02,2\n', [], 'rows: expected at least'],

@@ -3,11 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { baselineForecasts, findSeason } from '../../lib/forecast/baselines';
+import { compareForecasts } from '../../lib/forecast/compare';
 import { errorsOf } from '../../lib/forecast/errors';
 import { coverageOf, residualIntervals } from '../../lib/forecast/intervals';
 import { LinearForecast, solveRidge } from '../../lib/forecast/linear-forecast';
 import { readForecastOptions } from '../../lib/forecast/options';
 import { prepareSeries, type StepValues } from '../../lib/forecast/scaled-series';
+import { seasonSentence } from '../../lib/forecast/summary';
 import { Generator } from '../../lib/random';
 import { seasonalSeries } from './series';
 
@@ -31,9 +33,17 @@ describe('baselines', () => {
     expect([...(seasonal?.values.subarray(0, 3) ?? [])]).toEqual([row - 2, row - 1, row - 2].map((at) => series.value(at)));
   });
 
-  test('a season that the series does not go back to is the last value', () => {
-    const { seasonal } = baselineForecasts(series, Uint32Array.of(8), 12, linear);
-    expect([...(seasonal?.values ?? [])]).toEqual([series.value(7), series.value(7), series.value(7)]);
+  test('a season that the series does not go back to is the last value, which is said; where it never does there is none', async () => {
+    const some = Uint32Array.of(8, 20);
+    const { seasonal } = baselineForecasts(series, some, 12, linear);
+    expect([...(seasonal?.values ?? [])]).toEqual([7, 7, 7, 8, 9, 10].map((row) => series.value(row)));
+    expect(baselineForecasts(series, Uint32Array.of(8), 12, linear).seasonal).toBeUndefined();
+
+    const said = async (rows: Uint32Array) =>
+      seasonSentence((await compareForecasts(series, rows, { season: 12, linear }, undefined)).comparison, 12);
+    expect(await said(some)).toBe('In 1 of 2 windows seasonal naive is the last value: it needs 12 rows before what is forecast.');
+    expect(await said(Uint32Array.of(8, 11))).toBe('Without seasonal naive, which needs 12 rows before what is forecast.');
+    expect(await said(Uint32Array.of(12, 20))).toBeUndefined();
   });
 
   test('linear regression finds the noise: x is y one row ahead', () => {
