@@ -137,7 +137,9 @@ describe('training', () => {
     expect(none).toMatchObject({ interrupted: true, training: { bestEpoch: 0 }, excerpts: [] });
     expect(none.test.model).toBeUndefined();
     expect(formatForecast(none)).toContain('No epoch of training had ended: there is no model yet.');
-    expect(() => readForecaster(at('early'))).toThrow('A training writes it at its end, or at Ctrl-C once an epoch has ended: the same command goes on.');
+    expect(() => readForecaster(at('early'))).toThrow(
+      'A training writes it at its end, or at Ctrl-C once an epoch has ended: the same command goes on.',
+    );
     expect((await renderForecast(none)).page).toContain('No epoch of training had ended');
   });
 });
