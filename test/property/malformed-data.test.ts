@@ -42,6 +42,7 @@ import {
   toTfjs,
   Workspace,
 } from '../../lib/index';
+import { typedArrayKind, typedArrayLength } from '../../lib/typed-arrays';
 import { ERROR_CODES, expectRefused } from '../helpers/errors';
 import {
   type Accepts,
@@ -104,6 +105,7 @@ const makeSeries = (): Series => ({
   filled: new Uint8Array(12),
 });
 const isBytes = safely((value) => value instanceof Uint8Array && value.length === 12);
+const isTimes = safely((value) => typedArrayKind(value) === 'Float64Array' && typedArrayLength(value as Float64Array) === 6);
 const seriesPlaces = {
   0: never,
   '0.columns': isReadableArray,
@@ -111,7 +113,7 @@ const seriesPlaces = {
   '0.values': never,
   '0.target': isInteger(0, 1),
   '0.sequences': optional(never),
-  '0.times': optional((value) => value instanceof Float64Array && value.length === 6),
+  '0.times': optional(isTimes),
   '0.filled': optional(isBytes),
 };
 const seriesProbe = ([series]: unknown[]) => standardize(series as Series, { begin: 0, end: 5 });
