@@ -106,6 +106,9 @@ const makeSeries = (): Series => ({
 });
 const isBytes = safely((value) => value instanceof Uint8Array && value.length === 12);
 const isTimes = safely((value) => typedArrayKind(value) === 'Float64Array' && typedArrayLength(value as Float64Array) === 6);
+const isOneNumber = safely(
+  (value) => isReadableArray(value) && (value as unknown[]).length === 1 && typeof (value as unknown[])[0] === 'number',
+);
 const seriesPlaces = {
   0: never,
   '0.columns': isReadableArray,
@@ -189,8 +192,8 @@ testCalls({
     places: {
       0: never,
       '0.columns': (value) => isReadableArray(value) && (value as unknown[]).length === 1 && isText((value as unknown[])[0]),
-      '0.mean': never,
-      '0.std': never,
+      '0.mean': isOneNumber,
+      '0.std': isOneNumber,
       '0.sequences': optional(hasNoKeys),
     },
   },
@@ -202,7 +205,7 @@ testCalls({
       scaler.fillMissing(series as Series);
       return scaler.inverseTransform(values as Tensor, column as string, sequence as string);
     },
-    places: { ...seriesPlaces, '0.columns': never, 1: Tensor.isTensor, 2: never, 3: optional(isText) },
+    places: { ...seriesPlaces, '0.columns': never, 1: Tensor.isTensor, 2: isText, 3: optional(isText) },
     probe: seriesProbe,
   },
   splitInTime: {
