@@ -7,6 +7,7 @@ import { clipTrialsSetUp, runClipTrials } from './clip-trials';
 import { depthSetUp, runDepth } from './depth';
 import { findingsOf } from './findings';
 import { gridSetUp, runGrid } from './grid';
+import { measuring } from './measuring';
 import { referenceSetUp, runReference } from './reference';
 import { regimesSetUp, runRegimes } from './regimes';
 import { type Environment, type StudyOptions, type StudyResults, schemaVersion } from './results';
@@ -22,7 +23,6 @@ export async function runStudy(
   progress: Progress,
   signal?: AbortSignal,
 ): Promise<StudyResults> {
-  const begin = performance.now();
   const plan = options.full ? 'full' : 'quick';
   const { draws, cell } = options;
   const results: StudyResults = {
@@ -44,7 +44,7 @@ export async function runStudy(
   };
   // The text's examples and claims are about an RNN.
   const isText = cell === 'rnn';
-  try {
+  await measuring(results, signal, async () => {
     await runReference(options, results.reference.systems, progress, signal);
     if (isText) await runRegimes(results.regimes, options.seed, progress, signal);
     await runGrid(results.grid, options.seed, progress, signal);
@@ -52,12 +52,8 @@ export async function runStudy(
     if (isText) await runClipTrials(results.clipTrials, options.seed, progress, signal);
     if (isText) await runClipping(options.seed, results.clipping.rules, progress, signal);
     await runSeries(series, options, progress, signal);
-  } catch (error) {
-    if (!signal?.aborted) throw error;
-    results.interrupted = true;
-  }
+  });
   if (isText) results.findings = findingsOf(results);
-  results.seconds = (performance.now() - begin) / 1000;
   return results;
 }
 

@@ -143,31 +143,20 @@ function writeScan({ builder }: Flow, leaf: Leaf, cell: CellOptions, x: string, 
 }
 
 /** The options that say which function a cell is, in one order. */
+const FUNCTION_OPTIONS = [
+  'type',
+  'inputSize',
+  'hiddenSize',
+  'bidirectional',
+  'bias',
+  'nonlinearity',
+  'resetAfter',
+  'projSize',
+  'zoneout',
+  'normalization',
+  'cellNormalization',
+] as const satisfies readonly (keyof CellOptions)[];
+
 function functionOf(cell: CellOptions): CellOptions {
-  const {
-    type,
-    inputSize,
-    hiddenSize,
-    bidirectional,
-    bias,
-    nonlinearity,
-    resetAfter,
-    projSize,
-    zoneout,
-    normalization,
-    cellNormalization,
-  } = cell;
-  return {
-    type,
-    inputSize,
-    hiddenSize,
-    bidirectional,
-    bias,
-    nonlinearity,
-    resetAfter,
-    projSize,
-    zoneout,
-    normalization,
-    cellNormalization,
-  };
+  return Object.fromEntries(FUNCTION_OPTIONS.map((name) => [name, cell[name]])) as unknown as CellOptions;
 }

@@ -23,6 +23,7 @@ import { lyapunovSpectrum } from '../../stability/lyapunov';
 import { type DType, Tensor } from '../../tensor';
 import { fit } from '../../training/fit';
 import { meanOfDraws } from '../draws';
+import { measuring } from '../measuring';
 import { environment } from '../run';
 import type {
   CellStateDesign,
@@ -43,7 +44,6 @@ export async function runCellState(
   progress: Progress,
   signal?: AbortSignal,
 ): Promise<CellStateResults> {
-  const begin = performance.now();
   const results: CellStateResults = {
     schema: 'evenkeel/cell-state',
     schemaVersion: 1,
@@ -57,14 +57,7 @@ export async function runCellState(
     spectra: [],
     trained: [],
   };
-  try {
-    await measureAll(results, progress, signal);
-  } catch (error) {
-    if (!signal?.aborted) throw error;
-    results.interrupted = true;
-  }
-  results.seconds = (performance.now() - begin) / 1000;
-  return results;
+  return await measuring(results, signal, () => measureAll(results, progress, signal));
 }
 
 async function measureAll(results: CellStateResults, progress: Progress, signal?: AbortSignal): Promise<void> {

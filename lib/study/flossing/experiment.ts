@@ -16,6 +16,7 @@ import type { StateDict } from '../../state-dict';
 import { Tensor } from '../../tensor';
 import { fit } from '../../training/fit';
 import { meanOfDraws } from '../draws';
+import { measuring } from '../measuring';
 import { environment } from '../run';
 import type { FlossingDesign, FlossingResults, FlossingSetUp } from './set-up';
 
@@ -25,7 +26,6 @@ export const flossingDesigns: readonly FlossingDesign[] = (['random', 'orthogona
 
 /** Measures all of a set-up. An aborted signal does not throw: the results then hold what had finished, and say so. */
 export async function runFlossing(setUp: FlossingSetUp, seed: number, progress: Progress, signal?: AbortSignal): Promise<FlossingResults> {
-  const begin = performance.now();
   const results: FlossingResults = {
     schema: 'evenkeel/flossing',
     schemaVersion: 1,
@@ -38,14 +38,7 @@ export async function runFlossing(setUp: FlossingSetUp, seed: number, progress: 
     exponents: [],
     runs: [],
   };
-  try {
-    await measureAll(results, progress, signal);
-  } catch (error) {
-    if (!signal?.aborted) throw error;
-    results.interrupted = true;
-  }
-  results.seconds = (performance.now() - begin) / 1000;
-  return results;
+  return await measuring(results, signal, () => measureAll(results, progress, signal));
 }
 
 async function measureAll(results: FlossingResults, progress: Progress, signal?: AbortSignal): Promise<void> {
