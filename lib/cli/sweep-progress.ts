@@ -52,8 +52,14 @@ export class SweepProgress implements SweepWatcher {
     this.#running.delete(record.hash);
     this.#finishedHere++;
     this.#workDone += workOf(record.trial);
-    if (record.status === 'done') this.#done++;
-    else {
+    if (record.status === 'done') {
+      this.#done++;
+      const { statesGrewAt, largestState } = record.measures;
+      if (statesGrewAt !== null) {
+        const size = largestState === null ? 'beyond all numbers' : threeDigits(largestState);
+        this.#line(`growing states: ${describeTrial(record.trial)}: at step ${statesGrewAt}, up to ${size}`);
+      }
+    } else {
       this.#failed++;
       this.#line(`failed: ${describeTrial(record.trial)}: ${record.reason}`);
     }

@@ -47,6 +47,13 @@ export interface Measures {
   clippedSteps: number;
   /** the training step, from 1, whose loss or gradient was not finite: training ended there; null when it never happened */
   divergedAt: number | null;
+  /** the largest magnitude in the states of the recurrent layer at the ends of the sequences, in all steps of training: see `largestState` of fit's history */
+  largestState: number | null;
+  /**
+   * The training step, from 1, after which the states had grown so far that they overflow if they go on: see `onWarning` of fit. Neither the loss nor the
+   * gradients need show it. Null when it never happened.
+   */
+  statesGrewAt: number | null;
 }
 
 /** In the order of tables. */
@@ -64,6 +71,8 @@ export const measureNames = [
   'lossMin',
   'clippedSteps',
   'divergedAt',
+  'largestState',
+  'statesGrewAt',
 ] as const satisfies readonly (keyof Measures)[];
 
 /** What decides the last bits of a result, beside the trial. */
@@ -168,16 +177,22 @@ async function train(trial: Trial, task: TaskSetUp, model: Sequential): Promise<
   const losses: number[] = [];
   const norms: number[] = [];
   let clippedSteps = 0;
+  const states: number[] = [];
   let divergedAt: number | null = null;
+  let statesGrewAt: number | null = null;
   try {
     if (trial.steps > 0)
       await fit(model, task.batches(trial.steps), {
         loss: task.loss,
         optimizer: new Adam(model.parameters(), { learningRate: trial.learningRate }),
         clip: clipOf(trial.clip),
-        onStep({ loss, gradNorm, clipped }) {
+        onWarning({ step }) {
+          statesGrewAt = step;
+        },
+        onStep({ loss, gradNorm, clipped, largestState }) {
           losses.push(loss);
           norms.push(gradNorm);
+          states.push(largestState);
           if (clipped) clippedSteps++;
         },
       });
@@ -187,12 +202,19 @@ async function train(trial: Trial, task: TaskSetUp, model: Sequential): Promise<
   }
   return {
     gradNormFirst: norms[0] ?? null,
-    gradNormMax: norms.length === 0 ? null : norms.reduce((a, b) => Math.max(a, b)),
+    gradNormMax: largest(norms),
     gradNormLast: norms.at(-1) ?? null,
     lossFirst: losses[0] ?? null,
     lossLast: losses.at(-1) ?? null,
     lossMin: losses.length === 0 ? null : losses.reduce((a, b) => Math.min(a, b)),
     clippedSteps,
     divergedAt,
+    largestState: orNull(largest(states) ?? undefined),
+    statesGrewAt,
   };
+}
+
+/** Not Math.max of all, which are more than a call takes. */
+function largest(values: readonly number[]): number | null {
+  return values.length === 0 ? null : values.reduce((a, b) => Math.max(a, b));
 }

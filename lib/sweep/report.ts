@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '../io/atomic-file';
 import { drawFigure, type Figure, renderFigure } from '../report/figure';
 import { renderPage, renderTable } from '../report/page';
-import { escapeHtml, formatDuration, plural } from '../report/text';
+import { escapeHtml, formatDuration, formatNumber, plural } from '../report/text';
 import { growthMaps, sweepCharts } from './charts';
 import { describeDesigns, designsOf, headline } from './findings';
 import { countTrials } from './grid';
@@ -39,6 +39,7 @@ export async function renderSweep(sweep: StoredSweep): Promise<string> {
 </header>
 ${designs.length === 0 ? '' : `<p class="lead">${escapeHtml(describeDesigns(designs))}</p>\n`}<p>${escapeHtml(statusText(total, done, failed.length))}</p>
 ${figures.join('\n')}
+${growingStatesTable(done)}
 ${failureTable(failed)}
 <section>
 <h2>The grid</h2>
@@ -55,11 +56,13 @@ ${cpuText(done)}
 function statusText(total: number, done: readonly DoneRecord[], failed: number): string {
   const left = total - done.length - failed;
   const diverged = done.filter(({ measures }) => measures.divergedAt !== null).length;
+  const grown = done.filter(hasGrown).length;
   const seconds = done.reduce((sum, { cost }) => sum + cost.seconds, 0);
   return [
     left === 0 ? 'The sweep is complete.' : `${plural(left, 'trial')} ${left === 1 ? 'has' : 'have'} not ended yet.`,
     failed === 0 ? '' : `${failed} failed; the same sweep, started again, tries them again.`,
     diverged === 0 ? '' : `In ${plural(diverged, 'trial')} the loss or a gradient left the range of numbers.`,
+    grown === 0 ? '' : `In ${plural(grown, 'trial')} the states grew until they were close to overflow, which the loss need not show.`,
     done.length === 0 ? '' : `The trials took ${formatDuration(1000 * seconds)} in all.`,
   ]
     .filter((sentence) => sentence !== '')
@@ -112,19 +115,50 @@ ${listed}
 }
 
 /** A page with every one of very many would not open. */
-const failuresShown = 200;
+const rowsShown = 200;
+
+function hasGrown({ measures }: DoneRecord): boolean {
+  return measures.statesGrewAt !== null;
+}
+
+function growingStatesTable(done: readonly DoneRecord[]): string {
+  const grown = done.filter(hasGrown);
+  if (grown.length === 0) return '';
+  const rows = grown
+    .slice(0, rowsShown)
+    .map(({ trial, measures }) => [
+      escapeHtml(describeTrial(trial)),
+      escapeHtml(String(measures.statesGrewAt)),
+      escapeHtml(measures.largestState === null ? 'not finite' : formatNumber(measures.largestState)),
+      escapeHtml(measures.lossLast === null ? '–' : formatNumber(measures.lossLast)),
+    ]);
+  const columns = [
+    { head: 'Trial' },
+    { head: 'at step', numeric: true },
+    { head: 'largest state', numeric: true },
+    { head: 'last loss', numeric: true },
+  ];
+  return `<section>
+<h2>Where states grow</h2>
+<p>States of the recurrent layer at the ends of the sequences that became 10⁶ times as large as after the first step, or so large that their squares overflow. A LayerNorm after the layer hides this from loss and gradients until numbers end. A lower learning rate, tanh or a cell with gates in place of relu, or a normalisation inside the layer keeps them small.</p>
+${renderTable('Trials whose states grew', columns, rows)}
+${moreNote(grown.length)}
+</section>`;
+}
 
 function failureTable(failed: readonly TrialRecord[]): string {
   if (failed.length === 0) return '';
   const rows = failed
-    .slice(0, failuresShown)
+    .slice(0, rowsShown)
     .map((record) => [
       escapeHtml(describeTrial(record.trial)),
       escapeHtml(record.status === 'failed' ? record.reason : ''),
       escapeHtml(String(record.attempts)),
     ]);
   const columns = [{ head: 'Trial' }, { head: 'reason', sentences: true }, { head: 'attempts', numeric: true }];
-  const rest =
-    failed.length > failuresShown ? `<p class="note">and ${failed.length - failuresShown} more: evenkeel report --csv lists all.</p>` : '';
-  return `<section>\n<h2>What failed</h2>\n${renderTable('Trials without a result', columns, rows)}\n${rest}\n</section>`;
+  return `<section>\n<h2>What failed</h2>\n${renderTable('Trials without a result', columns, rows)}\n${moreNote(failed.length)}\n</section>`;
+}
+
+function moreNote(count: number): string {
+  return count > rowsShown ? `<p class="note">and ${count - rowsShown} more: evenkeel report --csv lists all.</p>` : '';
 }

@@ -83,6 +83,8 @@ const measures: Members<Measures> = {
   lossMin: orNull(finite),
   clippedSteps: integer(0),
   divergedAt: orNull(integer(1)),
+  largestState: orNull(atLeast0),
+  statesGrewAt: orNull(integer(1)),
 };
 const cost = { seconds: atLeast0, stepsPerSecond: orNull(atLeast0), peakMemoryBytes: atLeast0 };
 const cpuKind: Members<CpuKind> = { cpu: name, simdTarget: name, blas: name };

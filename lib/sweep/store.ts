@@ -40,7 +40,7 @@ export interface StoredSweep {
 
 interface Header {
   schema: 'evenkeel/sweep';
-  schemaVersion: 2;
+  schemaVersion: 3;
   version: string;
   sweepId: string;
   grid: Grid;
@@ -83,7 +83,7 @@ export class SweepStore {
         );
       }
       this.sweepId = before?.sweepId ?? randomUUID();
-      const now: Header = { schema: 'evenkeel/sweep', schemaVersion: 2, version, sweepId: this.sweepId, grid };
+      const now: Header = { schema: 'evenkeel/sweep', schemaVersion: 3, version, sweepId: this.sweepId, grid };
       if (before === undefined || canonicalJson(before) !== canonicalJson(now)) writeFileAtomic(header, `${JSON.stringify(now)}\n`);
       this.#journal = new Journal(journal, version);
       this.records = this.#journal.records;
@@ -123,7 +123,7 @@ export function recordsInOrder({ grid, version, records }: StoredSweep): TrialRe
 function readHeader(path: string): Header {
   const header = parseObject(readInPlace(path, MAX_HEADER_BYTES).toString('utf8')) as Partial<Header> | undefined;
   const { schema, schemaVersion, version, sweepId, grid } = header ?? {};
-  const isSound = schema === 'evenkeel/sweep' && schemaVersion === 2 && isName(version) && isSweepId(sweepId) && isGrid(grid);
+  const isSound = schema === 'evenkeel/sweep' && schemaVersion === 3 && isName(version) && isSweepId(sweepId) && isGrid(grid);
   if (!isSound) {
     return fileFault(path, 'the definition of a sweep as this version of evenkeel writes it', 'something else', 'Choose another folder.');
   }

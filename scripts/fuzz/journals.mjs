@@ -10,7 +10,7 @@ const { isStoredRecord } = internal('sweep/schema');
 
 export async function prepare(root, calls) {
   const { grid, records } = await makeSweep(root);
-  const header = { schema: 'evenkeel/sweep', schemaVersion: 2, version, sweepId, grid };
+  const header = { schema: 'evenkeel/sweep', schemaVersion: 3, version, sweepId, grid };
   const folder = join(root, 'sweep');
 
   function lines(random) {

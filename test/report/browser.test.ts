@@ -83,7 +83,9 @@ async function sweepPage(): Promise<string> {
     const shared = { hash: trialHash(trial, '1'), trial, finished: '', attempts: 1 };
     if (i % 10 === 0)
       return { ...shared, status: 'failed', reason: 'its process was killed by SIGKILL, as the system does when memory runs out' };
-    const measures: Measures = { ...numbers, verdict: i % 3 === 0 ? 'exploding' : 'vanishing', horizon: 123_456, divergedAt: null };
+    const verdict = i % 3 === 0 ? 'exploding' : 'vanishing';
+    const states = i % 7 === 0 ? { largestState: 3.9e32, statesGrewAt: 41 } : { largestState: 1, statesGrewAt: null };
+    const measures: Measures = { ...numbers, verdict, horizon: 123_456, divergedAt: null, ...states };
     const cost = { seconds: 2, stepsPerSecond: 50, peakMemoryBytes: 2 ** 27 };
     return { ...shared, status: 'done', measures, cost, cpuKind: { cpu: 'a processor', simdTarget: 'AVX2', blas: 'a BLAS' } };
   });

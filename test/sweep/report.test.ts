@@ -12,6 +12,7 @@ const numbers = {
   ...Object.fromEntries(measureNames.map((name) => [name, 1])),
   verdict: 'stable',
   divergedAt: null,
+  statesGrewAt: null,
 } as unknown as Measures;
 const cpuKind = { cpu: 'a processor', simdTarget: 'AVX2', blas: 'a BLAS' };
 
@@ -191,6 +192,18 @@ test('failures are listed with their reasons, as text', async () => {
   expect(page).toContain('1 failed; the same sweep');
   expect(page).toContain('In 1 trial the loss or a gradient left the range of numbers.');
   expect(page).toContain('16 trials have not ended yet.');
+});
+
+test('states that grow are told of and listed with the trial, the step and their size', async () => {
+  const [first, second, third] = trials as [Trial, Trial, Trial];
+  const grown = { largestState: 3.9e32, statesGrewAt: 41, lossLast: 0.25 };
+  const page = await renderSweep(stored([done(first, grown), done(second, { ...grown, largestState: null }), done(third)]));
+  expect(page).toContain('In 2 trials the states grew until they were close to overflow');
+  const [, table = ''] = /<h2>Where states grow<\/h2>(.*?)<\/section>/s.exec(page) ?? [];
+  expect(table.match(/seed \d/g)).toEqual(['seed 1', 'seed 2']);
+  expect(table).toMatch(/>41<.*>3\.90e32<.*>0\.2500<.*>not finite</s);
+  expect(measuresCsv([done(first, grown)])).toMatch(/,largestState,statesGrewAt\n.*,3\.9e\+32,41\n$/);
+  expect((await renderSweep(stored([done(first)]))).includes('Where states grow')).toBe(false);
 });
 
 test('records of another version or grid are not shown', async () => {

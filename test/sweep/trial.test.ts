@@ -109,9 +109,27 @@ test('where there is no rate, there are nulls: too few steps, states beyond all 
   expect(endless?.measures).toMatchObject({ growthRate: null, verdict: null, divergedAt: 1 });
 });
 
+test('states that grow unseen are a result', async () => {
+  const definition: SweepDefinition = { lengths: [120], placements: ['output'], recurrentInitializers: ['identity'], steps: 3 };
+  const [calm] = await measure(definition);
+  expect(calm?.measures.statesGrewAt).toBeNull();
+  expect(calm?.measures.largestState).toBeLessThan(1);
+  // 1.5¹²⁰ is 1.3e21.
+  const [grown] = await measure({ ...definition, gains: [1.5], nonlinearities: ['relu'] });
+  expect(grown?.measures).toMatchObject({ statesGrewAt: 1, divergedAt: null, lossLast: expect.any(Number) });
+  expect(grown?.measures.largestState).toBeGreaterThan(1e19);
+});
+
 test('no steps are no training', async () => {
   const [result] = await measure({ lengths: [5], steps: 0 });
-  expect(result?.measures).toMatchObject({ lossFirst: null, gradNormMax: null, clippedSteps: 0, divergedAt: null });
+  expect(result?.measures).toMatchObject({
+    lossFirst: null,
+    gradNormMax: null,
+    clippedSteps: 0,
+    divergedAt: null,
+    largestState: null,
+    statesGrewAt: null,
+  });
   expect(result?.cost.stepsPerSecond).toBeNull();
 });
 
