@@ -7,7 +7,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Failure, root, runScript } from './steps.mjs';
+import { Failure, replaceBlock, root, runScript } from './steps.mjs';
 
 const require = createRequire(import.meta.url);
 
@@ -22,18 +22,20 @@ await runScript(async () => {
     publishFlossing(results);
     return;
   }
-  if (results.grid !== undefined && results.grid.cell !== 'rnn') {
+  // Studies of before there were other cells do not say it.
+  if (results.grid !== undefined && (results.grid.cell ?? 'rnn') !== 'rnn') {
     publishGrid(results);
     return;
   }
   if (results.grid?.plan !== 'full') throw new Failure(`${file}: expected the results of evenkeel study --full.`);
+  results.grid.cell ??= 'rnn';
   const study = publishedOf(results);
   writeFileSync(join(root, 'docs/study.json'), `${JSON.stringify(study)}\n`);
   for (const [name, svg] of (await Figures.draw(gridCharts(study.grid))).files()) writeFileSync(join(root, 'docs', name), svg);
   const pytorch = reviveStudy(readFileSync(join(root, 'docs/study-pytorch.json'), 'utf8'));
-  replaceTable('README.md', 'study', formatStudyBrief(study));
-  replaceTable('docs/stability.md', 'claims', formatStudySummary(study));
-  replaceTable('docs/stability.md', 'study', formatStudyTables(study, pytorch));
+  replaceBlock('README.md', 'study', formatStudyBrief(study));
+  replaceBlock('docs/stability.md', 'claims', formatStudySummary(study));
+  replaceBlock('docs/stability.md', 'study', formatStudyTables(study, pytorch));
   console.log(
     'Written: docs/study.json, its pictures, README.md, docs/stability.md. Read the sentences around the tables before committing them.',
   );
@@ -43,7 +45,7 @@ function publishFlossing(results) {
   const { formatFlossingTables, publishedFlossingOf } = require('../dist/study/flossing/markdown.js');
   const published = publishedFlossingOf(results);
   writeFileSync(join(root, 'docs/study-flossing.json'), `${JSON.stringify(published)}\n`);
-  replaceTable('docs/stability.md', 'flossing', formatFlossingTables(published));
+  replaceBlock('docs/stability.md', 'flossing', formatFlossingTables(published));
   console.log('Written: docs/study-flossing.json, docs/stability.md. Read the sentences around the table before committing them.');
 }
 
@@ -53,20 +55,8 @@ function publishGrid(results) {
   const { formatGated, publishedGridOf } = require('../dist/study/gated.js');
   writeFileSync(join(root, `docs/study-${results.grid.cell}.json`), `${JSON.stringify(publishedGridOf(results))}\n`);
   const files = ['lstm', 'gru'].map((cell) => join(root, `docs/study-${cell}.json`)).filter((path) => existsSync(path));
-  replaceTable('docs/stability.md', 'gated', formatGated(files.map((path) => reviveStudy(readFileSync(path, 'utf8')))));
+  replaceBlock('docs/stability.md', 'gated', formatGated(files.map((path) => reviveStudy(readFileSync(path, 'utf8')))));
   console.log(
     `Written: docs/study-${results.grid.cell}.json, docs/stability.md. Read the sentences around the table before committing them.`,
-  );
-}
-
-/** Puts text between `<!-- mark -->` and `<!-- /mark -->` of a document. */
-function replaceTable(document, mark, text) {
-  const path = join(root, document);
-  const before = readFileSync(path, 'utf8');
-  const place = new RegExp(`<!-- ${mark} -->\\n[\\s\\S]*?<!-- /${mark} -->`);
-  if (!place.test(before)) throw new Failure(`${document} has no <!-- ${mark} --> to put the table in.`);
-  writeFileSync(
-    path,
-    before.replace(place, () => `<!-- ${mark} -->\n\n${text}\n\n<!-- /${mark} -->`),
   );
 }

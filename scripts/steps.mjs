@@ -1,7 +1,7 @@
 // What the scripts share: running a command, timing a step, telling whether files changed. Node built-ins alone: these run before npm install.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -79,4 +79,16 @@ export function fingerprint(paths, words = []) {
   const hash = createHash('sha256').update(JSON.stringify(words));
   for (const file of paths.flatMap(filesUnder)) hash.update(`\0${file}\0`).update(readFileSync(join(root, file)));
   return hash.digest('hex');
+}
+
+/** Puts text between `<!-- mark -->` and `<!-- /mark -->` of a document of the repository. */
+export function replaceBlock(document, mark, text) {
+  const path = join(root, document);
+  const before = readFileSync(path, 'utf8');
+  const place = new RegExp(`<!-- ${mark} -->\\n[\\s\\S]*?<!-- /${mark} -->`);
+  if (!place.test(before)) throw new Failure(`${document} has no <!-- ${mark} --> to put the text in.`);
+  writeFileSync(
+    path,
+    before.replace(place, () => `<!-- ${mark} -->\n\n${text}\n\n<!-- /${mark} -->`),
+  );
 }

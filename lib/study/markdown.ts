@@ -4,6 +4,7 @@ import { causesOf, describeSizes } from './claims';
 import { trialOptimizers, trialRules, trialTargets } from './clip-trials';
 import { formatRate, formatSigned } from './draws';
 import { describeLast, findingsOf, formatFactor, percent, regimeTitle, verdictText } from './findings';
+import { grows } from './grid';
 import { placeOf } from './placements';
 import type { ClipTrial, GridCell, StudyResults } from './results';
 import { leadSentences } from './summary';
@@ -70,6 +71,7 @@ function shortened(words: string): string {
 /** Everything, for docs/stability.md. */
 export function formatStudyTables(study: PublishedStudy, pytorch: PyTorchStudy): string {
   return [
+    sizesTable(study, pytorch),
     theoryTable(study, pytorch),
     lengthTable(study),
     regimesTable(study),
@@ -79,6 +81,31 @@ export function formatStudyTables(study: PublishedStudy, pytorch: PyTorchStudy):
   ]
     .filter((part) => part !== '')
     .join('\n\n');
+}
+
+/** How many designs grow, by number of units: what one size hides. */
+function sizesTable({ grid }: PublishedStudy, { growth, environment }: PyTorchStudy): string {
+  const own = grid.cells.filter(({ nonlinearity, timeSteps }) => nonlinearity === 'tanh' && timeSteps === grid.timeSteps);
+  const valuesOf = (key: 'hiddenSize' | 'inputScale') => [...new Set(own.map((cell) => cell[key]))];
+  const count = (cells: readonly Pick<GridCell, 'growth'>[]) =>
+    cells.length === 0 ? '' : `${cells.filter(grows).length} of ${cells.length}`;
+  const rows = valuesOf('hiddenSize').map((size) => {
+    const sized = own.filter(({ hiddenSize }) => hiddenSize === size);
+    const peers = growth.filter(({ hiddenSize }) => hiddenSize === size);
+    const same = sized.filter(
+      (cell) =>
+        cell.inputScale === 1 &&
+        peers.some(({ placement, initializer }) => placement === cell.placement && initializer === cell.initializer),
+    );
+    return [
+      String(size),
+      ...valuesOf('inputScale').map((scale) => count(sized.filter(({ inputScale }) => inputScale === scale))),
+      count(same),
+      count(peers),
+    ];
+  });
+  const head = ['H', ...valuesOf('inputScale').map((scale) => `input ×${scale}`), 'those that PyTorch has too', 'PyTorch'];
+  return `**Designs whose gradients grow, by number of units**: each place of a LayerNorm and none, from each start of W_hh; tanh, T = ${grid.timeSteps}, ${grid.draws} draws; PyTorch ${environment.pytorch}.\n\n${markdownTable(head, rows)}`;
 }
 
 /** Measurement, theory and PyTorch by number of units, of PyTorch's own start and of orthogonal ones, with standard normal input. */

@@ -2,10 +2,10 @@
 import { capitalize, formatNumber, plural } from '../report/text';
 import { causesGrowth, causesOf, describeSizes, sameRate } from './claims';
 import { type DrawnMean, formatRate, meanOfDraws } from './draws';
-import { type ClipPair, clipPairs, clipSaves, formatLast } from './findings';
+import { type ClipPair, clipPairs, clipSaves, formatFactor, formatLast, growingRegimes, regimeTitle } from './findings';
 import { grows } from './grid';
 import { cellNames, type DepthPlacement, placeOf } from './placements';
-import type { DepthDesign, GridCell, GridPart, ReferenceRun, SeriesPart, SeriesRun, StudyResults } from './results';
+import type { ClipTrial, DepthDesign, GridCell, GridPart, ReferenceRun, RegimeRun, SeriesPart, SeriesRun, StudyResults } from './results';
 import { type SystemName, systemNamed } from './systems';
 import { beats, trendMargin, trendSteps } from './verdicts';
 
@@ -100,14 +100,13 @@ function firstAndLast({ gradNorm }: ReferenceRun): string {
 }
 
 /** What the text gets right, with the numbers that say so. */
-export function whatHolds(results: StudyResults): string[] {
+export function whatHolds(results: Pick<StudyResults, 'grid' | 'clipTrials' | 'regimes'>): string[] {
   const { grid, clipTrials, regimes } = results;
   const hidden = causesOf(grid.cells).find(({ placement }) => placement === 'hidden');
-  const pairs = clipPairs(clipTrials.trials, 'exploding');
-  const saved = pairs.filter(clipSaves);
+  const saved = describeClipCounts(clipTrials.trials);
   const split = grid.cells.filter(({ placement, growth }) => placement === 'split-preactivation' && growth.interval[0] > 0);
   const byStart = initializerMatters(grid.cells);
-  const silent = regimes.runs.find(({ regime, system }) => regime === 'relu-long' && system === 'after');
+  const silent = silentGrowth(regimes.runs);
   return [
     'It is right that backpropagation through time multiplies the derivatives of all steps, and that a normalisation within this product can make it grow.',
     ...(hidden?.fastest === undefined
@@ -125,17 +124,53 @@ export function whatHolds(results: StudyResults): string[] {
       : [
           `Its advice to look at “parameter initialization” is sound: with one place and one size, gradients grow from one start of W_hh and shrink from another in ${byStart.divided} of ${byStart.all} cases.`,
         ]),
-    ...(pairs.length === 0
-      ? []
-      : [
-          `Clipping does mitigate, above all under plain gradient steps: where gradients explode, ${saved.length} of ${pairs.length} kinds of training end lower with the clip at 1.0, ${saved.filter(({ clipped }) => clipped.optimizer.startsWith('Adam')).length} of them by Adam.`,
-        ]),
+    ...(saved === undefined ? [] : [`Clipping does mitigate: where gradients explode, ${saved}.`]),
     ...(silent === undefined
       ? []
       : [
-          `And something can blow up with LayerNorm after the RNN, only not where the text looks: with relu, T = 200 and Adam at 0.01 the states grew to ${formatNumber(Math.max(...silent.largestStates), 1)} in one of ${silent.largestStates.length} draws while no gradient norm exceeded ${formatNumber(Math.max(...silent.largestNorms), 2)}; neither loss nor clip sees that.`,
+          `And something can blow up with LayerNorm after the RNN, only not where the text looks: ${silent}; neither loss nor clip sees that.`,
         ]),
   ];
+}
+
+/** In how many trainings the clip helps, where it does in any: by gradient steps, with and without momentum, and by Adam. */
+export function describeClipCounts(trials: readonly ClipTrial[]): string | undefined {
+  const pairs = clipPairs(trials, 'exploding');
+  const byAdam = (isAdam: boolean) => {
+    const own = pairs.filter(({ clipped }) => clipped.optimizer.startsWith('Adam') === isAdam);
+    return `${own.filter(clipSaves).length} of ${plural(own.length, 'kind')} of training by ${isAdam ? 'Adam' : 'SGD'}`;
+  };
+  return pairs.some(clipSaves) ? `${byAdam(false)} and ${byAdam(true)} end lower with the clip at 1.0` : undefined;
+}
+
+/** From which size on a state has grown: what fit warns of. */
+const grownState = 1e6;
+
+/** States that grow while the gradient norm does not show it; undefined where none do. */
+function silentGrowth(runs: readonly RegimeRun[]): string | undefined {
+  const run = runs.find(({ regime, system }) => regime === 'relu-long' && system === 'after');
+  const grown = run?.largestStates.filter((state) => !(state < grownState)).length ?? 0;
+  if (run === undefined || grown === 0) return undefined;
+  return `with ${regimeTitle(run)} the states grew to ${formatNumber(Math.max(...run.largestStates), 1)}, in ${grown} of ${plural(run.largestStates.length, 'draw')} beyond ${grownState.toExponential(0).replace('e+', 'e')}, while no gradient norm exceeded ${formatNumber(Math.max(...run.largestNorms), 2)}`;
+}
+
+/** In which settings Example 1's gradients grow, and in which they are what LayerNorm after the RNN keeps small. */
+export function describeRegimes(runs: readonly RegimeRun[]): string {
+  const growing = growingRegimes(runs).map((run) => `${regimeTitle(run)} (×${formatFactor(run.lnPeak)})`);
+  const first = (system: RegimeRun['system']) => runs.find((run) => run.regime === 'relu-orthogonal' && run.system === system)?.lnFirst;
+  const [without, after] = [first('none'), first('after')];
+  const silent = silentGrowth(runs);
+  return [
+    growing.length === 0
+      ? 'In none of these settings does the gradient norm come to twice its first value with LayerNorm after the RNN.'
+      : `With LayerNorm after the RNN the gradient norm does grow with ${growing.join('; ')}: where the optimiser’s steps are far too large, or a LayerNorm divides by states that are nearly 0.`,
+    ...(without !== undefined && after !== undefined && without.interval[0] > after.interval[1]
+      ? [
+          `With relu and a large W_hh it is the other way round: the first norm is ${formatFactor(without)} without a LayerNorm, and ${formatFactor(after)} with one after the RNN.`,
+        ]
+      : []),
+    ...(silent === undefined ? [] : [`${capitalize(silent)}.`]),
+  ].join(' ');
 }
 
 /** Of all places and sizes, in how many gradients grow from one start and shrink from another. */

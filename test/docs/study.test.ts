@@ -17,7 +17,7 @@ import {
   reviveStudy,
 } from '../../lib/study/markdown';
 import { meanFieldRate } from '../../lib/study/mean-field';
-import { theoryGap } from '../../lib/study/summary';
+import { describeRegimes, theoryGap, whatHolds } from '../../lib/study/summary';
 import { root } from './documents';
 
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
@@ -83,6 +83,15 @@ test('where theory is off, docs/stability.md says by how much', () => {
     .map(({ growth, meanField }) => growth.mean - (meanField as number));
   const ends = said(/vanish by ([\d.]+) to ([\d.]+) per step less fast/);
   expect([Math.min(...gaps), Math.max(...gaps)].map((gap) => gap.toFixed(3))).toEqual(ends.map((end) => end.toFixed(3)));
+});
+
+test('what the study’s page says in its own words, of the published numbers', () => {
+  const regimes = describeRegimes(study.regimes.runs);
+  for (const words of ['Adam at 1.0', 'SGD at 10', 'weights × 0.1', 'the other way round', 'the states grew'])
+    expect(regimes).toContain(words);
+  const held = whatHolds(study).join(' ');
+  for (const words of ['gradients do explode', 'Clipping does mitigate', 'the states grew', 'initialization'])
+    expect(held).toContain(words);
 });
 
 test('what is said of gradient flossing', () => {

@@ -8,8 +8,16 @@ import {
   stabilityBefore,
   verdictText,
 } from '../../lib/study/findings';
-import { clipOnSeries, forecastVerdict, headline, leadSentences, noteOnNormBefore, whatHolds } from '../../lib/study/summary';
-import { clipTrial, clipTrials, gridOf, referenceRun, regimeRun, regimeRuns, seriesRun, studyResults } from './synthetic';
+import {
+  clipOnSeries,
+  describeRegimes,
+  forecastVerdict,
+  headline,
+  leadSentences,
+  noteOnNormBefore,
+  whatHolds,
+} from '../../lib/study/summary';
+import { clipTrial, clipTrials, drawn, gridOf, referenceRun, regimeRun, regimeRuns, seriesRun, studyResults } from './synthetic';
 
 const stayed = referenceRun('after', 0.5, 0.49);
 
@@ -134,8 +142,36 @@ describe('the summary', () => {
   test('what the text gets right is said with its numbers', () => {
     const words = whatHolds(studyResults()).join(' ');
     expect(words).toContain('in 1 of 5 designs that are calm without it, by up to +0.070 ± 0.005 per step');
-    expect(words).toContain('1 of 2 kinds of training end lower with the clip at 1.0, 0 of them by Adam.');
-    expect(words).toContain('the states grew to 4.00e32 in one of 2 draws while no gradient norm exceeded 0.70');
+    expect(words).toContain('1 of 1 kind of training by SGD and 0 of 1 kind of training by Adam end lower with the clip at 1.0.');
+    expect(words).toContain(
+      'with relu, T = 200, Adam at 0.01 the states grew to 4.00e32, in 1 of 2 draws beyond 1e6, while no gradient norm exceeded 0.70',
+    );
+  });
+
+  test('and nothing that was not measured', () => {
+    const results = studyResults();
+    const calm = results.regimes.runs.map((run) => ({ ...run, largestStates: [1, 2] }));
+    const unsaved = [clipTrial('SGD 0.1', 'no clip', 2), clipTrial('SGD 0.1', 'norm 1', 2)];
+    const words = whatHolds({
+      ...results,
+      regimes: { ...results.regimes, runs: calm },
+      clipTrials: { ...results.clipTrials, trials: unsaved },
+    }).join(' ');
+    expect(words).not.toMatch(/the states grew|mitigate/);
+  });
+
+  test('Example 1 in other settings: what grows is named with its factor, and nothing is said that is not so', () => {
+    const runs = regimeRuns();
+    expect(describeRegimes(runs)).toMatch(
+      /^With LayerNorm after the RNN the gradient norm does grow with Adam at 1\.0 \(×30\.0\); SGD at 10 \(×30\.0\); .*With relu, T = 200, Adam at 0\.01 the states grew to 4\.00e32/,
+    );
+    expect(describeRegimes(runs)).not.toContain('the other way round');
+    const huge = runs.map((run) => (run.regime === 'relu-orthogonal' && run.system === 'none' ? { ...run, lnFirst: drawn(5) } : run));
+    expect(describeRegimes(huge)).toContain('the first norm is 148 without a LayerNorm, and 0.50 with one after the RNN.');
+    const calm = regimeRuns(1, 1).map((run) => ({ ...run, largestStates: [1] }));
+    expect(describeRegimes(calm)).toBe(
+      'In none of these settings does the gradient norm come to twice its first value with LayerNorm after the RNN.',
+    );
   });
 
   const forecasts = (none: number, before: number) => ({

@@ -6,14 +6,16 @@ import type { ChartFile } from '../charts';
 import { trialDesigns, trialOptimizers, trialRules, trialTargets } from '../clip-trials';
 import { formatLast, percent } from '../findings';
 import type { ClippingPart, ClipTrial, ClipTrialsPart } from '../results';
+import { describeClipCounts } from '../summary';
 
 export function clippingSection(trials: ClipTrialsPart, clipping: ClippingPart, figures: Figures<ChartFile>): string {
   const chart = clippingChartText(clipping, figures);
   if (trials.trials.length === 0 && chart === '') return '';
   const { sequences, timeSteps, trainingSteps, draws, dtype } = trials;
+  const saved = describeClipCounts(trials.trials);
   return `<section>
 <h2>What clipping costs, and what it saves</h2>
-<p>${sequences} sequences of ${timeSteps} steps, the loss on the last, ${trainingSteps} training steps, ${dtype}, ${draws} draws. Noise is one batch of random targets, as in the text; what can be learnt is the sum of the last step’s inputs, with new data at each step. A step of SGD is as long as the gradient: where gradients explode, a clip keeps the weights from being thrown away. Adam divides each gradient by its own running size: a clip that only makes all of them smaller changes nothing there, but one that makes them alike from step to step can help, as it does at the larger learning rate of a full study.</p>
+<p>${sequences} sequences of ${timeSteps} steps, the loss on the last, ${trainingSteps} training steps, ${dtype}, ${draws} draws. Noise is one batch of random targets, as in the text; what can be learnt is the sum of the last step’s inputs, with new data at each step. A step of SGD is as long as the gradient: where gradients explode, a clip keeps the weights from being thrown away. Adam divides each gradient by its own running size: a clip that only makes all of them smaller changes nothing there, but one that makes them alike from step to step can help.${saved === undefined ? '' : ` Where gradients explode, ${saved}.`}</p>
 ${trialDesigns
   .map(({ name, title }) =>
     trialTable(

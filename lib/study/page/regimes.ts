@@ -4,6 +4,7 @@ import { escapeHtml, formatNumber } from '../../report/text';
 import { formatFactor, normGrows, regimeTitle } from '../findings';
 import { regimeSystems } from '../regimes';
 import type { RegimeRun, RegimesPart } from '../results';
+import { describeRegimes } from '../summary';
 
 export function regimesSection({ runs, draws, sequences, timeSteps, hiddenSize, trainingSteps, dtype }: RegimesPart): string {
   if (runs.length === 0) return '';
@@ -22,7 +23,7 @@ export function regimesSection({ runs, draws, sequences, timeSteps, hiddenSize, 
   );
   return `<section>
 <h2>Example 1 in other settings</h2>
-<p>As the text has it (${sequences} sequences of ${timeSteps} steps, ${hiddenSize} units, ${trainingSteps} steps of Adam, ${dtype}), and with one thing changed; ${draws} draws each. The gradient norm does grow where the optimiser’s steps are far too large, and where a LayerNorm divides by states that are nearly 0. With relu and a large W<sub>hh</sub> it is the other way round: without a LayerNorm the norms are huge, with one after the RNN they are not. And with relu and long sequences the states grow where neither loss nor gradient norm shows it.</p>
+<p>As the text has it (${sequences} sequences of ${timeSteps} steps, ${hiddenSize} units, ${trainingSteps} steps of Adam, ${dtype}), and with one thing changed; ${draws} draws each. ${escapeHtml(describeRegimes(runs))}</p>
 ${renderTable('The gradient norm over training, mean of the draws; the states, largest of all', columns, rows)}
 </section>`;
 }
