@@ -30,15 +30,18 @@ export function buildNetwork(options: ForecastOptions, inputSize: number, genera
   return new Sequential({ recurrent, head: new Linear({ inputSize: hidden, outputSize: horizon, generator }) });
 }
 
-/** Batches of windows in a new random order each time; they are cut from the series as they are needed, since together they would be many times as large. */
+/**
+ * Batches of windows, which are cut from the series as they are needed, since together they would be many times as large.
+ * @param generator for a new random order each time
+ */
 export function windowBatches(
   series: ScaledSeries,
   rows: Uint32Array,
-  { batchSize, scale, generator }: { batchSize: number; scale: number; generator: Generator },
+  { batchSize, scale, generator }: { batchSize: number; scale: number; generator?: Generator },
 ): Iterable<Batch> {
   return {
     *[Symbol.iterator]() {
-      const order = shuffled(rows, generator);
+      const order = generator === undefined ? rows : shuffled(rows, generator);
       for (let start = 0; start < order.length; start += batchSize) {
         const piece = order.subarray(start, start + batchSize);
         yield { input: series.inputs(piece), target: series.changes(piece, scale) };
@@ -58,15 +61,14 @@ function shuffled(rows: Uint32Array, generator: Generator): Uint32Array {
 }
 
 /** Windows that are forecast at a time. */
-const PIECE = 256;
+export const PIECE = 256;
 
-/** What a network forecasts for windows, in standard deviations, in pieces between which the event loop may see an interruption. */
+/** What a network forecasts for windows, in standard deviations, in pieces between which the event loop runs. */
 export async function networkForecast(
   model: Sequential,
   series: ScaledSeries,
   rows: Uint32Array,
   scale: number,
-  signal?: AbortSignal,
 ): Promise<StepValues> {
   const { horizon } = series.size;
   const values = new Float64Array(rows.length * horizon);
@@ -78,7 +80,6 @@ export async function networkForecast(
       for (let step = 0; step < horizon; step++) values[(start + i) * horizon + step] = last + scale * (data[i * horizon + step] as number);
     }
     await setImmediate();
-    signal?.throwIfAborted();
   }
   return { count: rows.length, horizon, values };
 }

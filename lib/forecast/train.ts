@@ -17,7 +17,7 @@ import { networkForecast } from './network';
 import { type ForecastOptions, readingOf } from './options';
 import type { ForecastResults } from './results';
 import { type PreparedSeries, prepareSeries } from './scaled-series';
-import { modelFile, type TrainingOutcome, trainingFiles, trainNetwork } from './training';
+import { formerFiles, modelFile, trainingFiles, trainNetwork } from './training';
 
 export interface TrainJob {
   /** path of a CSV file */
@@ -50,7 +50,7 @@ export function hashOf(path: string): string {
 
 /** Takes away what an earlier training has left in the folder. */
 export function forgetTraining(folder: string): void {
-  for (const file of [...trainingFiles, forecasterFile]) rmSync(join(folder, file), { force: true });
+  for (const file of [...trainingFiles, ...formerFiles, forecasterFile]) rmSync(join(folder, file), { force: true });
 }
 
 /**
@@ -76,7 +76,7 @@ export async function runTraining(job: TrainJob, progress: Progress, signal: Abo
     windows: { train: rows.train.length, validation: rows.validation.length, test: rows.test.length },
     parameters: 0,
     season: season ?? null,
-    training: recordOf(training),
+    training,
     test: (await compareForecasts(series, rows.test, { season, linear }, undefined)).comparison,
     excerpts: [],
   };
@@ -106,11 +106,6 @@ async function addModel(job: TrainJob, results: ForecastResults, season: number 
     linear: linear.state,
     intervals,
   });
-}
-
-/** Without what the next run goes on from. */
-function recordOf({ trainLoss, validationLoss, gradNorm, clippedSteps, steps, bestEpoch, ended }: TrainingOutcome): TrainingOutcome {
-  return { trainLoss, validationLoss, gradNorm, clippedSteps, steps, bestEpoch, ended };
 }
 
 function environment(): ForecastResults['environment'] {

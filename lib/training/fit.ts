@@ -42,8 +42,24 @@ import { validate } from './validation';
  * console.log(loss.at(0), loss.at(-1)); // of the first and of the last step
  */
 export async function fit<Target = Tensor>(model: Layer, batches: Batches<Target>, options: FitOptions<Target>): Promise<History> {
+  return startFit(model, batches, options).ended;
+}
+
+/** A training under way. */
+interface Fitting {
+  /** grows with each step, and stays when the training is aborted */
+  history: History;
+  ended: Promise<History>;
+}
+
+/** As {@link fit}, for who wants the history of a training that is aborted too. */
+export function startFit<Target = Tensor>(model: Layer, batches: Batches<Target>, options: FitOptions<Target>): Fitting {
   const run = checkRun(model, batches, options);
   const training = new Training(run);
+  return { history: training.records.history, ended: train(run, training) };
+}
+
+async function train(run: Run, training: Training): Promise<History> {
   training.resume();
   try {
     while (!training.isOver) await runEpoch(run, training);

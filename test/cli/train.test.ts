@@ -4,6 +4,7 @@ import { closeSync, existsSync, lstatSync, mkdirSync, openSync, readFileSync, sy
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { ForecastResults } from '../../lib/forecast/results';
+import { loadState } from '../../lib/io/safetensors';
 import { csvOf, seasonalSeries } from '../forecast/series';
 import { runCli, startCli, useFolder } from './run-cli';
 
@@ -96,7 +97,7 @@ describe('evenkeel train', () => {
     writeData('data.csv');
     folder.write('precious', 'precious');
     mkdirSync(inFolder('run'));
-    const names = ['model.safetensors', 'checkpoint-0.safetensors', 'checkpoint-1.safetensors'];
+    const names = ['model', 'checkpoint', 'checkpoint.1', 'checkpoint.best'].map((name) => `${name}.safetensors`);
     for (const name of names) symlinkSync('../precious', inFolder('run', name));
     const args = ['train', 'data.csv', ...quick, '--epochs', '2'];
     expect((await runCli(args, folder.path)).status).toBe(0);
@@ -173,7 +174,7 @@ describe('evenkeel train', () => {
   /** How many have ended so far. */
   function epochsIn(name: string): number {
     try {
-      return (JSON.parse(readFileSync(inFolder(name, 'training.json'), 'utf8')) as { trainLoss: number[] }).trainLoss.length;
+      return (loadState(inFolder(name, 'checkpoint.safetensors'))['position.epoch']?.data[0] as number) - 1;
     } catch {
       return 0;
     }

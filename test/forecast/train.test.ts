@@ -1,5 +1,5 @@
 /** From a file to a model in a folder, and back. */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readSeries } from '../../lib/data/csv';
@@ -86,9 +86,9 @@ describe('training', () => {
     expect(whole.training).toEqual(results.training);
     expect(whole.test).toEqual(results.test);
     expect(bytes('stopped', 'model.safetensors').equals(bytes('run', 'model.safetensors'))).toBe(true);
-    // Six epochs: the last checkpoint is there for more of them.
-    expect(['checkpoint-0', 'checkpoint-1'].map((file) => existsSync(join(at('stopped'), `${file}.safetensors`)))).toEqual([true, false]);
-    expect(steps).toBeGreaterThan(0);
+    expect(steps).toBe(20);
+    // The newest is there for more epochs.
+    expect(['checkpoint', 'checkpoint.best'].map((file) => existsSync(join(at('stopped'), `${file}.safetensors`)))).toEqual([true, false]);
   });
 
   test('that has ended is not made again', async () => {
@@ -123,13 +123,48 @@ describe('training', () => {
   });
 
   test('whose state is damaged is refused', async () => {
-    for (const text of ['', '{}', '{"schema":"evenkeel/forecast-training 2","options":{},"trainLoss":[1]}', '[]', 'null']) {
+    for (const [text, got] of [
+      ['', 'something else'],
+      ['{"schema":"evenkeel/forecast-training 3","options":[],"data":"0"}', 'something else'],
+      ['[]', 'something else'],
+      ['null', 'something else'],
+      ['{"schema":"evenkeel/forecast-training 2","trainLoss":[1]}', 'that of another version of evenkeel, evenkeel/forecast-training 2'],
+    ] as const) {
       writeFileSync(join(at('damaged'), 'training.json'), text);
-      await expect(train('damaged')).rejects.toMatchObject({
-        code: 'ERR_FILE',
-        message: expect.stringContaining('expected the state of a training'),
-      });
+      const message = `expected the state of a training, got ${got}. Choose another --out, or train anew with --restart.`;
+      await expect(train('damaged')).rejects.toMatchObject({ code: 'ERR_FILE', message: expect.stringContaining(message) });
     }
+  });
+
+  test('whose newest checkpoint is damaged goes on from the one before it, to the same weights', async () => {
+    cpSync(at('run'), at('cut'), { recursive: true });
+    const file = join(at('cut'), 'checkpoint.safetensors');
+    truncateSync(file, 100);
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const again = await train('cut');
+    expect(warn.mock.calls).toEqual([[expect.stringContaining('The file is damaged'), { code: 'EVENKEEL_CHECKPOINT' }]]);
+    warn.mockRestore();
+    expect(again.training).toEqual(results.training);
+    expect(bytes('cut', 'model.safetensors').equals(bytes('run', 'model.safetensors'))).toBe(true);
+  });
+
+  test('does not go on from a checkpoint of which nothing says whose it is', async () => {
+    cpSync(at('run'), at('unsigned'), { recursive: true });
+    rmSync(join(at('unsigned'), 'training.json'));
+    let steps = 0;
+    await train('unsigned', { ...small, epochs: 1, seed: 2 }, 'data.csv', { ...silent, advance: () => void steps++ });
+    expect(steps).toBe(7);
+  });
+
+  test('that loses patience ends with the weights of the best epoch', async () => {
+    const options = { ...small, epochs: 60, patience: 1, learningRate: 0.2 };
+    const { training } = await train('impatient', options);
+    const { validationLoss, bestEpoch } = training;
+    expect([training.ended, validationLoss.length]).toEqual(['patience', bestEpoch + 1]);
+    expect(validationLoss[bestEpoch - 1]).toBe(Math.min(...validationLoss));
+    await train('until-best', { ...options, patience: 60, epochs: bestEpoch });
+    expect(bytes('impatient', 'model.safetensors').equals(bytes('until-best', 'model.safetensors'))).toBe(true);
+    expect((await train('impatient', { ...options, epochs: 90 })).training).toEqual(training);
   });
 
   test('that is stopped before its first epoch has ended says so', async () => {
