@@ -40,17 +40,19 @@ function errorCharts({ test, options, season, data }: ForecastResults): Forecast
   ];
 }
 
-function excerptCharts({ excerpts, data }: ForecastResults): ForecastChart[] {
+function excerptCharts({ excerpts, data, options }: ForecastResults): ForecastChart[] {
   if (excerpts.length === 0) return [];
+  const hasTimes = excerpts.every(({ times }) => times?.every((time) => Number.isFinite(clockOf(time))));
   return [
     {
       file: 'forecast.svg',
       chart: {
         description: `Line chart: forecasts of ${data.target} with their prediction intervals, against what came, in the test part.`,
-        xLabel: 'row',
+        xLabel: hasTimes ? (options.time ?? 'time') : 'row',
         yLabel: data.target,
+        xScale: hasTimes ? 'time' : 'linear',
         yScale: 'linear',
-        panels: excerpts.map((excerpt) => ({ title: excerptTitle(excerpt), lines: excerptLines(excerpt) })),
+        panels: excerpts.map((excerpt) => ({ title: excerptTitle(excerpt), lines: excerptLines(excerpt, hasTimes) })),
       },
       wide: { ...wide, panelHeight: 220 },
       narrow: { ...narrow, panelHeight: 190 },
@@ -58,13 +60,21 @@ function excerptCharts({ excerpts, data }: ForecastResults): ForecastChart[] {
   ];
 }
 
+/** What the clock of the file's own zone shows, as milliseconds since 1970. @param time in ISO 8601 */
+function clockOf(time: string): number {
+  const local = time.replace(/(?:Z|[+-]\d\d:\d\d)$/, '');
+  // A date alone is read as UTC, a time of day only with a zone.
+  return Date.parse(local.includes('T') ? `${local}Z` : local);
+}
+
 function excerptTitle({ step, sequence }: Excerpt): string {
   return `${step} ${step === 1 ? 'step' : 'steps'} ahead${sequence === undefined ? '' : `, ${sequence}`}`;
 }
 
-function excerptLines({ rows, truth, forecast, low, high }: Excerpt): ChartLine[] {
-  const points = (values: readonly number[]): ChartPoint[] => values.map((y, i) => ({ x: rows[i] as number, y }));
-  const band = forecast.map((y, i) => ({ x: rows[i] as number, y, low: low[i] as number, high: high[i] as number }));
+function excerptLines({ rows, times, truth, forecast, low, high }: Excerpt, hasTimes: boolean): ChartLine[] {
+  const places = hasTimes && times !== undefined ? times.map(clockOf) : rows;
+  const points = (values: readonly number[]): ChartPoint[] => values.map((y, i) => ({ x: places[i] as number, y }));
+  const band = points(forecast).map((point, i) => ({ ...point, low: low[i] as number, high: high[i] as number }));
   return [
     { name: 'forecast', look: 'blue', points: band },
     { name: 'what came', look: 'ink', points: points(truth) },

@@ -5,7 +5,7 @@ import { printable, wrap } from './text';
 import { type Look, type LookName, looks, surface } from './theme';
 
 export interface ChartPoint {
-  /** a count, such as a step, an epoch or a length */
+  /** a count, such as a step, an epoch or a length; with the scale `'time'` milliseconds since 1970 by the clock that the axis shows */
   x: number;
   y: number;
   /** the ends of a band around y, such as the smallest and the largest over seeds */
@@ -32,7 +32,7 @@ export interface Chart {
   xLabel: string;
   yLabel: string;
   /** `'linear'` unless given */
-  xScale?: 'linear' | 'log';
+  xScale?: 'linear' | 'log' | 'time';
   /** On a logarithmic axis, values that are not above zero are gaps. */
   yScale: 'linear' | 'log';
   /** Several panels share both axes. */
@@ -62,7 +62,7 @@ export async function renderChart(chart: Chart, layout: ChartLayout): Promise<st
   const legend = layOutLegend(distinctLines(chart), chart.yLabel, layout.width);
   const y = yAxis(chart, layout.panelHeight);
   const marginLeft = 14 + Math.max(...y.labels.map(textWidth), 0);
-  const marginRight = Math.max(margin.right, widestCount(chart) / 2);
+  const marginRight = Math.max(margin.right, widestLabel(chart) / 2);
   const titles = layOutTitles(chart, columns, layout.width - marginLeft - marginRight);
   const panelGap = 34 + titles.more;
   const marginTop = legend.top + legend.height + (hasTitles(chart) ? 34 + titles.more : 14);
@@ -195,6 +195,8 @@ function yAxis(chart: Chart, height: number): Axis {
 }
 
 function xAxis(chart: Chart) {
+  // Plot's own ticks: round dates, with the year or the day below where it changes.
+  if (chart.xScale === 'time') return { type: 'utc' as const, tickSpacing: 70 };
   if (chart.xScale !== 'log') return { tickSpacing: 70, tickFormat: formatCount };
   const domain = logDomain(chart.panels.flatMap(({ lines }) => lines.flatMap(({ points }) => points.map(({ x }) => x))));
   const ticks = logTicks(domain);
@@ -202,8 +204,9 @@ function xAxis(chart: Chart) {
 }
 
 /** In pixels: a label at the right end stands half beyond it. */
-function widestCount({ panels, xScale }: Chart): number {
+function widestLabel({ panels, xScale }: Chart): number {
   if (xScale === 'log') return 0;
+  if (xScale === 'time') return textWidth('12 PM');
   const most = panels.reduce((all, { lines }) => Math.max(all, ...lines.map(({ points }) => points.at(-1)?.x ?? 0)), 0);
   return textWidth(formatCount(Math.floor(most)));
 }

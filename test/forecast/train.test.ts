@@ -3,13 +3,14 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, trunc
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readSeries } from '../../lib/data/csv';
+import { forecastCharts } from '../../lib/forecast/charts';
 import { evaluateForecaster } from '../../lib/forecast/evaluate';
 import { readForecaster, scaleFor } from '../../lib/forecast/forecaster';
 import { networkForecast } from '../../lib/forecast/network';
 import { readForecastOptions } from '../../lib/forecast/options';
 import { renderForecast } from '../../lib/forecast/page';
 import { predictionsCsv, predictNext } from '../../lib/forecast/predict';
-import type { ForecastResults } from '../../lib/forecast/results';
+import type { Excerpt, ForecastResults } from '../../lib/forecast/results';
 import { formatForecast } from '../../lib/forecast/terminal';
 import { prepareTraining, runTraining } from '../../lib/forecast/train';
 import type { Progress } from '../../lib/progress';
@@ -281,6 +282,22 @@ describe('the page', () => {
     expect([...charts.keys()]).toEqual(['error-by-horizon.svg', 'forecast.svg', 'learning-curve.svg', 'gradient-norm.svg']);
     expect(page).toContain('against last value');
     expect(page).toContain(`<h1>The LSTM forecasts y with a root mean squared error of ${results.test.model?.rmse.toFixed(3)}`);
+  });
+
+  test('has dates on its axis where there are times, those of the file’s own clock, and rows where there are none', () => {
+    const chartOf = (changed: Partial<ForecastResults>) => {
+      const [figure] = forecastCharts({ ...results, ...changed }).filter(({ file }) => file === 'forecast.svg');
+      return figure?.chart;
+    };
+    const [excerpt] = results.excerpts as [Excerpt, ...Excerpt[]];
+    const dates = chartOf({});
+    expect([dates?.xScale, dates?.xLabel]).toEqual(['time', 'day']);
+    expect(dates?.panels[0]?.lines[0]?.points.map(({ x }) => new Date(x).toISOString().slice(0, 10))).toEqual(excerpt.times);
+    const clock = { ...excerpt, times: excerpt.rows.map((row) => `2024-01-01T10:${String(row % 60).padStart(2, '0')}:00.250+05:30`) };
+    expect(new Date(chartOf({ excerpts: [clock] })?.panels[0]?.lines[1]?.points[0]?.x ?? 0).toISOString()).toMatch(/^2024-01-01T10:.*\.250Z$/);
+    const { times: _, ...untimed } = excerpt;
+    const rows = chartOf({ excerpts: [untimed] });
+    expect([rows?.xScale, rows?.xLabel, rows?.panels[0]?.lines[0]?.points[0]?.x]).toEqual(['linear', 'row', excerpt.rows[0]]);
   });
 
   test('has no chart by steps where there is one', async () => {

@@ -36,6 +36,19 @@ describe('renderChart', () => {
     expect((f - e) / (e - d)).toBeCloseTo(10, 1);
   });
 
+  test('labels a time axis by dates, and spaces times by how far they are apart', async () => {
+    const days = ['2024-01-01', '2024-01-02', '2024-03-01'].map((day, y) => ({ x: Date.parse(day), y }));
+    const svg = await renderChart(chartOf({ xScale: 'time', yScale: 'linear', panels: [{ lines: [{ name: 'line', look: 'blue', points: days }] }] }), {
+      ...layout,
+      columns: 1,
+    });
+    const labels = [...svg.matchAll(/<text[^>]*>(?:<tspan[^>]*>)?([A-Z][a-z]{2})\b/g)].map((match) => match[1]);
+    expect(new Set(labels)).toEqual(new Set(['Jan', 'Feb', 'Mar']));
+    expect(svg).toContain('2024');
+    const [a = 0, b = 0, c = 0] = [...(pathsOf(svg, 'blue')[0] ?? '').matchAll(/[ML]([\d.]+)/g)].map((match) => Number(match[1]));
+    expect((c - b) / (b - a)).toBeCloseTo(59, 0);
+  });
+
   test('draws every line with its colour, width and dash, the later over the earlier', async () => {
     const svg = await renderChart(chartOf(), layout);
     expectWellFormed(svg);
