@@ -56,11 +56,60 @@ export function checkOptions(where: string, value: unknown, known: readonly stri
 }
 
 function failUnknown(where: string, key: string, known: readonly string[]): never {
-  const nearest = nearestName(key, known);
+  const nearest = ownNameOf(key, known) ?? nearestName(key, known);
   throw new EvenkeelError(
     'ERR_OPTION',
     `${where}: unknown option "${key.slice(0, 60)}".${nearest === undefined ? '' : ` Did you mean "${nearest}"?`} Known options: ${known.join(', ')}.`,
   );
+}
+
+/** Names of options here, and what PyTorch, Keras, Lightning and others call them: in small letters, without what is between words. */
+const NAMES_ELSEWHERE: readonly (readonly [own: string, elsewhere: string])[] = [
+  ['learningRate', 'lr eta'],
+  ['minLearningRate', 'etamin minlr'],
+  ['maxLearningRate', 'maxlr'],
+  ['weightDecay', 'wd l2 decay'],
+  ['betas', 'beta1 beta2'],
+  ['eps', 'epsilon'],
+  ['alpha', 'rho'],
+  ['maxNorm', 'clipnorm globalclipnorm clipgradnorm maxgradnorm'],
+  ['clip', 'clipnorm globalclipnorm clipvalue clipgradnorm gradclip gradientclipping gradientclipval maxgradnorm maxnorm'],
+  ['hiddenSize', 'units hidden hiddenunits hiddendim nhidden numunits'],
+  ['hidden', 'units hiddensize hiddenunits hiddendim'],
+  ['numLayers', 'layers nlayers depth'],
+  ['layers', 'nlayers depth'],
+  ['vocabularySize', 'inputdim numembeddings vocabsize'],
+  ['embeddingSize', 'outputdim embeddingdim embeddim'],
+  ['inputSize', 'inputdim infeatures inchannels features nfeatures numfeatures'],
+  ['outputSize', 'units outfeatures outputdim outchannels'],
+  ['size', 'normalizedshape dim hiddensize inputsize'],
+  ['nonlinearity', 'activation'],
+  ['bias', 'usebias'],
+  ['inputInitializer', 'kernelinitializer'],
+  ['p', 'rate dropoutrate prob'],
+  ['dropout', 'dropoutrate'],
+  ['generator', 'seed randomstate rng'],
+  ['epochs', 'maxepochs nepochs numepochs numtrainepochs'],
+  ['batchSize', 'batch bs'],
+  ['loss', 'criterion lossfn lossfunction'],
+  ['schedule', 'lrscheduler lrschedule'],
+  ['validation', 'val validationdata valdata validationsplit valdataloader valdataloaders'],
+  ['earlyStopping', 'patience'],
+  ['checkpoint', 'checkpointpath checkpointcallback'],
+  ['resume', 'ckptpath resumefromcheckpoint'],
+  ['onEpoch', 'callbacks onepochend'],
+  ['onStep', 'onbatchend ontrainbatchend'],
+  ['progress', 'verbose progressbar enableprogressbar'],
+  ['accumulate', 'accumulategradbatches gradientaccumulationsteps'],
+  ['averaging', 'ema useema swa'],
+  ['sampleWeights', 'sampleweight'],
+  ['window', 'lookback windowsize timesteps'],
+];
+
+/** The known option that goes by another name elsewhere. */
+function ownNameOf(key: string, known: readonly string[]): string | undefined {
+  const word = key.slice(0, 60).toLowerCase().replace(/[_-]/g, '');
+  return NAMES_ELSEWHERE.find(([own, elsewhere]) => known.includes(own) && elsewhere.split(' ').includes(word))?.[0];
 }
 
 /**

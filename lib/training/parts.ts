@@ -81,6 +81,26 @@ export function batchesPart(name: string, batches: CarriesState): Part {
   };
 }
 
+/**
+ * What an option of fit keeps. A checkpoint of a training that did not have the option, or that had it, belongs to another training: whoever went
+ * on without it would end elsewhere, and not know.
+ * @param part undefined where the option is not given
+ */
+export function optionPart(option: string, part: Part | undefined): Part {
+  return {
+    state: () => part?.state() ?? {},
+    load(state) {
+      const isThere = Object.keys(state).length > 0;
+      if (isThere === (part !== undefined)) return part?.load(state);
+      const [expected, got] = isThere ? ['the option whose state the checkpoint holds', 'none'] : ['none, as when the checkpoint was written', 'one'];
+      throw new EvenkeelError(
+        'ERR_STATE',
+        `${option}: expected ${expected}, got ${got}. Give the options as then; or begin another training from its weights, with loadCheckpoint in place of resume.`,
+      );
+    },
+  };
+}
+
 function failUnasked(name: string, what: string, state: StateDict, got: string): void {
   const [first] = Object.keys(state);
   if (first === undefined) return;

@@ -50,17 +50,11 @@ export class ScheduledRates implements Part {
   }
 
   state(): StateDict {
-    if (this.#schedule === undefined) return {};
     return { initial: this.#initial, ...(isPlateau(this.#schedule) && this.#schedule.stateDict()) };
   }
 
-  load(state: StateDict): void {
-    const { initial, ...rest } = state;
-    const pairs = matchState(
-      'schedule',
-      this.#schedule === undefined ? {} : { initial: this.#initial },
-      initial === undefined ? {} : { initial },
-    );
+  load({ initial, ...rest }: StateDict): void {
+    const pairs = matchState('schedule', { initial: this.#initial }, initial === undefined ? {} : { initial });
     if (isPlateau(this.#schedule)) this.#schedule.loadStateDict(rest);
     else matchState('schedule', {}, rest);
     copyState(pairs);

@@ -8,7 +8,7 @@ import { areSame, besides, loadNewest, saveParts } from './checkpoint-files';
 import { EarlyStopping } from './early-stopping';
 import { HistoryPart } from './history';
 import { type Part, type Parts, stateOfParts, unprefixed } from './part';
-import { batchesPart, generatorPart } from './parts';
+import { batchesPart, generatorPart, optionPart } from './parts';
 import { Position } from './position';
 import { ProgressLines } from './progress-lines';
 import type { Run } from './run';
@@ -19,11 +19,6 @@ import { StepGuard } from './step-guard';
 
 /** How long fit may keep the event loop between two steps. */
 const YIELD_AFTER_MS = 10;
-
-const NOTHING: Part = {
-  state: () => ({}),
-  load: () => {},
-};
 
 /** What waiting for batches and a validation may change: the parts of which an abort writes what they were after the last whole step. */
 const HELD = ['carried', 'generator', 'batches', 'validation_batches'] as const;
@@ -66,10 +61,10 @@ export class Training {
     this.#parts = {
       ...others,
       batches,
-      validation_batches: run.validation ? batchesPart('validation.batches', run.validation.batches) : NOTHING,
-      schedule: this.rates,
-      early_stopping: this.stopping ?? NOTHING,
-      averaged: this.averages ?? NOTHING,
+      validation_batches: run.validation ? batchesPart('validation.batches', run.validation.batches) : optionPart('validation', undefined),
+      schedule: optionPart('schedule', run.schedule && this.rates),
+      early_stopping: optionPart('earlyStopping', this.stopping),
+      averaged: optionPart('averaging', this.averages),
       states: this.states,
       history: this.records,
       position: this.position,
@@ -107,7 +102,7 @@ export class Training {
 
   /** Writes the training as it was after the last whole step or epoch. */
   saveHeld(): void {
-    const held = HELD.map((name): [string, Part] => [name, { ...NOTHING, state: () => unprefixed(name, this.#held) }]);
+    const held = HELD.map((name): [string, Part] => [name, { load: () => {}, state: () => unprefixed(name, this.#held) }]);
     this.#save({ ...this.#parts, ...Object.fromEntries(held) });
   }
 

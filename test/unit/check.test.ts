@@ -99,6 +99,25 @@ describe('options', () => {
     expectRefused(() => checkOptions('f options', { xyz: 1 }, ['eps']), 'ERR_OPTION', 'unknown option "xyz". Known options: eps.');
   });
 
+  test.each([
+    ['lr', ['learningRate', 'momentum'], 'learningRate'],
+    ['units', ['inputSize', 'hiddenSize'], 'hiddenSize'],
+    ['units', ['inputSize', 'outputSize'], 'outputSize'],
+    ['hidden', ['inputSize', 'hiddenSize'], 'hiddenSize'],
+    ['hiddenSize', ['window', 'hidden'], 'hidden'],
+    ['n_layers', ['inputSize', 'numLayers'], 'numLayers'],
+    ['validation_data', ['batches', 'validation'], 'validation'],
+    ['epsilon', ['eps'], 'eps'],
+  ])('the name "%s" of another framework is known by what it is among %p', (name, known, own) => {
+    expectRefused(() => checkOptions('f options', { [name]: 1 }, known), 'ERR_OPTION', `unknown option "${name}". Did you mean "${own}"?`);
+  });
+
+  test.each(['lr', '__proto__', 'constructor', ' ', ''])('without what it would be, "%s" has no hint', (name) => {
+    const given = JSON.parse(`{${JSON.stringify(name)}: 1}`);
+    expectRefused(() => checkOptions('f options', given, ['signal', 'window']), 'ERR_OPTION', 'Known options: signal, window.');
+    expect(() => checkOptions('f options', given, ['signal', 'window'])).not.toThrow('Did you mean');
+  });
+
   test('undefined stands for the default, null does not', () => {
     expect(readOptions('f', { a: undefined, b: null }, ['a', 'b', 'c'], { a: 1, b: 2, c: 3 })).toEqual({ a: 1, b: null, c: 3 });
   });

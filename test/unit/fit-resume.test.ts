@@ -192,7 +192,7 @@ describe('checkpoints', () => {
     ['empty', (path) => writeFileSync(path, ''), 'The file is damaged'],
     ['of another model', other(() => makeTraining({}, 2, 6)), 'model["gru.weight_ih_l0"]: expected shape [15, 2], got [18, 2]'],
     ['of another clipper', other(() => makeTraining({ clip: undefined })), 'Missing: history'],
-    ['of a training without averages', other(() => makeTraining({ averaging: undefined })), 'averaged: expected exactly'],
+    ['of a training without averages', other(() => makeTraining({ averaging: undefined })), 'averaging: expected none, as when'],
   ])('one that is %s is passed over, with a warning that says why', async (_, spoil, reason) => {
     const path = join(folder(), 'run.safetensors');
     const whole = await endOf(makeTraining(), join(folder(), 'whole.safetensors'));
@@ -205,6 +205,29 @@ describe('checkpoints', () => {
     expect(warn.mock.calls).toEqual([[expect.stringContaining(reason), { code: 'EVENKEEL_CHECKPOINT' }]]);
     expect(warn.mock.calls[0]?.[0]).toContain('run.safetensors');
     warn.mockRestore();
+  });
+
+  const once = { epochs: 1, accumulate: 1 };
+  const plateau = () => new ReduceLROnPlateau({ patience: 0 });
+  test.each<[string, Partial<FitOptions>]>([
+    ['schedule', { schedule: undefined }],
+    ['schedule', { schedule: plateau() }],
+    ['averaging', { averaging: undefined }],
+    ['earlyStopping', { earlyStopping: undefined }],
+    ['validation', { validation: undefined, metrics: undefined, earlyStopping: { patience: 3, monitor: 'loss' } }],
+    ['clipper', { clip: undefined }],
+    ['generator', { generator: new Generator(1) }],
+  ])('what one has of an option is not dropped, and nothing made up where it has none: %s in %p', async (option, changed) => {
+    const path = join(folder(), 'run.safetensors');
+    await start(makeTraining(once), { checkpoint: { path } });
+    const training = makeTraining({ ...once, ...changed, epochs: 2 }, 9);
+    const before = JSON.stringify([training.model.stateDict(), training.options.optimizer.stateDict()]);
+    await expect(start(training, { resume: path })).rejects.toEqual(evenkeelError('ERR_FILE', `${path}: ${option}: expected`));
+    expect(JSON.stringify([training.model.stateDict(), training.options.optimizer.stateDict()])).toBe(before);
+
+    const [other, whole] = [join(folder(), 'other.safetensors'), makeTraining({ ...once, epochs: 2 }, 9)];
+    await start(makeTraining({ ...once, ...changed }), { checkpoint: { path: other } });
+    await expect(start(whole, { resume: other })).rejects.toEqual(evenkeelError('ERR_FILE', `${other}: `));
   });
 
   test('where none is whole, the error says what is wrong with each, and nothing is changed', async () => {
