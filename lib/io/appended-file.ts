@@ -15,7 +15,9 @@ let hasExitListener = false;
  */
 export class AppendedFile {
   readonly path: string;
+  /** undefined while the file is to be opened */
   #descriptor: number | undefined;
+  #isClosed = false;
   #waiting: Uint8Array[] = [];
   #bytes = 0;
   /** when the first that waits came */
@@ -30,16 +32,12 @@ export class AppendedFile {
    */
   constructor(path: string, flags: 'ax' | 'a' | 'w') {
     this.path = path;
-    try {
-      this.#descriptor = openSync(path, flags);
-    } catch (cause) {
-      rethrow('write', path, cause);
-    }
+    this.#descriptor = open(path, flags);
   }
 
   /** @throws EvenkeelError ERR_FILE when it cannot be written */
   append(record: Uint8Array): void {
-    if (this.#descriptor === undefined) return;
+    if (this.#isClosed) return;
     if (this.#bytes === 0) this.#startWaiting();
     this.#waiting.push(record);
     this.#bytes += record.length;
@@ -52,8 +50,9 @@ export class AppendedFile {
    * @throws EvenkeelError ERR_FILE when it cannot be written
    */
   flush(): void {
-    if (this.#descriptor === undefined || this.#bytes === 0) return;
+    if (this.#isClosed || this.#bytes === 0) return;
     if (this.#fault !== undefined) rethrow('write', this.path, this.#fault);
+    this.#descriptor ??= open(this.path, 'a');
     const all = Buffer.concat(this.#waiting);
     this.#waiting = [all];
     let written = 0;
@@ -100,15 +99,29 @@ export class AppendedFile {
     waitingFiles.delete(this);
   }
 
+  /** Lets the file go, in whose place another stands now: that is opened when the next record is written. */
+  reopen(): void {
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
+    this.#descriptor = undefined;
+  }
+
   /** Writes what waits, and lets the file go; later records are passed over. */
   close(): void {
-    if (this.#descriptor === undefined) return;
+    if (this.#isClosed) return;
     try {
       this.flush();
     } finally {
       this.#stopWaiting();
-      closeSync(this.#descriptor);
-      this.#descriptor = undefined;
+      this.#isClosed = true;
+      if (this.#descriptor !== undefined) closeSync(this.#descriptor);
     }
+  }
+}
+
+function open(path: string, flags: string): number {
+  try {
+    return openSync(path, flags);
+  } catch (cause) {
+    rethrow('write', path, cause);
   }
 }

@@ -34,8 +34,12 @@ export interface CsvLogOptions {
 export class CsvLog {
   readonly path: string;
   readonly #appends: boolean;
+  /** what the file goes on from */
+  #begin: Log | undefined;
   #file: AppendedFile | undefined;
   #columns: readonly string[] = [];
+  /** cells by column, of records for which the file has no columns yet: it could not be written anew */
+  #waiting: ReadonlyMap<string, string>[] = [];
   #isClosed = false;
 
   /** @throws EvenkeelError ERR_FILE when the file cannot be written, ERR_OPTION */
@@ -57,51 +61,65 @@ export class CsvLog {
    */
   readonly onEpoch = (record: object): void => this.#write(record);
 
-  /** Writes what could not be written when it came. */
+  /**
+   * Writes what could not be written when it came.
+   * @throws EvenkeelError ERR_FILE where it still cannot
+   */
   flush(): void {
+    for (let row = this.#waiting[0]; row !== undefined; row = this.#waiting[0]) {
+      const cells = row;
+      const file = this.#fileWith([...cells.keys()]);
+      this.#waiting.shift();
+      file.append(Buffer.from(`${this.#columns.map((column) => cells.get(column) ?? '').join(',')}\n`));
+    }
     this.#file?.flush();
   }
 
   /** Writes what could not be written when it came, and ends the log: what comes later is passed over. */
   close(): void {
     this.#isClosed = true;
-    this.#file?.close();
+    try {
+      this.flush();
+    } finally {
+      this.#waiting = [];
+      this.#file?.close();
+    }
   }
 
   #write(record: unknown): void {
     if (this.#isClosed) return;
     const { step, numbers } = numbersOf('record', record);
-    const values = new Map(numbers.map(([name, value]) => [csvCell(name), csvCell(value)]));
-    const columns = [...values.keys()];
-    if (this.#file === undefined) this.#open(step, columns);
-    else if (!columns.every((column) => this.#columns.includes(column))) {
-      this.#file.flush();
-      this.#writeAnew({ columns: this.#columns, rows: readLog(this.path).rows }, columns);
-    }
-    this.#file?.append(Buffer.from(`${this.#columns.map((column) => values.get(column) ?? '').join(',')}\n`));
+    const row = new Map(numbers.map(([name, value]) => [csvCell(name), csvCell(value)]));
+    this.#begin ??= this.#logBefore(step, [...row.keys()]);
+    this.#waiting.push(row);
     // Each by itself: a checkpoint that is written next goes on after it, so a row that waited would be missing for good.
-    this.#file?.flush();
+    this.flush();
   }
 
-  #open(step: number, columns: readonly string[]): void {
+  /** What is there already and stays. */
+  #logBefore(step: number, columns: readonly string[]): Log {
     const log = this.#appends && existsSync(this.path) ? readLog(this.path) : { columns: [], rows: [] };
     if (log.columns.length > 0 && lasting(log.columns) !== lasting(columns)) {
       const [expected, got] = [columns, log.columns].map((all) => all.join(',').slice(0, 200));
       throw new EvenkeelError('ERR_FILE', `${this.path}: expected a log with the columns ${expected}, got ${got}.`);
     }
     const at = log.columns.indexOf('step');
-    this.#writeAnew({ columns: log.columns, rows: log.rows.filter((row) => Number(row.split(',')[at]) < step) }, columns);
+    return { columns: log.columns, rows: log.rows.filter((row) => Number(row.split(',')[at]) < step) };
   }
 
-  /** The file with the columns that came now too, empty in the rows that are there. */
-  #writeAnew({ columns, rows }: Log, came: readonly string[]): void {
-    const added = came.filter((column) => !columns.includes(column));
+  /** The file with these columns: where it lacks some it is written anew, with nothing there in the rows before. */
+  #fileWith(wanted: readonly string[]): AppendedFile {
+    if (this.#file !== undefined && wanted.every((column) => this.#columns.includes(column))) return this.#file;
+    this.#file?.flush();
+    const { columns, rows } = this.#file === undefined ? (this.#begin as Log) : { columns: this.#columns, rows: readLog(this.path).rows };
+    const added = wanted.filter((column) => !columns.includes(column));
     const all = [...columns, ...added];
     // A log without columns has no rows.
     writeFileAtomic(this.path, [all.join(','), ...rows.map((row) => row + ','.repeat(added.length)), ''].join('\n'));
     this.#columns = all;
-    this.#file?.close();
-    this.#file = new AppendedFile(this.path, 'a');
+    if (this.#file === undefined) this.#file = new AppendedFile(this.path, 'a');
+    else this.#file.reopen();
+    return this.#file;
   }
 }
 

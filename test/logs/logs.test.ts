@@ -298,6 +298,50 @@ describe('a CSV log', () => {
     expect(lines()).toEqual([`${header},validation.c`, '1,2,3,,', '2,4,2,5,', '3,6,0.5,,', '4,8,0,4,1', '']);
   });
 
+  test.each<[string, () => void]>([
+    [
+      'reopened',
+      () => {
+        const { openSync } = fs;
+        const open = (file: string, flags: string) => {
+          if (flags === 'a') throw Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
+          return openSync(file, flags);
+        };
+        jest.spyOn(fs, 'openSync').mockImplementation(open as never);
+      },
+    ],
+    [
+      'written anew',
+      () => {
+        jest.spyOn(fs, 'renameSync').mockImplementation(() => {
+          throw Object.assign(new Error('EACCES'), { code: 'EACCES' });
+        });
+      },
+    ],
+  ])('keeps the rows that come while a file with a new column cannot be %s, and says that it cannot', (_, fail) => {
+    const log = new CsvLog(path);
+    log.onEpoch({ step: 1, loss: 3 });
+    fail();
+    expect(() => log.onEpoch({ step: 2, loss: 2, validation: { loss: 5 } })).toThrow(`${path}: could not write the file.`);
+    expect(() => log.onEpoch({ step: 3, loss: 1 })).toThrow(`${path}: could not write the file.`);
+    jest.restoreAllMocks();
+    log.onEpoch({ step: 4, loss: 0, validation: { loss: 4 } });
+    log.close();
+    expect(lines()).toEqual(['step,loss,validation.loss', '1,3,', '2,2,5', '3,1,', '4,0,4', '']);
+  });
+
+  test('keeps its first row where the file could not be opened', () => {
+    const log = new CsvLog(path);
+    jest.spyOn(fs, 'renameSync').mockImplementation(() => {
+      throw Object.assign(new Error('EACCES'), { code: 'EACCES' });
+    });
+    expect(() => log.onEpoch({ step: 1, loss: 3 })).toThrow(EvenkeelError);
+    jest.restoreAllMocks();
+    log.flush();
+    expect(lines()).toEqual(['step,loss', '1,3', '']);
+    log.close();
+  });
+
   test('is tried when it is made', () => {
     expect(() => new CsvLog(join(folder, 'nowhere', 'log.csv'))).toThrow(EvenkeelError);
     expect(() => new CsvLog(path, { append: 1 as never })).toThrow('append: expected true or false');
