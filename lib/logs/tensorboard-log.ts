@@ -30,13 +30,12 @@ let files = 0;
  * @example
  * const model = new Sequential({ rnn: new RNN({ inputSize: 2, hiddenSize: 16 }), last: new LastStep(), head: new Linear({ inputSize: 16, outputSize: 1 }) });
  * const log = new TensorBoardLog('runs/first', { parameters: model.parameters() });
- * const { gradientFlow: flows = [] } = await fit(model, addingProblem({ batchSize: 8, sequenceLength: 20, batches: 30, generator: new Generator(1) }), {
+ * await fit(model, addingProblem({ batchSize: 8, sequenceLength: 20, batches: 30, generator: new Generator(1) }), {
  *   loss: mseLoss,
  *   optimizer: new Adam(model.parameters()),
  *   onStep: log.onStep,
  *   gradientFlow: { every: 10 },
  * });
- * for (const flow of flows) log.gradientFlow(flow, flow.step);
  * log.close();
  */
 export class TensorBoardLog {
@@ -64,13 +63,15 @@ export class TensorBoardLog {
   }
 
   /**
-   * For `onStep`: every number of the record as a scalar, under `step/`; after every so many steps histograms of the parameters, under their names,
-   * and of their gradients, under `gradients/`, as clipping left them.
+   * For `onStep`: every number of the record as a scalar, under `step/`; where it has a gradientFlow, that too; after every so many steps histograms
+   * of the parameters, under their names, and of their gradients, under `gradients/`, as clipping left them.
    * @throws EvenkeelError ERR_FILE when the file cannot be written, ERR_OPTION for another record
    */
   readonly onStep = (record: object): void => {
     const { step, numbers } = numbersOf('record', record);
     this.#write(step, scalarsOf('step/', numbers));
+    const { flow } = readSafely('record', () => ({ flow: (record as { gradientFlow?: GradientFlow }).gradientFlow }));
+    if (flow !== undefined) this.gradientFlow(flow, step);
     if (step % this.#histogramsEvery !== 0) return;
     for (const { name, value, grad } of this.#parameters) {
       this.histogram(`parameters/${name}`, value, step);

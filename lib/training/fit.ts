@@ -179,9 +179,10 @@ function observe(run: Run, { stopping, rates, position, records }: Training, rec
 
 function describeStep(
   { parameters }: Run,
-  { gradNorms, flow: _, ...result }: StepResult,
+  { gradNorms, flow, ...result }: StepResult,
 ): Omit<StepRecord, 'step' | 'epoch' | 'largestState'> {
-  return { ...result, gradNorms: Object.fromEntries(parameters.map(({ name }, index) => [name, gradNorms[index] as number])) };
+  const norms = Object.fromEntries(parameters.map(({ name }, index) => [name, gradNorms[index] as number]));
+  return { ...result, gradNorms: norms, ...(flow && { gradientFlow: flow }) };
 }
 
 function save(training: Training): void {

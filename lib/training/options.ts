@@ -5,6 +5,7 @@ import type { Optimizer } from '../optimizers/optimizer';
 import type { ReduceLROnPlateau } from '../optimizers/schedules/reduce-lr-on-plateau';
 import type { Schedule } from '../optimizers/schedules/schedule';
 import type { Generator } from '../random';
+import type { GradientFlow } from '../stability/flow';
 import type { Tensor } from '../tensor';
 import type { Clip } from './clip-rule';
 import type { CarriesState } from './parts';
@@ -53,6 +54,8 @@ export interface StepRecord {
    * layers
    */
   largestState: number;
+  /** in the steps that the option `gradientFlow` records, but for those that are skipped: how the gradient of the training loss flowed */
+  gradientFlow?: GradientFlow;
 }
 
 /** When a training is over before its epochs are, see {@link FitOptions}. */
@@ -152,7 +155,7 @@ export interface FitOptions<Target = Tensor> {
    * checkpoint, or one of something else, is passed over with a warning.
    */
   resume?: boolean | string;
-  /** records how the gradient flows back through time in every so many steps, from the first on: see {@link History} and {@link gradientFlow} */
+  /** records how the gradient flows back through time in every so many steps, from the first on: {@link StepRecord} and {@link History} have it; see {@link gradientFlow} */
   gradientFlow?: { every: number };
   /** what to do with a step whose loss, gradient or new weights are not finite: `'throw'` unless given */
   nonFinite?: 'throw' | 'skip';

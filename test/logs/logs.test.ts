@@ -120,13 +120,17 @@ describe('an event file', () => {
       new Linear({ inputSize: 4, outputSize: 1, generator }),
     ]);
     const log = new TensorBoardLog(join(folder, 'runs', 'first'), { parameters: model.parameters(), histogramsEvery: 2 });
+    const flows: unknown[] = [];
     const { loss, gradientFlow = [] } = await fit(model, addingProblem({ batchSize: 4, sequenceLength: 9, batches: 4, generator }), {
       loss: mseLoss,
       optimizer: new Adam(model.parameters()),
-      onStep: log.onStep,
+      onStep(record) {
+        log.onStep(record);
+        flows.push(record.gradientFlow && { step: record.step, ...record.gradientFlow });
+      },
       gradientFlow: { every: 3 },
     });
-    for (const flow of gradientFlow) log.gradientFlow(flow, flow.step);
+    expect(flows).toEqual([gradientFlow[0], undefined, undefined, gradientFlow[1]]);
     log.onEpoch({ epoch: 1, step: 4, loss: 0.25, validation: { mae: 0.5 } });
     log.scalar('note', 1e300, 5);
     log.close();
@@ -154,6 +158,7 @@ describe('an event file', () => {
     for (const log of logs) log.close();
     writeFileSync(join(folder, 'file'), '');
     expect(() => new TensorBoardLog(join(folder, 'file'))).toThrow('expected a folder, got a file. Choose another folder.');
+    expect(() => logs[0]?.onStep({ step: 1, gradientFlow: 3 })).toThrow('flow: expected something readable');
     expect(() => logs[0]?.onStep({ loss: 1 })).toThrow('record: expected a record that fit gives');
   });
 });
