@@ -48,7 +48,7 @@ function excerptCharts({ excerpts, data, options }: ForecastResults): ForecastCh
       file: 'forecast.svg',
       chart: {
         description: `Line chart: forecasts of ${data.target} with their prediction intervals, against what came, in the test part.`,
-        xLabel: hasTimes ? (options.time ?? 'time') : 'row',
+        xLabel: hasTimes ? `${options.time ?? 'time'}, ${spanOf(excerpts)}` : 'row',
         yLabel: data.target,
         xScale: hasTimes ? 'time' : 'linear',
         yScale: 'linear',
@@ -58,6 +58,12 @@ function excerptCharts({ excerpts, data, options }: ForecastResults): ForecastCh
       narrow: { ...narrow, panelHeight: 190 },
     },
   ];
+}
+
+/** The days that forecasts are of: an axis of some weeks does not show the year. */
+function spanOf(excerpts: readonly Excerpt[]): string {
+  const days = excerpts.flatMap(({ times = [] }) => times.map((time) => time.slice(0, 10))).sort();
+  return `${days[0]} to ${days.at(-1)}`;
 }
 
 /** What the clock of the file's own zone shows, as milliseconds since 1970. @param time in ISO 8601 */

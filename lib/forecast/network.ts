@@ -64,12 +64,7 @@ function shuffled(rows: Uint32Array, generator: Generator): Uint32Array {
 export const PIECE = 256;
 
 /** What a network forecasts for windows, in standard deviations, in pieces between which the event loop runs. */
-export async function networkForecast(
-  model: Sequential,
-  series: ScaledSeries,
-  rows: Uint32Array,
-  scale: number,
-): Promise<StepValues> {
+export async function networkForecast(model: Sequential, series: ScaledSeries, rows: Uint32Array, scale: number): Promise<StepValues> {
   const { horizon } = series.size;
   const values = new Float64Array(rows.length * horizon);
   for (let start = 0; start < rows.length; start += PIECE) {

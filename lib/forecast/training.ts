@@ -154,7 +154,11 @@ function failOther(folder: string, expected: string): never {
 }
 
 /** What makes of a job another training than the one begun; undefined where it is the same. */
-function differenceOf({ data, options: begun }: Identity, { epochs: _, ...options }: ForecastOptions, contents: string): string | undefined {
+function differenceOf(
+  { data, options: begun }: Identity,
+  { epochs: _, ...options }: ForecastOptions,
+  contents: string,
+): string | undefined {
   if (data !== contents) return 'the training of this data, got one of other data';
   for (const [name, value] of Object.entries({ ...begun, ...options })) {
     const [wanted, there] = [value, begun[name as keyof typeof begun]].map((each) => JSON.stringify(each) ?? 'not given');
@@ -178,9 +182,15 @@ function readIdentity(folder: string): Identity | undefined {
   const path = join(folder, trainingFile);
   if (!isThere(path)) return undefined;
   const { schema, options, data } = parse(path);
-  if (schema === SCHEMA && isPlainObject(options) && typeof data === 'string') return { schema, options: options as Identity['options'], data };
+  if (schema === SCHEMA && isPlainObject(options) && typeof data === 'string')
+    return { schema, options: options as Identity['options'], data };
   const isOther = typeof schema === 'string' && schema !== SCHEMA && schema.startsWith('evenkeel/');
-  return fileFault(path, 'the state of a training', isOther ? `that of another version of evenkeel, ${schema.slice(0, 60)}` : 'something else', ANEW);
+  return fileFault(
+    path,
+    'the state of a training',
+    isOther ? `that of another version of evenkeel, ${schema.slice(0, 60)}` : 'something else',
+    ANEW,
+  );
 }
 
 /** Without anything in it where the file is no JSON object. */

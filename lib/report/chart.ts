@@ -61,7 +61,7 @@ export async function renderChart(chart: Chart, layout: ChartLayout): Promise<st
   const rows = Math.ceil(chart.panels.length / columns);
   const legend = layOutLegend(distinctLines(chart), chart.yLabel, layout.width);
   const y = yAxis(chart, layout.panelHeight);
-  const marginLeft = 14 + Math.max(...y.labels.map(textWidth), 0);
+  const marginLeft = Math.max(14 + Math.max(...y.labels.map(textWidth), 0), widestLabel(chart) / 2);
   const marginRight = Math.max(margin.right, widestLabel(chart) / 2);
   const titles = layOutTitles(chart, columns, layout.width - marginLeft - marginRight);
   const panelGap = 34 + titles.more;
@@ -203,12 +203,13 @@ function xAxis(chart: Chart) {
   return { type: 'log' as const, domain, ticks, tickFormat: (tick: number) => logLabels([tick])[0] ?? '' };
 }
 
-/** In pixels: a label at the right end stands half beyond it. */
+/** In pixels: a label at either end stands half beyond it. */
 function widestLabel({ panels, xScale }: Chart): number {
   if (xScale === 'log') return 0;
   if (xScale === 'time') return textWidth('12 PM');
   const most = panels.reduce((all, { lines }) => Math.max(all, ...lines.map(({ points }) => points.at(-1)?.x ?? 0)), 0);
-  return textWidth(formatCount(Math.floor(most)));
+  // Digits are wider than text usually is.
+  return 1.12 * textWidth(formatCount(Math.floor(most)));
 }
 
 /** x counts steps, epochs or rows; a label between two of them would mean nothing. */

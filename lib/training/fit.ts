@@ -1,10 +1,12 @@
 import { EvenkeelError } from '../errors';
 import type { Layer } from '../layers/layer';
+import { loadPlot } from '../report/svg';
 import type { Tensor } from '../tensor';
 import { untilAborted } from './abortable';
 import { batchesOfSteps } from './epoch-batches';
 import { monitoredValue } from './monitor';
 import type { Batches, FitOptions, StepRecord } from './options';
+import { writeTrainingPage } from './page';
 import type { EpochRecord, History, StepResult } from './records';
 import { checkRun, type Run } from './run';
 import { makeStep } from './step';
@@ -28,7 +30,7 @@ import { validate } from './validation';
  * @param batches an array, generator, or any other iterable, synchronous or not, of batches; gone through once per epoch
  * @returns one entry per step, and one record per epoch
  * @throws EvenkeelError ERR_OPTION before the first step when an option is wrong, ERR_FILE when no checkpoint can be written at its path or
- *   none read to resume from; what comes from a step begins with its number; when `signal` is aborted, its reason, as Node's own APIs do; any
+ *   none read to resume from, ERR_STATE when what draws a page is not installed; what comes from a step begins with its number; when `signal` is aborted, its reason, as Node's own APIs do; any
  *   other error of `loss`, callbacks or the batches, unchanged
  * @example
  * const generator = new Generator(1);
@@ -60,6 +62,16 @@ export function startFit<Target = Tensor>(model: Layer, batches: Batches<Target>
 }
 
 async function train(run: Run, training: Training): Promise<History> {
+  if (run.page === undefined) return trainToEnd(run, training);
+  await loadPlot();
+  const ended = trainToEnd(run, training);
+  const draw = () => writeTrainingPage(run.page as string, run, training);
+  // What ended the training early counts more than what goes wrong with its page then.
+  await ended.then(draw, () => draw().catch(() => {}));
+  return ended;
+}
+
+async function trainToEnd(run: Run, training: Training): Promise<History> {
   training.resume();
   try {
     while (!training.isOver) await runEpoch(run, training);

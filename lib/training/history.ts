@@ -6,12 +6,14 @@ import type { Part } from './part';
 import type { History, StepResult } from './records';
 import type { TrainingWarning } from './state-watch';
 
+const STEP_LISTS = ['loss', 'gradNorm', 'clippedGradNorm', 'clipThreshold', 'clipped', 'skipped', 'learningRate', 'largestState'] as const;
+
 /** The history of a training under way. */
 export class HistoryPart implements Part {
   readonly history: History;
 
   constructor(hasFlow: boolean) {
-    const lists = { loss: [], gradNorm: [], clipThreshold: [], clipped: [], skipped: [], learningRate: [], largestState: [], warnings: [] };
+    const lists = Object.fromEntries([...STEP_LISTS, 'warnings'].map((name) => [name, []])) as unknown as Omit<History, 'epochs'>;
     this.history = { ...lists, ...(hasFlow && { gradientFlow: [] }), epochs: [] };
   }
 
@@ -22,13 +24,14 @@ export class HistoryPart implements Part {
 
   record(
     step: number,
-    { loss, gradNorm, clipThreshold, clipped, skipped, learningRate, flow }: StepResult,
+    { loss, gradNorm, clippedGradNorm, clipThreshold, clipped, skipped, learningRate, flow }: StepResult,
     largestState: number,
     warnings: readonly TrainingWarning[],
   ): void {
     const { history } = this;
     history.loss.push(loss);
     history.gradNorm.push(gradNorm);
+    history.clippedGradNorm.push(clippedGradNorm);
     history.clipThreshold.push(clipThreshold);
     history.clipped.push(clipped);
     history.skipped.push(skipped);
@@ -68,8 +71,6 @@ export class HistoryPart implements Part {
     Object.assign(this.history, loaded);
   }
 }
-
-const STEP_LISTS = ['loss', 'gradNorm', 'clipThreshold', 'clipped', 'skipped', 'learningRate', 'largestState'] as const;
 
 /** @throws a RangeError for anything else; lists that this training keeps and the saved one did not are there, and empty */
 function checkHistory(value: unknown, own: History): History {

@@ -39,6 +39,8 @@ export interface StepRecord {
   loss: number;
   /** the 2-norm of all gradients that are trained by, before clipping; NaN where the loss was not finite */
   gradNorm: number;
+  /** the same after clipping; NaN in a skipped step */
+  clippedGradNorm: number;
   /** the 2-norm of each trained parameter's gradient before clipping, by name */
   gradNorms: Record<string, number>;
   /** the norm, or with `clipValue` the magnitude, above which clipping acted; infinite without clipping, NaN in a skipped step */
@@ -140,6 +142,12 @@ export interface FitOptions<Target = Tensor> {
    * epoch and every five seconds.
    */
   progress?: boolean | ProgressStream;
+  /**
+   * Path of an HTML file for a page of its own: loss, validation, gradient norms before and after clipping, learning rate, states and, where they are
+   * recorded, growth rates. It is written when the training ends, early too, after which drawing it takes some tenths of a second. It needs the packages of
+   * `@evenkeel/cli`.
+   */
+  page?: string;
   /**
    * ends the training at once when it is aborted, but for a step under way: while fit waits for a batch or for a callback too. Where there is a
    * checkpoint, one is written then, of the training as it was after the last whole step or epoch.

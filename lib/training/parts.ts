@@ -92,7 +92,9 @@ export function optionPart(option: string, part: Part | undefined): Part {
     load(state) {
       const isThere = Object.keys(state).length > 0;
       if (isThere === (part !== undefined)) return part?.load(state);
-      const [expected, got] = isThere ? ['the option whose state the checkpoint holds', 'none'] : ['none, as when the checkpoint was written', 'one'];
+      const [expected, got] = isThere
+        ? ['the option whose state the checkpoint holds', 'none']
+        : ['none, as when the checkpoint was written', 'one'];
       throw new EvenkeelError(
         'ERR_STATE',
         `${option}: expected ${expected}, got ${got}. Give the options as then; or begin another training from its weights, with loadCheckpoint in place of resume.`,

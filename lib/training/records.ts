@@ -7,6 +7,7 @@ export interface StepResult {
   gradNorm: number;
   /** in the order of the trained parameters */
   gradNorms: readonly number[];
+  clippedGradNorm: number;
   clipThreshold: number;
   clipped: boolean;
   skipped: boolean;
@@ -44,6 +45,8 @@ export interface History {
   loss: number[];
   /** the 2-norm of all gradients that are trained by, before clipping; NaN where the loss was not finite */
   gradNorm: number[];
+  /** the same after clipping; NaN in a skipped step */
+  clippedGradNorm: number[];
   /** the norm, or with `clipValue` the magnitude, above which clipping acted; infinite without clipping, NaN in a skipped step */
   clipThreshold: number[];
   /** whether clipping changed the gradients */

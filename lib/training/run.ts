@@ -49,6 +49,8 @@ export interface Run {
   /** all of the model's, by name */
   recurrentLayers: ReadonlyMap<string, RecurrentLayer<unknown>>;
   progress: ProgressStream | undefined;
+  /** where it is written */
+  page: string | undefined;
   signal: AbortSignal | undefined;
   generator: Generator | undefined;
   checkpoint: { path: string; every: number; keep: number } | undefined;
@@ -74,6 +76,7 @@ const OPTIONS = [
   'onEpoch',
   'onWarning',
   'progress',
+  'page',
   'signal',
   'generator',
   'checkpoint',
@@ -122,7 +125,8 @@ export function checkRun(model: unknown, batches: unknown, options: unknown): Ru
     gradientFlow: checkGradientFlow(given.gradientFlow, layer),
     nonFinite: checkOneOf('nonFinite', given.nonFinite, ['throw', 'skip']),
     resume: checkResume(given.resume, given.checkpoint),
-    // The last, since it tries the disk.
+    // The last, since they try the disk.
+    page: given.page === undefined ? undefined : checkDestination('page', given.page),
     checkpoint: checkCheckpoint(given.checkpoint),
   };
 }

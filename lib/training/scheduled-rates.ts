@@ -55,8 +55,9 @@ export class ScheduledRates implements Part {
 
   load({ initial, ...rest }: StateDict): void {
     const pairs = matchState('schedule', { initial: this.#initial }, initial === undefined ? {} : { initial });
-    if (isPlateau(this.#schedule)) this.#schedule.loadStateDict(rest);
-    else matchState('schedule', {}, rest);
+    const plateau = isPlateau(this.#schedule) ? this.#schedule : undefined;
+    matchState('schedule', plateau?.stateDict() ?? {}, rest);
+    plateau?.loadStateDict(rest);
     copyState(pairs);
   }
 }

@@ -120,16 +120,19 @@ function addGradients({ model, loss }: Run, batch: Batch<unknown>, mean: LossMea
 function update(run: Run, guard: StepGuard, { result }: Gradients): Result {
   guard.beforeClip();
   const { threshold, clipped } = run.clip(run.parameters, result.gradNorm);
+  const clippedGradNorm = clipped ? gradNorms(run.parameters).total : result.gradNorm;
   guard.beforeUpdate(result.gradNorm);
   run.optimizer.step();
   const broken = guard.findNonFinite();
   if (broken !== undefined) return refuse(run, result, `the optimiser's step made the parameter "${broken.name}" infinite or NaN`);
-  return { ...result, clipThreshold: threshold, clipped, skipped: false };
+  return { ...result, clippedGradNorm, clipThreshold: threshold, clipped, skipped: false };
 }
 
 /** A step that must not be made: skipped on request, else an error. */
 function refuse(run: Run, result: Pick<StepResult, 'loss' | 'gradNorm' | 'gradNorms'>, reason: string): Result {
-  if (run.nonFinite === 'skip') return { ...result, clipThreshold: Number.NaN, clipped: false, skipped: true };
+  if (run.nonFinite === 'skip') {
+    return { ...result, clippedGradNorm: Number.NaN, clipThreshold: Number.NaN, clipped: false, skipped: true };
+  }
   throw new EvenkeelError(
     'ERR_NON_FINITE',
     `${reason}. The parameters are as they were before this step. Look at the batch for values that are not finite, lower the ` +

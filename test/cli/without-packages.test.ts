@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nativeOrigin } from '../../lib/native/load';
@@ -24,6 +24,25 @@ test.each(['study', 'sweep', 'worker', 'report', 'bench'])('%s says what to inst
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   expect(stderr).toContain(`evenkeel ${command} is not installed: only the library is.`);
   expect(stderr).toContain('npm install @evenkeel/cli');
+});
+
+test('fit says what its page needs, before the first step', () => {
+  mkdirSync(join(root, 'node_modules'));
+  for (const name of ['csv-parse', 'workerpool', 'yaml'])
+    symlinkSync(join(__dirname, '../../node_modules', name), join(root, 'node_modules', name));
+  const script = `
+    const { fit, Linear, mseLoss, SGD, Tensor } = require('./evenkeel/dist/index.js');
+    const model = new Linear({ inputSize: 1, outputSize: 1 });
+    const batches = [{ input: Tensor.zeros([1, 1]), target: Tensor.zeros([1, 1]) }];
+    const options = { loss: mseLoss, optimizer: new SGD(model.parameters(), { learningRate: 1 }), page: 'page.html' };
+    fit(model, batches, { ...options, onStep: () => console.log('a step') }).catch(({ code, message }) => console.log(code, message));`;
+  const env = { ...process.env, EVENKEEL_ADDON: nativeOrigin() };
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], { cwd: root, encoding: 'utf8', env });
+  expect([stdout, stderr]).toEqual([
+    'ERR_STATE Charts need the packages @observablehq/plot and linkedom. Install them: npm install @evenkeel/cli\n',
+    '',
+  ]);
+  expect(existsSync(join(root, 'page.html'))).toBe(false);
 });
 
 test('no command, an unknown one and unknown options are wrong usage', () => {

@@ -291,10 +291,12 @@ describe('the page', () => {
     };
     const [excerpt] = results.excerpts as [Excerpt, ...Excerpt[]];
     const dates = chartOf({});
-    expect([dates?.xScale, dates?.xLabel]).toEqual(['time', 'day']);
+    expect([dates?.xScale, dates?.xLabel]).toEqual(['time', 'day, 2024-09-12 to 2024-10-26']);
     expect(dates?.panels[0]?.lines[0]?.points.map(({ x }) => new Date(x).toISOString().slice(0, 10))).toEqual(excerpt.times);
     const clock = { ...excerpt, times: excerpt.rows.map((row) => `2024-01-01T10:${String(row % 60).padStart(2, '0')}:00.250+05:30`) };
-    expect(new Date(chartOf({ excerpts: [clock] })?.panels[0]?.lines[1]?.points[0]?.x ?? 0).toISOString()).toMatch(/^2024-01-01T10:.*\.250Z$/);
+    expect(new Date(chartOf({ excerpts: [clock] })?.panels[0]?.lines[1]?.points[0]?.x ?? 0).toISOString()).toMatch(
+      /^2024-01-01T10:.*\.250Z$/,
+    );
     const { times: _, ...untimed } = excerpt;
     const rows = chartOf({ excerpts: [untimed] });
     expect([rows?.xScale, rows?.xLabel, rows?.panels[0]?.lines[0]?.points[0]?.x]).toEqual(['linear', 'row', excerpt.rows[0]]);

@@ -270,6 +270,7 @@ describe('fit', () => {
     '2.earlyStopping': optional(never),
     '2.averaging': optional(never),
     '2.progress': optional((value) => isBoolean(value) || ArrayBuffer.isView(value)),
+    '2.page': optional((value) => typeof value === 'string'),
     '2.resume': optional((value) => value === false),
     '2.signal': optional(never),
     '2.generator': optional(never),

@@ -12,6 +12,8 @@ import { type Measures, measureNames } from '../../lib/sweep/measures';
 import { renderSweep } from '../../lib/sweep/report';
 import type { TrialRecord } from '../../lib/sweep/store';
 import { trialHash } from '../../lib/sweep/trial';
+import { renderTraining } from '../../lib/training/page';
+import type { History } from '../../lib/training/records';
 import { root } from '../docs/documents';
 import { studyResults } from '../study/synthetic';
 
@@ -92,7 +94,36 @@ async function sweepPage(): Promise<string> {
   return renderSweep({ version: '1', sweepId: '', grid, records: new Map(records.map((record) => [record.hash, record])) });
 }
 
+/** Of 900 steps in 60 epochs, with numbers of any size. */
+async function trainingPage(): Promise<string> {
+  const list = <T>(value: (i: number) => T) => Array.from({ length: 900 }, (_, i) => value(i));
+  const growth = (growthRate: number) => ({ name: 'encoder.l1_reverse', growthRate, growthRateError: 0.01 });
+  const history = {
+    loss: list((i) => 1e-3 + 10 ** (3 - i / 100)),
+    gradNorm: list((i) => 1e5 / (i + 1)),
+    clippedGradNorm: list((i) => Math.min(1, 1e5 / (i + 1))),
+    clipThreshold: list(() => 1),
+    clipped: list(() => true),
+    skipped: list((i) => i === 5),
+    learningRate: list((i) => 1e-5 * (900 - i)),
+    largestState: list((i) => 1 + i * 1e4),
+    warnings: [{ message: 'step 3: the states of the layer "encoder" grow: '.repeat(4) }],
+    gradientFlow: [1, 301, 601].map((step) => ({
+      step: 1_000_000 + step,
+      layers: [growth(step / 1e4), { ...growth(-0.2), name: 'decoder' }],
+    })),
+    epochs: Array.from({ length: 60 }, (_, i) => {
+      const validation = { loss: 1e-7 * i, mae: 123_456.789, meanAbsolutePercentageError: 0.5 };
+      return { epoch: i + 1, step: 1_000_000 + 15 * (i + 1), loss: 1234.5678, learningRate: 1e-5, validation };
+    }),
+    best: { epoch: 41, step: 615, value: 1e-9 },
+    end: 'patience',
+  } as unknown as History;
+  return renderTraining(history, { lastStep: 1_000_900, facts: [['Parameters', '1234567 trained']] });
+}
+
 const pages: [string, () => Promise<string>][] = [
+  ['a training', trainingPage],
   ['the sweep', sweepPage],
   ['the study', async () => (await renderStudy(studyResults())).page],
   ['the benchmark', async () => (await renderBench(readBench(join(root, 'bench/results/2026-11-26-epyc-zen4.json')))).page],

@@ -38,13 +38,16 @@ describe('renderChart', () => {
 
   test('labels a time axis by dates, and spaces times by how far they are apart', async () => {
     const days = ['2024-01-01', '2024-01-02', '2024-03-01'].map((day, y) => ({ x: Date.parse(day), y }));
-    const svg = await renderChart(chartOf({ xScale: 'time', yScale: 'linear', panels: [{ lines: [{ name: 'line', look: 'blue', points: days }] }] }), {
-      ...layout,
-      columns: 1,
-    });
-    const labels = [...svg.matchAll(/<text[^>]*>(?:<tspan[^>]*>)?([A-Z][a-z]{2})\b/g)].map((match) => match[1]);
-    expect(new Set(labels)).toEqual(new Set(['Jan', 'Feb', 'Mar']));
-    expect(svg).toContain('2024');
+    const svg = await renderChart(
+      chartOf({ xScale: 'time', yScale: 'linear', panels: [{ lines: [{ name: 'line', look: 'blue', points: days }] }] }),
+      {
+        ...layout,
+        columns: 1,
+      },
+    );
+    // Sundays, and the month where it changes.
+    const labels = [...svg.matchAll(/>(\d+|[A-Z][a-z]{2})<\/t/g)].map((match) => match[1]);
+    expect(labels.slice(3)).toEqual(['7', 'Jan', '14', '21', '28', '4', 'Feb', '11', '18', '25']);
     const [a = 0, b = 0, c = 0] = [...(pathsOf(svg, 'blue')[0] ?? '').matchAll(/[ML]([\d.]+)/g)].map((match) => Number(match[1]));
     expect((c - b) / (b - a)).toBeCloseTo(59, 0);
   });

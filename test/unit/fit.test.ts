@@ -81,7 +81,8 @@ describe('training', () => {
     for (const maxNorm of [undefined, 0.3]) {
       const [fitted, byHand] = [makeModel(), makeModel()];
       const optimizer = new Adam(byHand.parameters(), { learningRate: 0.05 });
-      const expected: History = {
+      const clippedNorms: number[] = [];
+      const expected: Omit<History, 'clippedGradNorm'> = {
         loss: [],
         gradNorm: [],
         clipThreshold: [],
@@ -102,6 +103,7 @@ describe('training', () => {
           optimizer.step();
           expected.loss.push(value);
           expected.gradNorm.push(norm);
+          clippedNorms.push(Math.hypot(...byHand.parameters().flatMap(({ grad }) => [...grad.data])));
           expected.clipThreshold.push(maxNorm ?? Infinity);
           expected.clipped.push(norm > (maxNorm ?? 1e9));
           expected.skipped.push(false);
@@ -118,7 +120,9 @@ describe('training', () => {
         epochs: 2,
         clip: maxNorm === undefined ? undefined : { maxNorm },
       });
-      expect(history).toEqual(expected);
+      const { clippedGradNorm, ...rest } = history;
+      expect(rest).toEqual(expected);
+      for (const [step, norm] of clippedGradNorm.entries()) expect(norm / (clippedNorms[step] as number)).toBeCloseTo(1, 12);
       expect(values(fitted)).toEqual(values(byHand));
     }
   });
@@ -172,6 +176,7 @@ describe('training', () => {
     expect(model.parameters()[0]?.value.data[0]).toBeCloseTo(expected, 5);
     expect(history.clipped).toEqual([clipped]);
     expect(history.gradNorm[0]).toBeCloseTo(4, 12);
+    expect(history.clippedGradNorm[0]).toBeCloseTo((1 - expected) / 0.1, 5);
   });
 
   test('takes targets of any kind, for the loss to understand', async () => {
@@ -282,6 +287,7 @@ describe('what is not finite', () => {
       epoch: 1,
       loss: Number.POSITIVE_INFINITY,
       gradNorm: Number.NaN,
+      clippedGradNorm: Number.NaN,
       gradNorms: { 'linear.weight': Number.NaN },
       clipThreshold: Number.NaN,
       clipped: false,

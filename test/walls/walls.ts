@@ -44,7 +44,8 @@ export const rooms: Record<string, readonly string[]> = {
   clipping: [...base, 'native', 'parameter', 'sparse-rows'],
   data: [...base, 'io', 'losses', 'slices'],
   stability: [...models, 'initializers'],
-  training: [...models, 'stability', 'io'],
+  // A page of a training, drawn by packages that are loaded when one is.
+  training: [...models, 'stability', 'io', 'report', 'version'],
   interop: [...models, 'io', 'memory', 'optional-package', 'schema', 'version'],
   model: [...models, 'initializers', 'io', 'version'],
   logs: [...base, 'parameter', 'stability', 'io'],
