@@ -1,6 +1,6 @@
 import type { Scan } from '../layers/recurrent/scan';
 import { allocate } from '../tensor';
-import { logDiagonal, orthonormalize, orthonormalizeBackward } from './qr';
+import { Decompositions } from './decompositions';
 import type { SequenceTangents } from './sequence-tangents';
 
 /** Where derivatives of a derivative are looked at, in units of a tangent, and what each counts: a central difference of the fourth order. */
@@ -24,14 +24,12 @@ export class CellTangents implements SequenceTangents {
   readonly #scan: Scan;
   /** for products with J_tᵀ alone: the gradients of its parameters are dropped */
   readonly #scratch: Scan;
-  readonly #directions: Float64Array;
+  readonly #decompositions: Decompositions;
   readonly #k: number;
   readonly #size: number;
   readonly #steps: number;
-  /** s_0 … s_T [T + 1, S], Q_0 … Q_T [T + 1, k, S], R_1 … R_T [T, k, k] */
+  /** s_0 … s_T [T + 1, S], s_0 = 0 */
   readonly #states: Float64Array;
-  readonly #q: Float64Array;
-  readonly #r: Float64Array;
 
   /** @param directions Q_0 [k, S] */
   constructor(scan: Scan, scratch: Scan, directions: Float64Array, steps: number) {
@@ -39,41 +37,26 @@ export class CellTangents implements SequenceTangents {
     for (const gradient of this.gradients) gradient.fill(0);
     this.#scan = scan;
     this.#scratch = scratch;
-    this.#directions = directions;
     const size = scan.stateSize;
-    const k = directions.length / size;
-    [this.#k, this.#size, this.#steps] = [k, size, steps];
+    [this.#k, this.#size, this.#steps] = [directions.length / size, size, steps];
+    this.#decompositions = new Decompositions(directions, size, steps);
     this.#states = new Float64Array((steps + 1) * size);
-    this.#q = new Float64Array((steps + 1) * k * size);
-    this.#r = new Float64Array(steps * k * k);
   }
 
   forward(input: Float64Array): Float64Array {
-    const [k, size, steps] = [this.#k, this.#size, this.#steps];
-    const logGrowths = new Float64Array(steps * k);
-    this.#states.fill(0, 0, size);
-    this.#qOf(0).set(this.#directions);
-    for (let t = 1; t <= steps; t++) {
-      const q = this.#qOf(t);
-      q.set(this.#qOf(t - 1));
-      this.#multiply(this.#inputOf(input, t), t, q);
-      orthonormalize(q, this.#rOf(t), k, size);
-      logDiagonal(this.#rOf(t), k, logGrowths, (t - 1) * k);
-    }
-    return logGrowths;
+    return this.#decompositions.forward((t) => {
+      const rows = this.#decompositions.q(t);
+      rows.set(this.#decompositions.q(t - 1));
+      this.#multiply(this.#inputOf(input, t), t, rows);
+    });
   }
 
   backward(input: Float64Array, gradLogDiagonal: Float64Array, burnIn: number): void {
-    const [k, size] = [this.#k, this.#size];
-    const none = new Float64Array(k);
-    const gradTangents = new Float64Array(k * size);
-    const gradState = new Float64Array(size);
-    for (let t = this.#steps; t > 0; t--) {
-      orthonormalizeBackward(this.#qOf(t), this.#rOf(t), gradTangents, t > burnIn ? gradLogDiagonal : none, k, size);
+    this.#decompositions.backward(gradLogDiagonal, burnIn, (t, gradTangents, gradState) => {
       const x = this.#inputOf(input, t);
       gradState.set(this.#secondDerivatives(x, t, gradTangents, gradState));
       gradTangents.set(this.#transposed(x, t, gradTangents));
-    }
+    });
   }
 
   /**
@@ -104,7 +87,7 @@ export class CellTangents implements SequenceTangents {
    */
   #secondDerivatives(x: Float64Array, t: number, gradTangents: Float64Array, gradState: Float64Array): Float64Array {
     const [k, size] = [this.#k, this.#size];
-    const [state, from] = [this.#stateOf(t - 1), this.#qOf(t - 1)];
+    const [state, from] = [this.#stateOf(t - 1), this.#decompositions.q(t - 1)];
     const rows = DIFFERENCES.length * k + 1;
     const states = repeat(state, rows);
     const gradients = new Float64Array(rows * size);
@@ -135,16 +118,6 @@ export class CellTangents implements SequenceTangents {
 
   #stateOf(t: number): Float64Array {
     return this.#states.subarray(t * this.#size, (t + 1) * this.#size);
-  }
-
-  #qOf(t: number): Float64Array {
-    const length = this.#k * this.#size;
-    return this.#q.subarray(t * length, (t + 1) * length);
-  }
-
-  #rOf(t: number): Float64Array {
-    const length = this.#k ** 2;
-    return this.#r.subarray((t - 1) * length, t * length);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Nonlinearity } from '../layers/rnn';
-import { addTimes, dot, logDiagonal, orthonormalize, orthonormalizeBackward } from './qr';
+import { Decompositions } from './decompositions';
+import { addTimes, dot } from './qr';
 import type { SequenceTangents } from './sequence-tangents';
 
 /** W_ih [H, I], W_hh [H, H] and the sum of the biases [H]; or the gradients by them. */
@@ -20,12 +21,10 @@ export class ElmanTangents implements SequenceTangents {
   readonly #isTanh: boolean;
   readonly #k: number;
   readonly #size: number;
-  readonly #steps: number;
-  /** h_0 … h_T [T + 1, H], Q_0 … Q_T [T + 1, k, H], P_1 … P_T [T, k, H], R_1 … R_T [T, k, k] */
+  readonly #decompositions: Decompositions;
+  /** h_0 … h_T [T + 1, H], P_1 … P_T [T, k, H] */
   readonly #h: Float64Array;
-  readonly #q: Float64Array;
   readonly #p: Float64Array;
-  readonly #r: Float64Array;
 
   /**
    * @param biases how many there are, which have the same gradient: 0 or 2
@@ -36,12 +35,10 @@ export class ElmanTangents implements SequenceTangents {
     const k = directions.length / size;
     this.#weights = weights;
     this.#isTanh = nonlinearity === 'tanh';
-    [this.#k, this.#size, this.#steps] = [k, size, steps];
+    [this.#k, this.#size] = [k, size];
+    this.#decompositions = new Decompositions(directions, size, steps);
     this.#h = new Float64Array((steps + 1) * size);
-    this.#q = new Float64Array((steps + 1) * k * size);
-    this.#q.set(directions);
     this.#p = new Float64Array(steps * k * size);
-    this.#r = new Float64Array(steps * k * k);
     const { ih, hh, bias } = weights;
     const gradients = { ih: new Float64Array(ih.length), hh: new Float64Array(hh.length), bias: new Float64Array(bias.length) };
     this.#gradients = gradients;
@@ -49,28 +46,17 @@ export class ElmanTangents implements SequenceTangents {
   }
 
   forward(input: Float64Array): Float64Array {
-    const [k, steps] = [this.#k, this.#steps];
-    const logGrowths = new Float64Array(steps * k);
-    for (let t = 1; t <= steps; t++) {
-      this.#advance(input, t);
-      logDiagonal(this.#rOf(t), k, logGrowths, (t - 1) * k);
-    }
-    return logGrowths;
+    return this.#decompositions.forward((t) => this.#advance(input, t));
   }
 
   backward(input: Float64Array, gradLogDiagonal: Float64Array, burnIn: number): void {
-    const [k, size] = [this.#k, this.#size];
-    const none = new Float64Array(k);
-    const gradTangents = new Float64Array(k * size);
-    const gradState = new Float64Array(size);
-    for (let t = this.#steps; t > 0; t--) {
-      orthonormalizeBackward(this.#qOf(t), this.#rOf(t), gradTangents, t > burnIn ? gradLogDiagonal : none, k, size);
+    this.#decompositions.backward(gradLogDiagonal, burnIn, (t, gradTangents, gradState) => {
       this.#backwardTangents(t, gradTangents, gradState);
       this.#backwardState(input, t, gradState);
-    }
+    });
   }
 
-  /** h_t, P_t, Q_t and R_t from h_{t−1} and Q_{t−1}. */
+  /** h_t, P_t and V_t from h_{t−1} and Q_{t−1}. */
   #advance(input: Float64Array, t: number): void {
     const { ih, hh, bias } = this.#weights;
     const [k, size] = [this.#k, this.#size];
@@ -81,23 +67,22 @@ export class ElmanTangents implements SequenceTangents {
         dot(ih, a * inputSize, input, (t - 1) * inputSize, inputSize) + dot(hh, a * size, this.#h, before, size) + (bias[a] as number);
       this.#h[after + a] = this.#isTanh ? Math.tanh(sum) : Math.max(0, sum);
     }
-    const [from, p, q] = [this.#qOf(t - 1), this.#pOf(t), this.#qOf(t)];
+    const [from, p, v] = [this.#decompositions.q(t - 1), this.#pOf(t), this.#decompositions.q(t)];
     for (let a = 0; a < size; a++) {
       const slope = this.#slope(t, a);
       for (let i = 0; i < k; i++) {
         const product = dot(hh, a * size, from, i * size, size);
         p[i * size + a] = product;
-        q[i * size + a] = slope * product;
+        v[i * size + a] = slope * product;
       }
     }
-    orthonormalize(q, this.#rOf(t), k, size);
   }
 
   /** ∂L/∂V_t becomes ∂L/∂Q_{t−1}; what d_t passes on is added to ∂L/∂h_t. */
   #backwardTangents(t: number, gradient: Float64Array, gradState: Float64Array): void {
     const { hh } = this.#weights;
     const [k, size] = [this.#k, this.#size];
-    const [from, p] = [this.#qOf(t - 1), this.#pOf(t)];
+    const [from, p] = [this.#decompositions.q(t - 1), this.#pOf(t)];
     const gradP = new Float64Array(k * size);
     for (let a = 0; a < size; a++) {
       const slope = this.#slope(t, a);
@@ -141,18 +126,8 @@ export class ElmanTangents implements SequenceTangents {
     return h > 0 ? 1 : 0;
   }
 
-  #qOf(t: number): Float64Array {
-    const length = this.#k * this.#size;
-    return this.#q.subarray(t * length, (t + 1) * length);
-  }
-
   #pOf(t: number): Float64Array {
     const length = this.#k * this.#size;
     return this.#p.subarray((t - 1) * length, t * length);
-  }
-
-  #rOf(t: number): Float64Array {
-    const length = this.#k ** 2;
-    return this.#r.subarray((t - 1) * length, t * length);
   }
 }
