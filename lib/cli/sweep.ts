@@ -35,7 +35,9 @@ A definition, such as {"lengths": [10, 100, 1000], "placements": ["none", "hidde
   kinds          ${KINDS.join(', ')}
   recurrentInitializers
                  ${INITIALIZERS.join(', ')}, {name: orthogonal, gain: 1.5}
-  gains          numbers above 0, of initialisers given by their names
+  inputInitializers
+                 the same of the input's weights
+  gains          numbers above 0, of recurrentInitializers given by their names
   clips          ${CLIP_RULES.join(', ')}, {maxNorm: 1}, {clipValue: 1}, {stateGradientLimit: 1}
   cells          ${CELLS.join(', ')}
   nonlinearities ${NONLINEARITIES.join(', ')} (of rnn)

@@ -1,5 +1,5 @@
-import { checkInteger, checkSize, fail, readOptions, readSafely } from '../check';
-import { formatShape } from '../errors';
+import { checkRowCount, checkSize, fail, readOptions, readSafely } from '../check';
+import { EvenkeelError, formatShape } from '../errors';
 import { availableMemory } from '../memory';
 import type { Parameter } from '../parameter';
 import { elementCount, Tensor } from '../tensor';
@@ -28,7 +28,7 @@ export interface SummaryOptions {
   batch: number;
   /** T: steps of each */
   steps: number;
-  /** I; needed where the first layer takes any width */
+  /** I; needed where the first layer takes any width, and else what it says */
   inputSize?: number;
 }
 
@@ -79,20 +79,22 @@ interface Asked {
 
 /**
  * What the layers of a model make of a batch.
- * @throws EvenkeelError ERR_OPTION
+ * @throws EvenkeelError ERR_OPTION, ERR_SHAPE for more rows than forward takes, and where a layer takes others than those that come
  */
 export function summarize(model: Asked, options: SummaryOptions): Summary {
   const given = readOptions('summary options', options, ['batch', 'steps', 'inputSize']);
-  const batch = checkInteger('batch', given.batch, 1);
-  const steps = checkInteger('steps', given.steps, 1);
+  const batch = checkSize('batch', given.batch);
+  const steps = checkSize('steps', given.steps);
+  checkRowCount('batch · steps', batch * steps);
   const width = given.inputSize === undefined ? undefined : checkSize('inputSize', given.inputSize);
   const leaves = leavesOf('', model);
-  const first = (leaves[0] as readonly [string, Asked])[1];
-  let shape = first.inputShape?.(batch, steps) ?? (width === undefined ? undefined : [batch, steps, width]);
-  if (shape === undefined) fail('ERR_OPTION', 'inputSize', 'a number, since the first layer takes any width', width);
+  const wanted = leaves.map(([, layer]) => layer.inputShape?.(batch, steps));
+  checkWidth(leaves, wanted, width);
+  let shape = wanted[0] ?? [batch, steps, width as number];
   const layers: SummaryRow[] = [];
   const advice: string[] = [];
   for (const [index, [name, layer]] of leaves.entries()) {
+    checkRows(name, wanted[index], shape);
     const cost: LayerCost = layer.costOf?.(shape) ?? unknownCost(name, layer, shape);
     const { forward, backward, inputGradient } = cost.flop;
     const parameters = readSafely(`layers.${name}`, () => layer.parameters());
@@ -145,6 +147,32 @@ function leavesOf(name: string, layer: Asked): (readonly [string, Asked])[] {
   if (layer.costOf !== undefined || layer.layers === undefined) return [[name, layer]];
   return Object.entries(layer.layers).flatMap(([own, child]) => leavesOf(name === '' ? own : `${name}.${own}`, child));
 }
+
+/** Symbols have no width. */
+const widthOf = (shape: readonly number[] | undefined) => (shape?.length === 3 ? shape[2] : undefined);
+
+/** Layers before the first that says its width hand on what comes, as far as they are known. */
+function checkWidth(
+  leaves: readonly (readonly [string, Asked])[],
+  wanted: readonly (readonly number[] | undefined)[],
+  width: number | undefined,
+): void {
+  if (width === undefined) {
+    if (wanted[0] === undefined) fail('ERR_OPTION', 'inputSize', 'a number, since the first layer takes any width', width);
+    return;
+  }
+  const index = leaves.findIndex(([, layer], at) => wanted[at] !== undefined || layer.costOf === undefined);
+  const known = widthOf(wanted[index]);
+  if (known !== undefined && known !== width) fail('ERR_OPTION', 'inputSize', `${known}, which ${nameOf(leaves[index]?.[0])} takes`, width);
+}
+
+function checkRows(name: string, wanted: readonly number[] | undefined, shape: readonly number[]): void {
+  const width = widthOf(wanted);
+  if (width === undefined || width === shape.at(-1)) return;
+  throw new EvenkeelError('ERR_SHAPE', `${nameOf(name)}: expected an input ${formatShape(['...', width])}, got ${formatShape(shape)}.`);
+}
+
+const nameOf = (name = '') => (name === '' ? 'the layer' : `layer ${name}`);
 
 /** Of a layer of the user's own, which can but be tried. */
 function unknownCost(name: string, layer: Asked, shape: readonly number[]): LayerCost {

@@ -32,7 +32,9 @@ export interface SweepDefinition {
   kinds?: readonly ('layer' | 'rms')[];
   /** of W_hh: `'uniform'` unless given */
   recurrentInitializers?: readonly (Initializer | InitializerOptions)[];
-  /** of every initialiser that is given by its name; each one's own gain unless given */
+  /** of W_ih: `'uniform'` unless given */
+  inputInitializers?: readonly (Initializer | InitializerOptions)[];
+  /** of every recurrentInitializer that is given by its name; each one's own gain unless given */
   gains?: readonly number[];
   /** `'none'` unless given */
   clips?: readonly SweepClip[];
@@ -82,6 +84,7 @@ const KEYS = [
   'placements',
   'kinds',
   'recurrentInitializers',
+  'inputInitializers',
   'gains',
   'clips',
   'cells',
@@ -139,14 +142,14 @@ export function* definitionInSlices(definition: unknown, folder: string): Slices
     normalizations: distinct(
       placements.flatMap((placement) => kinds.map((kind) => (placement === 'none' ? { placement } : { placement, kind }))),
     ),
-    initializers: checkStarts(given.recurrentInitializers ?? [recurrentInitializer.default], given.gains),
+    initializers: checkStarts(given),
     clips: list('clips', given.clips ?? ['none'], checkClip),
     seeds: list('seeds', given.seeds ?? [1], integerUpTo(0)),
     steps: checkInteger('steps', given.steps ?? 100, 0, limits.steps),
     learningRate: checkNumber('learningRate', given.learningRate ?? 1e-3, { above: 0 }),
     dtype: checkDType('dtype', given.dtype ?? dtypeOption.default),
   };
-  checkCount(grid);
+  checkCount(countTrials(grid));
   checkRows(grid);
   const files = new Map(tasks.flatMap(({ task, path }) => (task.name === 'csv' && path !== undefined ? [[task.sha256, path]] : [])));
   return { grid, files };
@@ -194,15 +197,21 @@ function distinct<T>(values: readonly T[]): T[] {
   return [...new Map(values.map((value) => [canonicalJson(value), value])).values()];
 }
 
-/** Names with every gain, or with their own; those that are given with a gain have that. */
-function checkStarts(given: unknown, givenGains: unknown): Grid['initializers'] {
+/** Names with every gain, or with their own; those that are given with a gain have that. Each of W_hh with each of W_ih, where these are given. */
+function checkStarts({ recurrentInitializers, inputInitializers, gains: givenGains }: Record<string, unknown>): Grid['initializers'] {
   const gains = givenGains === undefined ? [undefined] : list('gains', givenGains, (path, gain) => checkNumber(path, gain, { above: 0 }));
-  const starts = list('recurrentInitializers', given, (path, value) => ({
+  const starts = list('recurrentInitializers', recurrentInitializers ?? [recurrentInitializer.default], (path, value) => ({
     named: typeof value === 'string',
     ...checkInitializer(path, value),
   }));
-  return distinct(
+  const recurrent = distinct(
     starts.flatMap(({ named, name: initializer, gain: own }) => (named ? gains : [own]).map((gain = own) => ({ initializer, gain }))),
+  );
+  if (inputInitializers === undefined) return recurrent;
+  const ofInput = list('inputInitializers', inputInitializers, checkInitializer);
+  checkCount(recurrent.length * ofInput.length);
+  return recurrent.flatMap((start) =>
+    ofInput.map(({ name: inputInitializer, gain: inputGain }) => ({ ...start, inputInitializer, inputGain })),
   );
 }
 
@@ -231,8 +240,7 @@ function checkClip(path: string, value: unknown): TrialClip {
   return { rule: 'state', stateGradientLimit };
 }
 
-function checkCount(grid: Grid): void {
-  const count = countTrials(grid);
+function checkCount(count: number): void {
   if (count <= MAX_TRIALS) return;
   throw new EvenkeelError(
     'ERR_OPTION',

@@ -1,4 +1,4 @@
-import type { SweepPlacement, Trial, TrialClip } from './trial';
+import type { SweepPlacement, Trial, TrialClip, TrialStart } from './trial';
 
 /**
  * A checked definition: every axis of the grid with its values written out, and those that depend on one another already joined, so that
@@ -9,7 +9,7 @@ export interface Grid {
   shapes: Pick<Trial, 'task' | 'batchSize' | 'inputSize' | 'hiddenSize'>[];
   recurrences: Pick<Trial, 'cell' | 'nonlinearity'>[];
   normalizations: { placement: SweepPlacement; kind?: 'layer' | 'rms' }[];
-  initializers: Pick<Trial, 'initializer' | 'gain'>[];
+  initializers: TrialStart[];
   clips: TrialClip[];
   seeds: number[];
   steps: number;

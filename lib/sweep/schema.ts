@@ -21,10 +21,12 @@ import type { Outcome, TrialLimits } from './executors/executor';
 import { countTrials, type Grid, MAX_TRIALS } from './grid';
 import type { CpuKind, Measures } from './measures';
 import { TASKS } from './tasks';
-import { CELLS, type Trial } from './trial';
+import { CELLS, type Trial, type TrialStart } from './trial';
 
 /** A list as a definition may have it. */
 const axis = (check: Check) => listOf(check, 1, limits.listLength);
+/** Of several lists, each combination one value. */
+const joined = (check: Check) => listOf(check, 1, MAX_TRIALS);
 /** Of paths, names of columns and whatever else people call things. */
 const name = text(10_000);
 const size = integer(1, limits.size);
@@ -52,17 +54,22 @@ const clip = either(
 const shape: Members<Grid['shapes'][number]> = { task, batchSize: size, inputSize: integer(1), hiddenSize: size };
 const recurrence: Members<Grid['recurrences'][number]> = { cell: word(...CELLS), nonlinearity: optional(word(...NONLINEARITIES)) };
 const normalization: Members<Grid['normalizations'][number]> = { placement: word(...PLACEMENTS), kind: optional(word(...KINDS)) };
-const start: Members<Grid['initializers'][number]> = { initializer: word(...INITIALIZERS), gain: above0 };
+const start: Members<TrialStart> = {
+  initializer: word(...INITIALIZERS),
+  gain: above0,
+  inputInitializer: optional(word(...INITIALIZERS)),
+  inputGain: optional(above0),
+};
 const length = integer(1, limits.length);
 const seed = integer(0);
 const training = { steps: integer(0, limits.steps), learningRate: above0, dtype: word(...DTYPES) };
 
 const grid: Members<Grid> = {
   lengths: axis(length),
-  shapes: axis(object(shape)),
-  recurrences: axis(object(recurrence)),
-  normalizations: axis(object(normalization)),
-  initializers: axis(object(start)),
+  shapes: joined(object(shape)),
+  recurrences: joined(object(recurrence)),
+  normalizations: joined(object(normalization)),
+  initializers: joined(object(start)),
   clips: axis(clip),
   seeds: axis(seed),
   ...training,

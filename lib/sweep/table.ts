@@ -36,12 +36,14 @@ export function fullCsv(records: readonly TrialRecord[]): string {
 
 function identity({ trial }: TrialRecord): Record<string, Cell> {
   const { task, placement, kind, clip, batchSize, inputSize, hiddenSize, length, cell, nonlinearity, ...others } = trial;
+  const { initializer, gain, inputInitializer, inputGain, ...training } = others;
   const { rule, ...limits } = clip;
   const [clipLimit] = Object.values<number>(limits);
   const [name, target] = task.name === 'csv' ? [task.file, task.target] : [task.name];
   // Named where they may be missing: every row has the same columns.
   const sizes = { batchSize, inputSize, hiddenSize, length };
-  return { task: name, target, placement, kind, clip: rule, clipLimit, ...sizes, cell, nonlinearity, ...others };
+  const starts = { initializer, gain, inputInitializer, inputGain };
+  return { task: name, target, placement, kind, clip: rule, clipLimit, ...sizes, cell, nonlinearity, ...starts, ...training };
 }
 
 /** A trial that failed has no numbers. */

@@ -23,13 +23,14 @@ export interface TrialModel {
 }
 
 export function buildModel(trial: Trial, task: TaskSetUp, generator: Generator): TrialModel {
-  const { inputSize, hiddenSize, placement, kind, initializer, gain, clip, dtype } = trial;
+  const { inputSize, hiddenSize, placement, kind, initializer, gain, inputInitializer, inputGain, clip, dtype } = trial;
   const isOutside = placement === 'input' || placement === 'output';
   const rnn = makeRecurrent(trial, {
     inputSize,
     hiddenSize,
     normalization: isOutside || placement === 'none' ? 'none' : { placement, kind },
     recurrentInitializer: { name: initializer, gain },
+    ...(inputInitializer === undefined ? {} : { inputInitializer: { name: inputInitializer, gain: inputGain } }),
     returnSequences: task.everyStep,
     dtype,
     generator,

@@ -24,8 +24,18 @@ export type TrialClip =
   | { rule: 'value'; clipValue: number }
   | { rule: 'state'; stateGradientLimit: number };
 
+/** How the weights of a trial start. */
+export interface TrialStart {
+  /** of W_hh */
+  initializer: Initializer;
+  gain: number;
+  /** of W_ih; left out where the definition has none */
+  inputInitializer?: Initializer;
+  inputGain?: number;
+}
+
 /** One point of the grid: everything that its result depends on, besides the version of this package and the kind of CPU. */
-export interface Trial {
+export interface Trial extends TrialStart {
   task: TrialTask;
   /** time steps T */
   length: number;
@@ -39,8 +49,6 @@ export interface Trial {
   placement: SweepPlacement;
   /** of the normalisation; left out where there is none */
   kind?: 'layer' | 'rms';
-  initializer: Initializer;
-  gain: number;
   clip: TrialClip;
   seed: number;
   /** training steps */
@@ -88,7 +96,9 @@ export function describeTask(task: TrialTask): string {
   return task.target === undefined ? task.file : `${task.file} (${task.target})`;
 }
 
-/** "orthogonal ×1.5" */
-export function describeStart({ initializer, gain }: Pick<Trial, 'initializer' | 'gain'>): string {
-  return `${initializer} ×${Number(gain.toPrecision(3))}`;
+/** "orthogonal ×1.5", and "orthogonal ×1.5, W_ih glorot ×1" where the definition says that too */
+export function describeStart({ initializer, gain, inputInitializer, inputGain = 1 }: TrialStart): string {
+  const named = (name: Initializer, factor: number) => `${name} ×${Number(factor.toPrecision(3))}`;
+  const start = named(initializer, gain);
+  return inputInitializer === undefined ? start : `${start}, W_ih ${named(inputInitializer, inputGain)}`;
 }

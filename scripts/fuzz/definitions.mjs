@@ -16,6 +16,7 @@ const GOOD = [
     placements: ['none', 'input', 'hidden'],
     kinds: ['layer', 'rms'],
     recurrentInitializers: ['orthogonal'],
+    inputInitializers: ['glorot', { name: 'uniform', gain: 2 }],
     gains: [1, 1.5],
     clips: ['none', { maxNorm: 1 }, { clipValue: 2 }, 'autoclip', { stateGradientLimit: 1 }],
     sizes: [{ batchSize: 1, inputSize: 2, hiddenSize: 3 }],

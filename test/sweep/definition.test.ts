@@ -5,7 +5,7 @@ import { checkDefinition } from '../../lib/sweep/definition';
 import { definitionFileInSlices, readDefinition } from '../../lib/sweep/definition-file';
 import { countTrials, trialsOf } from '../../lib/sweep/grid';
 import { isGrid } from '../../lib/sweep/schema';
-import { canonicalJson, trialHash } from '../../lib/sweep/trial';
+import { canonicalJson, describeStart, trialHash } from '../../lib/sweep/trial';
 import { smallCsv, useFolder } from '../cli/run-cli';
 import { evenkeelError, expectRefused } from '../helpers/errors';
 
@@ -81,6 +81,31 @@ test("an initialiser without a gain has its own, and kaiming's is the square roo
   ]);
 });
 
+test('initialisers of W_ih are an axis with gains of their own; where none are given, trials are as they were', () => {
+  const recurrentInitializers = ['uniform', { name: 'orthogonal', gain: 1.5 }];
+  const definition = { lengths: [1], recurrentInitializers, gains: [1, 2], inputInitializers: ['kaiming', { name: 'glorot', gain: 3 }] };
+  const { grid } = check(definition);
+  expect(countTrials(grid)).toBe(6);
+  expect([...trialsOf(grid)].map(describeStart)).toEqual([
+    'uniform ×1, W_ih kaiming ×1.41',
+    'uniform ×1, W_ih glorot ×3',
+    'uniform ×2, W_ih kaiming ×1.41',
+    'uniform ×2, W_ih glorot ×3',
+    'orthogonal ×1.5, W_ih kaiming ×1.41',
+    'orthogonal ×1.5, W_ih glorot ×3',
+  ]);
+  expect(isGrid(JSON.parse(JSON.stringify(grid)))).toBe(true);
+  expect(isGrid({ ...grid, initializers: [{ initializer: 'uniform', gain: 1, inputInitializer: 'zeros', inputGain: 1 }] })).toBe(false);
+  expect(trials({ lengths: [1] })[0]).not.toHaveProperty('inputInitializer');
+});
+
+test('a grid of more values than a list may have, from several lists, is one that its store takes', () => {
+  const gains = Array.from({ length: 6000 }, (_, i) => i + 1);
+  const { grid } = check({ lengths: [1], recurrentInitializers: ['uniform', 'identity'], gains });
+  expect(countTrials(grid)).toBe(12_000);
+  expect(isGrid(JSON.parse(JSON.stringify(grid)))).toBe(true);
+});
+
 describe('the hash of a trial', () => {
   const [trial] = trials({ lengths: [50] });
   if (trial === undefined) throw new Error('no trial');
@@ -124,6 +149,7 @@ describe('what is refused, with its place', () => {
       { lengths: [1], clips: [{ maxNorm: 'big' }] },
       'clips[0].maxNorm: expected a finite number above 0, got "big".',
     ],
+    ['an unknown initialiser of W_ih', { lengths: [1], inputInitializers: ['zeros'] }, 'inputInitializers[0].name: expected one of'],
     ['a gain of zero', { lengths: [1], gains: [1, 0] }, 'gains[1]: expected a finite number above 0, got 0.'],
     ['an unknown task', { lengths: [1], tasks: ['referense'] }, 'tasks[0]: expected one of'],
     ['too many steps', { lengths: [1], steps: 1e12 }, 'steps: expected an integer from 0 to 1000000, got 1000000000000.'],
@@ -145,6 +171,8 @@ describe('what is refused, with its place', () => {
       'ERR_OPTION',
       'expected at most 100,000 trials, got 1,000,000,000,000',
     );
+    const inputInitializers = thousand.map((gain) => ({ name: 'uniform', gain }));
+    expectRefused(() => check({ lengths: [1], gains: thousand, inputInitializers }), 'ERR_OPTION', 'trials, got 100,000,000');
   });
 });
 

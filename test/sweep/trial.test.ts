@@ -1,8 +1,11 @@
 import { join } from 'node:path';
+import { Generator } from '../../lib/random';
 import { runtimeInfo, setNumThreads } from '../../lib/runtime';
 import { checkDefinition, type SweepDefinition } from '../../lib/sweep/definition';
 import { trialsOf } from '../../lib/sweep/grid';
 import { measureNames, runTrial } from '../../lib/sweep/measures';
+import type { Trial } from '../../lib/sweep/trial';
+import { buildModel } from '../../lib/sweep/trial-model';
 import { smallCsv, useFolder } from '../cli/run-cli';
 import { evenkeelError } from '../helpers/errors';
 
@@ -118,6 +121,18 @@ test('states that grow unseen are a result', async () => {
   const [grown] = await measure({ ...definition, gains: [1.5], nonlinearities: ['relu'] });
   expect(grown?.measures).toMatchObject({ statesGrewAt: 1, divergedAt: null, lossLast: expect.any(Number) });
   expect(grown?.measures.largestState).toBeGreaterThan(1e19);
+});
+
+test('an initialiser of W_ih is that of the layer, and changes no other weight', async () => {
+  const base = { lengths: [60], steps: 0 };
+  const [plain] = await measure(base);
+  const [same, scaled] = await measure({ ...base, inputInitializers: ['uniform', { name: 'uniform', gain: 3 }] });
+  expect(same?.measures).toEqual(plain?.measures);
+  const weights = (one: Trial) => buildModel(one, { everyStep: true, head: () => ({}) } as never, new Generator(1)).rnn.stateDict();
+  const [before, after] = [weights(plain?.trial as Trial), weights(scaled?.trial as Trial)];
+  expect(after.weight_ih_l0?.data).toEqual(before.weight_ih_l0?.data.map((value) => 3 * value));
+  expect(after.weight_hh_l0).toEqual(before.weight_hh_l0);
+  expect(scaled?.measures.growthRate).not.toBe(plain?.measures.growthRate);
 });
 
 test('no steps are no training', async () => {

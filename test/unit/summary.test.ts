@@ -1,6 +1,7 @@
-import { Dropout, Embedding, Generator, GRU, LastStep, LayerNorm, Linear, LSTM, RNN, Sequential, Tensor, Workspace } from '../../lib/index';
+import { Activation, Dropout, Embedding, Generator, GRU, LastStep, type Layer, LayerNorm, Linear, LSTM, RNN, Sequential, Tensor, Workspace } from '../../lib/index';
 import { productFlop, stepFlop } from '../../lib/layers/recurrent/cost';
 import { reusableBytes } from '../../lib/workspace';
+import { expectRefused } from '../helpers/errors';
 import { Scale } from '../model/layers';
 
 const generator = new Generator(1);
@@ -102,7 +103,44 @@ all, with gradients                      4,546          83.6         0.8"
     const model = new Sequential([new Dropout(), new LastStep()]);
     expect(() => model.summary({ batch: 1, steps: 2 })).toThrow('inputSize: expected a number, since the first layer takes any width');
     expect(model.summary({ batch: 1, steps: 2, inputSize: 3 }).layers.at(-1)?.outputShape).toEqual([1, 3]);
-    expect(() => model.summary({ batch: 0, steps: 2 })).toThrow('batch: expected an integer of at least 1');
+    expect(() => model.summary({ batch: 0, steps: 2 })).toThrow('batch: expected an integer from 1 to 2147483647, got 0.');
     expect(() => model.summary({ batch: 1, step: 2 } as never)).toThrow('Did you mean "steps"?');
+  });
+
+  test('refuses what forward would: another width than a layer takes, more rows than BLAS counts', () => {
+    const head = new Linear({ inputSize: 3, outputSize: 2, generator });
+    const model = new Sequential({ act: new Activation({ kind: 'relu' }), last: new LastStep(), head });
+    expect(model.summary({ batch: 2, steps: 4, inputSize: 3 }).layers.at(-1)?.outputShape).toEqual([2, 2]);
+    expectRefused(
+      () => model.summary({ batch: 2, steps: 4, inputSize: 99 }),
+      'ERR_OPTION',
+      'inputSize: expected 3, which layer head takes, got 99.',
+    );
+    const rnn = new RNN({ inputSize: 3, hiddenSize: 5, generator });
+    expectRefused(() => rnn.summary({ batch: 2, steps: 4, inputSize: 4 }), 'ERR_OPTION', 'inputSize: expected 3, which the layer takes, got 4.');
+    const chain = new Sequential({ rnn, head: new Linear({ inputSize: 4, outputSize: 2, generator }) });
+    expectRefused(() => chain.summary({ batch: 2, steps: 4 }), 'ERR_SHAPE', 'layer head: expected an input [..., 4], got [2, 4, 5].');
+    for (const layer of [rnn, new LSTM({ inputSize: 3, hiddenSize: 5, generator }), chain]) {
+      expectRefused(() => layer.summary({ batch: 2 ** 31, steps: 1 }), 'ERR_OPTION', 'batch: expected an integer from 1 to 2147483647, got 2147483648.');
+      expectRefused(() => layer.summary({ batch: 2 ** 20, steps: 2 ** 11 }), 'ERR_SHAPE', 'batch · steps: expected at most 2147483647 rows in all');
+    }
+  });
+
+  test('goes by what a layer of one’s own gives, whatever its input’s width', () => {
+    const twice: Layer = {
+      forward: (input) => Tensor.zeros([...input.shape.slice(0, -1), 2 * (input.shape.at(-1) as number)]),
+      backward: () => undefined as never,
+      parameters: () => [],
+      stateDict: () => ({}),
+      loadStateDict: () => undefined,
+      zeroGrad: () => undefined,
+    };
+    const model = new Sequential({ twice, head: new Linear({ inputSize: 6, outputSize: 1, generator }) });
+    expect(model.summary({ batch: 2, steps: 4, inputSize: 3 }).layers.at(-1)?.outputShape).toEqual([2, 4, 1]);
+    expectRefused(
+      () => model.summary({ batch: 2, steps: 4, inputSize: 4 }),
+      'ERR_SHAPE',
+      'layer head: expected an input [..., 6], got [2, 4, 8].',
+    );
   });
 });
