@@ -17,6 +17,7 @@ const AREAS = {
   definitions: 'sweep definitions',
   journals: "sweeps' folders with damaged journals",
   messages: 'messages of a queue, as other clients could write them',
+  interop: 'damaged models of Keras, TF.js, ONNX, PyTorch and saveModel',
 };
 
 const { values } = parseArgs({

@@ -1,7 +1,8 @@
 // Measures how reliable this build is on this machine, and writes docs/reliability.json and, from it, docs/reliability.md:
 //   node scripts/reliability.mjs [--minutes 10] [--only fuzz,workers]    of the time asked for, half goes to fuzzing
 //   node scripts/reliability.mjs --calls 1000000 [--minutes 60] [--at-once 2]    fuzzing ends when each area has made as many calls, at the latest after its share
-//   node scripts/reliability.mjs --area csv,addon [...]                  fuzzing of these areas; what is recorded of the others on such a machine stays
+//   node scripts/reliability.mjs --area csv,addon [...]                  fuzzing of these areas, for all the minutes; what is recorded of the others on
+//                                                                        such a machine stays. With --only sanitized, under sanitizers
 //   node scripts/reliability.mjs --recheck                               runs the cases of recorded findings again, and says which are mended
 //   node scripts/reliability.mjs --document                              writes the document again from what was recorded
 // With an addon that scripts/sanitize.sh address has built, fuzzing runs under sanitizers too.
@@ -90,9 +91,10 @@ async function kills(mode) {
 
 const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 const hasSanitizers = existsSync(join(root, 'build-asan/Release/evenkeel.node'));
+const SANITIZED = ['bash', join(root, 'scripts/sanitize.sh'), 'address'];
 const MEASUREMENTS = {
-  fuzz: () => fuzz(hasSanitizers ? 0.25 : 0.5),
-  ...(hasSanitizers ? { sanitized: () => fuzz(0.25, 'bash', 'scripts/sanitize.sh', 'address') } : {}),
+  fuzz: () => fuzz(values.area === undefined ? (hasSanitizers ? 0.25 : 0.5) : 1),
+  ...(hasSanitizers ? { sanitized: () => fuzz(values.area === undefined ? 0.25 : 1, ...SANITIZED) } : {}),
   killsLocal: () => kills('local'),
   ...(hasRedis ? { killsQueue: () => kills('queue') } : {}),
   faults: () => measured('faults', 0),
@@ -115,12 +117,14 @@ async function record(name, measurement) {
 /** Says of each finding whether it is still one: in the build, and by the rules of calls, as they are by now. */
 async function recheck() {
   const all = JSON.parse(readFileSync(recorded, 'utf8'));
-  const areas = ['fuzz', 'sanitized'].flatMap((name) => all[name]?.result.areas ?? []);
-  for (const { area, findings } of areas)
-    for (const finding of findings) {
-      const args = [join(root, 'scripts/fuzz.mjs'), '--area', area, '--case', String(finding.case)];
-      finding.mended = spawnSync(process.execPath, args, { stdio: 'inherit' }).status === 0;
-    }
+  const runs = { fuzz: [], sanitized: SANITIZED };
+  for (const [name, prefix] of Object.entries(runs))
+    for (const { area, findings } of all[name]?.result.areas ?? [])
+      for (const finding of findings) {
+        const fuzzing = [process.execPath, join(root, 'scripts/fuzz.mjs'), '--area', area, '--case', String(finding.case)];
+        const [command, ...args] = [...prefix, ...fuzzing];
+        finding.mended = spawnSync(command, args, { stdio: 'inherit' }).status === 0;
+      }
   writeFileSync(recorded, `${JSON.stringify(all, null, 1)}\n`);
 }
 

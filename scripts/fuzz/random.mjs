@@ -150,3 +150,61 @@ export function mutateBytes(random, bytes) {
   }
   return copy;
 }
+
+const WORDS = [
+  0n,
+  1n,
+  8n,
+  0xffn,
+  0x7fffn,
+  0xffffn,
+  2n ** 31n - 1n,
+  2n ** 31n,
+  2n ** 32n - 1n,
+  2n ** 40n,
+  2n ** 53n,
+  2n ** 63n,
+  2n ** 64n - 1n,
+];
+
+/** A copy of bytes in which numbers of 2, 4 or 8 bytes, as sizes and addresses are, stand for others: too large, negative, or what stands elsewhere. */
+export function mutateWords(random, bytes) {
+  const copy = Buffer.from(bytes);
+  for (let changes = 1 + random.below(3); changes > 0; changes--) {
+    const width = random.pick([2, 4, 8]);
+    const places = Math.floor(copy.length / width);
+    if (places === 0) break;
+    const at = width * random.below(places);
+    const word = random.chance(0.5) ? random.pick(WORDS) : BigInt(random.below(copy.length));
+    const elsewhere = width * random.below(places);
+    if (random.chance(0.3)) copy.copy(copy, at, elsewhere, elsewhere + width);
+    else for (let i = 0; i < width; i++) copy[at + i] = Number((word >> BigInt(8 * i)) & 0xffn);
+  }
+  return copy;
+}
+
+const NESTS = [
+  ['[', ']'],
+  ['{"config":', '}'],
+  ['{"class_name":"Bidirectional","config":{"name":"a","layer":', '}}'],
+  ['{"class_name":"TimeDistributed","config":{"name":"a","layer":', '}}'],
+  ['{"class_name":"Sequential","config":{"name":"a","layers":[', ']}}'],
+];
+
+/** The text of a value of JSON, with far more lists or objects around something in it than anybody writes. */
+export function nestedJson(random, value) {
+  const mark = '\ue000';
+  const [open, close] = random.pick(NESTS);
+  const depth = random.pick([2, 30, 1000, 30_000]);
+  const [around, inner] = replaceSomewhere(random, value, mark);
+  return JSON.stringify(around).replace(`"${mark}"`, () => open.repeat(depth) + JSON.stringify(inner) + close.repeat(depth));
+}
+
+/** A copy of a value of JSON with something else in the place of one of its parts, and that part. */
+function replaceSomewhere(random, value, other) {
+  const keys = typeof value === 'object' && value !== null ? Object.keys(value) : [];
+  if (keys.length === 0 || random.chance(0.15)) return [other, value];
+  const key = random.pick(keys);
+  const [around, inner] = replaceSomewhere(random, value[key], other);
+  return [Object.assign(Array.isArray(value) ? [...value] : { ...value }, { [key]: around }), inner];
+}

@@ -26,6 +26,17 @@ function inventHeader(random, size) {
   return Object.fromEntries(entries);
 }
 
+/** A copy of a safetensors file, damaged as bytes or in its header; now and then the file itself. */
+export function damaged(random, bytes) {
+  if (random.chance(0.1)) return bytes;
+  if (random.chance(0.4)) return mutateBytes(random, bytes);
+  const length = Number(bytes.readBigUInt64LE());
+  const header = JSON.parse(bytes.subarray(8, 8 + length));
+  const data = bytes.subarray(8 + length);
+  const lengthField = random.chance(0.05) ? BigInt(random.pick([0, 1, 100, 2 ** 40])) * 2n ** BigInt(random.below(30)) : undefined;
+  return assemble(random.chance(0.6) ? mutateJson(random, header) : inventHeader(random, data.length), data, lengthField);
+}
+
 export async function prepare(folder, calls) {
   const generator = new Generator(1);
   const model = new Linear({ inputSize: 3, outputSize: 2, generator });
@@ -36,16 +47,6 @@ export async function prepare(folder, calls) {
   const stateBytes = readFileSync(file);
   saveCheckpoint(file, { model, optimizer, step: 3 });
   const checkpointBytes = readFileSync(file);
-
-  function damaged(random, bytes) {
-    if (random.chance(0.1)) return bytes;
-    if (random.chance(0.4)) return mutateBytes(random, bytes);
-    const length = Number(bytes.readBigUInt64LE());
-    const header = JSON.parse(bytes.subarray(8, 8 + length));
-    const data = bytes.subarray(8 + length);
-    const lengthField = random.chance(0.05) ? BigInt(random.pick([0, 1, 100, 2 ** 40])) * 2n ** BigInt(random.below(30)) : undefined;
-    return assemble(random.chance(0.6) ? mutateJson(random, header) : inventHeader(random, data.length), data, lengthField);
-  }
 
   return async (random) => {
     const isCheckpoint = random.chance(0.3);

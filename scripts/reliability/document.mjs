@@ -10,8 +10,6 @@ const table = (head, rows) => [
 ];
 
 const SECTIONS = {
-  fuzz: ['Fuzzing', (result) => fuzzing(result)],
-  sanitized: ['Fuzzing under AddressSanitizer and UndefinedBehaviorSanitizer', (result) => fuzzing(result)],
   killsLocal: ['Sweeps killed at random moments, in processes of one machine', kills],
   killsQueue: ['Sweeps killed at random moments, over a queue: workers, the sweep and Redis', kills],
   faults: [
@@ -76,14 +74,26 @@ const SECTIONS = {
   ],
 };
 
-function fuzzing({ areas }) {
+const UNDER = { fuzz: 'no sanitizer', sanitized: 'ASan and UBSan' };
+
+/** Both measurements in one table: what an area ran under is a column. */
+function fuzzing(recorded) {
+  const runs = Object.keys(UNDER).filter((name) => recorded[name] !== undefined);
+  if (runs.length === 0) return [];
+  const areas = runs.flatMap((name) => recorded[name].result.areas.map((one) => ({ ...one, under: UNDER[name] })));
+  const names = [...new Set(areas.map(({ area }) => area))];
+  const rows = areas.toSorted((a, b) => names.indexOf(a.area) - names.indexOf(b.area));
   return [
-    `A call that neither returns nor throws an EvenkeelError, a result that is not as it should be, a crash and a hang are findings.`,
+    '## Fuzzing',
+    '',
+    'A call that neither returns nor throws an EvenkeelError, a result that is not as it should be, a crash and a hang are findings;',
+    'under AddressSanitizer and UndefinedBehaviorSanitizer, with which the addon is then built, also whatever these report.',
     '',
     ...table(
-      ['area', 'evenkeel', 'seed', 'calls', 'refused', 'seconds', 'findings'],
-      areas.map(({ area, version, seed, calls, refused, seconds, findings }) => [
+      ['area', 'under', 'evenkeel', 'seed', 'calls', 'refused', 'seconds', 'findings'],
+      rows.map(({ area, under, version, seed, calls, refused, seconds, findings }) => [
         area,
+        under,
         version,
         String(seed),
         whole(calls),
@@ -92,13 +102,19 @@ function fuzzing({ areas }) {
         whole(findings.length),
       ]),
     ),
-    ...areas.flatMap(({ area, findings }) =>
+    ...rows.flatMap(({ area, under, findings }) =>
       findings.map(
         (one) =>
-          `- ${area}, case ${one.case}${one.mended ? ', no finding when it was run again' : ''}: ${one.finding.split('\n')[0].replaceAll('|', '\\|').slice(0, 200)}`,
+          `- ${area}, ${under}, case ${one.case}${one.mended ? ', no finding when it was run again' : ''}: ${one.finding.split('\n')[0].replaceAll('|', '\\|').slice(0, 200)}`,
       ),
     ),
+    '',
+    ...runs.flatMap((name) => [`With ${UNDER[name]}: ${conditions(recorded[name])}`, '']),
   ];
+}
+
+function conditions({ date, version, machine }) {
+  return `evenkeel ${version}, ${date}, Node ${machine.node}, ${machine.cpu}, ${machine.cores} cores, ${machine.blas}.`;
 }
 
 function kills({ trials, done, twice, sameResults, kills: count, starts }) {
@@ -122,17 +138,10 @@ export function documentOf(recorded) {
   ];
   if (recorded.sanitized === undefined)
     lines.push('No run under sanitizers is recorded here: `scripts/sanitize.sh address node scripts/fuzz.mjs` makes one.', '');
+  lines.push(...fuzzing(recorded));
   for (const [name, [title, write]] of Object.entries(SECTIONS)) {
     if (recorded[name] === undefined) continue;
-    const { date, version, machine, result } = recorded[name];
-    lines.push(
-      `## ${title}`,
-      '',
-      ...write(result),
-      '',
-      `evenkeel ${version}, ${date}, Node ${machine.node}, ${machine.cpu}, ${machine.cores} cores, ${machine.blas}.`,
-      '',
-    );
+    lines.push(`## ${title}`, '', ...write(recorded[name].result), '', conditions(recorded[name]), '');
   }
   return `${lines
     .join('\n')

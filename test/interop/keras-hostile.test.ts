@@ -69,6 +69,10 @@ describe('zip files', () => {
       '{"class_name":"Sequential"}',
       '{"class_name":"Sequential","config":{"layers":3}}',
       `${'['.repeat(100_000)}`,
+      // Deeper than a stack reaches.
+      `${'['.repeat(50_000)}${']'.repeat(50_000)}`,
+      `{"class_name":${'['.repeat(50_000)}${']'.repeat(50_000)},"config":{"layers":[]}}`,
+      `{"class_name":"Sequential","config":{"layers":[${'['.repeat(50_000)}${']'.repeat(50_000)}]}}`,
     ]) {
       await refused(withConfig(text), at);
     }

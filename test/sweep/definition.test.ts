@@ -149,7 +149,7 @@ describe('what is refused, with its place', () => {
       { lengths: [1], clips: [{ maxNorm: 'big' }] },
       'clips[0].maxNorm: expected a finite number above 0, got "big".',
     ],
-    ['an unknown initialiser of W_ih', { lengths: [1], inputInitializers: ['zeros'] }, 'inputInitializers[0].name: expected one of'],
+    ['an unknown initialiser of W_ih', { lengths: [1], inputInitializers: ['zeros'] }, 'inputInitializers[0]: expected one of'],
     ['a gain of zero', { lengths: [1], gains: [1, 0] }, 'gains[1]: expected a finite number above 0, got 0.'],
     ['an unknown task', { lengths: [1], tasks: ['referense'] }, 'tasks[0]: expected one of'],
     ['too many steps', { lengths: [1], steps: 1e12 }, 'steps: expected an integer from 0 to 1000000, got 1000000000000.'],

@@ -1,4 +1,19 @@
-import { Activation, Dropout, Embedding, Generator, GRU, LastStep, type Layer, LayerNorm, Linear, LSTM, RNN, Sequential, Tensor, Workspace } from '../../lib/index';
+import {
+  Activation,
+  Dropout,
+  Embedding,
+  Generator,
+  GRU,
+  LastStep,
+  type Layer,
+  LayerNorm,
+  Linear,
+  LSTM,
+  RNN,
+  Sequential,
+  Tensor,
+  Workspace,
+} from '../../lib/index';
 import { productFlop, stepFlop } from '../../lib/layers/recurrent/cost';
 import { reusableBytes } from '../../lib/workspace';
 import { expectRefused } from '../helpers/errors';
@@ -117,12 +132,24 @@ all, with gradients                      4,546          83.6         0.8"
       'inputSize: expected 3, which layer head takes, got 99.',
     );
     const rnn = new RNN({ inputSize: 3, hiddenSize: 5, generator });
-    expectRefused(() => rnn.summary({ batch: 2, steps: 4, inputSize: 4 }), 'ERR_OPTION', 'inputSize: expected 3, which the layer takes, got 4.');
+    expectRefused(
+      () => rnn.summary({ batch: 2, steps: 4, inputSize: 4 }),
+      'ERR_OPTION',
+      'inputSize: expected 3, which the layer takes, got 4.',
+    );
     const chain = new Sequential({ rnn, head: new Linear({ inputSize: 4, outputSize: 2, generator }) });
     expectRefused(() => chain.summary({ batch: 2, steps: 4 }), 'ERR_SHAPE', 'layer head: expected an input [..., 4], got [2, 4, 5].');
     for (const layer of [rnn, new LSTM({ inputSize: 3, hiddenSize: 5, generator }), chain]) {
-      expectRefused(() => layer.summary({ batch: 2 ** 31, steps: 1 }), 'ERR_OPTION', 'batch: expected an integer from 1 to 2147483647, got 2147483648.');
-      expectRefused(() => layer.summary({ batch: 2 ** 20, steps: 2 ** 11 }), 'ERR_SHAPE', 'batch · steps: expected at most 2147483647 rows in all');
+      expectRefused(
+        () => layer.summary({ batch: 2 ** 31, steps: 1 }),
+        'ERR_OPTION',
+        'batch: expected an integer from 1 to 2147483647, got 2147483648.',
+      );
+      expectRefused(
+        () => layer.summary({ batch: 2 ** 20, steps: 2 ** 11 }),
+        'ERR_SHAPE',
+        'batch · steps: expected at most 2147483647 rows in all',
+      );
     }
   });
 
@@ -133,7 +160,6 @@ all, with gradients                      4,546          83.6         0.8"
       parameters: () => [],
       stateDict: () => ({}),
       loadStateDict: () => undefined,
-      zeroGrad: () => undefined,
     };
     const model = new Sequential({ twice, head: new Linear({ inputSize: 6, outputSize: 1, generator }) });
     expect(model.summary({ batch: 2, steps: 4, inputSize: 3 }).layers.at(-1)?.outputShape).toEqual([2, 4, 1]);

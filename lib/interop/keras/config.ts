@@ -116,7 +116,17 @@ export function kindOf(value: unknown): string {
   if (value === undefined) return 'none';
   if (typeof value === 'string') return quote(value);
   if (typeof value === 'number' || typeof value === 'boolean' || value === null) return String(value);
-  if (Array.isArray(value)) return quote(JSON.stringify(value)).slice(1, -1);
+  if (Array.isArray(value)) return quote(listed(value)).slice(1, -1);
   const name = isPlainObject(value) ? value.class_name : undefined;
   return typeof name === 'string' ? `an object of ${quote(name)}` : 'an object';
+}
+
+/** Its beginning, as JSON has it: a file may nest lists deeper than the stack reaches. */
+function listed(list: readonly unknown[], depth = 0): string {
+  const items = list.slice(0, 20).map((item) => {
+    if (typeof item === 'string') return JSON.stringify(item.slice(0, 100));
+    if (!Array.isArray(item)) return kindOf(item);
+    return depth < 3 ? listed(item, depth + 1) : '…';
+  });
+  return `[${items.join(',')}${list.length > 20 ? ',…' : ''}]`;
 }
