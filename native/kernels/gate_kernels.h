@@ -42,10 +42,10 @@ struct LstmBackward {
   size_t gate_stride;
   StepArray<const T> gates;  // i, f, g, o
   StepArray<const T> cell_before;
-  StepArray<const T> cell;     // c_t
-  StepArray<const T> dhidden;  // ∂L/∂h_t; none where LstmOutputBackward has given its part
-  StepArray<T> dcell;          // ∂L/∂c_t without what comes from dhidden; becomes ∂L/∂c_{t−1}
-  StepArray<T> dgates;         // ∂L/∂a_t: written; without dhidden all but o
+  StepArray<const T> cell;  // c_t
+  StepArray<T> dhidden;  // ∂L/∂h_t; becomes zeros, since past the products nothing goes; none where LstmOutputBackward has given its part
+  StepArray<T> dcell;    // ∂L/∂c_t without what comes from dhidden; becomes ∂L/∂c_{t−1}
+  StepArray<T> dgates;  // ∂L/∂a_t: written; without dhidden all but o
 };
 template <typename T>
 struct LstmOutputBackward {

@@ -115,7 +115,9 @@ void lstm_backward_of(size_t rows, size_t units, LstmBackward<T> step) {
     auto dc = memory.load(d, dcell);
     if constexpr (kOutput) {
       const auto o = memory.load(d, gates + 3 * stride);
-      const auto dh = memory.load(d, step.dhidden.row(row) + k);
+      T* dhidden = step.dhidden.row(row) + k;
+      const auto dh = memory.load(d, dhidden);
+      memory.store(d, hn::Zero(d), dhidden);
       const auto tanh_c = tanh(d, memory.load(d, step.cell.row(row) + k));
       dc = hn::Add(dc, through_tanh(d, hn::Mul(dh, o), tanh_c));
       memory.store(d, through_sigmoid(d, hn::Mul(dh, tanh_c), o), dgates + 3 * stride);

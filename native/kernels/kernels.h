@@ -116,6 +116,16 @@ struct RowMatrix {
   bool from_last = false;  // traverse columns in reverse, as on odd steps, to reuse what L1 still holds
 };
 
+// Those of a cell's gates [k, cols] each, one `stride` elements after the other.
+template <typename T>
+struct RowMatrices {
+  size_t count;
+  const T* packed;
+  size_t stride;
+  size_t k;
+  bool from_last = false;
+};
+
 // A step of the Elman cell for one row, some or all of its units. The next step has this one's `next` for its operand, which is stored
 // there in whole vectors, since a processor reads slowly what it has just stored in parts.
 template <typename T>
@@ -147,6 +157,10 @@ struct SingleKernels {  // single.cc
   // c = start + a b   a: [k]   b: [k, cols]   start, c: [cols], may be one array; start null for zeros. The order of a sum depends on k
   // alone
   void (*multiply_row)(size_t cols, const T* a, const RowMatrix<T>& b, const T* start, T* c);
+  // The same for each gate, with the bits of so many calls: c_g = start_g + a b_g   start_g, c_g: ld elements apart
+  void (*multiply_row_by_each)(size_t cols, const T* a, const RowMatrices<T>& b, const T* start, T* c, size_t ld);
+  // Likewise c = start + a_0 b_0 + a_1 b_1 + …   a_g: lda elements apart
+  void (*multiply_row_by_sum)(size_t cols, const T* a, size_t lda, const RowMatrices<T>& b, const T* start, T* c);
   // state = φ(start + operand b), in as many steps: rows `stride` apart, forward; double-buffered: `next` and `operand` are swapped after
   // each
   void (*elman_forward_steps)(Nonlinearity nonlinearity, size_t steps, size_t cols, size_t stride, const RowMatrix<T>& b,

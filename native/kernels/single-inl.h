@@ -124,9 +124,9 @@ HWY_INLINE hn::Vec<D> add_groups(D d, const hn::Vec<D>* parts) {
 #endif
 }
 
-// finish(column, sum, memory) for each of V vectors of start + a b; start: null for zeros
-template <size_t V, typename T, class Last, class Finish>
-HWY_INLINE void multiply_row_tile(size_t k, const T* a, const T* b, const T* start, Last last, Finish&& finish) {
+// take(v, total) for each of V vectors of a b
+template <size_t V, typename T, class Take>
+HWY_INLINE void sum_row_tile(size_t k, const T* a, const T* b, Take&& take) {
   const hn::ScalableTag<T> d;
   const size_t lanes = hn::Lanes(d);
   constexpr size_t kRows = kGroup<T>;
@@ -136,22 +136,74 @@ HWY_INLINE void multiply_row_tile(size_t k, const T* a, const T* b, const T* sta
     const auto factor = repeat_group(d, a + group);
     unrolled<V * kRows>([&](size_t i) HWY_ATTR { sum[i] = hn::MulAdd(factor, hn::Load(d, b + i * lanes), sum[i]); });
   }
-  const auto end = [&](size_t v, auto memory) HWY_ATTR {
-    auto total = add_groups(d, sum + v * kRows);
+  unrolled<V>([&](size_t v) HWY_ATTR { take(v, add_groups(d, sum + v * kRows)); });
+}
+
+// finish(column, sum, memory) for each of V vectors of start + a b; start: null for zeros
+template <size_t V, typename T, class Last, class Finish>
+HWY_INLINE void multiply_row_tile(size_t k, const T* a, const T* b, const T* start, Last last, Finish&& finish) {
+  const hn::ScalableTag<T> d;
+  const size_t lanes = hn::Lanes(d);
+  const auto end = [&](size_t v, auto total, auto memory) HWY_ATTR {
     if (start != nullptr) total = hn::Add(total, memory.load(d, start + v * lanes));
     finish(v * lanes, total, memory);
   };
-  unrolled<V - 1>([&](size_t v) HWY_ATTR { end(v, WholeVector()); });
-  end(V - 1, last);
+  hn::Vec<decltype(d)> total[V];
+  sum_row_tile<V>(k, a, b, [&](size_t v, auto sum) HWY_ATTR { total[v] = sum; });
+  unrolled<V - 1>([&](size_t v) HWY_ATTR { end(v, total[v], WholeVector()); });
+  end(V - 1, total[V - 1], last);
+}
+
+template <typename T>
+HWY_INLINE void multiply_packed_row(size_t cols, const T* a, size_t k, const T* packed, bool from_last, const T* start, T* c) {
+  const hn::ScalableTag<T> d;
+  const size_t depth = hwy::RoundUpTo(k, kGroup<T>);
+  for_each_row_tile<T>(cols, from_last, [&](size_t col, auto vectors, auto last) HWY_ATTR {
+    multiply_row_tile<vectors()>(k, a, packed + col * depth, start == nullptr ? nullptr : start + col, last,
+                                 [&](size_t i, auto sum, auto memory) HWY_ATTR { memory.store(d, sum, c + col + i); });
+  });
 }
 
 template <typename T>
 void multiply_row(size_t cols, const T* a, const RowMatrix<T>& b, const T* start, T* c) {
+  multiply_packed_row(cols, a, b.k, b.packed, b.from_last, start, c);
+}
+
+template <typename T>
+void multiply_row_by_each(size_t cols, const T* a, const RowMatrices<T>& b, const T* start, T* c, size_t ld) {
+  const size_t gates = b.count, stride = b.stride, k = b.k;
+  const bool from_last = b.from_last;
+  const T* packed = b.packed;
+  for (size_t gate = 0; gate < gates; ++gate, packed += stride, c += ld) {
+    multiply_packed_row(cols, a, k, packed, from_last, start, c);
+    if (start != nullptr) start += ld;
+  }
+}
+
+template <size_t V, typename T, class Last>
+HWY_INLINE void multiply_row_by_sum_tile(const T* a, size_t lda, const RowMatrices<T>& b, size_t offset, const T* start, Last last, T* c) {
   const hn::ScalableTag<T> d;
+  const size_t lanes = hn::Lanes(d);
+  const T* packed = b.packed + offset;
+  hn::Vec<decltype(d)> total[V];
+  if (start == nullptr) {
+    sum_row_tile<V>(b.k, a, packed, [&](size_t v, auto sum) HWY_ATTR { total[v] = sum; });
+  } else {
+    unrolled<V - 1>([&](size_t v) HWY_ATTR { total[v] = hn::LoadU(d, start + v * lanes); });
+    total[V - 1] = last.load(d, start + (V - 1) * lanes);
+  }
+  for (size_t gate = start == nullptr ? 1 : 0; gate < b.count; ++gate) {
+    sum_row_tile<V>(b.k, a + gate * lda, packed + gate * b.stride, [&](size_t v, auto sum) HWY_ATTR { total[v] = hn::Add(sum, total[v]); });
+  }
+  unrolled<V - 1>([&](size_t v) HWY_ATTR { hn::StoreU(total[v], d, c + v * lanes); });
+  last.store(d, total[V - 1], c + (V - 1) * lanes);
+}
+
+template <typename T>
+void multiply_row_by_sum(size_t cols, const T* a, size_t lda, const RowMatrices<T>& b, const T* start, T* c) {
   const size_t depth = hwy::RoundUpTo(b.k, kGroup<T>);
   for_each_row_tile<T>(cols, b.from_last, [&](size_t col, auto vectors, auto last) HWY_ATTR {
-    multiply_row_tile<vectors()>(b.k, a, b.packed + col * depth, start == nullptr ? nullptr : start + col, last,
-                                 [&](size_t i, auto sum, auto memory) HWY_ATTR { memory.store(d, sum, c + col + i); });
+    multiply_row_by_sum_tile<vectors()>(a, lda, b, col * depth, start == nullptr ? nullptr : start + col, last, c + col);
   });
 }
 

@@ -17,6 +17,8 @@ constexpr SingleKernels<T> kSingleKernels = {
     .row_lanes = row_lanes<T>,
     .pack_row_matrix = pack_row_matrix<T>,
     .multiply_row = multiply_row<T>,
+    .multiply_row_by_each = multiply_row_by_each<T>,
+    .multiply_row_by_sum = multiply_row_by_sum<T>,
     .elman_forward_steps = elman_forward_steps<T>,
     .elman_backward_steps = elman_backward_steps<T>,
 };

@@ -202,13 +202,11 @@ void LstmCell<T>::backward(const BackwardStep<T>& step) const noexcept {
                               .gates = units.of(gates, width),
                               .cell_before = units.of(step.previous, s_, p_),
                               .cell = units.of(step.state, s_, p_),
-                              .dhidden = has_plain_output() ? units.of(const_cast<const T*>(step.dstate), s_) : StepArray<const T>(),
+                              .dhidden = has_plain_output() ? units.of(step.dstate, s_) : StepArray<T>(),
                               .dcell = units.of(step.dstate, s_, p_),
                               .dgates = units.of(step.dgates_x, width)});
   // Past the product nothing of h goes.
-  const StepArray<T> dhidden = units.of(step.dstate, s_);
-  const size_t columns = has_plain_output() ? units.units : p_;
-  for (size_t r = 0; r < units.rows; ++r) std::fill_n(dhidden.row(r), columns, T{0});
+  for (size_t r = 0; r < step.rows && !has_plain_output(); ++r) std::fill_n(step.dstate + r * s_, p_, T{0});
   if (recurrent_norm_) recurrent_norm_->backward(step, {step.dgates_x, width}, step.dgates_h);
   if (gates_norm_) gates_norm_->backward(step, {step.dgates_x, width});
 }

@@ -97,18 +97,30 @@ struct SingleBackward {
       dout = doutput_at(row(piece, last - 1) * h);
       steps(plain->nonlinearity, last, h, h, hh.matrix(0, 0, 0), {das.at(0), nullptr, dout, state - h, das.at(1), da + (last - 1) * h});
     }
-    multiply_states(hh.all(), das.at(last), nullptr, 0, nullptr, dstate_of(piece));
+    multiply_states(hh.all(), gates_in(das.at(last)), nullptr, 0, nullptr, dstate_of(piece));
   }
 
-  // to = start + dgates W_hh in the columns of the blocks `own`. dgates: as of `das`   start: may be `to`; null for zeros
-  void multiply_states(const Range& own, const T* dgates, const Progress* progress, size_t steps, const T* start, T* to) const noexcept {
+  // The gradients of a step's gates as operands of a product: rows of whole vectors, `stride` apart.
+  struct GateOperands {
+    const T* joint;
+    const T* separate;
+    size_t stride;
+  };
+  GateOperands gates_in(const T* rows) const noexcept { return {rows, rows + (shape.g - shape.separate) * gate_stride, gate_stride}; }
+
+  // to = start + dgates W_hh in the columns of the blocks `own`. start: may be `to`; null for zeros
+  void multiply_states(const Range& own, const GateOperands& dgates, const Progress* progress, size_t steps, const T* start,
+                       T* to) const noexcept {
+    const size_t joint = shape.g - shape.separate, separate = shape.separate - shape.own;
     hh.for_each(own, progress, steps, [&](size_t block, size_t part, size_t turn, bool back) {
       const Range c = hh.columns(block);
-      for (size_t gate = 0; gate < shape.g - shape.own; ++gate) {
-        const T* from = turn == 0 && gate == 0 ? start : to;
-        kernels<T>().multiply_row(c.size(), dgates + gate * gate_stride + hh.part(part).begin, hh.matrix(block, part, gate, back),
-                                  from == nullptr ? nullptr : from + c.begin, to + c.begin);
-      }
+      const size_t begin = hh.part(part).begin;
+      const auto add = [&](const T* a, size_t first, size_t count, const T* from) {
+        kernels<T>().multiply_row_by_sum(c.size(), a + begin, dgates.stride, hh.matrices(block, part, first, count, back),
+                                         from == nullptr ? nullptr : from + c.begin, to + c.begin);
+      };
+      if (joint > 0) add(dgates.joint, 0, joint, turn == 0 ? start : to);
+      if (separate > 0) add(dgates.separate, joint, separate, turn == 0 && joint == 0 ? start : to);
     });
   }
 
@@ -117,7 +129,7 @@ struct SingleBackward {
     const Piece<T> piece = pieces[index];
     T* dstate = dstate_of(piece);
     share_steps(hh.blocks(), piece.steps + 1, [&](const Range& own, Progress& progress, size_t done) {
-      if (done == piece.steps) return multiply_states(own, das.at(done), &progress, done, nullptr, dstate);
+      if (done == piece.steps) return multiply_states(own, gates_in(das.at(done)), &progress, done, nullptr, dstate);
       const size_t step = piece.steps - 1 - done;
       const auto finish = [&](size_t block, const RowMatrix<T>& last, size_t part, const T* start) {
         const Range c = hh.columns(block);
@@ -176,25 +188,33 @@ struct SingleBackward {
             .operand = operands_of(index) + k * shape.p,
             .doperand = doperand.get()};
   }
-  // The gradients of some units' gates, as a product's operand.
-  void copy_gates(const BackwardRows<T>& rows, const Range& units, T* to) const noexcept {
+  // The gradients of gates, those of `units` just written, as operands: where they are, or in `to`.
+  GateOperands gate_operands(const BackwardRows<T>& rows, const Range& units, T* to) const noexcept {
+    if (shape.h == gate_stride) return {rows.dgates_x, rows.dgates_h, shape.h};
     const size_t joint = shape.g - shape.separate;
     for (size_t gate = 0; gate < shape.g - shape.own; ++gate) {
       const T* from = gate < joint ? rows.dgates_x + gate * shape.h : rows.dgates_h + (gate - joint) * shape.h;
       std::copy_n(from + units.begin, units.size(), to + gate * gate_stride + units.begin);
     }
+    return gates_in(to);
   }
 
   // Any cell's steps, on one thread, whatever is asked about the state's gradient.
   void scan_by_cell(size_t index) const noexcept {
     const Piece<T> piece = pieces[index];
     if (shape.hidden_state() > 0) gather_states_of(index);
+    // What the output before gives is added before the product, whose sum is waited for: but where the state's gradient at each step is
+    // asked.
+    const bool adds_before = state_gradient.idle();
+    const auto output_at = [&](size_t k, bool there) -> Rows<T> {
+      return {there ? doutput_at(row(piece, k) * shape.p) : nullptr, shape.p};
+    };
     for (size_t k = piece.steps; k-- > 0;) {
       const BackwardRows<T> rows = rows_of(index, piece, k);
-      const Rows<T> output_here = {doutput_at(row(piece, k) * shape.p), shape.p};
-      step_backward(cell, step_of(piece, k), state_gradient, rows, output_here, {nullptr, 0}, [&](const Rows<T>& start, T* to, size_t) {
-        copy_gates(rows, {0, shape.h}, das.at(0));
-        multiply_states(hh.all(), das.at(0), nullptr, 0, start.data, to);
+      const Rows<T> here = output_at(k, !adds_before || k + 1 == piece.steps);
+      const Rows<T> before = output_at(k - 1, adds_before && k > 0);
+      step_backward(cell, step_of(piece, k), state_gradient, rows, here, before, [&](const Rows<T>& start, T* to, size_t) {
+        multiply_states(hh.all(), gate_operands(rows, {0, shape.h}, das.at(0)), nullptr, 0, start.data, to);
       });
     }
     if (cell.traits.own_sums) accumulate(index);
@@ -208,6 +228,7 @@ struct SingleBackward {
       const size_t k = piece.steps - 1 - done;
       const BackwardRows<T> rows = rows_of(index, piece, k);
       StepRows<T> step = step_of(piece, k);
+      GateOperands gates{};
       for (size_t block = own.begin; block < own.end; ++block) {
         const Range c = hh.columns(block);
         step.unit = c.begin;
@@ -215,10 +236,10 @@ struct SingleBackward {
         const T* dout = doutput_at(row(piece, k) * shape.p + c.begin);
         if (dout != nullptr) kernels<T>().add(c.size(), dout, rows.dstate + c.begin);
         cell.backward({step, rows.previous, rows.state, rows.dstate, rows.dgates_x, rows.dgates_h});
-        copy_gates(rows, c, das.at(done + 1));
+        gates = gate_operands(rows, c, das.at(done + 1));
         progress.publish(block, done + 1);
       }
-      multiply_states(own, das.at(done + 1), &progress, done + 1, cell.traits.direct ? rows.dstate : nullptr, rows.dstate);
+      multiply_states(own, gates, &progress, done + 1, cell.traits.direct ? rows.dstate : nullptr, rows.dstate);
     });
     if (cell.traits.own_sums) accumulate(index);
   }

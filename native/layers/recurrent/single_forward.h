@@ -156,17 +156,20 @@ struct SingleForward {
     const size_t joint = shape.g - shape.separate;
     hh.for_each(own, progress, steps, [&](size_t block, size_t part, size_t turn, bool back) {
       const Range c = hh.columns(block);
-      for (size_t gate = 0; gate < shape.g - shape.own; ++gate) {
-        const bool separate = gate >= joint;
-        T* to = c.begin + (separate ? gates.h + (gate - joint) * shape.h : gates.x + gate * shape.h);
-        const T* start = separate && turn == 0 ? nullptr : to;
-        if (few_steps) {
-          T* memory = weight_pieces.get() + block * hh.piece_size();
-          hh.multiply_unpacked(block, part, gate, operand + hh.part(part).begin, start, to, memory);
-          continue;
+      const T* a = operand + hh.part(part).begin;
+      const auto multiply = [&](size_t first, size_t count, const T* start, T* to) {
+        if (!few_steps) {
+          return kernels<T>().multiply_row_by_each(c.size(), a, hh.matrices(block, part, first, count, back), start, to, shape.h);
         }
-        kernels<T>().multiply_row(c.size(), operand + hh.part(part).begin, hh.matrix(block, part, gate, back), start, to);
-      }
+        T* memory = weight_pieces.get() + block * hh.piece_size();
+        for (size_t gate = 0; gate < count; ++gate) {
+          T* to_gate = to + gate * shape.h;
+          hh.multiply_unpacked(block, part, first + gate, a, start == nullptr ? nullptr : to_gate, to_gate, memory);
+        }
+      };
+      multiply(0, joint, gates.x + c.begin, gates.x + c.begin);
+      if (joint == shape.g - shape.own) return;
+      multiply(joint, shape.g - shape.own - joint, turn == 0 ? nullptr : gates.h + c.begin, gates.h + c.begin);
     });
   }
 
@@ -176,8 +179,9 @@ struct SingleForward {
     std::copy_n(carried_of(piece), shape.s, states.at(0));
     for (size_t k = 0; k < piece.steps; ++k) {
       step_forward(cell, tape, step_of(piece, k), rows_of(index, piece, k), [&](const Rows<T>& operand, const Gates<T>& gates) {
-        if (operand.data != operands.at(0)) std::copy_n(operand.data, shape.p, operands.at(0));
-        multiply_gates(hh.all(), operands.at(0), nullptr, 0, gates);
+        const bool whole = shape.p == RowPair<T>::whole_vectors(shape.p);
+        if (!whole && operand.data != operands.at(0)) std::copy_n(operand.data, shape.p, operands.at(0));
+        multiply_gates(hh.all(), whole ? operand.data : operands.at(0), nullptr, 0, gates);
       });
     }
     std::copy_n(states.at(piece.steps), shape.s, carried_of(piece));

@@ -62,6 +62,11 @@ class SplitWeights {
   RowMatrix<T> matrix(size_t block, size_t of_part, size_t gate, bool from_last = false) const noexcept {
     return {packed_.get() + cuts_.offsets[block][of_part] + gate * cuts_.sizes[block][of_part], part(of_part).size(), from_last};
   }
+  // Of the gates [gate, gate + count).
+  RowMatrices<T> matrices(size_t block, size_t of_part, size_t gate, size_t count, bool from_last = false) const noexcept {
+    const RowMatrix<T> first = matrix(block, of_part, gate, from_last);
+    return {count, first.packed, cuts_.sizes[block][of_part], first.k, from_last};
+  }
   bool packed() const noexcept { return packs_; }
   // Elements that multiply_unpacked() needs.
   size_t piece_size() const noexcept {
