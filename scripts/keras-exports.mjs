@@ -53,15 +53,15 @@ function* models() {
       new Linear({ inputSize: H, outputSize: 2, bias: false, generator }),
       new Activation({ kind: 'softmax' }),
     ];
-    yield { name: `classifier-${name}`, model: new Sequential(layers), onTfjs, ofSymbols: true };
+    yield { name: `classifier-${name}`, model: new Sequential(layers), onTfjs, ofSymbols: true, isWhole: Norm === RMSNorm };
   }
 }
 
 /** Padded with 0, which is what the exports mask. */
-function makeInput(ofSymbols) {
+function makeInput(ofSymbols, lengths = []) {
   const width = ofSymbols ? 1 : I;
   const data = Float32Array.from({ length: N * T * width }, () => (ofSymbols ? 1 + generator.integer(6) : generator.normal()));
-  for (const [row, length] of LENGTHS.entries()) data.fill(0, (row * T + length) * width, (row + 1) * T * width);
+  for (const [row, length] of lengths.entries()) data.fill(0, (row * T + length) * width, (row + 1) * T * width);
   return new Tensor(data, ofSymbols ? [N, T] : [N, T, I]);
 }
 
@@ -76,27 +76,33 @@ function difference(output, expected, lengths) {
   return largest;
 }
 
-const tests = [...models()].map((test) => {
-  const input = makeInput(test.ofSymbols);
+/** Each model for sequences of different lengths, which it tells by a mask, and for whole ones. */
+const tests = [...models()].flatMap((test) => {
   // A bias of 0 is what nobody would miss.
   for (const { name, value } of test.model.parameters())
     if (/bias/.test(name)) value.data.set(value.data.map(() => generator.normal() / 3));
-  return { ...test, input, expected: test.model.predict(input, { lengths: LENGTHS }) };
+  // Keras' RMSNormalization drops the mask.
+  return (test.isWhole ? [undefined] : [LENGTHS, undefined]).map((lengths) => {
+    const input = makeInput(test.ofSymbols, lengths);
+    const options = lengths === undefined ? {} : { maskValue: 0 };
+    const name = lengths === undefined ? `${test.name}-whole` : test.name;
+    return { ...test, name, lengths: lengths ?? Array(N).fill(T), options, input, expected: test.model.predict(input, { lengths }) };
+  });
 });
 
 async function throughTfjs() {
   const tf = createRequire(new URL('../bench/package.json', import.meta.url))('@tensorflow/tfjs');
   await tf.setBackend('cpu');
   let [largest, count] = [0, 0];
-  for (const { name, model, input, expected, onTfjs } of tests) {
+  for (const { name, model, lengths, options, input, expected, onTfjs } of tests) {
     if (!onTfjs) continue;
-    toTfjs(model, join(folder, name), { maskValue: 0 });
+    toTfjs(model, join(folder, name), options);
     const json = JSON.parse(readFileSync(join(folder, name, 'model.json'), 'utf8'));
     const weightData = Uint8Array.from(readFileSync(join(folder, name, 'group1-shard1of1.bin'))).buffer;
     const [{ weights }] = json.weightsManifest;
     const loaded = await tf.loadLayersModel({ load: async () => ({ ...json, weightSpecs: weights, weightData }) });
     const output = await loaded.predict(tf.tensor(input.data, input.shape)).data();
-    largest = Math.max(largest, report(name, difference(output, expected, LENGTHS)));
+    largest = Math.max(largest, report(name, difference(output, expected, lengths)));
     count++;
   }
   console.log(`TF.js ${tf.version.tfjs}: ${count} models, largest difference ${largest.toExponential(1)}`);
@@ -104,11 +110,12 @@ async function throughTfjs() {
 
 function throughKeras(python) {
   const results = {};
-  for (const { name, model, input, expected } of tests) {
-    toKeras(model, join(folder, `${name}.safetensors`), { maskValue: 0 });
+  const lengthsOf = Object.fromEntries(tests.map(({ name, lengths }) => [name, lengths]));
+  for (const { name, model, options, input, expected } of tests) {
+    toKeras(model, join(folder, `${name}.safetensors`), options);
     Object.assign(results, { [`${name}/input`]: input, [`${name}/expected`]: expected });
   }
-  saveState(join(folder, 'expected'), results, { metadata: { lengths: JSON.stringify(LENGTHS) } });
+  saveState(join(folder, 'expected'), results, { metadata: { lengths: JSON.stringify(lengthsOf) } });
   const script = new URL('keras_exports.py', import.meta.url).pathname;
   const { status, stdout, stderr } = spawnSync(python, [script, folder], { encoding: 'utf8' });
   console.log(stdout.trim());

@@ -30,7 +30,7 @@ for path in sorted(folder.glob("*.safetensors")):
     wanted = expected[f"{path.stem}/expected"]
     assert output.shape == wanted.shape, (path.stem, output.shape, wanted.shape)
     if output.ndim == 3:
-        counts = numpy.arange(output.shape[1])[None, :, None] < numpy.array(lengths)[:, None, None]
+        counts = numpy.arange(output.shape[1])[None, :, None] < numpy.array(lengths[path.stem])[:, None, None]
         output, wanted = output * counts, wanted * counts
     difference = float(numpy.abs(output - wanted).max())
     if not difference < 1e-5:

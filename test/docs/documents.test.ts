@@ -1,7 +1,9 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readDefinition } from '../../lib/sweep/definition-file';
 import { countTrials } from '../../lib/sweep/grid';
+import { readStore } from '../../lib/sweep/store';
+import { RedisServer, redisIsMissing } from '../sweep/redis-server';
 import {
   type Block,
   codeBlocks,
@@ -123,12 +125,34 @@ describe('examples/', () => {
     expect(examples.length - inTypeScript).toBeGreaterThanOrEqual(3);
   });
 
-  for (const name of examples) {
+  // It takes a server.
+  const byQueue = 'sweep-by-queue.mts';
+
+  for (const name of examples.filter((other) => other !== byQueue)) {
     test(`${name} runs and says something`, () => {
       const options = shortened[name.replace(/\.\w+$/, '')];
       expect(runProgram(folder.path, `examples/${name}`, read(`examples/${name}`), options)).not.toBe('');
     });
   }
+
+  const missing = redisIsMissing();
+  (missing === undefined ? test : test.skip)(
+    `${byQueue} runs on a real redis-server${missing === undefined ? '' : ` (${missing})`}`,
+    async () => {
+      const own = join(folder.path, 'by-queue');
+      mkdirSync(own);
+      const redis = new RedisServer(own);
+      await redis.start();
+      try {
+        const options = ['--queue', `redis://127.0.0.1:${redis.port}`, '--lengths', '5,6', '--steps', '3'];
+        const said = runProgram(own, 'example', read(`examples/${byQueue}`), options);
+        expect(said).toMatch(/^18 of 18 trials have a result.*\n.*\ncell +T 5 +T 6\n(\w+ +\d\.\d{5} +\d\.\d{5}\n){3}/);
+        expect(countTrials(readStore(join(own, 'sweep-by-queue')).grid)).toBe(18);
+      } finally {
+        await redis.kill();
+      }
+    },
+  );
 
   test('in TypeScript are right in their types', () => {
     const typed = examples.filter((name) => name.endsWith('.mts')).map((name) => [name.slice(0, -4), read(`examples/${name}`)]);

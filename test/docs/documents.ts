@@ -115,9 +115,10 @@ export function commandProblem(line: string): string | undefined {
     .split(/\s+/);
   const [command = '', first = '', second = ''] = words;
   if (command === '') return undefined;
-  if (['cd', 'sudo', 'apt-get'].includes(command) || (command === 'git' && first === 'clone')) return undefined;
+  if (['cd', 'sudo', 'apt-get', 'redis-server'].includes(command) || (command === 'git' && first === 'clone')) return undefined;
   if (command === 'npm' && ['install', 'rebuild'].includes(first)) return undefined;
   if (command === 'npm') return npmProblem(first === 'run' ? second : first, words);
+  if (command === 'npx' && first === 'tsx') return existsSync(join(root, second)) ? undefined : `there is no file ${second}`;
   if (command === 'npx' && first === 'evenkeel') return cliProblem(words.slice(2));
   if (command === 'evenkeel') return cliProblem(words.slice(1));
   const script = ['node', 'bash'].includes(command) ? first : command;

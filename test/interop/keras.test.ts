@@ -1,5 +1,6 @@
 // Models that Keras 3 and Keras 2 saved compute here what they computed there.
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { strFromU8, strToU8, unzipSync, zipSync } from 'fflate';
 import type * as api from '../../lib/index';
 import { evenkeelError } from '../helpers/errors';
 import { asDType, compiled, difference, goldens, passesOf, unpack } from './keras-files';
@@ -150,5 +151,20 @@ test('refuses what is no file of Keras', async () => {
   );
   await expect(fromKeras(folder.path('none'))).rejects.toThrow(evenkeelError('ERR_FILE', 'no such file'));
   await expect(fromKeras(folder.path('text'), { logit: true } as FromKerasOptions)).rejects.toThrow(evenkeelError('ERR_OPTION', 'logits'));
+  folder.remove();
+});
+
+test('a mask that an RMSNormalization drops is no length here', async () => {
+  const folder = unpack('keras3');
+  const parts = unzipSync(readFileSync(folder.path('rms.keras')));
+  const { config, ...rest } = JSON.parse(strFromU8(parts['config.json'] as Uint8Array)) as { config: { layers: object[] } };
+  const masking = { module: 'keras.layers', class_name: 'Masking', config: { name: 'masking', mask_value: 0 }, registered_name: null };
+  const layers = config.layers.toSpliced(1, 0, masking);
+  writeFileSync(
+    folder.path('masked'),
+    zipSync({ ...parts, 'config.json': strToU8(JSON.stringify({ ...rest, config: { ...config, layers } })) }),
+  );
+  expect((await fromKeras(folder.path('rms.keras'))).model.parameters().length).toBeGreaterThan(0);
+  await expect(fromKeras(folder.path('masked'))).rejects.toThrow(evenkeelError('ERR_FILE', 'expected a mask that reaches it'));
   folder.remove();
 });

@@ -207,6 +207,20 @@ describe('what is written for TF.js', () => {
 });
 
 describe('what is written for Keras', () => {
+  test('no mask where an RMSNorm would drop it before a recurrent layer', () => {
+    const first = (returnSequences: boolean) => new LSTM({ inputSize: 3, hiddenSize: 3, returnSequences });
+    const norm = new RMSNorm({ size: 3 });
+    const path = folder.path('dropped.safetensors');
+    const dropped = new Sequential({ first: first(true), norm, second: new GRU({ inputSize: 3, hiddenSize: 4 }) });
+    expect(() => toKeras(dropped, path, { maskValue: 0 })).toThrow(
+      evenkeelError('ERR_OPTION', 'maskValue: expected no RMSNorm before a recurrent layer, which second is, got "norm"'),
+    );
+    toKeras(dropped, path);
+    // Nothing behind it is to know of lengths.
+    toKeras(new Sequential({ first: first(true), norm }), path, { maskValue: 0 });
+    toKeras(new Sequential({ first: first(false), norm }), path, { maskValue: 0 });
+  });
+
   test.each(exported)('%s: its weights and configs', (name, make) => {
     const model = make();
     const path = folder.path(`${name}.safetensors`);

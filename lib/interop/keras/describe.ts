@@ -172,8 +172,24 @@ function checkRecurrent(leaf: Leaf, layer: RNN | LSTM | GRU, dialect: Dialect): 
   }
 }
 
+/** Keras' RMSNormalization drops the mask: a recurrent layer behind it would go through the padding too. */
+function checkMaskArrives(layers: readonly KerasLayer[]): void {
+  let lostAt: string | undefined;
+  for (const { className, name, config } of layers) {
+    if (className === 'RMSNormalization') lostAt = name;
+    if (!['SimpleRNN', 'LSTM', 'GRU', 'Bidirectional'].includes(className)) continue;
+    if (lostAt !== undefined) {
+      const hint = 'RMSNormalization of Keras drops the mask. Take LayerNorm, or export without maskValue, for whole sequences.';
+      fail('ERR_OPTION', 'maskValue', `no RMSNorm before a recurrent layer, which ${name} is`, lostAt, hint);
+    }
+    const { config: own = config } = (config.layer ?? {}) as { config?: Record<string, unknown> };
+    if (own.return_sequences !== true) return;
+  }
+}
+
 /** The same layers with lengths told by a value of the input. */
 export function withMask(layers: readonly KerasLayer[], value: number): KerasLayer[] {
+  checkMaskArrives(layers);
   const [first, ...others] = layers;
   if (first?.className !== 'Embedding') return [plain('Masking', 'masking', { mask_value: value }), ...layers];
   if (value !== 0) fail('ERR_OPTION', 'maskValue', '0 for symbols', value);

@@ -21,6 +21,8 @@ interface Data {
   rank: number | undefined;
   width: number | undefined;
   mask: Mask | undefined;
+  /** the layer behind which no mask is seen any more, though there was one */
+  maskLostAt?: string;
 }
 
 /** A layer of ours in the place of one of Keras', with its parameters' values. */
@@ -182,6 +184,10 @@ function recurrentLayer(config: LayerConfig, context: Context, given: RecurrentC
   const { data, dtype, take } = context;
   const { className, hiddenSize, bias, returnSequences, stateful, resetAfter, nonlinearity } = given;
   checkRank(config, data, 3, ['N', 'T', 'F']);
+  if (data.maskLostAt !== undefined) {
+    const hint = 'RMSNormalization of Keras 3 drops the mask, so that what stands behind it goes through the padding too.';
+    config.fault('a mask that reaches it, or none at all', `one that ends at ${data.maskLostAt}`, hint);
+  }
   const form = cellForm(className, resetAfter);
   const cells = parts.map((part) => cellSlots(form, part, hiddenSize, bias).map(take));
   const inputSize = cells[0]?.[0]?.shape[0] as number;
@@ -278,6 +284,7 @@ function makeRMSNorm(config: LayerConfig, { data, dtype, take }: Context): Made[
   const weight = take({ part: '', index: 0, name: 'scale', shape: ['F'] });
   const size = weight.shape[0] as number;
   passOn(config, data, size);
+  if (data.mask !== undefined) data.maskLostAt = config.name;
   return [{ name: config.name, layer: new RMSNorm({ size, eps, dtype }), values: { weight } }];
 }
 
