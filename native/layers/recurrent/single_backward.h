@@ -5,6 +5,7 @@
 #include <new>
 #include <optional>
 
+#include "core/spans.h"
 #include "kernels/gemm.h"
 #include "layers/recurrent/chunk.h"
 #include "layers/recurrent/packed_weights.h"
@@ -263,6 +264,7 @@ struct SingleBackward {
   size_t product_tasks(size_t piece) const noexcept { return weight_tasks() + input_tasks(piece) + (cell.traits.own_sums ? 0 : 1); }
 
   void multiply_outside(size_t index, size_t task) const noexcept {
+    const Span span("weights' and inputs' gradients", index);
     const Piece<T> piece = pieces[index];
     if (task < weight_tasks()) return add_weight_gradients(index, piece, task * kWeightRowsPerTask);
     task -= weight_tasks();
@@ -326,6 +328,7 @@ struct SingleBackward {
   }
 
   void scan(size_t piece) const noexcept {
+    const Span span("backward steps", piece);
     if (plain) return together() ? scan_together(piece) : scan_alone(piece);
     together() ? scan_in_blocks(piece) : scan_by_cell(piece);
   }

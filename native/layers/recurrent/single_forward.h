@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <optional>
 
+#include "core/spans.h"
 #include "layers/recurrent/chunk.h"
 #include "layers/recurrent/kept_weights.h"
 #include "layers/recurrent/packed_weights.h"
@@ -95,6 +96,7 @@ struct SingleForward {
   }
 
   void project(size_t index, size_t task) const noexcept {
+    const Span span("products with W_ih", index);
     if (few_steps) return project_columns(index, task);
     const Piece<T> piece = pieces[index];
     const size_t row = task * kRowsPerTask;
@@ -210,6 +212,7 @@ struct SingleForward {
   }
 
   void scan(size_t piece) const noexcept {
+    const Span span("forward steps", piece);
     if (plain) return together() ? scan_together(piece) : scan_alone(piece);
     together() ? scan_in_blocks(piece) : scan_by_cell(piece);
   }
