@@ -1,6 +1,7 @@
 // How `evenkeel train` forecasts three real series, beside PyTorch training the same model on the same windows: the table in docs/forecasting.md.
 //
-//   node scripts/forecast.mjs --python path/to/python     some minutes; --seeds 3 for fewer, --series co2 for one, --write puts the table into the document
+//   node scripts/forecast.mjs --python path/to/python     --seeds 3 for fewer, --series co2 for one, --write puts the table into the document
+// Errors differ from seed to seed, so means are compared, with intervals.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -15,6 +16,7 @@ const internal = (path) => require(join(root, 'dist', path));
 const { runtimeInfo, saveState, setNumThreads, Tensor } = internal('index.js');
 const { readForecastOptions } = internal('forecast/options.js');
 const { prepareTraining, runTraining } = internal('forecast/train.js');
+const { meanOfDraws } = internal('study/draws.js');
 
 const series = {
   seattle: {
@@ -37,8 +39,8 @@ const series = {
 const { values } = parseArgs({
   options: {
     python: { type: 'string', default: 'python3' },
-    seeds: { type: 'string', default: '9' },
-    threads: { type: 'string', default: '2' },
+    seeds: { type: 'string', default: '5' },
+    threads: { type: 'string', default: '1' },
     series: { type: 'string' },
     write: { type: 'boolean', default: false },
   },
@@ -50,10 +52,15 @@ const silent = { begin() {}, advance() {}, end() {} };
 const work = mkdtempSync(join(tmpdir(), 'evenkeel-forecast-'));
 process.on('exit', () => rmSync(work, { recursive: true, force: true }));
 
-const median = (list) => {
-  const sorted = list.toSorted((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
-};
+/** Half of a 95 % interval. */
+const half = ({ interval: [low, high] }) => (high - low) / 2;
+
+/** evenkeel's mean error over PyTorch's, whose errors are independent, with its 95 % interval: that of a quotient of means, to first order. */
+function ratioOf(own, theirs) {
+  const ratio = own.mean / theirs.mean;
+  const error = ratio * Math.hypot(half(own) / own.mean, half(theirs) / theirs.mean);
+  return `${ratio.toFixed(3)} (${(ratio - error).toFixed(3)} to ${(ratio + error).toFixed(3)})`;
+}
 
 /** What both train on, in one file. */
 function writeWindows({ prepared }, path) {
@@ -79,34 +86,37 @@ async function compare(name, { title, file, given }) {
   const order = JSON.stringify({ ...job.options, seeds, threads });
   const output = execFileSync(values.python, [join(root, 'scripts/forecast_pytorch.py'), windows, order], { encoding: 'utf8' });
   const peer = JSON.parse(output);
-  const own = runs.map(({ test }) => test.model.rmse);
-  const theirs = peer.runs.map(({ rmse }) => rmse);
-  const { baselines } = runs[0].test;
-  const row = { name, title, own, theirs, baselines, ratio: median(own) / median(theirs), torch: peer.torch, cell: job.options.cell };
-  row.seconds = median(runs.map(({ seconds }) => seconds));
-  row.coverage = [0, 1].map((level) => median(runs.map(({ test }) => test.coverage[level].covered)));
-  process.stderr.write(
-    `${name}: evenkeel ${own.map((e) => e.toFixed(3)).join(' ')}; PyTorch ${theirs.map((e) => e.toFixed(3)).join(' ')}\n`,
-  );
-  return row;
+  const [own, theirs] = [runs.map(({ test }) => test.model.rmse), peer.runs.map(({ rmse }) => rmse)];
+  const list = (errors) => errors.map((error) => error.toFixed(3)).join(' ');
+  process.stderr.write(`${name}: evenkeel ${list(own)}; PyTorch ${list(theirs)}\n`);
+  return {
+    title: `${title} (${job.options.cell.toUpperCase()})`,
+    baselines: runs[0].test.baselines,
+    own: meanOfDraws(own),
+    theirs: meanOfDraws(theirs),
+    coverage: [0, 1].map((level) => meanOfDraws(runs.map(({ test }) => test.coverage[level].covered)).mean),
+    torch: peer.torch,
+  };
 }
 
-const span = (list) => `${median(list).toFixed(3)} (${Math.min(...list).toFixed(3)} to ${Math.max(...list).toFixed(3)})`;
 const chosen = Object.entries(series).filter(([name]) => values.series === undefined || name === values.series);
 const rows = [];
 for (const [name, one] of chosen) rows.push(await compare(name, one));
 
 const { version, node, simdTarget } = runtimeInfo();
-const error = (errors) => (errors === undefined ? '' : errors.rmse.toFixed(3));
+const error = (errors) => errors?.rmse.toFixed(3) ?? '';
+const mean = (errors) => `${errors.mean.toFixed(3)} ± ${half(errors).toFixed(3)}`;
+const percent = (part) => `${(100 * part).toFixed(0)} %`;
 const table = [
   '| series | last value | seasonal | linear | evenkeel | PyTorch | evenkeel / PyTorch | in the 80 %, 95 % intervals |',
   '| --- | --- | --- | --- | --- | --- | --- | --- |',
-  ...rows.map(({ title, cell, baselines, own, theirs, ratio, coverage }) => {
-    const held = coverage.map((part) => `${(100 * part).toFixed(0)} %`).join(', ');
-    return `| ${title} (${cell.toUpperCase()}) | ${error(baselines.lastValue)} | ${error(baselines.seasonal)} | ${error(baselines.linear)} | ${span(own)} | ${span(theirs)} | ${ratio.toFixed(3)} | ${held} |`;
+  ...rows.map(({ title, baselines: { lastValue, seasonal, linear }, own, theirs, coverage }) => {
+    const cells = [title, error(lastValue), error(seasonal), error(linear), mean(own), mean(theirs), ratioOf(own, theirs)];
+    return `| ${[...cells, coverage.map(percent).join(', ')].join(' | ')} |`;
   }),
   '',
-  `Root mean squared errors on the test part, medians of ${seeds.length} seeds (smallest to largest). evenkeel ${version}, Node ${node}, ${cpus()[0].model.trim()}, SIMD target ${simdTarget}; PyTorch ${rows[0].torch}; ${new Date().toISOString().slice(0, 10)}; \`node scripts/forecast.mjs\`.`,
+  `Root mean squared errors on the test part, means of ${seeds.length} seeds with 95 % intervals by Student’s t.`,
+  `evenkeel ${version}, Node ${node}, ${cpus()[0].model.trim()}, SIMD target ${simdTarget}; PyTorch ${rows[0].torch}; ${new Date().toISOString().slice(0, 10)}; \`node scripts/forecast.mjs --seeds ${seeds.length}\`.`,
 ].join('\n');
 process.stdout.write(`${table}\n`);
 

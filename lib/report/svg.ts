@@ -41,7 +41,9 @@ export interface SvgElement {
   ownerDocument: { createElementNS(namespace: string, name: string): SvgElement };
   getAttribute(name: string): string | null;
   setAttribute(name: string, value: string): void;
+  removeAttribute(name: string): void;
   querySelector(selector: string): { remove(): void } | null;
+  querySelectorAll(selector: string): Iterable<SvgElement>;
   append(child: SvgElement): void;
   toString(): string;
 }
@@ -55,9 +57,16 @@ export function append(parent: SvgElement, name: string, attributes: Record<stri
   return element;
 }
 
-/** Swaps Plot's own style sheet for the class by which the theme's `chartStyle` finds a chart, and says that it is an image. */
+/**
+ * Swaps Plot's own style sheet for the class by which the theme's `chartStyle` finds a chart, and says that it is an image, for which one text stands.
+ * Plot's labels of its groups, which have no role that could bear a label, become their classes.
+ */
 export function dress(svg: SvgElement): void {
   svg.querySelector('style')?.remove();
+  for (const part of svg.querySelectorAll('[aria-label]')) {
+    part.setAttribute('class', part.getAttribute('aria-label') ?? '');
+    part.removeAttribute('aria-label');
+  }
   const [width, height] = ['width', 'height'].map((side) => Number(svg.getAttribute(side)));
   const viewBox = `0 0 ${width} ${height}`;
   for (const [name, value] of Object.entries({ xmlns: svgNamespace, class: 'chart', role: 'img', viewBox, width, height })) {

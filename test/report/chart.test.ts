@@ -62,7 +62,7 @@ describe('renderChart', () => {
         `stroke-dasharray="${looks.violet.dash}"[^>]*stroke="${looks.violet.light}"|stroke="${looks.violet.light}"[^>]*stroke-dasharray`,
       ),
     );
-    const lines = svg.indexOf('aria-label="line"');
+    const lines = svg.indexOf('class="line"');
     expect(svg.indexOf(looks.amber.light, lines)).toBeLessThan(svg.indexOf(looks.violet.light, lines));
   });
 
@@ -121,14 +121,14 @@ describe('bands', () => {
     const plain = { name: 'plain', look: 'blue' as const, points: points.map(({ x, y }) => ({ x, y })) };
     return chartOf({ panels: [{ lines: [{ name: 'banded', look: 'amber' as const, points }, plain] }] });
   };
-  const bandsOf = (svg: string) => svg.match(/<g[^>]*aria-label="area".*?<\/g>/gs) ?? [];
+  const bandsOf = (svg: string) => svg.match(/<g[^>]*class="area".*?<\/g>/gs) ?? [];
 
   test('lie under all lines, in the colour of their own, and none where there is none', async () => {
     const svg = await renderChart(banded([5, 4, 3], [20, 30, 40]), layout);
     expectWellFormed(svg);
     expect(bandsOf(svg)).toHaveLength(1);
     expect(bandsOf(svg)[0]).toContain(`fill="${looks.amber.light}"`);
-    expect(svg.indexOf('aria-label="area"')).toBeLessThan(svg.indexOf('aria-label="line"'));
+    expect(svg.indexOf('class="area"')).toBeLessThan(svg.indexOf('class="line"'));
     expect(bandsOf(await renderChart(chartOf(), layout))).toEqual([]);
   });
 

@@ -19,7 +19,7 @@ function chartOf(rows: RangeRow[], overrides: Partial<RangeChart> = {}): RangeCh
 
 /** x of every dot, in the order of drawing. */
 function dotsOf(svg: string): number[] {
-  const group = svg.match(/<g[^>]* aria-label="dot".*?<\/g>/s)?.[0] ?? '';
+  const group = svg.match(/<g[^>]* class="dot".*?<\/g>/s)?.[0] ?? '';
   return [...group.matchAll(/ cx="([^"]*)"/g)].map((match) => Number(match[1]));
 }
 
@@ -39,7 +39,7 @@ describe('renderRangeChart', () => {
 
   test('draws the range from low to high around the value', async () => {
     const svg = await renderRangeChart(chartOf([rowOf(10)]), layout);
-    const [, from = 0, to = 0] = (/aria-label="link".*? d="M([\d.]+),[\d.]+L([\d.]+),/s.exec(svg) ?? []).map(Number);
+    const [, from = 0, to = 0] = (/class="link".*? d="M([\d.]+),[\d.]+L([\d.]+),/s.exec(svg) ?? []).map(Number);
     const [dot = 0] = dotsOf(svg);
     expect(dot - from).toBeCloseTo(to - dot, 1);
     expect(to - dot).toBeGreaterThan(10);
@@ -85,7 +85,7 @@ describe('renderRangeChart', () => {
     ];
     for (const order of [marks, marks.toReversed()]) {
       const svg = await renderRangeChart(chartOf([{ label: 'a', text: '', marks: order }]), layout);
-      const dots = svg.slice(svg.indexOf('aria-label="dot"'));
+      const dots = svg.slice(svg.indexOf('class="dot"'));
       const at = (look: 'slate' | 'blue') => dots.indexOf(`stroke="${looks[look].light}"`);
       expect(at('slate') < at('blue')).toBe(order === marks);
     }

@@ -4,31 +4,13 @@ import { join } from 'node:path';
 import { Generator, gradientFlow, LSTM, Tensor } from '../../lib/index';
 import { runCellState } from '../../lib/study/cell-state/experiment';
 import { cellStateFiles, formatCellState, writeCellState } from '../../lib/study/cell-state/page';
-import { type CellStateResults, type CellStateSetUp, quickCellState } from '../../lib/study/cell-state/set-up';
+import type { CellStateResults } from '../../lib/study/cell-state/set-up';
+import { smallCellState } from './synthetic';
 
-const setUp: CellStateSetUp = {
-  ...quickCellState,
-  draws: 2,
-  gammas: [0.5, 3],
-  growths: [
-    { hiddenSize: 6, timeSteps: 60, sequences: 3 },
-    { hiddenSize: 4, timeSteps: 120, sequences: 2 },
-  ],
-  exponents: { hiddenSize: 3, timeSteps: 50, sequences: 2 },
-  training: {
-    ...quickCellState.training,
-    hiddenSize: 8,
-    tasks: [
-      { task: 'adding', steps: 6, batches: 30 },
-      { task: 'copy', steps: 3, batches: 25 },
-      { task: 'series', steps: 4, batches: 1 },
-    ],
-  },
-};
 const silent = { begin() {}, advance() {}, end() {} };
 let results: CellStateResults;
 beforeAll(async () => {
-  results = await runCellState(setUp, 5, silent);
+  results = await runCellState(smallCellState, 5, silent);
 });
 
 test('every cell state, forget bias, γ and size has its growth, exponents and trainings', () => {
@@ -71,7 +53,7 @@ test('an abort leaves what had finished', async () => {
       if (done === 2) stop.abort();
     },
   };
-  const stopped = await runCellState(setUp, 5, progress, stop.signal);
+  const stopped = await runCellState(smallCellState, 5, progress, stop.signal);
   expect(stopped.interrupted).toBe(true);
   expect(stopped.growth).toEqual(results.growth.slice(0, 4));
   expect(stopped.trained).toEqual([]);

@@ -1,3 +1,4 @@
+import { type CellStateSetUp, quickCellState } from '../../lib/study/cell-state/set-up';
 import { clippingSetUp, clipRules } from '../../lib/study/clip-rules';
 import { clipTrialsSetUp } from '../../lib/study/clip-trials';
 import { depthSetUp } from '../../lib/study/depth';
@@ -218,3 +219,24 @@ export function studyResults(overrides: Partial<StudyResults> = {}): StudyResult
     ...overrides,
   };
 }
+
+/** The experiment of which cell state to carry, at its smallest. */
+export const smallCellState: CellStateSetUp = {
+  ...quickCellState,
+  draws: 2,
+  gammas: [0.5, 3],
+  growths: [
+    { hiddenSize: 6, timeSteps: 60, sequences: 3 },
+    { hiddenSize: 4, timeSteps: 120, sequences: 2 },
+  ],
+  exponents: { hiddenSize: 3, timeSteps: 50, sequences: 2 },
+  training: {
+    ...quickCellState.training,
+    hiddenSize: 8,
+    tasks: [
+      { task: 'adding', steps: 6, batches: 30 },
+      { task: 'copy', steps: 3, batches: 25 },
+      { task: 'series', steps: 4, batches: 1 },
+    ],
+  },
+};
