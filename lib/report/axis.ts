@@ -40,6 +40,12 @@ export function linearTicks([low, high]: readonly [number, number], count: numbe
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => (first + i) * step);
 }
 
+/** Tick values for an axis of steps, epochs or rows: a tick between two of them would mean nothing. About `count` of them. */
+export function countTicks(values: readonly number[], count: number): number[] {
+  const [low, high] = extent(values);
+  return low < high ? linearTicks([low, high], count).filter(Number.isInteger) : values.slice(0, 1);
+}
+
 /** Labels for the ticks of a linear axis: the decimals that tell them apart, with an exponent where numbers are very large or small. */
 export function linearLabels(ticks: readonly number[]): string[] {
   const step = Math.abs((ticks[1] ?? 1) - (ticks[0] ?? 0));

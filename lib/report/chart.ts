@@ -1,5 +1,5 @@
 /** Line charts as SVG text, drawn by Observable Plot in Node. */
-import { linearDomain, linearLabels, linearTicks, logDomain, logLabels, logTicks } from './axis';
+import { countTicks, linearDomain, linearLabels, linearTicks, logDomain, logLabels, logTicks } from './axis';
 import { append, drawHeading, drawLegend, dress, fontSize, layOutLegend, legendSample, loadPlot, type SvgElement, textWidth } from './svg';
 import { printable, wrap } from './text';
 import { type Look, type LookName, looks, surface } from './theme';
@@ -76,7 +76,12 @@ export async function renderChart(chart: Chart, layout: ChartLayout): Promise<st
     marginLeft,
     style: { fontSize: `${fontSize}px` },
     ariaLabel: printable(chart.description),
-    x: { ...xAxis(chart), label: printable(chart.xLabel), labelArrow: 'none', tickSize: 4 },
+    x: {
+      ...xAxis(chart, (layout.width - marginLeft - marginRight) / columns),
+      label: printable(chart.xLabel),
+      labelArrow: 'none',
+      tickSize: 4,
+    },
     y: {
       label: null,
       grid: true,
@@ -194,11 +199,13 @@ function yAxis(chart: Chart, height: number): Axis {
   return { domain, ticks, labels: chart.yScale === 'log' ? logLabels(ticks) : linearLabels(ticks) };
 }
 
-function xAxis(chart: Chart) {
+/** @param width of a panel */
+function xAxis(chart: Chart, width: number) {
   // Plot's own ticks: round dates, with the year or the day below where it changes.
   if (chart.xScale === 'time') return { type: 'utc' as const, tickSpacing: 70 };
-  if (chart.xScale !== 'log') return { tickSpacing: 70, tickFormat: formatCount };
-  const domain = logDomain(chart.panels.flatMap(({ lines }) => lines.flatMap(({ points }) => points.map(({ x }) => x))));
+  const values = chart.panels.flatMap(({ lines }) => lines.flatMap(({ points }) => points.map(({ x }) => x)));
+  if (chart.xScale !== 'log') return { ticks: countTicks(values, Math.max(2, width / 70)), tickFormat: String };
+  const domain = logDomain(values);
   const ticks = logTicks(domain);
   return { type: 'log' as const, domain, ticks, tickFormat: (tick: number) => logLabels([tick])[0] ?? '' };
 }
@@ -209,12 +216,7 @@ function widestLabel({ panels, xScale }: Chart): number {
   if (xScale === 'time') return textWidth('12 PM');
   const most = panels.reduce((all, { lines }) => Math.max(all, ...lines.map(({ points }) => points.at(-1)?.x ?? 0)), 0);
   // Digits are wider than text usually is.
-  return 1.12 * textWidth(formatCount(Math.floor(most)));
-}
-
-/** x counts steps, epochs or rows; a label between two of them would mean nothing. */
-function formatCount(x: number): string {
-  return Number.isInteger(x) ? String(x) : '';
+  return 1.12 * textWidth(String(Math.floor(most)));
 }
 
 function isDrawable(chart: Chart, y: number): boolean {

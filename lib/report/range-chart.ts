@@ -132,7 +132,10 @@ const halo = { stroke: surface.light, 'stroke-width': 4, 'stroke-linejoin': 'rou
 function drawText(svg: SvgElement, { row, lines, textY }: PlacedRow, width: number): void {
   const style = { dy: '0.35em', 'font-weight': row.strong ? 600 : 400, ...halo };
   for (const [i, line] of lines.entries()) {
-    append(svg, 'text', { y: textY + i * lineHeight, 'text-anchor': 'start', ...style }).textContent = line;
+    const y = textY + i * lineHeight;
+    // Between the letters, too, where it lies over the plot.
+    append(svg, 'rect', { y: y - lineHeight / 2, width: textWidth(line), height: lineHeight, fill: surface.light });
+    append(svg, 'text', { y, 'text-anchor': 'start', ...style }).textContent = line;
   }
   append(svg, 'text', { x: width, y: textY, 'text-anchor': 'end', ...style }).textContent = printable(row.text);
 }

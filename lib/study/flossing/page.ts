@@ -12,6 +12,12 @@ const chartFile = 'flossing-accuracy.svg';
 /** Files that the experiment may write. */
 export const flossingFiles = ['results.json', 'index.html', chartFile] as const;
 
+/** What learning and solving the task take. */
+const learnedRule = 'a training loss below a quarter of that of guessing';
+function solvedRule({ solvedAt }: FlossingResults): string {
+  return `${100 * solvedAt} % of the bits of new sequences told right, at the end`;
+}
+
 const startNames: Record<FlossingStart, string> = { random: 'random', orthogonal: 'orthogonal' };
 
 /**
@@ -61,6 +67,7 @@ ${table(
   runHeads,
   results.runs.map((run) => runCells(run, results)),
 )}
+<p class="note">${escapeHtml(`Learned: ${learnedRule}. Solved: ${solvedRule(results)}.`)}</p>
 </section>
 <section>
 <h2>Before the task</h2>
@@ -77,7 +84,10 @@ ${renderDefinitions(setUp)}
 export function formatFlossing(results: FlossingResults, columns = Number.POSITIVE_INFINITY): string {
   const sections = [wrap(headline(results), columns), wrap(lead(results), Math.min(96, columns))];
   if (results.exponents.length > 0) sections.push(formatTable([exponentHeads(results), ...exponentRows(results)], columns));
-  if (results.runs.length > 0) sections.push(formatTable([runHeads, ...results.runs.map((run) => runCells(run, results))], columns));
+  if (results.runs.length > 0) {
+    sections.push(formatTable([runHeads, ...results.runs.map((run) => runCells(run, results))], columns));
+    sections.push(wrap(`Learned: ${learnedRule}. Solved: ${solvedRule(results)}.`, Math.min(96, columns)));
+  }
   return `${sections.join('\n\n')}\n`;
 }
 
