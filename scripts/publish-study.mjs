@@ -1,5 +1,5 @@
 // Keeps a finished `evenkeel study --full` as docs/study.json, with its pictures, and shows it in README.md and docs/stability.md:
-//   node scripts/publish-study.mjs study/results.json
+//   node scripts/publish-study.mjs study/results.json         or of its parts, of `evenkeel study --full --parts grid` and the like, each by its name
 // Of `evenkeel study --cell lstm` or gru, quick or full, it keeps the grid as docs/study-lstm.json or -gru.json;
 // of `--experiment flossing --full` all, as docs/study-flossing.json.
 // PyTorch's figures beside it are docs/study-pytorch.json, of scripts/study_pytorch.py. test/docs/study.test.ts holds them together.
@@ -12,12 +12,13 @@ import { Failure, replaceBlock, root, runScript } from './steps.mjs';
 const require = createRequire(import.meta.url);
 
 await runScript(async () => {
-  const [file] = parseArgs({ allowPositionals: true }).positionals;
-  if (file === undefined) throw new Failure('Usage: node scripts/publish-study.mjs <results.json of a full study>');
+  const files = parseArgs({ allowPositionals: true }).positionals;
+  const [file] = files;
+  if (file === undefined) throw new Failure('Usage: node scripts/publish-study.mjs <results.json of a full study, or of its parts>…');
   const { reviveStudy, formatStudyBrief, formatStudySummary, formatStudyTables, publishedOf } = require('../dist/study/markdown.js');
   const { gridCharts } = require('../dist/study/grid-charts.js');
   const { Figures } = require('../dist/report/figure.js');
-  const results = reviveStudy(readFileSync(file, 'utf8'));
+  const results = together(files.map((path) => reviveStudy(readFileSync(path, 'utf8'))));
   if (results.schema === 'evenkeel/flossing') {
     publishFlossing(results);
     return;
@@ -40,6 +41,29 @@ await runScript(async () => {
     'Written: docs/study.json, its pictures, README.md, docs/stability.md. Read the sentences around the tables before committing them.',
   );
 });
+
+/** Where each part of a study keeps what it has found. */
+const lists = [
+  ['reference', 'systems'],
+  ['regimes', 'runs'],
+  ['grid', 'cells'],
+  ['clipTrials', 'trials'],
+];
+
+/** One study of runs of its parts, which must have the same options and version. */
+function together([first, ...others]) {
+  const settings = ({ options: { parts: _, ...options }, environment: { evenkeel } }) => JSON.stringify({ options, evenkeel });
+  for (const other of others) {
+    if (settings(other) !== settings(first))
+      throw new Failure(`Expected parts of one study, got ${settings(first)} and ${settings(other)}.`);
+    for (const [part, list] of lists) if (other[part][list].length > 0) first[part] = other[part];
+    if (other.date > first.date) first.date = other.date;
+  }
+  const missing =
+    first.schema === 'evenkeel/study' && first.grid.plan === 'full' ? lists.filter(([part, list]) => first[part][list].length === 0) : [];
+  if (missing.length > 0) throw new Failure(`Expected a whole study, got nothing of ${missing.map(([part]) => part).join(', ')}.`);
+  return first;
+}
 
 function publishFlossing(results) {
   const { formatFlossingTables, publishedFlossingOf } = require('../dist/study/flossing/markdown.js');

@@ -6,11 +6,11 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
-import { medians, quantile, shapeTimer } from './shape-times.mjs';
 import { Failure, runScript, say } from './steps.mjs';
 
 const require = createRequire(import.meta.url);
-const { Generator, getNumThreads, runtimeInfo, setNumThreads } = require('../dist/index.js');
+const { Generator, getNumThreads, RNN, runtimeInfo, setNumThreads, Tensor, Workspace } = require('../dist/index.js');
+const { native } = require('../dist/native/load.js');
 
 /** The ratio of times from which a shape counts as lost. */
 const LOST = 1.1;
@@ -56,12 +56,53 @@ function resume(file, sample) {
 }
 
 /** Medians of both ways, in milliseconds. */
-function compare(shape, against) {
-  const { chosen, time } = shapeTimer(shape);
+function compare([n, t, inputSize, hiddenSize], against) {
+  const generator = new Generator(1);
+  const rnn = new RNN({ inputSize, hiddenSize, generator, checkpointing: 'none' });
+  const input = repeated([n, t, inputSize], generator);
+  const grad = repeated([n, t, hiddenSize], generator);
+  const workspace = new Workspace();
+  const time = (strategy) => {
+    native().setScanStrategy(strategy);
+    const begin = performance.now();
+    workspace.run(() => {
+      rnn.forward(input);
+      rnn.backward(grad);
+    });
+    return performance.now() - begin;
+  };
   const measure = (seconds) => medians(() => [time('auto'), time(against)], seconds);
+  const arrays = (kind) => rnn.parameters().map((parameter) => parameter[kind].data);
+  const chosen = native().recurrentLayer(arrays('value'), arrays('grad'), { cell: 'elman', inputSize, hiddenSize }).strategy(n);
   let [own, other] = measure(0.3);
   if (own > LOST * other) [own, other] = measure(1.2);
-  return { shape, chosen, own, other, ratio: own / other };
+  native().setScanStrategy('auto');
+  return { shape: [n, t, inputSize, hiddenSize], chosen, own, other, ratio: own / other };
+}
+
+/** The medians of what `round` returns, which is called for so long, at least three times after a first one that does not count. */
+function medians(round, seconds) {
+  round();
+  const rounds = [];
+  for (const end = performance.now() + 1000 * seconds; rounds.length < 3 || performance.now() < end; ) rounds.push(round());
+  return rounds[0].map((_, column) =>
+    quantile(
+      rounds.map((times) => times[column]),
+      0.5,
+    ),
+  );
+}
+
+const quantile = (values, q) => [...values].sort((a, b) => a - b)[Math.round(q * (values.length - 1))];
+
+/** Random numbers, a thousand of them again and again: to draw millions would take longer than to measure. */
+function repeated(shape, generator) {
+  const tensor = Tensor.zeros(shape);
+  const some = Tensor.randn([1009], { generator }).data;
+  for (let begin = 0; begin < tensor.data.length; begin += some.length) {
+    tensor.data.set(some.subarray(0, tensor.data.length - begin), begin);
+  }
+  return tensor;
 }
 
 const line = ({ shape, chosen, own, other, ratio }) =>

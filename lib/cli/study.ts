@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { runCellState } from '../study/cell-state/experiment';
 import { cellStateFiles, formatCellState, writeCellState } from '../study/cell-state/page';
 import { fullCellState, quickCellState } from '../study/cell-state/set-up';
@@ -6,7 +6,7 @@ import { runFlossing } from '../study/flossing/experiment';
 import { flossingFiles, formatFlossing, writeFlossing } from '../study/flossing/page';
 import { fullFlossing, quickFlossing } from '../study/flossing/set-up';
 import { studyCells } from '../study/placements';
-import type { StudyOptions } from '../study/results';
+import { type StudyOptions, type StudyPart, studyParts } from '../study/results';
 import { runStudy } from '../study/run';
 import { prepareSeries } from '../study/series';
 import { formatStudy } from '../study/terminal';
@@ -41,6 +41,11 @@ export function addStudyCommand(program: Command): void {
     .option(
       '--full',
       'what the published figures are from: up to 512 units, relu, ten times the length, more optimisers and rules of clipping, which takes a quarter of an hour; of an experiment, an hour or so',
+    )
+    .option(
+      '--parts <a,b>',
+      `what to run of it: ${studyParts.join(', ')}; a full study can be run in parts, at different times, and put together by scripts/publish-study.mjs`,
+      parts,
     )
     .addOption(
       new Option('--cell <name>', 'the recurrent layer: of lstm and gru no claims are judged, which are about an RNN')
@@ -93,4 +98,11 @@ async function study({ out, json, force, experiment, quick: _, ...options }: Stu
   const series = await prepareSeries(options);
   const results = await longRun((progress, signal) => runStudy(options, series, progress, signal));
   await publish({ results, out, json, format: formatStudy, writePage: writeStudy });
+}
+
+function parts(text: string): StudyPart[] {
+  const list = names(text);
+  const unknown = list.find((name) => !(studyParts as readonly string[]).includes(name));
+  if (unknown !== undefined) throw new InvalidArgumentError(`Expected some of ${studyParts.join(', ')}, got ${JSON.stringify(unknown)}.`);
+  return list as StudyPart[];
 }

@@ -29,12 +29,18 @@ export interface StudyResults {
   series: SeriesPart;
 }
 
+/** What a study consists of, in the order in which it runs. */
+export const studyParts = ['reference', 'regimes', 'grid', 'depth', 'clipping', 'series'] as const;
+export type StudyPart = (typeof studyParts)[number];
+
 export interface StudyOptions extends SeriesFormat {
   seed: number;
   /** of the grid, the designs in detail, the reference set-up and the series */
   cell: StudyCell;
   /** whether the published figures are made, or what takes a minute */
   full?: true;
+  /** what is run of it; all of it unless given */
+  parts?: StudyPart[];
   /** draws of weights and data for each design */
   draws: number;
   /** time steps through which gradients are followed back before any training */

@@ -10,7 +10,7 @@ import { gridSetUp, runGrid } from './grid';
 import { measuring } from './measuring';
 import { referenceSetUp, runReference } from './reference';
 import { regimesSetUp, runRegimes } from './regimes';
-import { type Environment, type StudyOptions, type StudyResults, schemaVersion } from './results';
+import { type Environment, type StudyOptions, type StudyPart, type StudyResults, schemaVersion, studyParts } from './results';
 import { type PreparedSeries, runSeries } from './series';
 
 /**
@@ -44,14 +44,23 @@ export async function runStudy(
   };
   // The text's examples and claims are about an RNN.
   const isText = cell === 'rnn';
+  const { parts = studyParts } = options;
+  const run: Record<StudyPart, () => Promise<void>> = {
+    reference: () => runReference(options, results.reference.systems, progress, signal),
+    regimes: async () => {
+      if (isText) await runRegimes(results.regimes, options.seed, progress, signal);
+    },
+    grid: () => runGrid(results.grid, options.seed, progress, signal),
+    depth: () => runDepth(results.depth, options.seed, progress, signal),
+    clipping: async () => {
+      if (!isText) return;
+      await runClipTrials(results.clipTrials, options.seed, progress, signal);
+      await runClipping(options.seed, results.clipping.rules, progress, signal);
+    },
+    series: () => runSeries(series, options, progress, signal),
+  };
   await measuring(results, signal, async () => {
-    await runReference(options, results.reference.systems, progress, signal);
-    if (isText) await runRegimes(results.regimes, options.seed, progress, signal);
-    await runGrid(results.grid, options.seed, progress, signal);
-    await runDepth(results.depth, options.seed, progress, signal);
-    if (isText) await runClipTrials(results.clipTrials, options.seed, progress, signal);
-    if (isText) await runClipping(options.seed, results.clipping.rules, progress, signal);
-    await runSeries(series, options, progress, signal);
+    for (const part of studyParts) if (parts.includes(part)) await run[part]();
   });
   if (isText) results.findings = findingsOf(results);
   return results;

@@ -13,7 +13,8 @@ import { beats, trendMargin, trendSteps } from './verdicts';
 export const shownSteps = [1, 10, 50, 100];
 
 /** The study's answer in one sentence. */
-export function headline({ grid }: StudyResults): string {
+export function headline({ grid, options }: Pick<StudyResults, 'grid' | 'options'>): string {
+  if (grid.cells.length === 0 && options.parts !== undefined) return `Parts of the study: ${options.parts.join(', ')}`;
   if (grid.cells.length === 0) return 'Stopped before anything was measured of how gradients grow';
   const causes = causesOf(grid.cells).filter(({ count }) => count > 0);
   if (causes.length === 0) return `No place of a LayerNorm made ${cellNames[grid.cell]}’s gradients grow`;

@@ -103,6 +103,22 @@ describe('what a study writes', () => {
   });
 });
 
+test('a study in parts gives the numbers of the whole', async () => {
+  const { status } = await runCli(
+    quickStudy('--columns', 'line,sine', '--target', 'sine', '--seed', '7', '--parts', 'depth,reference'),
+    folder.path,
+  );
+  expect(status).toBe(0);
+  const part: StudyResults = JSON.parse(read('study/results.json'));
+  const growths = ({ depth }: StudyResults) => depth.designs.map((design) => design.growths);
+  expect(growths(part)).toEqual(growths(shared.results));
+  expect(part.reference.systems.map(({ loss }) => loss)).toEqual(shared.results.reference.systems.map(({ loss }) => loss));
+  for (const list of [part.grid.cells, part.regimes.runs, part.clipTrials.trials, part.series.systems]) expect(list).toEqual([]);
+  expect(read('study/index.html')).toContain('<h1>Parts of the study: depth, reference</h1>');
+  const wrong = await runCli(quickStudy('--parts', 'grid,depht'), folder.path);
+  expect(wrong).toMatchObject({ status: 2, stderr: expect.stringContaining('Expected some of reference, regimes, grid') });
+});
+
 describe('what a study measures', () => {
   test('the reference set-up: one entry per step, and the parts make up the total', () => {
     const { reference } = shared.results;
