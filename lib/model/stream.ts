@@ -9,6 +9,27 @@ import { allocate, checkTensor, type DType, Tensor, type TensorData } from '../t
 import type { NamedLayer, SharedModel } from './shared-model';
 import { joinStates, splitState } from './state-names';
 
+/** What a function of a shape gave the last time: steps are of one shape, and a new list for each would take as long as a call of the addon. */
+class ShapeMemo {
+  readonly #make: (shape: readonly number[]) => readonly number[];
+  #from: readonly number[] = [];
+  #to: readonly number[] = [];
+
+  constructor(make: (shape: readonly number[]) => readonly number[]) {
+    this.#make = make;
+  }
+
+  of(shape: readonly number[]): readonly number[] {
+    const from = this.#from;
+    let isSame = from.length === shape.length && from.length > 0;
+    for (let axis = 0; isSame && axis < from.length; axis++) isSame = from[axis] === shape[axis];
+    if (isSame) return this.#to;
+    this.#from = shape;
+    this.#to = this.#make(shape);
+    return this.#to;
+  }
+}
+
 /** What a layer does with a step of n sequences. */
 interface Stage {
   /** to be called before a step with other weights */
@@ -30,6 +51,9 @@ export class Stream {
   readonly #names: readonly string[];
   readonly #dtype: DType | undefined;
   readonly #inputShape: readonly (number | string)[];
+  /** from the shape of an input to that of the first stage's, with a time axis; and from that which the last stage gave to that of the output */
+  readonly #firstShape: ShapeMemo;
+  readonly #outputShape: ShapeMemo;
   #model: SharedModel;
 
   /**
@@ -47,6 +71,8 @@ export class Stream {
     const width = first instanceof RecurrentLayer ? first.inputSize : first instanceof RowLayer ? first.widths.input : undefined;
     this.#dtype = first instanceof RecurrentLayer || first instanceof RowLayer ? first.dtype : undefined;
     this.#inputShape = [sequences, ...(width === undefined ? [] : [width])];
+    this.#firstShape = new ShapeMemo((shape) => [sequences, 1, ...shape.slice(1)]);
+    this.#outputShape = new ShapeMemo((shape) => (shape.length > 2 ? [sequences, ...shape.slice(2)] : shape));
   }
 
   /**
@@ -58,11 +84,11 @@ export class Stream {
   step(input: Tensor): Tensor {
     this.#takeWeights();
     const { data, shape } = this.#checkInput(input);
-    let made = { data, shape: [this.sequences, 1, ...shape.slice(1)] as readonly number[] };
+    let made = { data, shape: this.#firstShape.of(shape) };
     for (let index = 0; index < this.#stages.length; index++) made = (this.#stages[index] as Stage).step(made.data, made.shape);
     for (let index = 0; index < this.#stages.length; index++) (this.#stages[index] as Stage).stepper?.commit();
     // A copy: the last stage may write over its output at the next step.
-    return new Tensor(made.data.slice(), made.shape.length > 2 ? [this.sequences, ...made.shape.slice(2)] : made.shape);
+    return new Tensor(made.data.slice(), this.#outputShape.of(made.shape));
   }
 
   /**
@@ -143,6 +169,8 @@ function recurrentStage(name: string, layer: RecurrentLayer<unknown>, sequences:
   }
   const stepper = new Stepper(layer, sequences);
   const { inputSize, returnSequences } = layer;
+  const width = stepper.outputSize;
+  const outputShape = returnSequences ? [sequences, 1, width] : [sequences, width];
   return {
     stepper,
     use(other) {
@@ -150,9 +178,7 @@ function recurrentStage(name: string, layer: RecurrentLayer<unknown>, sequences:
     },
     step(data, shape) {
       if (shape.length !== 3 || shape[2] !== inputSize) failShape([sequences, 1, inputSize], shape);
-      const output = stepper.step(data);
-      const width = output.length / sequences;
-      return { data: output, shape: returnSequences ? [sequences, 1, width] : [sequences, width] };
+      return { data: stepper.step(data), shape: outputShape };
     },
   };
 }
@@ -160,6 +186,7 @@ function recurrentStage(name: string, layer: RecurrentLayer<unknown>, sequences:
 function rowStage(layer: RowLayer<unknown>, sequences: number): Stage {
   const { input, output } = layer.widths;
   const made = allocate(layer.dtype, sequences * output);
+  const outputShape = new ShapeMemo((shape) => shape.with(-1, output));
   let own = layer;
   return {
     use(other) {
@@ -168,7 +195,7 @@ function rowStage(layer: RowLayer<unknown>, sequences: number): Stage {
     step(data, shape) {
       if (shape.at(-1) !== input || data.length !== sequences * input) failShape([sequences, 1, input], shape);
       own.predictRows(sequences, data, made);
-      return { data: made, shape: shape.with(-1, output) };
+      return { data: made, shape: outputShape.of(shape) };
     },
   };
 }

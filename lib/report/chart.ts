@@ -204,7 +204,7 @@ function xAxis(chart: Chart, width: number) {
   // Plot's own ticks: round dates, with the year or the day below where it changes.
   if (chart.xScale === 'time') return { type: 'utc' as const, tickSpacing: 70 };
   const values = chart.panels.flatMap(({ lines }) => lines.flatMap(({ points }) => points.map(({ x }) => x)));
-  if (chart.xScale !== 'log') return { ticks: countTicks(values, Math.max(2, width / 70)), tickFormat: String };
+  if (chart.xScale !== 'log') return { ticks: countTicks(values, Math.max(2, width / 60)), tickFormat: String };
   const domain = logDomain(values);
   const ticks = logTicks(domain);
   return { type: 'log' as const, domain, ticks, tickFormat: (tick: number) => logLabels([tick])[0] ?? '' };

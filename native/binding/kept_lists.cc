@@ -16,8 +16,9 @@ KeptLists::KeptLists(const Arguments& arguments, std::initializer_list<ListName>
   }
 }
 
-void KeptLists::find_elements(Napi::Env env) {
-  for (List& list : lists_) {
+void KeptLists::find_elements(Napi::Env env, size_t lists) {
+  for (size_t k = 0; k < lists; ++k) {
+    List& list = lists_[k];
     for (size_t i = 0; i < list.views.size(); ++i) {
       const Arguments::View& view = list.views[i];
       size_t length = 0;

@@ -21,8 +21,9 @@ class KeptLists {
   // The first arguments of the call, a list for each name. Every list has an array for each of the first one's, of its kind and length.
   KeptLists(const Arguments& arguments, std::initializer_list<ListName> names);
 
-  // Before each use. Fails where an array no longer has its elements.
-  void find_elements(Napi::Env env);
+  // Before each use, of all lists or the first ones alone. Fails where an array no longer has its elements.
+  void find_elements(Napi::Env env) { find_elements(env, lists_.size()); }
+  void find_elements(Napi::Env env, size_t lists);
 
   // Calls body(T zero, size_t i) for each array of a list, T its element type.
   template <typename Body>

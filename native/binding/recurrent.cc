@@ -14,7 +14,7 @@ RecurrentLayer& layer_of(const Arguments& arguments) { return **static_cast<Hand
 Napi::Value forward(const Arguments& arguments) {
   RecurrentLayer& layer = layer_of(arguments);
   const RecurrentShape shape = shape_of(arguments, layer);
-  layer.find_elements(arguments.env());
+  layer.find_weights(arguments.env());
   with_type(layer, [&](auto zero) {
     using T = decltype(zero);
     with_forward<T>(arguments, layer, shape, 2, [](const ForwardPass<T>& pass) { recurrent_forward(pass); });
@@ -24,7 +24,7 @@ Napi::Value forward(const Arguments& arguments) {
 
 Napi::Value keep_weights(const Arguments& arguments) {
   RecurrentLayer& layer = layer_of(arguments);
-  layer.find_elements(arguments.env());
+  layer.find_weights(arguments.env());
   with_type(layer, [&](auto zero) { layer.keep_weights<decltype(zero)>(); });
   return arguments.env().Undefined();
 }

@@ -29,7 +29,9 @@ class RecurrentLayer {
   bool needs_masks() const { return MaskedCell<float>::wants(options_); }
 
   void find_elements(Napi::Env env) { lists_.find_elements(env); }
-  // Once find_elements has been called in this call.
+  // The same for a call that has nothing to do with gradients.
+  void find_weights(Napi::Env env) { lists_.find_elements(env, 1); }
+  // Once either has been called in this call.
   template <typename T>
   std::unique_ptr<Cell<T>> make_cell(const RecurrentShape& shape, bool keeps, bool backward, const MaskCall* masks) const {
     const CellCall<T> call = {.sequences = shape.n,

@@ -87,10 +87,18 @@ describe('recurrentLayer', () => {
     const a = arrays();
     const layer = layerOf(addon, i, h, a);
     const gone = (b: TensorData) => structuredClone(b.buffer, { transfer: [b.buffer as ArrayBuffer] });
+    const refusal = (array: string) =>
+      expect.objectContaining({ code: 'ERR_STATE', message: expect.stringContaining(`${array}: expected 5 elements, got 0`) });
+    const forward = () => layer.forward(n, t, a.input, null, a.output, null, null);
+    const [input, output, state] = [a.input, a.output, new Float32Array(n * h)];
     gone(a.gradBiasHh);
-    expect(() => layer.forward(n, t, a.input, null, a.output, null, null)).toThrow(
-      expect.objectContaining({ code: 'ERR_STATE', message: expect.stringContaining('gradients[3]: expected 5 elements, got 0') }),
+    // Forward has nothing to do with gradients.
+    expect(forward).not.toThrow();
+    expect(() => layer.backward(n, t, input, null, output, null, output.slice(), null, state, 0, null, null, null)).toThrow(
+      refusal('gradients[3]'),
     );
+    gone(a.biasHh);
+    expect(forward).toThrow(refusal('weights[3]'));
   });
 
   test('a call with no arguments is refused', () => {

@@ -33,6 +33,11 @@ export class Stepper {
     });
   }
 
+  /** P of the last layer of the stack */
+  get outputSize(): number {
+    return (this.#rungs.at(-1) as Rung).output.length / this.#n;
+  }
+
   /** @param layer of the sizes of the one before */
   set layer(layer: RecurrentLayer<unknown>) {
     this.#layer = layer;
