@@ -1,10 +1,14 @@
-// Whether one build of the addon is as fast as another: training passes of recurrent layers on one thread, in turns, each build in several
-// processes, since where memory comes to lie makes a process some percent faster or slower than the next.
-//   node scripts/release/compare-speed.mjs A.node B.node [--rounds 15] [--processes 3] [--shapes N,T,I,H …] [--cells RNN …] [--limit 1.03]
-// Takes the processor's time, which other programs disturb less than the clock's. With --limit it fails where B takes longer than that times A.
+// Whether one build is as fast as another: training passes of recurrent layers, in turns, each build in several processes, since where memory
+// comes to lie makes a process some percent faster or slower than the next. A build is an addon, or the folder of a checkout of another commit,
+// set up, which is then measured with its own JavaScript.
+//   node scripts/release/compare-speed.mjs A B [--rounds 15] [--processes 3] [--shapes N,T,I,H …] [--cells RNN …] [--limit 1.03]
+//     --threads 2   more than one; then it takes the clock's time, else the processor's, which other programs disturb less
+//     --step        a whole training step: zeroGrad, the layer, a LayerNorm, the mean squared error, backward, clipping to norm 1 and Adam
+// With --limit it fails where B takes longer than that times A.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join, resolve } from 'node:path';
+import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Failure, root, runScript } from '../steps.mjs';
 
@@ -12,17 +16,32 @@ const usual = ['32,50,10,20', '32,200,64,128', '32,200,256,256', '64,100,512,512
 
 /** In a process of its own: at each message the time in milliseconds of a forward and a backward pass of that shape and cell. */
 const runner = `
-const e = require(${JSON.stringify(join(root, 'dist/index.js'))});
-e.setNumThreads(1);
-const passes = process.argv.slice(1).map((text) => {
+const [folder, threads, step, ...tasks] = process.argv.slice(1);
+const e = require(folder + '/dist/index.js');
+e.setNumThreads(Number(threads));
+const passes = tasks.map((text) => {
   const [cell, shape] = text.split(' ');
   const [N, T, I, H] = shape.split(',').map(Number);
   const generator = new e.Generator(1);
   const layer = new e[cell]({ inputSize: I, hiddenSize: H, generator });
   const input = e.Tensor.randn([N, T, I], { generator });
-  const grad = e.Tensor.randn([N, T, H], { generator });
+  const target = e.Tensor.randn([N, T, H], { generator });
   const workspace = new e.Workspace();
-  const pass = () => workspace.run(() => { layer.forward(input); layer.backward(grad); });
+  const model = new e.Sequential({ layer, norm: new e.LayerNorm({ size: H }) });
+  const optimizer = new e.Adam(model.parameters());
+  const bodies = {
+    pass() {
+      layer.forward(input);
+      layer.backward(target);
+    },
+    step() {
+      optimizer.zeroGrad();
+      model.backward(e.mseLoss(model.forward(input), target).grad, { inputGradient: false });
+      e.clipGradNorm(model.parameters(), { maxNorm: 1 });
+      optimizer.step();
+    },
+  };
+  const pass = () => workspace.run(bodies[step]);
   pass();
   const before = performance.now();
   pass();
@@ -30,10 +49,11 @@ const passes = process.argv.slice(1).map((text) => {
 });
 process.on('message', (index) => {
   const { pass, times } = passes[index];
+  const begin = performance.now();
   const before = process.cpuUsage();
   for (let i = 0; i < times; i++) pass();
   const { user, system } = process.cpuUsage(before);
-  process.send((user + system) / 1000 / times);
+  process.send((threads === '1' ? (user + system) / 1000 : performance.now() - begin) / times);
 });
 process.send(e.runtimeInfo().simdTarget + ', ' + e.runtimeInfo().blas);`;
 
@@ -46,14 +66,17 @@ await runScript(async () => {
       shapes: { type: 'string', multiple: true, default: usual },
       cells: { type: 'string', multiple: true, default: ['RNN'] },
       limit: { type: 'string', default: 'Infinity' },
+      threads: { type: 'string', default: '1' },
+      step: { type: 'boolean', default: false },
     },
   });
-  if (positionals.length !== 2) throw new Failure('expected two builds of the addon: A.node B.node');
+  if (positionals.length !== 2) throw new Failure('expected two builds, each an addon or the folder of a checkout: A B');
   const [rounds, processes, limit] = [values.rounds, values.processes, values.limit].map(Number);
   const tasks = values.cells.flatMap((cell) => values.shapes.map((shape) => `${cell} ${shape}`));
   const builds = positionals.map((file) => ({ file: resolve(file), children: [] }));
+  const options = [values.threads, values.step ? 'step' : 'pass', ...tasks];
   try {
-    for (let i = 0; i < processes; i++) for (const { file, children } of builds) children.push(await start(file, tasks));
+    for (let i = 0; i < processes; i++) for (const { file, children } of builds) children.push(await start(file, options));
     for (const { file, children } of builds) console.log(`${file}: ${children[0].info}`);
     console.log('| | A, ms | B, ms | B / A |\n| --- | --- | --- | --- |');
     const slower = [];
@@ -68,9 +91,10 @@ await runScript(async () => {
   }
 });
 
-async function start(file, tasks) {
-  const child = spawn(process.execPath, ['-e', runner, ...tasks], {
-    env: { ...process.env, EVENKEEL_ADDON: file },
+async function start(file, options) {
+  const isFolder = statSync(file).isDirectory();
+  const child = spawn(process.execPath, ['-e', runner, '--', isFolder ? file : root, ...options], {
+    env: isFolder ? process.env : { ...process.env, EVENKEEL_ADDON: file },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   const ended = new AbortController();
