@@ -1,6 +1,7 @@
 /** The charts of a training's page. */
 import type { ChartLayout, ChartLine, ChartPoint } from '../report/chart';
 import type { LineFigure } from '../report/figure';
+import { plural } from '../report/text';
 import type { LookName } from '../report/theme';
 import type { History } from './records';
 
@@ -33,7 +34,7 @@ function lossChart(history: History, first: number): TrainingChart {
     what: 'Loss',
     more: validation.length === 0 ? '' : ', and over the validation after each epoch',
     lines: [training, ...(validation.length === 0 ? [] : [{ name: 'validation', look: 'blue' as const, points: validation }])],
-    steps: history.loss.length,
+    over: history.loss,
   });
 }
 
@@ -61,14 +62,14 @@ function normChart({ gradNorm, clippedGradNorm, clipped }: History, first: numbe
     what: 'Gradient norm',
     more: hasClipped ? '' : '. Clipping never acted',
     lines: hasClipped ? [before, after] : [before],
-    steps: gradNorm.length,
+    over: gradNorm,
     scale: 'log',
   });
 }
 
 function rateChart({ learningRate }: History, first: number): TrainingChart {
   const lines: ChartLine[] = [{ name: 'learning rate', look: 'blue', points: pointsOf(learningRate, first) }];
-  return chart({ file: 'learning-rate', what: 'Learning rate', lines, steps: learningRate.length, scale: 'linear' });
+  return chart({ file: 'learning-rate', what: 'Learning rate', lines, over: learningRate, scale: 'linear' });
 }
 
 /** None of a model without recurrent layers. */
@@ -76,9 +77,7 @@ function stateCharts({ largestState }: History, first: number): TrainingChart[] 
   if (!largestState.some(Number.isFinite)) return [];
   const lines: ChartLine[] = [{ name: 'largest state', look: 'blue', points: pointsOf(largestState, first) }];
   const more = ', at the ends of the sequences';
-  return [
-    chart({ file: 'largest-state', what: 'Largest magnitude in the states of recurrent layers', more, lines, steps: largestState.length }),
-  ];
+  return [chart({ file: 'largest-state', what: 'Largest magnitude in the states of recurrent layers', more, lines, over: largestState })];
 }
 
 const LOOKS: readonly LookName[] = ['blue', 'amber', 'green', 'rose', 'sienna', 'violet', 'red', 'navy'];
@@ -113,20 +112,22 @@ interface ChartParts {
   /** what ends the caption's first sentence */
   more?: string;
   lines: readonly ChartLine[];
-  /** how many steps a line shows, where it shows them */
-  steps?: number;
+  /** the value of each step, where a line shows them */
+  over?: readonly number[];
   /** logarithmic where all values are above 0, unless given */
   scale?: 'linear' | 'log';
 }
 
-function chart({ file, what, more = '', lines, steps = 0, scale }: ChartParts): TrainingChart {
+function chart({ file, what, more = '', lines, over = [], scale }: ChartParts): TrainingChart {
   const values = lines.flatMap(({ points }) => points.map(({ y, low = y }) => low)).filter(Number.isFinite);
   const yScale = scale ?? (values.every((value) => value > 0) ? 'log' : 'linear');
-  const size = binSize(steps);
+  const size = binSize(over.length);
+  const lost = over.filter((value) => !Number.isFinite(value)).length;
+  const missing = lost === 0 ? '' : ` It is not finite in ${plural(lost, 'step')}, which the line leaves out.`;
   const binned = size === 1 ? '' : ` Each point of a line over steps is the mean of ${size}, in a band from the smallest to the largest.`;
   return {
     file,
-    caption: `${what}${steps > 0 ? ' in each step' : ''}${more}.${binned}`,
+    caption: `${what}${over.length > 0 ? ' in each step' : ''}${more}.${missing}${binned}`,
     chart: {
       description: `Line chart${yScale === 'log' ? ', logarithmic' : ''}: ${what} over the steps of the training.`,
       xLabel: 'step',

@@ -114,6 +114,8 @@ test('of many steps shows means and ranges, without those that were skipped', ()
   expect(points.at(-1)).toEqual({ x: 1010, y: 1000, low: 1000, high: 1000 });
   expect(charts.map(({ file }) => file)).toEqual(['loss', 'validation.mae', 'validation.<b>', 'gradient-norm', 'learning-rate']);
   expect(charts[0]?.caption).toContain('the mean of 3');
+  expect(charts[0]?.caption).toContain('It is not finite in 1 step, which the line leaves out.');
+  expect(charts[3]?.caption).toContain('It is not finite in 1000 steps');
 });
 
 test('can be drawn of anything that can happen', async () => {
