@@ -111,7 +111,7 @@ async function record(name, measurement) {
   const all = existsSync(recorded) ? JSON.parse(readFileSync(recorded, 'utf8')) : {};
   const date = new Date().toISOString().slice(0, 10);
   all[name] = { date, version, machine, result: mergeAreas(all[name], { machine, result }) };
-  writeFileSync(recorded, `${JSON.stringify(all, null, 1)}\n`);
+  writeFileSync(recorded, `${JSON.stringify(all, null, 2)}\n`);
 }
 
 /** Says of each finding whether it is still one: in the build, and by the rules of calls, as they are by now. */
@@ -125,7 +125,7 @@ async function recheck() {
         const [command, ...args] = [...prefix, ...fuzzing];
         finding.mended = spawnSync(command, args, { stdio: 'inherit' }).status === 0;
       }
-  writeFileSync(recorded, `${JSON.stringify(all, null, 1)}\n`);
+  writeFileSync(recorded, `${JSON.stringify(all, null, 2)}\n`);
 }
 
 try {

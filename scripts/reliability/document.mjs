@@ -109,13 +109,12 @@ function fuzzing(recorded) {
       ),
     ),
     '',
-    ...runs.flatMap((name) => [`With ${UNDER[name]}: ${conditions(recorded[name])}`, '']),
+    ...runs.flatMap((name) => [`With ${UNDER[name]}: last on ${recorded[name].date}, ${machineOf(recorded[name])}.`, '']),
   ];
 }
 
-function conditions({ date, version, machine }) {
-  return `evenkeel ${version}, ${date}, Node ${machine.node}, ${machine.cpu}, ${machine.cores} cores, ${machine.blas}.`;
-}
+const machineOf = ({ machine: { node, cpu, cores, blas } }) => `Node ${node}, ${cpu}, ${cores} cores, ${blas}`;
+const conditions = (recorded) => `evenkeel ${recorded.version}, ${recorded.date}, ${machineOf(recorded)}.`;
 
 function kills({ trials, done, twice, sameResults, kills: count, starts }) {
   return [
