@@ -1,7 +1,8 @@
-// What an RNN costs in float64, and with a normalisation in its step, and what LSTM and GRU cost with one: forward and backward with all
-// gradients, in turns with the plain one.
-//   node scripts/variants.mjs [--threads n] [--seconds 1] [--only float64|placements|cells] [--shapes N,T,I,H ...]
-// The peak in float64 is taken for half of that in float32, which is measured: vectors have half the lanes.
+// What recurrent layers cost beside their plain selves: in float64, with a normalisation in the step, with masks, with lengths, in both
+// directions and as a stack; forward and backward with all gradients, in turns with the plain one.
+//   node scripts/variants.mjs [--threads n] [--seconds 1] [--only float64|placements|cells|masks|lengths|pairs] [N,T,I,H ...]
+// Times are the lower quartile of all turns, on one thread of the processor's time: others on the machine disturb both less. The peak in float64 is taken for half of
+// that in float32, which is measured: vectors have half the lanes.
 import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
 import { runScript } from './steps.mjs';
@@ -23,6 +24,9 @@ const shapes = {
   ],
   placements: ['32,200,64,128', '32,200,256,256', '64,100,512,512'],
   cells: ['32,50,10,20', '32,200,64,128', '32,100,256,256', '64,30,512,512'],
+  masks: ['32,50,10,20', '32,100,32,64', '32,200,64,128', '32,100,256,256'],
+  lengths: ['32,50,10,20', '32,200,64,128', '32,200,256,256'],
+  pairs: ['8,50,20,20', '8,200,128,128', '8,100,256,256'],
 };
 const plain = { dtype: 'float32', normalization: 'none' };
 const split = { normalization: 'split-preactivation' };
@@ -34,6 +38,14 @@ const cells = {
   GRU: { cell: GRU },
   'GRU, split': { cell: GRU, ...split },
   'GRU, reset before': { cell: GRU, resetAfter: false },
+};
+const masked = {
+  zoneout: { zoneout: 0.1 },
+  'recurrent dropout': { recurrentDropout: 0.25 },
+};
+const pairs = {
+  bidirectional: { bidirectional: true },
+  'two layers': { numLayers: 2 },
 };
 const placements = ['preactivation', 'split-preactivation', 'recurrent-input', 'hidden'];
 const kinds = ['layer', 'rms'];
@@ -50,7 +62,7 @@ async function main() {
   setNumThreads(Number(values.threads));
   const { cpu, simdTarget, node } = runtimeInfo();
   console.log(`${cpu}, ${simdTarget}, ${getNumThreads()} threads, Node ${node}, ${new Date().toISOString().slice(0, 10)}\n`);
-  for (const [what, table] of Object.entries({ float64, placements: placementCosts, cells: cellCosts })) {
+  for (const [what, table] of Object.entries({ float64, placements: placementCosts, cells: cellCosts, masks, lengths, pairs: pairCosts })) {
     if (values.only !== undefined && values.only !== what) continue;
     console.log(table(positionals.length > 0 ? positionals : shapes[what], Number(values.seconds)));
   }
@@ -59,7 +71,7 @@ async function main() {
 function float64(list, seconds) {
   const { fmaGflops } = native().measureMachine();
   const rows = list.map((shape) => {
-    const [single, double] = mediansInTurns(shape, [plain, { ...plain, dtype: 'float64' }], seconds);
+    const [single, double] = quartilesInTurns(shape, [plain, { ...plain, dtype: 'float64' }], seconds);
     const [n, t, i, h] = sizes(shape);
     const gflops = (2 * n * t * (3 * i * h + 3 * h * h)) / double / 1e6;
     return [shape, `${double.toPrecision(3)} ms`, `${((200 * gflops) / fmaGflops).toFixed(0)} %`, (double / single).toFixed(2)];
@@ -70,7 +82,7 @@ function float64(list, seconds) {
 function placementCosts(list, seconds) {
   const variants = placements.flatMap((placement) => kinds.map((kind) => ({ placement, kind })));
   const rows = list.map((shape) => {
-    const [none, ...times] = mediansInTurns(shape, [plain, ...variants.map((normalization) => ({ ...plain, normalization }))], seconds);
+    const [none, ...times] = quartilesInTurns(shape, [plain, ...variants.map((normalization) => ({ ...plain, normalization }))], seconds);
     return [shape, `${none.toPrecision(3)} ms`, ...times.map((time) => (time / none).toFixed(2))];
   });
   return markdown(['N,T,I,H', 'plain', ...variants.map(({ placement, kind }) => `${placement}, ${kind}`)], rows);
@@ -79,40 +91,91 @@ function placementCosts(list, seconds) {
 function cellCosts(list, seconds) {
   const variants = Object.values(cells);
   const rows = list.map((shape) => {
-    const times = mediansInTurns(shape, variants, seconds);
+    const times = quartilesInTurns(shape, variants, seconds);
     const over = variants.map(({ cell }, index) => times[index] / times[variants.findIndex((one) => one.cell === cell)]);
     return [shape, ...times.map((time, index) => (over[index] === 1 ? `${time.toPrecision(3)} ms` : over[index].toFixed(2)))];
   });
   return markdown(['N,T,I,H', ...Object.keys(cells)], rows);
 }
 
+function masks(list, seconds) {
+  const kinds = [RNN, LSTM, GRU];
+  const rows = list.flatMap((shape) =>
+    kinds.map((cell) => {
+      const [none, ...times] = quartilesInTurns(
+        shape,
+        [{ cell }, ...Object.values(masked).map((options) => ({ cell, ...options }))],
+        seconds,
+      );
+      return [shape, cell.name, `${none.toPrecision(3)} ms`, ...times.map((time) => (time / none).toFixed(3))];
+    }),
+  );
+  return markdown(['N,T,I,H', 'cell', 'plain', ...Object.keys(masked)], rows);
+}
+
+/** Lengths uniform in 1 … T, as they come: the time over that of the full batch, and that over the share of the steps that count. */
+function lengths(list, seconds) {
+  const rows = list.flatMap((shape) =>
+    [LSTM, GRU].map((cell) => {
+      const [n, t] = sizes(shape);
+      const generator = new Generator(7);
+      const given = Int32Array.from({ length: n }, () => 1 + (generator.nextUint32() % t));
+      const share = given.reduce((sum, length) => sum + length, 0) / (n * t);
+      const [full, time] = quartilesInTurns(shape, [{ cell }, { cell, lengths: given }], seconds);
+      return [shape, cell.name, `${full.toPrecision(3)} ms`, (time / full).toFixed(3), (time / full / share).toFixed(3)];
+    }),
+  );
+  return markdown(['N,T,I,H', 'cell', 'full batch', 'with lengths', 'over the share of steps'], rows);
+}
+
+/** Over twice one layer, each on as many threads. */
+function pairCosts(list, seconds) {
+  const rows = list.flatMap((shape) =>
+    [LSTM, GRU].map((cell) => {
+      const [one, ...times] = quartilesInTurns(
+        shape,
+        [{ cell }, ...Object.values(pairs).map((options) => ({ cell, ...options }))],
+        seconds,
+      );
+      return [shape, cell.name, `${one.toPrecision(3)} ms`, ...times.map((time) => (time / one / 2).toFixed(3))];
+    }),
+  );
+  return markdown(['N,T,I,H', 'cell', 'one layer', ...Object.keys(pairs)], rows);
+}
+
 const sizes = (shape) => shape.split(',').map(Number);
 
-/** The median milliseconds of each variant. */
-function mediansInTurns(shape, variants, seconds) {
+/** The lower quartile of each variant's milliseconds. */
+function quartilesInTurns(shape, variants, seconds) {
   const runs = variants.map((variant) => runOf(shape, variant));
   for (const run of runs) run();
   const times = runs.map(() => []);
+  const clock = getNumThreads() === 1 ? processorMilliseconds : () => performance.now();
   for (const end = performance.now() + 1000 * seconds * variants.length; times[0].length < 3 || performance.now() < end; ) {
     for (const [index, run] of runs.entries()) {
-      const begin = performance.now();
+      const begin = clock();
       run();
-      times[index].push(performance.now() - begin);
+      times[index].push(clock() - begin);
     }
   }
-  return times.map((some) => some.sort((a, b) => a - b)[some.length >> 1]);
+  return times.map((some) => some.sort((a, b) => a - b)[some.length >> 2]);
 }
 
-function runOf(shape, { cell = RNN, dtype = 'float32', ...options }) {
+function processorMilliseconds() {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+function runOf(shape, { cell = RNN, dtype = 'float32', lengths: given, ...options }) {
   const [n, t, inputSize, hiddenSize] = sizes(shape);
   const generator = new Generator(1);
   const rnn = new cell({ inputSize, hiddenSize, ...options, dtype, generator, checkpointing: 'none' });
   const input = Tensor.randn([n, t, inputSize], { generator, dtype });
-  const grad = Tensor.randn([n, t, hiddenSize], { generator, dtype });
+  const grad = Tensor.randn([n, t, options.bidirectional ? 2 * hiddenSize : hiddenSize], { generator, dtype });
   const workspace = new Workspace();
   return () =>
     workspace.run(() => {
-      rnn.forward(input);
+      rnn.forward(input, given && { lengths: given });
       rnn.backward(grad);
     });
 }

@@ -70,6 +70,12 @@ export interface RecurrentLayerOptions {
  */
 type Masks = Int32Array | null;
 
+/**
+ * Steps from one sequence to the next in a pass's arrays [N, T, ·], which end with the last sequence's last step: at least T, for passes over a
+ * part of the time. Null for T.
+ */
+type Stride = number | null;
+
 /** The arrays of a forward pass: input [N, T, I], initialState, finalState [N, S], output [N, T, P]; finalState is written where it is given. */
 type ForwardArrays = readonly [
   input: TensorData,
@@ -102,7 +108,7 @@ type BackwardArrays = readonly [
 ];
 
 /** What a forward pass over another part of the time takes, which threads that are idle else may do. */
-export type ConcurrentArguments = readonly [t: number, ...ForwardArrays, masks?: Masks];
+export type ConcurrentArguments = readonly [t: number, ...ForwardArrays, masks?: Masks, stride?: Stride];
 
 /**
  * A recurrent layer of the addon. The state that a step hands to the next is S wide, its first P columns are what is put out. The tape is what
@@ -110,9 +116,13 @@ export type ConcurrentArguments = readonly [t: number, ...ForwardArrays, masks?:
  * `tapeLength(n, b) − tapeLength(n, 0)` and is `tapeLength(n, e − b)` long.
  */
 export interface NativeRecurrentLayer {
-  forward(n: number, t: number, ...pass: readonly [...ForwardArrays, masks?: Masks]): void;
+  forward(n: number, t: number, ...pass: readonly [...ForwardArrays, masks?: Masks, stride?: Stride]): void;
   /** Returns how many gradients were limited. */
-  backward(n: number, t: number, ...pass: readonly [...BackwardArrays, masks?: Masks, ...concurrent: ConcurrentArguments | []]): number;
+  backward(
+    n: number,
+    t: number,
+    ...pass: readonly [...BackwardArrays, masks?: Masks, stride?: Stride, ...concurrent: ConcurrentArguments | []]
+  ): number;
   /**
    * Of a layer in float64: forward, and for each sequence and step J_t Q = Q' R with J_t = ∂state_t/∂state_{t−1}.
    * tangents: the `count` columns of Q_0, orthonormal, each a row [N, count, S], which become those of Q_T. logGrowths: ln|R_t(i, i)|
@@ -130,7 +140,7 @@ export interface NativeRecurrentLayer {
     logGrowths: TensorData,
   ): void;
   /** The state [N, S] after the step `step`, from 0, of a pass that kept what backward needs. */
-  readState(n: number, t: number, step: number, output: TensorData, tape: Optional, state: TensorData): void;
+  readState(n: number, t: number, step: number, output: TensorData, tape: Optional, state: TensorData, stride?: Stride): void;
   /** The steps after which time is cut: a part of a sequence that starts at a multiple of them gives the same bits as the whole. */
   chunkSteps(n: number): number;
   tapeLength(n: number, t: number): number;
@@ -138,6 +148,8 @@ export interface NativeRecurrentLayer {
   strategy(n: number): string;
   /** Packs the weights as they are now for all forward passes from now on, with the same bits: they must not change any more. */
   keepWeights(): void;
+  /** Whether all passes from now on pack the weights once, with the same bits: they must not change meanwhile. Else each packs them for itself. */
+  shareWeights(shares: boolean): void;
   /** S and P */
   readonly stateSize: number;
   readonly outputSize: number;
@@ -145,8 +157,8 @@ export interface NativeRecurrentLayer {
   readonly self: unknown;
 }
 
-type ForwardArguments = readonly [...ForwardArrays, masks: Masks];
-type BackwardArguments = readonly [...BackwardArrays, masks: Masks];
+type ForwardArguments = readonly [...ForwardArrays, masks: Masks, stride: Stride];
+type BackwardArguments = readonly [...BackwardArrays, masks: Masks, stride: Stride];
 
 /** Two layers of one kind, such as the directions of a layer. Their passes run at the same time where that is faster. */
 export interface NativeRecurrentPair {
@@ -184,6 +196,20 @@ export interface NativeAddon {
     lengths: Int32Array | null,
     reverse: boolean,
     add: boolean,
+  ): void;
+  /**
+   * Row order[k] of `from` [N, T, width], as far as its length goes, becomes row k of `to`; with `back` row k row order[k], zeros beyond its
+   * length. lengths: [N] of the rows outside the order.
+   */
+  reorderSteps(
+    n: number,
+    t: number,
+    width: number,
+    from: TensorData,
+    to: TensorData,
+    lengths: Int32Array,
+    order: Int32Array,
+    back: boolean,
   ): void;
   /** Forces one way through time for every shape, as the environment's `EVENKEEL_SCAN` does; 'auto' chooses by shape again. */
   setScanStrategy(name: string): void;

@@ -29,6 +29,13 @@ Napi::Value keep_weights(const Arguments& arguments) {
   return arguments.env().Undefined();
 }
 
+Napi::Value share_weights(const Arguments& arguments) {
+  RecurrentLayer& layer = layer_of(arguments);
+  const bool shares = arguments.boolean(0, "shares");
+  with_type(layer, [&](auto zero) { layer.share_weights<decltype(zero)>(shares); });
+  return arguments.env().Undefined();
+}
+
 Napi::Value backward(const Arguments& arguments) {
   RecurrentLayer& layer = layer_of(arguments);
   const RecurrentShape shape = shape_of(arguments, layer);
@@ -63,11 +70,11 @@ Napi::Value tangents(const Arguments& arguments) {
 
 Napi::Value state_at(const Arguments& arguments) {
   RecurrentLayer& layer = layer_of(arguments);
-  const RecurrentShape shape = shape_of(arguments, layer);
+  const RecurrentShape shape = with_stride(arguments, 6, shape_of(arguments, layer));
   const auto step = static_cast<size_t>(arguments.integer(2, "step", 0, static_cast<int64_t>(shape.t) - 1));
   with_type(layer, [&](auto zero) {
     using T = decltype(zero);
-    T* output = arguments.array<T>(3, "output", arguments.product({shape.n, shape.t, shape.p}));
+    T* output = arguments.array<T>(3, "output", steps_length(arguments, shape, shape.p));
     T* tape = shape.hidden_state() == 0 ? nullptr : tape_array<T>(arguments, 4, shape, layer, "tape");
     read_state(shape, layer.traits(), output, tape, step, arguments.array<T>(5, "state", arguments.product({shape.n, shape.s})));
   });
@@ -106,6 +113,7 @@ Napi::Value recurrent_layer(const Arguments& arguments) {
   add_method<tape_length_call>(handle, "tapeLength", layer);
   add_method<strategy>(handle, "strategy", layer);
   add_method<keep_weights>(handle, "keepWeights", layer);
+  add_method<share_weights>(handle, "shareWeights", layer);
   handle.Set("stateSize", static_cast<double>(layer->widths().s));
   handle.Set("outputSize", static_cast<double>(layer->widths().p));
   handle.Set("self", Napi::External<Handle>::New(env, new Handle(layer), [](Napi::BasicEnv, Handle* own) { delete own; }));

@@ -52,6 +52,16 @@ class RecurrentLayer {
   const KeptWeights<T>* kept() const {
     return std::get<std::unique_ptr<KeptWeights<T>>>(kept_).get();
   }
+  // Whether the passes from now on pack the weights once for all of them, which must not change meanwhile; else each for itself.
+  template <typename T>
+  void share_weights(bool shares) {
+    auto& of_type = std::get<std::unique_ptr<SharedWeights<T>>>(shared_);
+    of_type = shares ? std::make_unique<SharedWeights<T>>() : nullptr;
+  }
+  template <typename T>
+  SharedWeights<T>* shared() const {
+    return std::get<std::unique_ptr<SharedWeights<T>>>(shared_).get();
+  }
   template <typename T>
   const T* weight_ih() const {
     return lists_.elements<T>(0, 0);
@@ -79,6 +89,7 @@ class RecurrentLayer {
   CellTraits traits_;
   KeptLists lists_;
   std::tuple<std::unique_ptr<KeptWeights<float>>, std::unique_ptr<KeptWeights<double>>> kept_;
+  std::tuple<std::unique_ptr<SharedWeights<float>>, std::unique_ptr<SharedWeights<double>>> shared_;
 };
 
 // What each method of a handle holds on to.

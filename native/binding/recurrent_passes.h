@@ -10,10 +10,22 @@
 // What the passes of a call take out of its arguments: their arrays, and a cell for as long as they last.
 namespace evenkeel::binding {
 
-constexpr size_t kPasses = 2, kForwardArguments = 6, kBackwardArguments = 11;  // where a call's passes begin, and how many each takes
+constexpr size_t kPasses = 2, kForwardArguments = 7, kBackwardArguments = 12;  // where a call's passes begin, and how many each takes
 
 inline RecurrentShape shape_of(const Arguments& arguments, const RecurrentLayer& layer) {
   return layer.shape(arguments.size(0, "n"), arguments.size(1, "t"));
+}
+
+// With what the argument `stride` says, the steps from one sequence to the next in arrays [N, T, ·]; null for T.
+inline RecurrentShape with_stride(const Arguments& arguments, size_t index, RecurrentShape shape) {
+  if (arguments.count() <= index || arguments.is_null(index)) return shape;
+  shape.t_stride = static_cast<size_t>(arguments.integer(index, "stride", static_cast<int64_t>(shape.t), static_cast<int64_t>(kMostSize)));
+  return shape;
+}
+
+// Elements of such an array, which ends with the last sequence's last step.
+inline size_t steps_length(const Arguments& arguments, const RecurrentShape& shape, size_t width) {
+  return arguments.product({shape.n, shape.steps_apart(), width}) - (shape.steps_apart() - shape.t) * width;
 }
 
 template <typename T>
@@ -52,14 +64,15 @@ ForwardPass<T> pass_of(const Arguments& arguments, const RecurrentLayer& layer, 
   const size_t states = arguments.product({shape.n, shape.s});
   return {.shape = shape,
           .cell = cell,
-          .input = arguments.array<T>(first, "input", arguments.product({shape.n, shape.t, shape.i})),
+          .input = arguments.array<T>(first, "input", steps_length(arguments, shape, shape.i)),
           .initial_state = arguments.optional_array<T>(first + 1, "initialState", states),
           .weight_ih = layer.weight_ih<T>(),
           .weight_hh = layer.weight_hh<T>(),
-          .output = arguments.array<T>(first + 2, "output", arguments.product({shape.n, shape.t, shape.p})),
+          .output = arguments.array<T>(first + 2, "output", steps_length(arguments, shape, shape.p)),
           .final_state = nullptr,
           .tape = nullptr,
-          .kept = layer.kept<T>()};
+          .kept = layer.kept<T>(),
+          .shared = layer.shared<T>()};
 }
 
 // body(T zero) with the layer's type
@@ -68,9 +81,10 @@ auto with_type(const RecurrentLayer& layer, Body&& body) {
   return layer.is_double() ? body(double{}) : body(float{});
 }
 
-// body(pass) with the forward pass whose arguments begin at `first`: input, initialState, output, finalState, tape, masks
+// body(pass) with the forward pass whose arguments begin at `first`: input, initialState, output, finalState, tape, masks, stride
 template <typename T, typename Body>
-void with_forward(const Arguments& arguments, RecurrentLayer& layer, const RecurrentShape& shape, size_t first, Body&& body) {
+void with_forward(const Arguments& arguments, RecurrentLayer& layer, const RecurrentShape& packed, size_t first, Body&& body) {
+  const RecurrentShape shape = with_stride(arguments, first + 6, packed);
   const bool keeps = !arguments.is_null(first + 4);
   const Masks masks(arguments, first + 5, shape.n);
   const std::unique_ptr<Cell<T>> cell = layer.make_cell<T>(shape, keeps, false, masks.call());
@@ -94,8 +108,9 @@ inline StateGradientOptions state_gradient_options(const Arguments& arguments, c
 
 // body(pass, limited) with the backward pass whose arguments begin at `first`; limited() then says how many gradients were
 template <typename T, typename Body>
-void with_backward(const Arguments& arguments, RecurrentLayer& layer, const RecurrentShape& shape, size_t first,
+void with_backward(const Arguments& arguments, RecurrentLayer& layer, const RecurrentShape& packed, size_t first,
                    const ForwardPass<T>* concurrent, Body&& body) {
+  const RecurrentShape shape = with_stride(arguments, first + 11, packed);
   const Masks masks(arguments, first + 10, shape.n);
   if (layer.needs_masks() && masks.call() == nullptr) fail(arguments.env(), "ERR_OPTION", "masks: expected those of the forward pass.");
   const std::unique_ptr<Cell<T>> cell = layer.make_cell<T>(shape, true, true, masks.call());
@@ -103,11 +118,11 @@ void with_backward(const Arguments& arguments, RecurrentLayer& layer, const Recu
   made.tape = tape_array<T>(arguments, first + 3, shape, layer, "tape");
   const StateGradient<T> state_gradient(shape.n, shape.t, shape, state_gradient_options(arguments, shape, first + 7));
   const RecurrentGradients<T> gradients = {
-      .dinput = arguments.optional_array<T>(first + 5, "gradInput", arguments.product({shape.n, shape.t, shape.i})),
+      .dinput = arguments.optional_array<T>(first + 5, "gradInput", steps_length(arguments, shape, shape.i)),
       .dstate = arguments.array<T>(first + 6, "gradState", arguments.product({shape.n, shape.s})),
       .dweight_ih = layer.dweight_ih<T>(),
       .dweight_hh = layer.dweight_hh<T>()};
-  const T* doutput = arguments.optional_array<T>(first + 4, "gradOutput", arguments.product({shape.n, shape.t, shape.p}));
+  const T* doutput = arguments.optional_array<T>(first + 4, "gradOutput", steps_length(arguments, shape, shape.p));
   body(BackwardPass<T>{made, doutput, state_gradient, gradients, concurrent});
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "core/philox.h"
+#include "kernels/gate_kernels.h"
 
 namespace evenkeel {
 
@@ -21,6 +22,27 @@ constexpr std::uint64_t mask_threshold(double p) noexcept {
   return whole + (cases - static_cast<double>(whole) >= 0.5 ? 1 : 0);
 }
 
+// The units [first, first + units) of some rows, in lanes of one group of rows, which an array [units, lanes] holds.
+struct MaskedUnits {
+  const std::int32_t* rows;  // whose masks they have [count]
+  size_t count;
+  size_t first, units;
+  size_t lanes;  // 0 for rows
+};
+
+// Zoneout: what a unit's mask hits stays what it was. Arrays begin with the first unit.
+template <typename T>
+struct HoldForward {
+  StepArray<const T> before, candidate;
+  StepArray<T> state;   // written
+  StepArray<T> output;  // the same once more; none for nowhere
+};
+template <typename T>
+struct HoldBackward {
+  StepArray<T> dstate;  // becomes that by the candidate
+  StepArray<T> past;    // what goes to the state before: written
+};
+
 template <typename T>
 struct MaskKernels {  // masks.cc
   // words: those of the counters {first_block …, row, step, stream} [blocks, 4]
@@ -29,6 +51,10 @@ struct MaskKernels {  // masks.cc
   // first_unit, a multiple of 4; input, output: [rows, units] with leading dimension, may be one array; input null for the mask itself
   void (*apply_mask)(const MaskStream& stream, std::uint64_t threshold, T hit, T miss, size_t first_row, size_t rows, size_t first_unit,
                      size_t units, const T* input, size_t ld_input, T* output, size_t ld_output);
+  void (*hold_forward)(const MaskStream& stream, std::uint64_t threshold, const MaskedUnits& of, const HoldForward<T>& arrays);
+  void (*hold_backward)(const MaskStream& stream, std::uint64_t threshold, const MaskedUnits& of, const HoldBackward<T>& arrays);
+  // to = from ⊙ mask, or with `add` to += that   mask: [rows, units]; from, to: with leading dimension
+  void (*multiply_mask)(size_t rows, size_t units, const T* mask, StepArray<const T> from, StepArray<T> to, bool add);
 };
 
 }  // namespace evenkeel

@@ -16,6 +16,9 @@ template <typename T>
 constexpr MaskKernels<T> kMaskKernels = {
     .random_words = random_words<T>,
     .apply_mask = apply_mask<T>,
+    .hold_forward = hold_forward<T>,
+    .hold_backward = hold_backward<T>,
+    .multiply_mask = multiply_mask<T>,
 };
 
 EVENKEEL_KERNEL_GROUP_OF_TARGET(MaskKernels)

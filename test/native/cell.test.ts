@@ -205,6 +205,35 @@ describe.each(STRATEGIES)('%s', (strategy) => {
     }
   });
 
+  test.each<Shape>([
+    [1, 40, 3, 20],
+    [5, 40, 4, 20],
+    [18, 40, 3, 9],
+  ])('parts of arrays where they stand, with weights that are packed once: N, T, I, H = %i, %i, %i, %i', (...shape) => {
+    addon.setScanStrategy(strategy);
+    const a = arraysOf(shape, 'float32');
+    expect(bitsOf(runInPlace(shape, a))).toEqual(bitsOf(run(shape, a)));
+  });
+
+  test('weights are packed anew after those that passes share', () => {
+    addon.setScanStrategy(strategy);
+    const shape: Shape = [5, 9, 4, 20];
+    const [a, other] = [arraysOf(shape, 'float32'), arraysOf(shape, 'float32')];
+    const { layer } = layerOf(shape, a);
+    const pass = () => {
+      const output = allocate('float32', 5 * 9 * 20);
+      layer.forward(5, 9, a.input, a.initialState, output, null, null);
+      return output;
+    };
+    layer.shareWeights(true);
+    pass();
+    for (const [k, weight] of a.weights.entries()) weight.set((other.weights[k] as TensorData).map((value) => -value));
+    layer.shareWeights(false);
+    expect(bits([pass()])).toEqual(
+      bits([run(shape, { ...other, weights: a.weights, input: a.input, initialState: a.initialState }).output]),
+    );
+  });
+
   test('recording changes no bit of the parameters’ gradients where threads share the units of one sequence', () => {
     addon.setScanStrategy(strategy);
     const shape: Shape = [1, 40, 3, 70];
@@ -323,9 +352,55 @@ function runInSegments(shape: Shape, a: Arrays, every: number, isKept: boolean, 
     const concurrent = isConcurrent && !isKept && before !== undefined ? again(before) : ([] as const);
     const dx = allocate(dtype, n * steps * i);
     const dy = cut(a.gradOutput, segment.begin, segment.end, h);
-    layer.backward(n, steps, input, from, to, tape, dy, dx, gradInitialState, Number.POSITIVE_INFINITY, null, null, null, ...concurrent);
+    layer.backward(
+      n,
+      steps,
+      input,
+      from,
+      to,
+      tape,
+      dy,
+      dx,
+      gradInitialState,
+      Number.POSITIVE_INFINITY,
+      null,
+      null,
+      null,
+      null,
+      ...concurrent,
+    );
     for (let row = 0; row < n; row++) gradInput.set(dx.subarray(row * steps * i, (row + 1) * steps * i), (row * t + segment.begin) * i);
   }
+  return { output, finalState, gradInput, gradInitialState, gradients, logNorms: new Float64Array(0), limited: 0 };
+}
+
+/** The same as `run`, in two parts of one tape at the end of a chunk, whose arrays are parts of the whole's and whose state is one array. */
+function runInPlace(shape: Shape, a: Arrays): Run {
+  const [n, t, i, h] = shape;
+  const dtype = dtypeOf(a.input);
+  const { layer, gradients } = layerOf(shape, a);
+  const [output, finalState, gradInput] = [allocate(dtype, n * t * h), a.initialState.slice(), allocate(dtype, n * t * i)];
+  const chunk = layer.chunkSteps(n);
+  const parts = chunk < t ? [[0, chunk] as const, [chunk, t] as const] : [[0, t] as const];
+  const view = (array: TensorData, begin: number, end: number, width: number) => array.subarray(begin * width, ((n - 1) * t + end) * width);
+  layer.shareWeights(true);
+  const done = parts.map(([begin, end]) => {
+    const tape = elements(dtype, layer.tapeLength(n, end - begin));
+    const before = finalState.slice();
+    layer.forward(n, end - begin, view(a.input, begin, end, i), finalState, view(output, begin, end, h), finalState, tape, null, t);
+    const read = allocate(dtype, n * 2 * h);
+    layer.readState(n, end - begin, end - begin - 1, view(output, begin, end, h), tape, read, t);
+    expect(bits([read])).toEqual(bits([finalState]));
+    return { begin, end, tape, before };
+  });
+  const gradInitialState = a.gradFinalState.slice();
+  for (const { begin, end, tape, before } of done.reverse()) {
+    const [x, y] = [view(a.input, begin, end, i), view(output, begin, end, h)];
+    const [dx, dy] = [view(gradInput, begin, end, i), view(a.gradOutput, begin, end, h)];
+    const inf = Number.POSITIVE_INFINITY;
+    layer.backward(n, end - begin, x, before, y, tape, dy, dx, gradInitialState, inf, null, null, null, t);
+  }
+  layer.shareWeights(false);
   return { output, finalState, gradInput, gradInitialState, gradients, logNorms: new Float64Array(0), limited: 0 };
 }
 

@@ -6,10 +6,12 @@ import {
   type ErrorCode,
   fit,
   Generator,
+  GRU,
   LastStep,
   type Layer,
   LayerNorm,
   Linear,
+  LSTM,
   mseLoss,
   type Placement,
   RMSNorm,
@@ -106,6 +108,23 @@ describe.each<Placement>(['none', 'preactivation', 'recurrent-input', 'hidden'])
     const whole = random([N, T, I]);
     expect(make().forward(whole, { lengths: Array(N).fill(T) }).data).toEqual(make().forward(whole).data);
   });
+});
+
+const options = () => ({ inputSize: I, hiddenSize: H, dtype, generator: new Generator(3) }) as const;
+test.each<[string, () => Layer]>([
+  ['LSTM', () => new LSTM(options())],
+  ['GRU', () => new GRU(options())],
+])('%s: the bits of a batch do not depend on its order, as long as those of one length keep theirs', (_, make) => {
+  const [x, dy] = [padded(I, 1), padded(H, 2)];
+  const order = [1, 3, 0, 4, 2]; // from the longest to the shortest, in which nothing is copied
+  const turned = (tensor: Tensor) => new Tensor(Float64Array.from(order.flatMap((row) => [...part(tensor, row).data])), tensor.shape);
+  const [given, sorted] = [make(), make()];
+  const output = given.forward(x, { lengths });
+  const other = sorted.forward(turned(x), { lengths: order.map((row) => lengths[row] as number) });
+  expect(turned(output).data).toEqual(other.data);
+  const [gradInput, gradOther] = [given.backward(dy), sorted.backward(turned(dy))];
+  expect(turned(gradInput).data).toEqual(gradOther.data);
+  expect(gradientsOf(given)).toEqual(gradientsOf(sorted));
 });
 
 test('a stateful RNN goes on from where each sequence ended', () => {

@@ -34,7 +34,7 @@ afterEach(() => native().setScanStrategy('auto'));
 function passes(layer: RecurrentLayer<unknown>, x: Tensor, options: object = {}) {
   const output = layer.forward(x, options);
   const final = partsOf(layer.finalState).map(({ data }) => data.slice());
-  const gradInput = layer.backward(random(output.shape, 2));
+  const gradInput = layer.backward(Tensor.randn(output.shape, { dtype: output.dtype, generator: new Generator(2) }));
   const initial = partsOf(layer.gradInitialState).map(({ data }) => data.slice());
   return {
     output: output.data.slice(),
@@ -108,14 +108,24 @@ describe.each(KINDS)('%s', (kind) => {
     });
   });
 
-  test.each(['blas', 'panels', 'single', 'columns', 'lanes'])('zoneout on every way through time: %s', (strategy) => {
-    const x = random([19, 5, I]);
-    const expected = passes(make(kind, { zoneout: 0.3, hiddenSize: 37 }), x);
-    native().setScanStrategy(strategy);
-    const { output, gradients } = passes(make(kind, { zoneout: 0.3, hiddenSize: 37 }), x);
-    for (const [index, value] of output.entries()) expect(value).toBeCloseTo(expected.output[index] as number, 12);
-    for (const [k, gradient] of gradients.entries())
-      for (const [index, value] of gradient.entries()) expect(value).toBeCloseTo(expected.gradients[k]?.[index] as number, 8);
+  describe.each(['blas', 'panels', 'single', 'columns', 'lanes'])('on every way through time: %s', (strategy) => {
+    test.each([
+      ['float64', { zoneout: 0.3 }],
+      ['float32', { zoneout: 0.3 }],
+      ['float64', { recurrentDropout: 0.4 }],
+      ['float32', { recurrentDropout: 0.4 }],
+      ['float64', { recurrentDropout: 0.4, zoneout: 0.3 }],
+    ] as const)('%s, %o', (type, options) => {
+      const x = Tensor.randn([19, 5, I], { dtype: type, generator: new Generator(1) });
+      const run = () => passes(make(kind, { ...options, dtype: type, hiddenSize: 37 }), x);
+      const expected = run();
+      native().setScanStrategy(strategy);
+      const { output, gradients } = run();
+      const digits = type === 'float64' ? [12, 8] : [5, 2];
+      for (const [index, value] of output.entries()) expect(value).toBeCloseTo(expected.output[index] as number, digits[0]);
+      for (const [k, gradient] of gradients.entries())
+        for (const [index, value] of gradient.entries()) expect(value).toBeCloseTo(expected.gradients[k]?.[index] as number, digits[1]);
+    });
   });
 
   test('zoneout: what is held is exactly what was there, in a share p of the cases, whatever the unit and the step before', () => {

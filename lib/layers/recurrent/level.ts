@@ -95,11 +95,13 @@ export class Level {
       };
       return new ForwardWay(scan, sequences, plan, arrays, isTraining);
     });
-    for (const part of plan.parts) {
-      const jobs = ways.map((way) => way.begin(part));
-      this.#directions.forward(jobs);
-      for (let direction = 0; direction < ways.length; direction++) ways[direction]?.end(part, jobs[direction] as ForwardJob);
-    }
+    this.#directions.sharingWeights(plan.parts.length, () => {
+      for (const part of plan.parts) {
+        const jobs = ways.map((way) => way.begin(part));
+        this.#directions.forward(jobs);
+        for (let direction = 0; direction < ways.length; direction++) ways[direction]?.end(jobs[direction] as ForwardJob);
+      }
+    });
     const unrolled = ways.map((way) => way.finish());
     return { output: this.#join(outputs, sequences), kept: { inputs, unrolled } };
   }
@@ -112,7 +114,7 @@ export class Level {
    * @param records how many norms of a step's gradient are recorded; those of the states are too, where any is
    */
   backward(
-    { inputs, unrolled }: LevelPass,
+    { unrolled }: LevelPass,
     gradOutput: Tensor | undefined,
     gradInput: Tensor | undefined,
     gradState: TensorData,
@@ -129,7 +131,6 @@ export class Level {
       const stateNorms = records > 0 ? new StateNorms(n, steps, order) : undefined;
       seen.push({ gradients: stateGradients, norms: stateNorms });
       const arrays = {
-        input: inputs[direction] as Tensor,
         gradOutput: gradOutput && this.#shareOf(gradOutput, direction, sequences),
         gradInput: direction === 0 ? gradInput : ofReverse,
         gradState: this.#part(gradState, direction),
@@ -138,15 +139,17 @@ export class Level {
       };
       return new BackwardWay(scan, unrolled[direction] as Unrolled, arrays, truncateAfter);
     });
-    for (let index = segments.length - 1; index >= 0; index--) {
-      const missing = ways.map((way) => way.recompute());
-      if (missing[0] !== undefined) this.#directions.forward(missing as ForwardJob[]);
-      const jobs = ways.map((way) => way.begin(index));
-      const limited = this.#directions.backward(jobs);
-      for (let direction = 0; direction < ways.length; direction++) {
-        ways[direction]?.end(index, jobs[direction] as BackwardJob, limited[direction] as number);
+    this.#directions.sharingWeights(segments.length, () => {
+      for (let index = segments.length - 1; index >= 0; index--) {
+        const missing = ways.map((way) => way.recompute());
+        if (missing[0] !== undefined) this.#directions.forward(missing as ForwardJob[]);
+        const jobs = ways.map((way) => way.begin(index));
+        const limited = this.#directions.backward(jobs);
+        for (let direction = 0; direction < ways.length; direction++) {
+          ways[direction]?.end(index, jobs[direction] as BackwardJob, limited[direction] as number);
+        }
       }
-    }
+    });
     for (const way of ways) way.finish();
     if (gradInput !== undefined && ofReverse !== undefined) {
       const width = gradInput.shape[2] as number;
@@ -197,27 +200,31 @@ export class Level {
     return planTime(sequences, window, this.#segmentSteps(sequences, wantsSequence, isTraining), readsStates);
   }
 
-  #segmentSteps({ n, steps }: Sequences, wantsSequence: boolean, isTraining: boolean): number {
+  #segmentSteps({ n, steps, moves }: Sequences, wantsSequence: boolean, isTraining: boolean): number {
     const [scan] = this.scans as readonly [Scan];
-    if (isTraining) return segmentSteps(this.#settings.checkpointing, this.keptMemory(n, steps, wantsSequence));
+    if (isTraining) return segmentSteps(this.#settings.checkpointing, this.keptMemory(n, steps, wantsSequence, moves));
     const bytes = this.#settings.dtype === 'float64' ? 8 : 4;
     return smallSegment(scan.chunkSteps(n), n * (scan.outputSize + scan.inputSize) * bytes);
   }
 
-  /** What a forward pass of n sequences in training keeps. */
-  keptMemory(n: number, steps: number, wantsSequence: boolean): KeptMemory {
+  /**
+   * What a forward pass of n sequences in training keeps.
+   * @param moves whether their lengths put them in another order
+   */
+  keptMemory(n: number, steps: number, wantsSequence: boolean, moves = false): KeptMemory {
     const [scan] = this.scans as readonly [Scan];
     const bytes = this.#settings.dtype === 'float64' ? 8 : 4;
     const directions = this.scans.length;
     const [stateBytes, outputBytes] = [n * scan.stateSize * bytes, n * scan.outputSize * bytes];
     const tapeBytes = scan.tapeStride(n) * bytes;
+    const moved = moves ? n * scan.inputSize * bytes + (wantsSequence ? outputBytes : 0) : 0;
     return {
       steps,
       chunkSteps: scan.chunkSteps(n),
       stateBytes: directions * stateBytes,
       bytesPerStep: directions * ((wantsSequence ? 0 : outputBytes) + tapeBytes),
       scratchPerStep: directions * ((wantsSequence ? 3 : 2) * outputBytes + 2 * tapeBytes + 2 * n * scan.inputSize * bytes),
-      outputBytes: directions * (wantsSequence ? steps * outputBytes : stateBytes),
+      outputBytes: directions * ((wantsSequence ? steps * outputBytes : stateBytes) + steps * moved),
       reusableBytes,
     };
   }

@@ -26,6 +26,8 @@ export interface ForwardPass {
   readonly tape: Tape;
   /** as the addon takes them; null where there are none */
   readonly masks: Int32Array | null;
+  /** steps from one sequence to the next in all arrays of steps, of which the pass has a part; null for t */
+  readonly stride: number | null;
 }
 
 /** ∂L/∂ what a pass took and gave. */
@@ -66,8 +68,6 @@ export interface BackwardJob {
 
 /** Of n sequences: the steps of a chunk, and a tape's elements for each step and beyond them. */
 interface Sizes {
-  readonly n: number;
-  readonly change: number;
   readonly chunkSteps: number;
   readonly tapeStride: number;
   readonly tapeExtra: number;
@@ -80,7 +80,8 @@ export class Scan {
   readonly #options: RecurrentLayerOptions;
   readonly #dtype: DType;
   #handle: NativeRecurrentLayer | undefined;
-  #sizes: Sizes | undefined;
+  readonly #sizes = new Map<number, Sizes>();
+  #sizesChange = strategyChanges;
 
   /** @param parameters in the addon's order: W_ih, W_hh, then the cell's own */
   constructor(parameters: readonly ParameterArrays[], options: RecurrentLayerOptions, dtype: DType) {
@@ -127,7 +128,7 @@ export class Scan {
 
   /** @param make gives memory, with whatever it held */
   makeTape(n: number, t: number, make: (dtype: DType, length: number) => TensorData): Tape {
-    const length = this.#tapeLength(n, t);
+    const length = this.tapeLength(n, t);
     return length === 0 ? null : make(this.#dtype, length);
   }
 
@@ -135,46 +136,48 @@ export class Scan {
   sliceTape(tape: Tape, n: number, begin: number, end: number): Tape {
     if (tape === null) return null;
     const first = begin * this.tapeStride(n);
-    return tape.subarray(first, first + this.#tapeLength(n, end - begin));
+    return tape.subarray(first, first + this.tapeLength(n, end - begin));
   }
 
-  #tapeLength(n: number, t: number): number {
+  /** The elements of a tape. */
+  tapeLength(n: number, t: number): number {
     const { tapeStride, tapeExtra } = this.#sizesFor(n);
     return t * tapeStride + tapeExtra;
   }
 
-  /** What the addon says of n sequences, kept until another number of them comes. */
+  /** What the addon says of n sequences, kept until another strategy is forced. */
   #sizesFor(n: number): Sizes {
-    if (this.#sizes?.n === n && this.#sizes.change === strategyChanges) return this.#sizes;
+    if (this.#sizesChange !== strategyChanges) this.#sizes.clear();
+    this.#sizesChange = strategyChanges;
+    const known = this.#sizes.get(n);
+    if (known !== undefined) return known;
     const layer = this.#layer;
     const tapeExtra = layer.tapeLength(n, 0);
-    this.#sizes = {
-      n,
-      change: strategyChanges,
-      chunkSteps: layer.chunkSteps(n),
-      tapeStride: layer.tapeLength(n, 1) - tapeExtra,
-      tapeExtra,
-    };
-    return this.#sizes;
+    const sizes = { chunkSteps: layer.chunkSteps(n), tapeStride: layer.tapeLength(n, 1) - tapeExtra, tapeExtra };
+    this.#sizes.set(n, sizes);
+    return sizes;
   }
 
-  forward({ pass: { n, t, input, initialState, output, tape, masks }, finalState }: ForwardJob): void {
-    this.#layer.forward(n, t, input, initialState, output, finalState, tape, masks);
+  forward({ pass, finalState }: ForwardJob): void {
+    this.#layer.forward(pass.n, pass.t, ...forwardArguments(pass, finalState));
+  }
+
+  /** Whether all passes from now on pack the weights once, which must not change meanwhile. */
+  shareWeights(shares: boolean): void {
+    this.#layer.shareWeights(shares);
   }
 
   /** @returns how many gradients were limited */
-  backward({ pass, gradients, stateGradient, concurrent }: BackwardJob): number {
-    const { n, t, input, initialState, output, tape, masks } = pass;
-    const { output: gradOutput, input: gradInput, state } = gradients;
-    const { limit, logNorms, exponents } = stateGradient;
-    const first = [n, t, input, initialState, output, tape, gradOutput, gradInput, state, limit, logNorms, exponents, masks] as const;
-    if (concurrent === undefined) return this.#layer.backward(...first);
-    return this.#layer.backward(...first, concurrent.t, ...forwardArguments(concurrent, null));
+  backward(job: BackwardJob): number {
+    const { pass, concurrent } = job;
+    const own = backwardArguments(job);
+    if (concurrent === undefined) return this.#layer.backward(pass.n, pass.t, ...own);
+    return this.#layer.backward(pass.n, pass.t, ...own, concurrent.t, ...forwardArguments(concurrent, null));
   }
 
   /** The state [N, S] after the step `step`, from 0, of a pass that has run; of states wider than the output its tape must have been kept. */
-  readState(n: number, t: number, step: number, output: TensorData, tape: Tape, state: TensorData): TensorData {
-    this.#layer.readState(n, t, step, output, tape, state);
+  readState(pass: Pick<ForwardPass, 'n' | 't' | 'output' | 'tape' | 'stride'>, step: number, state: TensorData): TensorData {
+    this.#layer.readState(pass.n, pass.t, step, pass.output, pass.tape, state, pass.stride);
     return state;
   }
 
@@ -184,7 +187,7 @@ export class Scan {
    * @param logGrowths ln|R_t(i, i)| [N, T, count], written
    */
   tangents(
-    { n, t, input, initialState, output }: Omit<ForwardPass, 'masks' | 'tape'>,
+    { n, t, input, initialState, output }: Omit<ForwardPass, 'masks' | 'tape' | 'stride'>,
     finalState: TensorData,
     count: number,
     tangents: TensorData,
@@ -208,15 +211,15 @@ export class Scan {
   }
 }
 
-function forwardArguments({ input, initialState, output, tape, masks }: ForwardPass, finalState: TensorData | null) {
-  return [input, initialState, output, finalState, tape, masks] as const;
+function forwardArguments({ input, initialState, output, tape, masks, stride }: ForwardPass, finalState: TensorData | null) {
+  return [input, initialState, output, finalState, tape, masks, stride] as const;
 }
 
 function backwardArguments({ pass, gradients, stateGradient }: BackwardJob) {
-  const { input, initialState, output, tape, masks } = pass;
+  const { input, initialState, output, tape, masks, stride } = pass;
   const { limit, logNorms, exponents } = stateGradient;
   const { output: gradOutput, input: gradInput, state } = gradients;
-  return [input, initialState, output, tape, gradOutput, gradInput, state, limit, logNorms, exponents, masks] as const;
+  return [input, initialState, output, tape, gradOutput, gradInput, state, limit, logNorms, exponents, masks, stride] as const;
 }
 
 /**
@@ -232,6 +235,20 @@ export class Directions {
   constructor(scans: readonly Scan[]) {
     this.scans = scans;
     [this.#first, this.#second] = scans as [Scan, Scan | undefined];
+  }
+
+  /** Calls `body`, which makes so many passes: they pack the weights once. */
+  sharingWeights(passes: number, body: () => void): void {
+    if (passes < 2) {
+      body();
+      return;
+    }
+    for (const scan of this.scans) scan.shareWeights(true);
+    try {
+      body();
+    } finally {
+      for (const scan of this.scans) scan.shareWeights(false);
+    }
   }
 
   /** @param jobs one of each direction */
@@ -282,6 +299,20 @@ export function copySteps(
 ): void {
   const source = [from.data, from.width, from.column ?? 0] as const;
   native().copySteps(n, steps, width, ...source, to.data, to.width, to.column ?? 0, lengths ?? null, reverse, add);
+}
+
+/**
+ * Sequences in an order of their own, each as far as its length goes: row order[k] becomes row k.
+ * @param back out of that order, with zeros beyond the lengths
+ */
+export function reorderSteps(
+  { n, steps, lengths, order }: { readonly n: number; readonly steps: number; readonly lengths: Int32Array; readonly order: Int32Array },
+  width: number,
+  from: TensorData,
+  to: TensorData,
+  { back = false }: { back?: boolean } = {},
+): void {
+  native().reorderSteps(n, steps, width, from, to, lengths, order, back);
 }
 
 /** The two words that all masks of a call are made from; undefined where there are none. */

@@ -18,12 +18,13 @@ export class StateNorms {
   }
 
   /** @param pass of the segment, after it has run */
-  record(segment: Segment, scan: Scan, { n, t, output, tape }: ForwardPass, dtype: DType): void {
+  record(segment: Segment, scan: Scan, pass: ForwardPass, dtype: DType): void {
+    const { n, t } = pass;
     const taken = this.#logNorms.take(segment, 'float64');
     const width = scan.stateSize;
     const state = allocate(dtype, n * width);
     for (let step = 0; step < t; step++) {
-      scan.readState(n, t, step, output, tape, state);
+      scan.readState(pass, step, state);
       for (let row = 0; row < n; row++) taken[row * t + step] = logNorm(state, row * width, (row + 1) * width);
     }
     this.#logNorms.put(segment, taken);

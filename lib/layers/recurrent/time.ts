@@ -60,6 +60,11 @@ export class SequenceArray {
     return taken;
   }
 
+  /** The steps of a segment where they are, their sequences {@link steps} apart. */
+  view({ begin, end, rows }: Segment): TensorData {
+    return this.data.subarray(begin * this.width, ((rows - 1) * this.steps + end) * this.width);
+  }
+
   /** Writes back what {@link take} gave, or what has its shape. */
   put({ begin, end, rows }: Segment, taken: TensorData): void {
     const { data, steps, width } = this;
@@ -109,4 +114,9 @@ export function reorderRows(rows: TensorData, width: number, order: Int32Array, 
     target.set(rows.subarray(source * width, (source + 1) * width), place * width);
   }
   return target;
+}
+
+/** Rows [N, width] in an order, copied; themselves where there is none. */
+export function inOrder(rows: TensorData, width: number, order: Int32Array | undefined, dtype: DType): TensorData {
+  return order === undefined ? rows : reorderRows(rows, width, order, allocate(dtype, rows.length));
 }

@@ -1,12 +1,13 @@
 /** A recurrent layer's way through time, forward and back: sequences by length, windows, segments, and what is kept of them. */
 
 import { longestFirst } from '../../lengths';
-import { allocate, type DType, type Tensor, type TensorData } from '../../tensor';
+import type { DType, Tensor, TensorData } from '../../tensor';
 import { allocateOutput } from '../../workspace';
-import type { BackwardJob, ForwardJob, ForwardPass, MaskKey, Scan, Tape } from './scan';
+import { type BackwardJob, type ForwardJob, type ForwardPass, type MaskKey, reorderSteps, type Scan, type Tape } from './scan';
 import type { StateGradientPass } from './state-gradient';
 import type { StateNorms } from './state-norms';
-import { cutTime, reorderRows, type Segment, SegmentMemory, SequenceArray, segmentsByLength } from './time';
+import { States } from './states';
+import { cutTime, inOrder, reorderRows, type Segment, SegmentMemory, SequenceArray, segmentsByLength } from './time';
 
 /** The sequences of a call: N of them, T steps. */
 export interface Sequences {
@@ -15,10 +16,13 @@ export interface Sequences {
   readonly lengths: Int32Array | undefined;
   /** from the longest to the shortest, in which they are gone through where there are lengths */
   readonly order: Int32Array | undefined;
+  /** whether that is another order than the caller's */
+  readonly moves: boolean;
 }
 
 export function sequencesOf(n: number, steps: number, lengths: Int32Array | undefined): Sequences {
-  return { n, steps, lengths, order: lengths && longestFirst(lengths) };
+  const order = lengths && longestFirst(lengths);
+  return { n, steps, lengths, order, moves: order?.some((row, k) => row !== k) ?? false };
 }
 
 /** How a call goes through time, and what it keeps. */
@@ -47,10 +51,9 @@ export function planTime({ n, steps, lengths, order }: Sequences, window: number
 
 /** A part of time after its forward pass. */
 interface Part extends Segment {
-  /** the state before it [rows, S]; null for zeros */
-  readonly before: TensorData | null;
-  /** what it puts out [rows, steps, P]; undefined where that is computed again, as the tape then */
-  readonly output: Tensor | undefined;
+  /** the state before it [rows, S]; null for zeros; undefined for the last one of the part before, whose output and tape are kept */
+  readonly before: TensorData | null | undefined;
+  /** undefined where it is written again */
   readonly tape: Tape | undefined;
 }
 
@@ -60,6 +63,10 @@ export interface Unrolled {
   readonly segments: readonly Segment[];
   readonly parts: readonly Part[];
   readonly maskKey: MaskKey;
+  /** [N, T, I], in the order in which the sequences are gone through */
+  readonly input: Tensor;
+  /** likewise what was put out [N, T, P]; undefined where it is computed again */
+  readonly output: Tensor | undefined;
 }
 
 /** What forward through time takes and gives. */
@@ -81,112 +88,105 @@ export class ForwardWay {
   readonly #plan: Plan;
   readonly #arrays: UnrolledArrays;
   readonly #keepsPass: boolean;
+  readonly #input: Tensor;
   readonly #inputs: SequenceArray;
+  /** in the order of the passes; undefined where nobody reads it */
+  readonly #output: Tensor | undefined;
   readonly #outputs: SequenceArray | undefined;
   readonly #memory = new SegmentMemory();
   readonly #states: States;
   readonly #parts: Part[] = [];
+  #tape: TensorData | undefined;
+  #tapeEnd = 0;
 
   /** @param keepsPass for backward, as the plan says, else nothing is kept */
   constructor(scan: Scan, sequences: Sequences, plan: Plan, arrays: UnrolledArrays, keepsPass: boolean) {
-    const { n, steps, order } = sequences;
+    const { n, steps, order, moves } = sequences;
     const { input, sequence, initialState } = arrays;
+    const isRead = sequence !== undefined || (keepsPass && plan.keeps !== 'starts');
     this.#scan = scan;
     this.#sequences = sequences;
     this.#plan = plan;
     this.#arrays = arrays;
     this.#keepsPass = keepsPass;
-    this.#inputs = new SequenceArray(input.data, n, steps, scan.inputSize, order);
-    this.#outputs = sequence && new SequenceArray(sequence.data, n, steps, scan.outputSize, order);
+    this.#input = sortedSteps(input, sequences);
+    this.#inputs = new SequenceArray(this.#input.data, n, steps, scan.inputSize);
+    if (isRead) this.#output = moves || sequence === undefined ? allocateOutput(input.dtype, [n, steps, scan.outputSize]) : sequence;
+    this.#outputs = this.#output && new SequenceArray(this.#output.data, n, steps, scan.outputSize);
     this.#states = new States(n, scan.stateSize, order, initialState, input.dtype);
   }
 
   /** The pass over a part, to be made before {@link end} is called. */
   begin(part: Segment): ForwardJob {
-    const { keeps } = this.#plan;
     const { order, steps } = this.#sequences;
-    const { input, sequence, finalState } = this.#arrays;
+    const { input, finalState, maskKey } = this.#arrays;
     const [scan, memory, { dtype }] = [this.#scan, this.#memory, input];
     const { rows, begin, end } = part;
     const count = end - begin;
-    const isWhole = order === undefined && count === steps;
-    const length = rows * count * scan.outputSize;
     memory.restart();
-    const keepsOutput = this.#keepsPass && keeps !== 'starts';
-    const kept = !keepsOutput ? undefined : isWhole && sequence ? sequence : allocateOutput(dtype, [length]);
-    const output = kept?.data ?? (isWhole && this.#outputs ? this.#outputs.data : memory.take(dtype, length));
-    const tape = this.#keepsPass && keeps === 'all' ? scan.makeTape(rows, count, takeArray) : undefined;
-    const before = this.#states.of(rows);
-    const after = end === steps && order === undefined ? finalState : allocate(dtype, rows * scan.stateSize);
-    if (this.#keepsPass) this.#parts.push({ begin, end, rows, before, output: kept, tape });
-    const masks = masksOf(this.#arrays.maskKey, part, order);
-    const pass = { n: rows, t: count, input: this.#inputs.take(part, dtype), initialState: before, output, tape: tape ?? null, masks };
-    return { pass, finalState: after };
+    const tape = this.#keepsPass && this.#plan.keeps === 'all' ? this.#takeTape(rows, count) : undefined;
+    const before = this.#states.before(rows, begin);
+    const after = this.#states.after(rows, end === steps ? finalState : undefined);
+    if (this.#keepsPass) this.#parts.push({ begin, end, rows, before: this.#states.keep(before, tape !== undefined), tape });
+    const common = { n: rows, t: count, initialState: before, tape: tape ?? null, masks: masksOf(maskKey, part, order) };
+    if (this.#outputs !== undefined) {
+      const arrays = { input: this.#inputs.view(part), output: this.#outputs.view(part), stride: steps };
+      return { pass: { ...common, ...arrays }, finalState: after };
+    }
+    const arrays = { input: this.#inputs.take(part, dtype), output: memory.take(dtype, rows * count * scan.outputSize), stride: null };
+    return { pass: { ...common, ...arrays }, finalState: after };
   }
 
-  end(part: Segment, { pass, finalState }: ForwardJob): void {
-    this.#outputs?.put(part, pass.output);
-    this.#states.advance(part.rows, finalState as TensorData);
+  /** The tapes of all parts follow each other in memory whose length the lengths do not change, so that a workspace has it again. */
+  #takeTape(rows: number, count: number): Tape {
+    const { n, steps } = this.#sequences;
+    const length = this.#scan.tapeLength(rows, count);
+    if (length === 0) return null;
+    if (this.#tape === undefined) {
+      const { parts } = this.#plan;
+      const whole = parts.length === 1 ? 0 : this.#scan.tapeLength(n, steps) + Math.min(n, steps) * this.#scan.tapeLength(n, 0);
+      const needed = parts.reduce((sum, part) => sum + this.#scan.tapeLength(part.rows, part.end - part.begin), 0);
+      this.#tape = allocateOutput(this.#input.dtype, [Math.max(needed, whole)]).data;
+    }
+    this.#tapeEnd += length;
+    return this.#tape.subarray(this.#tapeEnd - length, this.#tapeEnd);
+  }
+
+  end({ finalState }: ForwardJob): void {
+    this.#states.advance(finalState as TensorData);
   }
 
   /** After the last part. */
   finish(): Unrolled {
-    const { lengths } = this.#sequences;
-    if (lengths !== undefined) {
-      this.#outputs?.fillBeyond(lengths, 0);
-      this.#states.copyTo(this.#arrays.finalState);
-    }
-    const { maskKey } = this.#arrays;
-    return { sequences: this.#sequences, segments: this.#plan.segments, parts: this.#parts, maskKey };
+    const { sequence, finalState, maskKey } = this.#arrays;
+    if (sequence !== undefined) returnSteps(this.#output as Tensor, this.#sequences, sequence);
+    if (this.#sequences.lengths !== undefined) this.#states.copyTo(finalState);
+    const output = this.#plan.keeps === 'starts' ? undefined : this.#output;
+    return { sequences: this.#sequences, segments: this.#plan.segments, parts: this.#parts, maskKey, input: this.#input, output };
   }
 }
 
-/** The states of all sequences [N, S], in the order in which they are gone through. */
-class States {
-  #current: TensorData | null;
-  readonly #n: number;
-  readonly #width: number;
-  readonly #order: Int32Array | undefined;
-
-  constructor(n: number, width: number, order: Int32Array | undefined, initial: TensorData | null, dtype: DType) {
-    this.#n = n;
-    this.#width = width;
-    this.#order = order;
-    this.#current = initial === null ? null : inOrder(initial, width, order, dtype);
-  }
-
-  /** Those of the first so many sequences; null for zeros. */
-  of(rows: number): TensorData | null {
-    return rows === this.#n ? this.#current : (this.#current?.subarray(0, rows * this.#width) ?? null);
-  }
-
-  /** Never writes to what {@link of} gave. */
-  advance(rows: number, after: TensorData): void {
-    if (rows === this.#n) {
-      this.#current = after;
-      return;
-    }
-    const all = allocate(after instanceof Float64Array ? 'float64' : 'float32', this.#n * this.#width);
-    if (this.#current !== null) all.set(this.#current);
-    all.set(after);
-    this.#current = all;
-  }
-
-  /** In the caller's order. */
-  copyTo(target: TensorData): void {
-    if (this.#current === null) target.fill(0);
-    else if (this.#order === undefined) target.set(this.#current);
-    else reorderRows(this.#current, this.#width, this.#order, target, true);
-  }
+/** Sequences in the order in which they are gone through, what lies beyond their lengths whatever it is: the tensor itself where that is its own. */
+function sortedSteps(given: Tensor, sequences: Sequences): Tensor {
+  if (!sequences.moves) return given;
+  const sorted = allocateOutput(given.dtype, given.shape);
+  reorderSteps(sequences as Moving, given.shape[2] as number, given.data, sorted.data);
+  return sorted;
 }
 
-function inOrder(rows: TensorData, width: number, order: Int32Array | undefined, dtype: DType): TensorData {
-  return order === undefined ? rows : reorderRows(rows, width, order, allocate(dtype, rows.length));
+/** Back into the caller's order, unless they are the same tensor, with zeros beyond the lengths. */
+function returnSteps(sorted: Tensor, sequences: Sequences, target: Tensor): void {
+  const { n, steps, lengths, moves } = sequences;
+  const width = target.shape[2] as number;
+  if (moves) reorderSteps(sequences as Moving, width, sorted.data, target.data, { back: true });
+  else if (lengths !== undefined) new SequenceArray(target.data, n, steps, width).fillBeyond(lengths, 0);
 }
+
+/** Sequences in another order than the caller's, as only those with lengths are. */
+type Moving = Sequences & { readonly lengths: Int32Array; readonly order: Int32Array };
 
 /** ∂L/∂ what forward took and gave; gradOutput undefined where nothing comes from the outputs on the way, gradInput where it is not wanted. */
 export interface UnrolledGradients {
-  readonly input: Tensor;
   readonly gradOutput: Tensor | undefined;
   readonly gradInput: Tensor | undefined;
   /** ∂L/∂state at each sequence's end, from beyond this call; ∂L/∂state_0 at the end [N, S] */
@@ -215,6 +215,7 @@ export class BackwardWay {
   readonly #gradState: TensorData;
   readonly #inputs: SequenceArray;
   readonly #gradOutputs: SequenceArray | undefined;
+  readonly #gradInput: Tensor | undefined;
   readonly #gradInputs: SequenceArray | undefined;
   readonly #memories = [new SegmentMemory(), new SegmentMemory()] as const;
   #current: SegmentPass | undefined;
@@ -223,17 +224,20 @@ export class BackwardWay {
 
   /** @param window a window's gradient stays within it */
   constructor(scan: Scan, unrolled: Unrolled, arrays: UnrolledGradients, window: number) {
-    const { n, steps, order } = unrolled.sequences;
-    const { input, gradOutput, gradInput } = arrays;
+    const { n, steps, order, moves } = unrolled.sequences;
+    const { gradOutput, gradInput } = arrays;
+    const { input } = unrolled;
     this.#scan = scan;
     this.#unrolled = unrolled;
     this.#arrays = arrays;
     this.#window = window;
     this.#dtype = input.dtype;
     this.#gradState = inOrder(arrays.gradState, scan.stateSize, order, input.dtype);
-    this.#inputs = new SequenceArray(input.data, n, steps, scan.inputSize, order);
-    this.#gradOutputs = gradOutput && new SequenceArray(gradOutput.data, n, steps, scan.outputSize, order);
-    this.#gradInputs = gradInput && new SequenceArray(gradInput.data, n, steps, scan.inputSize, order);
+    this.#inputs = new SequenceArray(input.data, n, steps, scan.inputSize);
+    const sorted = gradOutput && sortedSteps(gradOutput, unrolled.sequences);
+    this.#gradOutputs = sorted && new SequenceArray(sorted.data, n, steps, scan.outputSize);
+    this.#gradInput = gradInput && moves ? allocateOutput(gradInput.dtype, gradInput.shape) : gradInput;
+    this.#gradInputs = this.#gradInput && new SequenceArray(this.#gradInput.data, n, steps, scan.inputSize);
     this.#current = this.#passAt(unrolled.segments.length - 1);
     this.#isReady = this.#current?.isKept === true;
   }
@@ -248,14 +252,16 @@ export class BackwardWay {
     const segment = this.#unrolled.segments[index] as Segment;
     const { pass } = this.#current as SegmentPass;
     this.#arrays.stateNorms?.record(segment, this.#scan, pass, this.#dtype);
+    const ofSegment = (array: SequenceArray | undefined) =>
+      (pass.stride === null ? array?.take(segment, this.#dtype) : array?.view(segment)) ?? null;
     const before = this.#passAt(index - 1);
     const concurrent = before !== undefined && !before.isKept && before.pass.n === pass.n ? before.pass : undefined;
     this.#before = before;
     this.#isReady = before?.isKept === true || concurrent !== undefined;
     const isWhole = segment.rows === this.#unrolled.sequences.n;
     const gradients = {
-      output: this.#gradOutputs?.take(segment, this.#dtype) ?? null,
-      input: this.#gradInputs?.take(segment, this.#dtype) ?? null,
+      output: ofSegment(this.#gradOutputs),
+      input: ofSegment(this.#gradInputs),
       state: isWhole ? this.#gradState : this.#gradState.subarray(0, segment.rows * this.#scan.stateSize),
     };
     return { pass, gradients, stateGradient: this.#arrays.stateGradients.take(segment), concurrent };
@@ -275,9 +281,10 @@ export class BackwardWay {
 
   /** After the first segment. */
   finish(): void {
-    const { lengths, order } = this.#unrolled.sequences;
+    const { sequences } = this.#unrolled;
+    const { order } = sequences;
     this.#arrays.stateGradients.unscale(this.#gradState);
-    if (lengths !== undefined) this.#gradInputs?.fillBeyond(lengths, 0);
+    if (this.#arrays.gradInput !== undefined) returnSteps(this.#gradInput as Tensor, sequences, this.#arrays.gradInput);
     if (order !== undefined) reorderRows(this.#gradState, this.#scan.stateSize, order, this.#arrays.gradState, true);
   }
 
@@ -289,14 +296,15 @@ export class BackwardWay {
 }
 
 /** @throws EvenkeelError ERR_STATE when what was kept is gone */
-export function checkKept({ parts }: Unrolled): void {
-  for (const { output } of parts) output?.checkAttached('output of the last forward call');
+export function checkKept({ input, output }: Unrolled): void {
+  input.checkAttached('input of a layer in the last forward call');
+  output?.checkAttached('output of the last forward call');
 }
 
 /** The saved activations of a segment, or buffers to recompute them into. */
 function passOf(
   scan: Scan,
-  { parts, maskKey, sequences }: Unrolled,
+  { parts, maskKey, sequences, output: kept }: Unrolled,
   segment: Segment,
   inputs: SequenceArray,
   dtype: DType,
@@ -307,23 +315,34 @@ function passOf(
   const own = { begin: segment.begin - part.begin, end: segment.end - part.begin, rows };
   const steps = own.end - own.begin;
   memory.restart();
-  const input = inputs.take(segment, dtype);
-  const initialState = stateBefore(scan, part, own.begin, dtype);
-  const masks = masksOf(maskKey, segment, sequences.order);
-  if (part.output !== undefined && part.tape !== undefined) {
-    const output = new SequenceArray(part.output.data, rows, part.end - part.begin, scan.outputSize).take(own, dtype);
+  const outputs = kept && new SequenceArray(kept.data, sequences.n, sequences.steps, scan.outputSize);
+  const initialState = stateBefore(scan, parts, part, own.begin, outputs, (length) => memory.take(dtype, length));
+  const common = { n: rows, t: steps, initialState, masks: masksOf(maskKey, segment, sequences.order) };
+  if (outputs !== undefined && part.tape !== undefined) {
     const tape = scan.sliceTape(part.tape, rows, own.begin, own.end);
-    return { isKept: true, pass: { n: rows, t: steps, input, initialState, output, tape, masks } };
+    const arrays = { input: inputs.view(segment), output: outputs.view(segment), stride: sequences.steps };
+    return { isKept: true, pass: { ...common, ...arrays, tape } };
   }
-  const output = memory.take(dtype, rows * steps * scan.outputSize);
-  const tape = scan.makeTape(rows, steps, memory.take);
-  return { isKept: false, pass: { n: rows, t: steps, input, initialState, output, tape, masks } };
+  const arrays = { input: inputs.take(segment, dtype), output: memory.take(dtype, rows * steps * scan.outputSize), stride: null };
+  return { isKept: false, pass: { ...common, ...arrays, tape: scan.makeTape(rows, steps, memory.take) } };
 }
 
-/** The state before a part's step [rows, S]. */
-function stateBefore(scan: Scan, { rows, begin, end, before, output, tape }: Part, step: number, dtype: DType): TensorData | null {
-  if (step === 0) return before;
-  return scan.readState(rows, end - begin, step - 1, (output as Tensor).data, tape ?? null, allocate(dtype, rows * scan.stateSize));
+/** The state before a part's step [rows, S]; null for zeros. */
+function stateBefore(
+  scan: Scan,
+  parts: readonly Part[],
+  part: Part,
+  step: number,
+  outputs: SequenceArray | undefined,
+  take: (length: number) => TensorData,
+): TensorData | null {
+  if (step === 0 && part.before !== undefined) return part.before;
+  const from = step === 0 ? (parts[parts.indexOf(part) - 1] as Part) : part;
+  const count = from.end - from.begin;
+  const kept = outputs as SequenceArray;
+  const pass = { n: from.rows, t: count, output: kept.view(from), tape: from.tape ?? null, stride: kept.steps };
+  const state = scan.readState(pass, (step === 0 ? count : step) - 1, take(from.rows * scan.stateSize));
+  return state.subarray(0, part.rows * scan.stateSize);
 }
 
 /** What the masks of a segment are made of: that of a sequence and a step is the same, whatever the segments and the order. */
@@ -333,8 +352,4 @@ function masksOf(key: MaskKey, { begin, rows }: Segment, order: Int32Array | und
   masks.set([...key, begin]);
   for (let row = 0; row < rows; row++) masks[3 + row] = order?.[row] ?? row;
   return masks;
-}
-
-function takeArray(dtype: DType, length: number): TensorData {
-  return allocateOutput(dtype, [length]).data;
 }

@@ -24,8 +24,6 @@ CellTraits MaskedCell<T>::traits_of(const CellOptions& options, const Widths& wi
     inner.tape += widths.s;
     inner.direct = true;
   }
-  // Whose operand is not the state itself takes no lanes and no blocks of units.
-  if (options.recurrent_dropout > 0) inner.across_units = true;
   return inner;
 }
 
@@ -38,21 +36,28 @@ MaskedCell<T>::MaskedCell(const CellOptions& options, std::unique_ptr<Cell<T>> i
       cell_(options.zoneout_cell),
       place_(options.place),
       drops_(masks != nullptr && options.recurrent_dropout > 0),
-      operand_mask_(drops_ ? call.sequences * this->widths.p : 0),
+      operand_mask_(drops_ ? (call.sequences + kMostLanes) * this->widths.p : 0),
       scratch_(zones_out() ? 2 * (call.sequences + kMostLanes) * this->widths.s : 0),
       scratch_length_((call.sequences + kMostLanes) * this->widths.s) {
-  if (!drops_) return;
-  const T kept = static_cast<T>(1 / (1 - options.recurrent_dropout));
-  const size_t p = this->widths.p;
-  for (size_t n = 0; n < call.sequences; ++n) {
-    kernels<T>().apply_mask(stream(kOperand, 0), mask_threshold(options.recurrent_dropout), T{0}, kept, row_of(n), 1, 0, p, nullptr, 0,
-                            operand_mask_.get() + n * p, p);
-  }
+  if (drops_) draw_operand_mask(options.recurrent_dropout, call);
 }
 
+// In lanes [P, lanes] of each group of sequences.
 template <typename T>
-std::uint32_t MaskedCell<T>::row_of(size_t sequence) const noexcept {
-  return static_cast<std::uint32_t>(masks_->rows[sequence]);
+void MaskedCell<T>::draw_operand_mask(double probability, const CellCall<T>& call) {
+  const T kept = static_cast<T>(1 / (1 - probability));
+  const size_t p = this->widths.p, n = call.sequences;
+  const AlignedBuffer<T> in_rows(call.in_lanes ? n * p : 0);
+  T* rows = call.in_lanes ? in_rows.get() : operand_mask_.get();
+  for (size_t r = 0; r < n; ++r) {
+    kernels<T>().apply_mask(stream(kOperand, 0), mask_threshold(probability), T{0}, kept, static_cast<std::uint32_t>(masks_->rows[r]), 1, 0,
+                            p, nullptr, 0, rows + r * p, p);
+  }
+  if (!call.in_lanes) return;
+  const size_t lanes = kernels<T>().lane_count();
+  for (size_t first = 0; first < n; first += lanes) {
+    kernels<T>().to_lanes(std::min(lanes, n - first), p, rows + first * p, p, operand_mask_.get() + first * p);
+  }
 }
 
 template <typename T>
@@ -64,26 +69,25 @@ MaskStream MaskedCell<T>::stream(std::uint32_t use, size_t step) const noexcept 
 
 template <typename T>
 void MaskedCell<T>::operand(const StepRows<T>& step, const T* previous, T* operand) const noexcept {
-  const auto [p, s] = std::pair{this->widths.p, this->widths.s};
-  if (inner_->transforms_operand()) {
-    inner_->operand(step, previous, operand);
-  } else {
-    kernels<T>().copy_rows(step.rows, p, previous, s, operand, p);
-  }
-  if (!drops_) return;
+  if (!inner_->transforms_operand()) return multiply_operand(step, {previous, this->widths.s}, {operand, this->widths.p}, false);
+  inner_->operand(step, previous, operand);
+  if (drops_) multiply_operand(step, {operand, this->widths.p}, {operand, this->widths.p}, false);
+}
+
+template <typename T>
+void MaskedCell<T>::multiply_operand(const StepRows<T>& step, StepArray<const T> from, StepArray<T> to, bool add) const noexcept {
+  const size_t p = this->widths.p;
   const T* mask = operand_mask_.get() + step.first * p;
-  for (size_t k = 0; k < step.rows * p; ++k) operand[k] *= mask[k];
+  const bool in_lanes = step.lanes > 0;
+  kernels<T>().multiply_mask(in_lanes ? 1 : step.rows, in_lanes ? p * step.lanes : p, mask, from, to, add);
 }
 
 template <typename T>
 void MaskedCell<T>::operand_backward(const StepRows<T>& step, const T* previous, T* doperand, T* dprevious) const noexcept {
-  const auto [p, s] = std::pair{this->widths.p, this->widths.s};
-  if (drops_) {
-    const T* mask = operand_mask_.get() + step.first * p;
-    for (size_t k = 0; k < step.rows * p; ++k) doperand[k] *= mask[k];
-  }
-  if (inner_->transforms_operand()) return inner_->operand_backward(step, previous, doperand, dprevious);
-  for (size_t r = 0; r < step.rows; ++r) kernels<T>().add(p, doperand + r * p, dprevious + r * s);
+  const size_t p = this->widths.p;
+  if (!inner_->transforms_operand()) return multiply_operand(step, {doperand, p}, {dprevious, this->widths.s}, true);
+  if (drops_) multiply_operand(step, {doperand, p}, {doperand, p}, false);
+  inner_->operand_backward(step, previous, doperand, dprevious);
 }
 
 template <typename T>
@@ -109,35 +113,18 @@ void MaskedCell<T>::for_each_part(const StepRows<T>& step, Body&& body) const no
   if (w.s > w.p) body(Part{w.p + step.unit, step.units, kCell, cell_});
 }
 
+// A part of an array of states [rows, S].
 template <typename T>
-template <typename Body>
-void MaskedCell<T>::for_each_mask(const StepRows<T>& step, const Part& part, Body&& body) const noexcept {
-  const auto& k = kernels<T>();
-  const Widths& w = this->widths;
-  const MaskStream of_step = stream(part.use, masks_->first_step + step.step);
-  const std::uint64_t threshold = mask_threshold(part.probability);
-  constexpr size_t kDrawn = 256;
-  alignas(64) T drawn[kDrawn];
-  // The first unit of each draw is a multiple of 4.
-  const size_t base = part.use == kCell ? w.p : 0;
-  const size_t begin = part.first - base, end = begin + part.units;
-  T* lanes_mask = scratch_.get() + scratch_length_ + step.first * w.s;
-  for (size_t from = begin / 4 * 4; from < end; from += kDrawn) {
-    const size_t units = std::min(kDrawn, end - from);
-    for (size_t r = 0; r < step.rows; ++r) {
-      k.apply_mask(of_step, threshold, T{1}, T{0}, row_of(step.first + r), 1, from, units, nullptr, 0, drawn, units);
-      if (step.lanes > 0) {
-        for (size_t u = 0; u < units; ++u) lanes_mask[(from - begin + u) * step.lanes + r] = drawn[u];
-        continue;
-      }
-      const size_t skipped = from < begin ? begin - from : 0;
-      body(units - skipped, drawn + skipped, r * w.s + base + from + skipped);
-    }
-  }
-  if (step.lanes == 0) return;
-  // Lanes beyond the rows hold the state of zeros that they have.
-  for (size_t u = 0; u < part.units; ++u) std::fill(lanes_mask + u * step.lanes + step.rows, lanes_mask + (u + 1) * step.lanes, T{0});
-  body(part.units * step.lanes, lanes_mask, part.first * step.lanes);
+template <typename U>
+StepArray<U> MaskedCell<T>::columns(const StepRows<T>& step, const Part& part, U* states) const noexcept {
+  const size_t lanes = std::max<size_t>(1, step.lanes);
+  return {states + part.first * lanes, this->widths.s * lanes};
+}
+
+template <typename T>
+MaskedUnits MaskedCell<T>::masked(const StepRows<T>& step, const Part& part) const noexcept {
+  const size_t base = part.use == kCell ? this->widths.p : 0;
+  return {masks_->rows + step.first, step.rows, part.first - base, part.units, step.lanes};
 }
 
 // Columns of rows, in lanes of one row of width · lanes.
@@ -155,16 +142,17 @@ void MaskedCell<T>::forward(const ForwardStep<T>& step) const noexcept {
   inner.state = candidate(step);
   inner.output = nullptr;
   inner_->forward(inner);
-  const auto blend = [&](size_t count, const T* mask, size_t at) {
-    const T* __restrict from = step.previous + at, * __restrict to = inner.state + at;
-    T* __restrict state = step.state + at;
-    for (size_t k = 0; k < count; ++k) {
-      const T before = from[k], after = to[k];
-      state[k] = mask[k] != 0 ? before : after;
-    }
-  };
   for_each_part(step, [&](const Part& part) {
-    if (masks_ != nullptr && part.probability > 0) return for_each_mask(step, part, blend);
+    if (masks_ != nullptr && part.probability > 0) {
+      const StepArray<T> output =
+          part.use == kHidden && step.output != nullptr ? StepArray<T>{step.output + part.first, step.ld_output} : StepArray<T>();
+      return kernels<T>().hold_forward(stream(part.use, masks_->first_step + step.step), mask_threshold(part.probability),
+                                       masked(step, part),
+                                       {.before = columns(step, part, step.previous),
+                                        .candidate = columns(step, part, const_cast<const T*>(inner.state)),
+                                        .state = columns(step, part, step.state),
+                                        .output = output});
+    }
     const T held = static_cast<T>(part.probability);
     for_each_row(step, w.s, part.first, part.units, [&](size_t count, size_t at) {
       if (part.probability == 0) {
@@ -174,7 +162,7 @@ void MaskedCell<T>::forward(const ForwardStep<T>& step) const noexcept {
       }
     });
   });
-  if (step.output == nullptr) return;
+  if (step.output == nullptr || (masks_ != nullptr && hidden_ > 0)) return;
   const bool whole = step.units == w.h;
   const size_t first = whole ? 0 : step.unit;
   kernels<T>().copy_rows(step.rows, whole ? w.p : step.units, step.state + first, w.s, step.output + first, step.ld_output);
@@ -185,21 +173,19 @@ void MaskedCell<T>::backward(const BackwardStep<T>& step) const noexcept {
   if (!zones_out()) return inner_->backward(step);
   const Widths& w = this->widths;
   T* held = scratch_.get() + step.first * w.s;
-  const auto split = [&](size_t count, const T* mask, size_t at) {
-    T* __restrict past = held + at, * __restrict dstate = step.dstate + at;
-    for (size_t k = 0; k < count; ++k) {
-      const T all = dstate[k];
-      past[k] = mask[k] != 0 ? all : T{0};
-      dstate[k] = mask[k] != 0 ? T{0} : all;
-    }
-  };
   for_each_part(step, [&](const Part& part) {
-    if (part.probability > 0) return for_each_mask(step, part, split);
+    if (part.probability > 0) {
+      return kernels<T>().hold_backward(stream(part.use, masks_->first_step + step.step), mask_threshold(part.probability),
+                                        masked(step, part), {columns(step, part, step.dstate), columns(step, part, held)});
+    }
     for_each_row(step, w.s, part.first, part.units, [&](size_t count, size_t at) { std::fill_n(held + at, count, T{0}); });
   });
   BackwardStep<T> inner = step;
   inner.state = candidate(step);
   inner_->backward(inner);
+  if (step.units == w.h && inner_->traits.direct) {  // all columns of all rows follow each other
+    return kernels<T>().add((step.lanes > 0 ? step.lanes : step.rows) * w.s, held, step.dstate);
+  }
   for_each_part(step, [&](const Part& part) {
     for_each_row(step, w.s, part.first, part.units, [&](size_t count, size_t at) {
       if (inner_->traits.direct) {

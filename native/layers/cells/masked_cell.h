@@ -54,10 +54,12 @@ class MaskedCell final : public Cell<T> {
   // body(part) of the step's units
   template <typename Body>
   void for_each_part(const StepRows<T>& step, Body&& body) const noexcept;
-  // body(count, mask, at): `count` elements of the state from `at` on are held where mask, of as many, is not 0
-  template <typename Body>
-  void for_each_mask(const StepRows<T>& step, const Part& part, Body&& body) const noexcept;
-  std::uint32_t row_of(size_t sequence) const noexcept;
+  template <typename U>
+  StepArray<U> columns(const StepRows<T>& step, const Part& part, U* states) const noexcept;
+  MaskedUnits masked(const StepRows<T>& step, const Part& part) const noexcept;
+  void draw_operand_mask(double probability, const CellCall<T>& call);
+  // to [rows, P] = from ⊙ mask, or += that
+  void multiply_operand(const StepRows<T>& step, StepArray<const T> from, StepArray<T> to, bool add) const noexcept;
   MaskStream stream(std::uint32_t use, size_t step) const noexcept;
 
   std::unique_ptr<Cell<T>> inner_;
@@ -65,7 +67,7 @@ class MaskedCell final : public Cell<T> {
   double hidden_, cell_;  // the probabilities of zoneout
   std::uint32_t place_;
   bool drops_;
-  AlignedBuffer<T> operand_mask_;  // [N, P]
+  AlignedBuffer<T> operand_mask_;  // [N, P], in lanes [P, lanes] of each group
   AlignedBuffer<T> scratch_;       // two arrays of states, each of all sequences and the lanes beyond them
   size_t scratch_length_;
 };

@@ -26,7 +26,7 @@ void parallel_rows(size_t rows, Body&& body) noexcept {
 // ∂L/∂output at a step, of sequences from `first` on; null where nothing comes from the outputs.
 template <typename T>
 Rows<T> output_gradient(const RecurrentShape& shape, const T* doutput, size_t first, size_t step) noexcept {
-  return {doutput == nullptr ? nullptr : doutput + (first * shape.t + step) * shape.p, shape.t * shape.p};
+  return {doutput == nullptr ? nullptr : doutput + (first * shape.steps_apart() + step) * shape.p, shape.steps_apart() * shape.p};
 }
 
 // to [rows, size] += from, unless that is null; to: with leading dimension
@@ -51,14 +51,14 @@ template <typename T>
 void gather(const RecurrentShape& shape, size_t first, size_t end, size_t begin, size_t steps, size_t size, const T* array, T* chunk,
             size_t ld) noexcept {
   for (size_t n = first; n < end; ++n) {
-    kernels<T>().copy_rows(steps, size, array + (n * shape.t + begin) * size, size, chunk + n * ld, shape.n * ld);
+    kernels<T>().copy_rows(steps, size, array + (n * shape.steps_apart() + begin) * size, size, chunk + n * ld, shape.n * ld);
   }
 }
 template <typename T>
 void scatter(const RecurrentShape& shape, size_t first, size_t end, size_t begin, size_t steps, size_t size, const T* chunk, size_t ld,
              T* array) noexcept {
   for (size_t n = first; n < end; ++n) {
-    kernels<T>().copy_rows(steps, size, chunk + n * ld, shape.n * ld, array + (n * shape.t + begin) * size, size);
+    kernels<T>().copy_rows(steps, size, chunk + n * ld, shape.n * ld, array + (n * shape.steps_apart() + begin) * size, size);
   }
 }
 

@@ -48,7 +48,7 @@ template <typename T>
 void steps_forward(const ForwardPass<T>& pass, const Tape<T>& tape, const GateWeights<T>& weight_hh, size_t begin, size_t steps,
                    const Chunk<T>& chunk) noexcept {
   const RecurrentShape& shape = pass.shape;
-  const size_t n = shape.n, t = shape.t, p = shape.p, s = shape.s, width = shape.gates(), separate = shape.separate_gates();
+  const size_t n = shape.n, apart = shape.steps_apart(), p = shape.p, s = shape.s, width = shape.gates(), separate = shape.separate_gates();
   const auto rows_of = [&](size_t k, size_t first, size_t end) { return tape.rows(begin + k, first, end - first); };
   const auto arrays_of = [&](size_t k, size_t first) {
     const size_t row = k * n + first;
@@ -58,8 +58,8 @@ void steps_forward(const ForwardPass<T>& pass, const Tape<T>& tape, const GateWe
                           .gates_x = chunk.gates_x.get() + row * width,
                           .gates_h = chunk.gates_h.get() + row * separate,
                           .projected = true,
-                          .output = pass.output + (first * t + begin + k) * p,
-                          .ld_output = t * p};
+                          .output = pass.output + (first * apart + begin + k) * p,
+                          .ld_output = apart * p};
   };
   const auto operand = [&](size_t k, size_t first, size_t end) {
     const ForwardRows<T> arrays = arrays_of(k, first);
@@ -83,12 +83,13 @@ void steps_forward(const ForwardPass<T>& pass, const Tape<T>& tape, const GateWe
 template <typename T>
 void plain_steps_forward(const ForwardPass<T>& pass, const PlainStep<T>& plain, const PackedWeights<T>& weight_hh, size_t begin,
                          size_t steps, const Chunk<T>& chunk) noexcept {
-  const size_t n = pass.shape.n, t = pass.shape.t, h = pass.shape.h;
+  const size_t n = pass.shape.n, apart = pass.shape.steps_apart(), h = pass.shape.h;
   for (size_t k = 0; k < steps; ++k) {
     const T* previous = chunk.states.get() + k * n * h;
     parallel_columns(h, weight_hh.times(previous, h), [&](size_t first, size_t end, const PanelOperand<T>& columns) {
       kernels<T>().multiply_panels_elman_forward(n, end - first, columns, PackedWeights<T>::none(), chunk.gates_x.get() + k * n * h + first,
-                                                 h, {plain.nonlinearity, plain.bias + first, pass.output + (begin + k) * h + first, t * h},
+                                                 h,
+                                                 {plain.nonlinearity, plain.bias + first, pass.output + (begin + k) * h + first, apart * h},
                                                  chunk.states.get() + (k + 1) * n * h + first, h);
     });
   }
@@ -184,7 +185,7 @@ void forward(const ForwardPass<T>& pass) {
   const size_t most_steps = std::min(shape.t, chunk_steps(shape));
   const Tape<T> tape(shape, pass.cell.traits, 0, pass.tape);
   std::optional<ForwardWeights<T>> own;
-  const ForwardWeights<T>& weights = pass.kept == nullptr ? own.emplace(pass) : pass.kept->panels;
+  const ForwardWeights<T>& weights = forward_weights(pass, own);
   const Chunk<T> chunk(shape, pass.cell, most_steps);
   copy_initial_state(shape, 0, shape.n, pass.initial_state, chunk.states.get());
   for (size_t begin = 0; begin < shape.t; begin += most_steps) {
@@ -202,7 +203,8 @@ void backward(const BackwardPass<T>& pass) {
   const size_t n = shape.n, i = shape.i, width = shape.gates();
   const size_t most_steps = std::min(shape.t, chunk_steps(shape));
   const Tape<T> tape(shape, cell.traits, 0, pass.forward.tape);
-  const BackwardWeights<T> weights(pass);
+  std::optional<BackwardWeights<T>> own;
+  const BackwardWeights<T>& weights = backward_weights(pass, own);
   const Chunk<T> chunk(shape, cell, most_steps);
   const AlignedBuffer<T> doperand(cell.transforms_operand() ? n * shape.p : 0);
   const std::optional<PlainStep<T>> plain = cell.plain_step();

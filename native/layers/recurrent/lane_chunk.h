@@ -53,16 +53,18 @@ class Groups {
 // What a part needs for a group's chunk, in lanes but for `rows`.
 template <typename T>
 struct LaneChunk {
-  T* inputs;   // x_t [steps, I]
-  T* states;   // [steps + 1, S]: before the chunk's first step, then after each
-  T* gates_x;  // as of ForwardStep, of one step; in a backward pass their gradients [steps, G·H]
-  T* gates_h;  // [separate_gates()] likewise
+  T* inputs;    // x_t [steps, I]
+  T* states;    // [steps + 1, S]: before the chunk's first step, then after each
+  T* gates_x;   // as of ForwardStep, of one step; in a backward pass their gradients [steps, G·H]
+  T* gates_h;   // [separate_gates()] likewise
+  T* operands;  // what multiplied W_hh, of a cell that transforms it [P], in a backward pass [steps, P]; else null
   // In a backward pass:
-  T* doutput;  // ∂L/∂output_t [steps, P]
-  T* dinputs;  // [steps, I]
-  T* dstate;   // ∂L/∂state_t [S]
-  T* ones;     // a vector of ones
-  T* rows;     // [lanes, S] or [lanes, G·H], where rows are needed
+  T* doutput;   // ∂L/∂output_t [steps, P]
+  T* dinputs;   // [steps, I]
+  T* dstate;    // ∂L/∂state_t [S]
+  T* doperand;  // [P], of a cell that transforms its operand
+  T* ones;      // a vector of ones
+  T* rows;      // [lanes, S] or [lanes, G·H], where rows are needed
 };
 
 // The sizes of a scan in lanes, and its memory: a chunk for each part.
@@ -74,13 +76,14 @@ class LaneScratch {
   const size_t lanes = kernels<T>().lane_count();
   const size_t i, p, s, width, separate;  // elements of a step in lanes: I, P, S, G·H, separate_gates(), each times `lanes`
 
-  LaneScratch(const RecurrentShape& shape, size_t parts, Pass pass)
+  LaneScratch(const RecurrentShape& shape, size_t parts, Pass pass, bool transforms_operand)
       : i(shape.i * lanes),
         p(shape.p * lanes),
         s(shape.s * lanes),
         width(shape.gates() * lanes),
         separate(shape.separate_gates() * lanes),
         pass_(pass),
+        transforms_operand_(transforms_operand),
         steps_(std::min(shape.t, lane_chunk_steps(shape))),
         size_(carve(nullptr).second),
         memory_(parts * size_) {}
@@ -100,16 +103,19 @@ class LaneScratch {
     chunk.states = take((steps_ + 1) * s);
     chunk.gates_x = take(kept * width);
     chunk.gates_h = separate == 0 ? nullptr : take(kept * separate);
+    chunk.operands = transforms_operand_ ? take(kept * p) : nullptr;
     if (pass_ == kForward) return {chunk, used};
     chunk.doutput = take(steps_ * p);
     chunk.dinputs = take(steps_ * i);
     chunk.dstate = take(s);
+    chunk.doperand = transforms_operand_ ? take(p) : nullptr;
     chunk.ones = take(lanes);
     chunk.rows = take(std::max(s, width));
     return {chunk, used};
   }
 
   Pass pass_;
+  bool transforms_operand_;
   size_t steps_, size_;
   AlignedBuffer<T> memory_;
 };
@@ -117,11 +123,13 @@ class LaneScratch {
 // Steps [begin, begin + steps) of the group's rows of [N, T, size] ↔ lanes [steps, size]: the steps of a row follow each other.
 template <typename T>
 void load(const RecurrentShape& shape, const Group& group, size_t begin, size_t steps, size_t size, const T* array, T* lanes) noexcept {
-  kernels<T>().to_lanes(group.rows, steps * size, array + (group.first * shape.t + begin) * size, shape.t * size, lanes);
+  kernels<T>().to_lanes(group.rows, steps * size, array + (group.first * shape.steps_apart() + begin) * size, shape.steps_apart() * size,
+                        lanes);
 }
 template <typename T>
 void store(const RecurrentShape& shape, const Group& group, size_t begin, size_t steps, size_t size, const T* lanes, T* array) noexcept {
-  kernels<T>().from_lanes(group.rows, steps * size, lanes, array + (group.first * shape.t + begin) * size, shape.t * size);
+  kernels<T>().from_lanes(group.rows, steps * size, lanes, array + (group.first * shape.steps_apart() + begin) * size,
+                          shape.steps_apart() * size);
 }
 
 }  // namespace evenkeel

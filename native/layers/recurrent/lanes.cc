@@ -83,7 +83,7 @@ void scan_forward(const ForwardPass<T>& pass, const Tape<T>& tape, const Transpo
     const StepRows<T> step = tape.rows(begin + k, group.first, group.rows);
     const ForwardRows<T> of_step = {.previous = chunk.states + k * sizes.s,
                                     .state = chunk.states + (k + 1) * sizes.s,
-                                    .operand = nullptr,
+                                    .operand = chunk.operands,
                                     .gates_x = chunk.gates_x,
                                     .gates_h = chunk.gates_h,
                                     .projected = false};
@@ -104,7 +104,7 @@ void forward(const ForwardPass<T>& pass) {
   const RecurrentShape& shape = pass.shape;
   const Groups<T> groups(shape.n);
   const TransposedWeights<T> weights(pass);
-  const LaneScratch<T> scratch(shape, groups.parts(), LaneScratch<T>::kForward);
+  const LaneScratch<T> scratch(shape, groups.parts(), LaneScratch<T>::kForward, pass.cell.transforms_operand());
   const Tape<T> tape(shape, pass.cell.traits, scratch.lanes, pass.tape);
   const size_t most_steps = lane_chunk_steps(shape);
   groups.for_each([&](size_t part, const Group& group) {
@@ -156,6 +156,16 @@ void multiply_backward(const RecurrentShape& shape, const T* weight_hh, bool dir
   if (direct && output_before != nullptr) kernels<T>().add(sizes.p, output_before, dstate);
 }
 
+// The same for a cell that transforms its operand.
+template <typename T>
+void multiply_backward_transformed(const RecurrentShape& shape, const Cell<T>& cell, const T* weight_hh, const BackwardStep<T>& step,
+                                   const T* output_before, const LaneScratch<T>& sizes, const LaneChunk<T>& chunk) noexcept {
+  multiply_backward<T>(shape, weight_hh, false, step.dgates_x, step.dgates_h, nullptr, sizes, chunk.doperand);
+  if (!cell.traits.direct) std::fill_n(chunk.dstate, sizes.s, T{0});
+  cell.operand_backward(step, step.previous, chunk.doperand, chunk.dstate);
+  if (output_before != nullptr) kernels<T>().add(sizes.p, output_before, chunk.dstate);
+}
+
 // A chunk's steps backward. dstate: ∂L/∂state after the last step, without what comes from the output at that step; before the first at the
 // end.
 template <typename T>
@@ -180,7 +190,13 @@ void scan_backward(const BackwardPass<T>& pass, const Tape<T>& tape, const LaneS
     if (!whole) complete_rows(pass, step, chunk);
     cell.backward(step);
     const T* output_before = in_lanes && k > 0 ? chunk.doutput + (k - 1) * sizes.p : nullptr;
-    multiply_backward(shape, pass.forward.weight_hh, cell.traits.direct, step.dgates_x, step.dgates_h, output_before, sizes, chunk.dstate);
+    const T* weight_hh = pass.forward.weight_hh;
+    if (chunk.operands != nullptr) {
+      cell.operand(step, step.previous, chunk.operands + k * sizes.p);
+      multiply_backward_transformed(shape, cell, weight_hh, step, output_before, sizes, chunk);
+    } else {
+      multiply_backward(shape, weight_hh, cell.traits.direct, step.dgates_x, step.dgates_h, output_before, sizes, chunk.dstate);
+    }
     unscale_rows(state_gradient, step, shape.gates(), chunk.rows, step.dgates_x);
     unscale_rows(state_gradient, step, shape.separate_gates(), chunk.rows, step.dgates_h);
   }
@@ -206,8 +222,10 @@ class WeightSums {
     const auto sum = kernels<T>().sum_products_in_lanes;
     const size_t joint = shape_.joint_gates(), separate = shape_.separate_gates(), width = shape_.gates();
     T* to = at(turn, group);
-    if (joint > 0) sum(steps, joint, shape_.p, chunk.gates_x, sizes.width, chunk.states, sizes.s, to);
-    if (separate > 0) sum(steps, separate, shape_.p, chunk.gates_h, sizes.separate, chunk.states, sizes.s, to + joint * shape_.p);
+    const T* operands = chunk.operands == nullptr ? chunk.states : chunk.operands;
+    const size_t stride = chunk.operands == nullptr ? sizes.s : sizes.p;
+    if (joint > 0) sum(steps, joint, shape_.p, chunk.gates_x, sizes.width, operands, stride, to);
+    if (separate > 0) sum(steps, separate, shape_.p, chunk.gates_h, sizes.separate, operands, stride, to + joint * shape_.p);
     sum(steps, width, shape_.i, chunk.gates_x, sizes.width, chunk.inputs, sizes.i, to + hh());
     sum(steps, width, 1, chunk.gates_x, sizes.width, chunk.ones, 0, to + hh() + ih());
     if (separate > 0) sum(steps, separate, 1, chunk.gates_h, sizes.separate, chunk.ones, 0, to + hh() + ih() + width);
@@ -256,7 +274,7 @@ template <typename T>
 void backward(const BackwardPass<T>& pass) {
   const RecurrentShape& shape = pass.forward.shape;
   const Groups<T> groups(shape.n);
-  const LaneScratch<T> scratch(shape, groups.parts(), LaneScratch<T>::kBackward);
+  const LaneScratch<T> scratch(shape, groups.parts(), LaneScratch<T>::kBackward, pass.forward.cell.transforms_operand());
   const Tape<T> tape(shape, pass.forward.cell.traits, scratch.lanes, pass.forward.tape);
   const size_t most_steps = lane_chunk_steps(shape);
   const WeightSums<T> sums(shape, groups.count());

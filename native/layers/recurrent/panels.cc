@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 
 #include "core/aligned_buffer.h"
 #include "core/thread_pool.h"
@@ -51,13 +52,14 @@ struct Part {
 
   Part of(size_t first, size_t end) const noexcept {
     const RecurrentShape& shape = forward.shape;
+    const size_t apart = first * shape.steps_apart();
     Part part = {origin + first, true, forward, doutput, dstate + first * shape.s, doperand + first * shape.p, dinput};
     part.forward.shape.n = end - first;
-    part.forward.input += first * shape.t * shape.i;
-    part.forward.output += first * shape.t * shape.p;
+    part.forward.input += apart * shape.i;
+    part.forward.output += apart * shape.p;
     if (part.forward.initial_state != nullptr) part.forward.initial_state += first * shape.s;
-    if (part.doutput != nullptr) part.doutput += first * shape.t * shape.p;
-    if (part.dinput != nullptr) part.dinput += first * shape.t * shape.i;
+    if (part.doutput != nullptr) part.doutput += apart * shape.p;
+    if (part.dinput != nullptr) part.dinput += apart * shape.i;
     return part;
   }
 };
@@ -67,13 +69,14 @@ template <typename T>
 struct Context {
   const Cell<T>& cell;
   const Tape<T> tape;
-  const BackwardWeights<T> weights;
+  std::optional<BackwardWeights<T>> own;
+  const BackwardWeights<T>& weights;
   const StateGradient<T>& state_gradient;
 
   explicit Context(const BackwardPass<T>& pass)
       : cell(pass.forward.cell),
         tape(pass.forward.shape, cell.traits, 0, pass.forward.tape),
-        weights(pass),
+        weights(backward_weights(pass, own)),
         state_gradient(pass.state_gradient) {}
 };
 
@@ -141,15 +144,15 @@ template <typename T>
 void inputs_backward(const Part<T>& part, const PackedWeights<T>& weight_ih, size_t begin, size_t steps, size_t first, size_t end,
                      const Block<T>& block) noexcept {
   const RecurrentShape& shape = part.forward.shape;
-  const size_t n = shape.n, t = shape.t, i = shape.i, width = shape.gates();
+  const size_t n = shape.n, apart = shape.steps_apart(), i = shape.i, width = shape.gates();
   const auto multiply = [&](size_t rows, size_t k, size_t sequence, size_t ld_from, size_t ld_to) {
     kernels<T>().multiply_panels(rows, i, weight_ih.times(block.dgates_x + (k * n + sequence) * width, ld_from), PackedWeights<T>::none(),
-                                 nullptr, 0, part.dinput + (sequence * t + begin + k) * i, ld_to);
+                                 nullptr, 0, part.dinput + (sequence * apart + begin + k) * i, ld_to);
   };
   if (are_few(end - first)) {
     for (size_t sequence = first; sequence < end; ++sequence) multiply(steps, 0, sequence, n * width, i);
   } else {
-    for (size_t k = 0; k < steps; ++k) multiply(end - first, k, first, width, t * i);
+    for (size_t k = 0; k < steps; ++k) multiply(end - first, k, first, width, apart * i);
   }
 }
 

@@ -62,7 +62,7 @@ void project(const ForwardPass<T>& pass, const GateWeights<T>& weight_ih, size_t
   const size_t width = shape.gates(), joint = shape.joint_gates();
   const auto multiply = [&](size_t n, size_t cols, const PackedWeights<T>& weights, T* to) {
     if (cols == 0) return;
-    const PanelOperand<T> product = weights.times(pass.input + (n * shape.t + begin) * shape.i, shape.i);
+    const PanelOperand<T> product = weights.times(pass.input + (n * shape.steps_apart() + begin) * shape.i, shape.i);
     kernels<T>().multiply_panels(steps, cols, product, PackedWeights<T>::none(), nullptr, 0, to + (n - first) * width,
                                  (end - first) * width);
   };
@@ -97,11 +97,11 @@ template <typename T>
 void scan_forward(const ForwardPass<T>& pass, const Tape<T>& tape, const ForwardWeights<T>& weights, size_t first, size_t end,
                   const ForwardScratch<T>& scratch) noexcept {
   const RecurrentShape& shape = pass.shape;
-  const size_t t = shape.t, h = shape.h, p = shape.p, width = shape.gates();
+  const size_t apart = shape.steps_apart(), h = shape.h, p = shape.p, width = shape.gates();
   const size_t rows = end - first;
   const std::optional<PlainStep<T>> plain = pass.cell.plain_step();
   const size_t ahead = scratch.steps_ahead;
-  for (size_t k = 0; k < t; ++k) {
+  for (size_t k = 0; k < shape.t; ++k) {
     const StepRows<T> step = tape.rows(k, first, rows);
     const ForwardRows<T> of_step = {.previous = scratch.states[k % 2].get() + first * shape.s,
                                     .state = scratch.states[(k + 1) % 2].get() + first * shape.s,
@@ -109,15 +109,15 @@ void scan_forward(const ForwardPass<T>& pass, const Tape<T>& tape, const Forward
                                     .gates_x = scratch.gates_x.get() + (ahead * first + k % ahead * rows) * width,
                                     .gates_h = scratch.gates_h.get() + first * shape.separate_gates(),
                                     .projected = ahead > 1,
-                                    .output = pass.output + (first * t + k) * p,
-                                    .ld_output = t * p};
-    if (ahead > 1 && k % ahead == 0) project(pass, weights.ih, k, std::min(ahead, t - k), first, end, of_step.gates_x);
-    const Rows<T> input = {pass.input + (first * t + k) * shape.i, t * shape.i};
+                                    .output = pass.output + (first * apart + k) * p,
+                                    .ld_output = apart * p};
+    if (ahead > 1 && k % ahead == 0) project(pass, weights.ih, k, std::min(ahead, shape.t - k), first, end, of_step.gates_x);
+    const Rows<T> input = {pass.input + (first * apart + k) * shape.i, apart * shape.i};
     if (plain) {
       const PanelOperand<T> input_product = ahead > 1 ? PackedWeights<T>::none() : weights.ih.joint.times(input.data, input.stride);
       kernels<T>().multiply_panels_elman_forward(rows, h, input_product, weights.hh.joint.times(of_step.previous, h),
                                                  ahead > 1 ? of_step.gates_x : nullptr, h,
-                                                 {plain->nonlinearity, plain->bias, of_step.output, t * h}, of_step.state, h);
+                                                 {plain->nonlinearity, plain->bias, of_step.output, apart * h}, of_step.state, h);
     } else {
       step_forward(pass.cell, tape, step, of_step, [&](const Rows<T>& operand, const Gates<T>& gates) {
         multiply_gates(shape, weights, rows, input, ahead > 1, operand, gates);
@@ -130,7 +130,7 @@ template <typename T>
 void forward_in_panels(const ForwardPass<T>& pass) {
   const Tape<T> tape(pass.shape, pass.cell.traits, 0, pass.tape);
   std::optional<ForwardWeights<T>> own;
-  const ForwardWeights<T>& weights = pass.kept == nullptr ? own.emplace(pass) : pass.kept->panels;
+  const ForwardWeights<T>& weights = forward_weights(pass, own);
   const ForwardScratch<T> scratch(pass.shape, pass.cell);
   parallel_sequences(pass.shape.n, [&](size_t first, size_t end) {
     copy_initial_state(pass.shape, first, end, pass.initial_state, scratch.states[0].get());

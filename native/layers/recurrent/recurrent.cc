@@ -35,7 +35,7 @@ void read_state(const RecurrentShape& shape, const CellTraits& traits, const T* 
   const Tape<T> tape(shape, traits, lanes, memory);
   for (size_t n = 0; n < shape.n; ++n) {
     T* row = state + n * shape.s;
-    std::copy_n(output + (n * shape.t + step) * shape.p, shape.p, row);
+    std::copy_n(output + (n * shape.steps_apart() + step) * shape.p, shape.p, row);
     const size_t lane = lanes == 0 ? 0 : n % lanes;
     const T* hidden = tape.hidden_state(tape.rows(step, n - lane, 1));
     if (hidden == nullptr) continue;

@@ -7,11 +7,16 @@
 namespace evenkeel {
 
 struct RecurrentShape : Widths {
-  size_t n, t;  // sequences, time steps; each, like the widths, from 1 to 2^31 − 1
+  size_t n, t;          // sequences, time steps; each, like the widths, from 1 to 2^31 − 1
+  size_t t_stride = 0;  // steps from one sequence to the next in arrays [N, T, ·], of which these may be a part of the time; 0 for T
+
+  size_t steps_apart() const noexcept { return t_stride == 0 ? t : t_stride; }
 };
 
 template <typename T>
 struct KeptWeights;
+template <typename T>
+struct SharedWeights;
 
 // state_t = cell(x_t W_ihᵀ, operand_t W_hhᵀ) for t = 1 … T.
 template <typename T>
@@ -26,6 +31,7 @@ struct ForwardPass {
   T* final_state;          // state_T [N, S]: written; null where it is not wanted
   T* tape;                 // tape_length elements, written: what backward needs beside; null for a pass without a backward pass
   const KeptWeights<T>* kept = nullptr;  // the weights as they were packed before, with the same bits; null for none
+  SharedWeights<T>* shared = nullptr;    // those that the passes of a call share; null where each packs its own
 };
 
 // The gradients that a backward pass writes (dinput), carries back (dstate), and adds to (the rest; the cell adds to its own parameters').

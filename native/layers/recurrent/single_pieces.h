@@ -51,7 +51,7 @@ class Pieces {
   Piece<T> operator[](size_t index) const noexcept {
     const size_t n = index % shape_.n;
     const size_t begin = index / shape_.n * steps_;
-    const size_t row = n * shape_.t + begin;
+    const size_t row = n * shape_.steps_apart() + begin;
     return {.n = n, .begin = begin, .steps = std::min(steps_, shape_.t - begin), .input = input_ + row * shape_.i, .row = row};
   }
 
@@ -79,7 +79,7 @@ struct RowPair {
 // Whether threads may share the units of a step that is not plain.
 template <typename T>
 bool may_share_units(const Cell<T>& cell) noexcept {
-  return !cell.traits.across_units && !cell.plain_step() && cell.widths.p == cell.widths.h;
+  return !cell.traits.across_units && !cell.transforms_operand() && !cell.plain_step() && cell.widths.p == cell.widths.h;
 }
 
 // The blocks that one of `size` threads computes.

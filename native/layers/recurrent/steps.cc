@@ -26,7 +26,20 @@ void copy_steps(const StepOrder& order, size_t width, const T* from, size_t ld_f
   });
 }
 
+template <typename T>
+void reorder_steps(const SequenceOrder& order, size_t width, const T* from, T* to) noexcept {
+  parallel_for(order.n, [&](size_t k) {
+    const auto row = static_cast<size_t>(order.order[k]);
+    const size_t count = static_cast<size_t>(order.lengths[row]) * width, all = order.t * width;
+    T* target = to + (order.back ? row : k) * all;
+    std::copy_n(from + (order.back ? k : row) * all, count, target);
+    if (order.back) std::fill(target + count, target + all, T{0});
+  });
+}
+
 template void copy_steps(const StepOrder&, size_t, const float*, size_t, float*, size_t) noexcept;
 template void copy_steps(const StepOrder&, size_t, const double*, size_t, double*, size_t) noexcept;
+template void reorder_steps(const SequenceOrder&, size_t, const float*, float*) noexcept;
+template void reorder_steps(const SequenceOrder&, size_t, const double*, double*) noexcept;
 
 }  // namespace evenkeel
