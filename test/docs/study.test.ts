@@ -17,6 +17,7 @@ import {
   reviveStudy,
 } from '../../lib/study/markdown';
 import { meanFieldRate } from '../../lib/study/mean-field';
+import { formatCoverage, type RateCoverage } from '../../lib/study/rate-coverage';
 import { describeRegimes, theoryGap, whatHolds } from '../../lib/study/summary';
 import { root } from './documents';
 
@@ -49,6 +50,21 @@ test('theory and measurement at 512 units, orthogonal W_hh: within 0.01', () => 
   const gap = theoryGap(study.grid.cells);
   expect(gap?.hiddenSize).toBe(512);
   expect(gap?.largest).toBeLessThan(0.01);
+});
+
+test('coverage and false verdicts of 400 draws: the documents show those of docs/coverage.json', () => {
+  const coverage = JSON.parse(read('docs/coverage.json')) as RateCoverage;
+  expect(coverage.draws).toBe(400);
+  expect(shownIn('docs/stability.md', 'coverage')).toBe(formatCoverage(coverage).trim());
+  const held = coverage.designs.flatMap(({ sizes }) => sizes.map(({ rateHolds }) => rateHolds));
+  const [least, most] = [Math.min(...held), Math.max(...held)];
+  expect(read('docs/stability-report.md')).toContain(
+    `held that exponent in ${(100 * least).toFixed(1)} to ${(100 * most).toFixed(1)} % of 400 draws`,
+  );
+  const falseVerdicts = coverage.neutral.flatMap(({ sizes }) => sizes.map((size) => size.falseVerdicts));
+  // 5 %, and twice the standard error of 400 draws.
+  expect(Math.max(...falseVerdicts)).toBeLessThan(0.05 + 2 * Math.sqrt((0.05 * 0.95) / 400));
+  expect(least).toBeGreaterThan(0.95 - 2 * Math.sqrt((0.05 * 0.95) / 400));
 });
 
 test('the numbers of docs/stability.md in its text', () => {
