@@ -1,7 +1,7 @@
 // Keeps a finished `evenkeel study --full` as docs/study.json, with its pictures, and shows it in README.md and docs/stability.md:
 //   node scripts/publish-study.mjs study/results.json         or of its parts, of `evenkeel study --full --parts grid` and the like, each by its name
 // Of `evenkeel study --cell lstm` or gru, quick or full, it keeps the grid as docs/study-lstm.json or -gru.json;
-// of `--experiment flossing --full` all, as docs/study-flossing.json.
+// of `--experiment flossing --full` and `--experiment cell-state --full` all, as docs/study-flossing.json and docs/study-cell-state.json.
 // PyTorch's figures beside it are docs/study-pytorch.json, of scripts/study_pytorch.py. test/docs/study.test.ts holds them together.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -21,6 +21,10 @@ await runScript(async () => {
   const results = together(files.map((path) => reviveStudy(readFileSync(path, 'utf8'))));
   if (results.schema === 'evenkeel/flossing') {
     publishFlossing(results);
+    return;
+  }
+  if (results.schema === 'evenkeel/cell-state') {
+    publishCellState(results);
     return;
   }
   // Studies of before there were other cells do not say it.
@@ -71,6 +75,14 @@ function publishFlossing(results) {
   writeFileSync(join(root, 'docs/study-flossing.json'), `${JSON.stringify(published)}\n`);
   replaceBlock('docs/stability.md', 'flossing', formatFlossingTables(published));
   console.log('Written: docs/study-flossing.json, docs/stability.md. Read the sentences around the table before committing them.');
+}
+
+function publishCellState(results) {
+  const { formatCellStateTables, publishedCellStateOf } = require('../dist/study/cell-state/markdown.js');
+  const published = publishedCellStateOf(results);
+  writeFileSync(join(root, 'docs/study-cell-state.json'), `${JSON.stringify(published)}\n`);
+  replaceBlock('docs/stability.md', 'cell-state', formatCellStateTables(published));
+  console.log('Written: docs/study-cell-state.json, docs/stability.md. Read the sentences around the table before committing them.');
 }
 
 /** A cell with gates. */

@@ -1,6 +1,8 @@
 // The published study: what README and docs/stability.md say of gradients is what docs/study.json holds, at the sizes for which it is said.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { formatCellStateTables } from '../../lib/study/cell-state/markdown';
+import { type CellStateResults, fullCellState } from '../../lib/study/cell-state/set-up';
 import { causesOf } from '../../lib/study/claims';
 import { clipPairs, clipSaves, findingsOf } from '../../lib/study/findings';
 import { formatFlossingTables } from '../../lib/study/flossing/markdown';
@@ -125,6 +127,62 @@ test('what is said of gradient flossing', () => {
     const [orthogonal, random] = [learned(delay, 'orthogonal', false), learned(delay, 'random', true)];
     if (orthogonal !== undefined && random !== undefined) expect(middle(orthogonal)).toBeLessThanOrEqual(middle(random));
   }
+});
+
+describe('what is said of the cell state to carry', () => {
+  const published = reviveStudy(read('docs/study-cell-state.json')) as CellStateResults;
+  const growthOf = (cellNormalization: string, gamma: number, forgetBias: number, hiddenSize = 32, timeSteps = 1000) => {
+    const found = published.growth.find(
+      (each) =>
+        each.cellNormalization === cellNormalization &&
+        each.gamma === gamma &&
+        each.forgetBias === forgetBias &&
+        each.hiddenSize === hiddenSize &&
+        each.timeSteps === timeSteps,
+    );
+    if (found === undefined) throw new Error(`no growth of ${cellNormalization}, γ ${gamma}, forget bias ${forgetBias}`);
+    return found.growthRate;
+  };
+
+  test('the table is that of the results, of the full set-up', () => {
+    expect(shownIn('docs/stability.md', 'cell-state')).toBe(formatCellStateTables(published));
+    expect([published.draws, published.growths]).toEqual([fullCellState.draws, fullCellState.growths]);
+    expect(published.trained).toEqual([]);
+  });
+
+  test('γ of 1 and more at a forget bias of 1: the intervals overlap at every size', () => {
+    for (const gamma of [1, 2, 3]) {
+      for (const { hiddenSize, timeSteps } of published.growths) {
+        const [raw, carried] = ['output', 'carried'].map((state) => growthOf(state, gamma, 1, hiddenSize, timeSteps).interval) as [
+          [number, number],
+          [number, number],
+        ];
+        expect(Math.max(raw[0], carried[0])).toBeLessThan(Math.min(raw[1], carried[1]));
+      }
+    }
+  });
+
+  test('the rates of its sentences, with intervals that do not overlap where it makes a difference', () => {
+    const shown = (...rates: number[]) => rates.map((rate) => rate.toFixed(3));
+    const small = said(/vanish by (−[\d.]+) per step back with the raw state and by (−[\d.]+) with the normalised one/);
+    expect(shown(growthOf('output', 0.1, 1).mean, growthOf('carried', 0.1, 1).mean)).toEqual(shown(...small));
+    expect(growthOf('output', 0.1, 1).interval[1]).toBeLessThan(growthOf('carried', 0.1, 1).interval[0]);
+    const biased = said(/A forget bias of 3 turns that round, (−[\d.]+) against (−[\d.]+):/);
+    expect(shown(growthOf('output', 0.1, 3).mean, growthOf('carried', 0.1, 3).mean)).toEqual(shown(...biased));
+    expect(growthOf('output', 0.1, 3).interval[0]).toBeGreaterThan(growthOf('carried', 0.1, 3).interval[1]);
+    const growing = said(/by \+([\d.]+) and \+([\d.]+) at γ 2 and a forget bias of 1/);
+    expect(shown(growthOf('output', 2, 1).mean, growthOf('carried', 2, 1).mean)).toEqual(shown(...growing));
+    for (const { gamma, growthRate } of published.growth) if (gamma >= 2) expect(growthRate.interval[0]).toBeGreaterThan(0);
+  });
+
+  test('rates of 32 units move by less than 0.01 with the length', () => {
+    for (const state of ['none', 'output', 'carried']) {
+      for (const gamma of published.gammas) {
+        const rates = [100, 1000, 10_000].map((steps) => growthOf(state, gamma, 1, 32, steps).mean);
+        expect(Math.max(...rates) - Math.min(...rates)).toBeLessThan(0.01);
+      }
+    }
+  });
 });
 
 test('the grids of cells with gates', () => {

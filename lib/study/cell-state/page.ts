@@ -7,7 +7,7 @@ import { formatTable } from '../../text-table';
 import { type DrawnMean, formatSigned } from '../draws';
 import type { CellStateDesign, CellStateGrowth, CellStateResults, CellStateTask, CellStateTraining } from './set-up';
 
-const names = { none: 'no norm on c', output: 'raw c carried', carried: 'LN(c) carried' } as const;
+export const names = { none: 'no norm on c', output: 'raw c carried', carried: 'LN(c) carried' } as const;
 const taskNames: Record<CellStateTask, string> = { adding: 'adding', copy: 'copy', series: 'weather' };
 
 const mapFile = 'cell-state-growth.svg';
