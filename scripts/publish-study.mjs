@@ -11,6 +11,14 @@ import { Failure, replaceBlock, root, runScript } from './steps.mjs';
 
 const require = createRequire(import.meta.url);
 
+/** Where each part of a study keeps what it has found. */
+const lists = [
+  ['reference', 'systems'],
+  ['regimes', 'runs'],
+  ['grid', 'cells'],
+  ['clipTrials', 'trials'],
+];
+
 await runScript(async () => {
   const files = parseArgs({ allowPositionals: true }).positionals;
   const [file] = files;
@@ -45,14 +53,6 @@ await runScript(async () => {
     'Written: docs/study.json, its pictures, README.md, docs/stability.md. Read the sentences around the tables before committing them.',
   );
 });
-
-/** Where each part of a study keeps what it has found. */
-const lists = [
-  ['reference', 'systems'],
-  ['regimes', 'runs'],
-  ['grid', 'cells'],
-  ['clipTrials', 'trials'],
-];
 
 /** One study of runs of its parts, which must have the same options and version. */
 function together([first, ...others]) {
