@@ -146,7 +146,7 @@ function growthMap({ growth, gammas }: CellStateResults): HeatFigure | undefined
 const designHeads = ['Cell state', 'γ', 'forget bias'];
 const growthHeads = [...designHeads, 'units', 'steps', 'growth per step', '95 % interval'];
 const spectrumHeads = [...designHeads, 'λ₁ per step', '95 % interval', 'Kaplan-Yorke dimension'];
-const trainingHeads = [...designHeads, 'task', 'median error', 'below half', 'largest norm, median'];
+export const trainingHeads = [...designHeads, 'task', 'median error', 'below half', 'largest norm, median'];
 
 function columnsOf(heads: readonly string[]) {
   return heads.map((head, i) => ({ head: escapeHtml(head), numeric: i > 0 && head !== 'task' }));
@@ -172,7 +172,7 @@ function spectrumRows({ spectra }: CellStateResults): string[][] {
   );
 }
 
-function trainingCells(each: CellStateTraining, draws: number): string[] {
+export function trainingCells(each: CellStateTraining, draws: number): string[] {
   const { task, median, solved, largestNorm } = each;
   return [
     ...designCells(each),
