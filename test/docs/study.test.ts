@@ -147,7 +147,12 @@ describe('what is said of the cell state to carry', () => {
   test('the table is that of the results, of the full set-up', () => {
     expect(shownIn('docs/stability.md', 'cell-state')).toBe(formatCellStateTables(published));
     expect([published.draws, published.growths]).toEqual([fullCellState.draws, fullCellState.growths]);
-    expect(published.trained).toEqual([]);
+    expect([published.interrupted, published.growth.length, published.spectra.length, published.trained.length]).toEqual([
+      false,
+      180,
+      45,
+      36,
+    ]);
   });
 
   test('γ of 1 and more at a forget bias of 1: the intervals overlap at every size', () => {
@@ -173,6 +178,33 @@ describe('what is said of the cell state to carry', () => {
     const growing = said(/by \+([\d.]+) and \+([\d.]+) at γ 2 and a forget bias of 1/);
     expect(shown(growthOf('output', 2, 1).mean, growthOf('carried', 2, 1).mean)).toEqual(shown(...growing));
     for (const { gamma, growthRate } of published.growth) if (gamma >= 2) expect(growthRate.interval[0]).toBeGreaterThan(0);
+  });
+
+  test('what it says of trainings', () => {
+    const of = (task: string, state: string, where: Partial<Record<'gamma' | 'forgetBias', number>> = {}) =>
+      published.trained.filter(
+        (each) =>
+          each.task === task &&
+          each.cellNormalization === state &&
+          (where.gamma ?? each.gamma) === each.gamma &&
+          (where.forgetBias ?? each.forgetBias) === each.forgetBias,
+      );
+    const solved = (...wanted: Parameters<typeof of>) => of(...wanted).reduce((sum, each) => sum + each.solved, 0);
+    const medians = (...wanted: Parameters<typeof of>) => of(...wanted).map(({ median }) => Number(median.toFixed(2)));
+    const adding = said(
+      /with the raw state (\d+) of 80 runs end below half .*, without a norm on it (\d+), with the normalised state (\d+)\./,
+    );
+    expect([solved('adding', 'output'), solved('adding', 'none'), solved('adding', 'carried')]).toEqual(adding);
+    const copied = said(/forget bias of 3 all (\d+) runs, at median errors of ([\d.]+) and ([\d.]+) of that/);
+    expect([solved('copy', 'output', { forgetBias: 3 }), ...medians('copy', 'output', { forgetBias: 3 })]).toEqual(copied);
+    const small = said(/γ 0.1 all (\d+) too, at ([\d.]+) and ([\d.]+), and with γ 1 (\d+) of 40/);
+    expect([
+      solved('copy', 'carried', { gamma: 0.1 }),
+      ...medians('copy', 'carried', { gamma: 0.1 }),
+      solved('copy', 'carried', { gamma: 1 }),
+    ]).toEqual(small);
+    const weather = ['none', 'output', 'carried'].flatMap((state) => medians('series', state));
+    expect([Math.min(...weather), Math.max(...weather)]).toEqual(said(/by medians of ([\d.]+) to ([\d.]+) times its error/));
   });
 
   test('rates of 32 units move by less than 0.01 with the length', () => {

@@ -26,10 +26,11 @@ struct Widths {
 
 // What the scan must know of a cell beside its widths.
 struct CellTraits {
-  size_t tape = 0;            // numbers that forward keeps of each sequence's step for backward, beside the state
-  bool direct = false;        // a part of ∂L/∂state_t reaches state_{t−1} past the product; it must where S > P
-  bool across_units = false;  // a unit's step needs other units, as a norm does. Else the cell takes any units' step, in lanes too
-  bool own_sums = false;      // a step adds to sums that accumulate() takes: the two may not run at the same time
+  size_t tape = 0;              // numbers that forward keeps of each sequence's step for backward, beside the state
+  bool direct = false;          // a part of ∂L/∂state_t reaches state_{t−1} past the product; it must where S > P
+  bool direct_output = direct;  // such a part is in its first P columns too; else a direct cell leaves zeros there
+  bool across_units = false;    // a unit's step needs other units, as a norm does. Else the cell takes any units' step, in lanes too
+  bool own_sums = false;        // a step adds to sums that accumulate() takes: the two may not run at the same time
 };
 
 // What forward keeps of one step for backward: arrays of all sequences, one after the other. In lanes, of one group of sequences.

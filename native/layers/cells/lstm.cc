@@ -20,7 +20,11 @@ Widths widths(const CellOptions& options) {
 CellTraits traits(const CellOptions& options) {
   const LstmPlan plan(options);
   const bool normalised = plan.gates_norm || plan.operand_norm || plan.hidden_norm || plan.cell_norm;
-  return {.tape = plan.tape.length(), .direct = true, .across_units = normalised || plan.projection, .own_sums = normalised};
+  return {.tape = plan.tape.length(),
+          .direct = true,
+          .direct_output = false,
+          .across_units = normalised || plan.projection,
+          .own_sums = normalised};
 }
 
 std::vector<ParameterSize> parameters(const CellOptions& options) {

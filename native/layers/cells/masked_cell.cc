@@ -23,6 +23,7 @@ CellTraits MaskedCell<T>::traits_of(const CellOptions& options, const Widths& wi
   if (options.zoneout_hidden > 0 || options.zoneout_cell > 0) {
     inner.tape += widths.s;
     inner.direct = true;
+    inner.direct_output = true;
   }
   return inner;
 }
