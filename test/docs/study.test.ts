@@ -19,7 +19,7 @@ import {
   reviveStudy,
 } from '../../lib/study/markdown';
 import { meanFieldRate } from '../../lib/study/mean-field';
-import { formatCoverage, type RateCoverage } from '../../lib/study/rate-coverage';
+import { formatCoverage, type RateCoverage, rangeOf } from '../../lib/study/rate-coverage';
 import { describeRegimes, theoryGap, whatHolds } from '../../lib/study/summary';
 import { root } from './documents';
 
@@ -59,14 +59,11 @@ test('coverage and false verdicts of 400 draws: the documents show those of docs
   expect(coverage.draws).toBe(400);
   expect(shownIn('docs/stability.md', 'coverage')).toBe(formatCoverage(coverage).trim());
   const held = coverage.designs.flatMap(({ sizes }) => sizes.map(({ rateHolds }) => rateHolds));
-  const [least, most] = [Math.min(...held), Math.max(...held)];
-  expect(read('docs/stability-report.md')).toContain(
-    `held that exponent in ${(100 * least).toFixed(1)} to ${(100 * most).toFixed(1)} % of 400 draws`,
-  );
+  expect(read('docs/stability-report.md')).toContain(`held that exponent in ${rangeOf(held)} % of 400 draws`);
   const falseVerdicts = coverage.neutral.flatMap(({ sizes }) => sizes.map((size) => size.falseVerdicts));
   // 5 %, and twice the standard error of 400 draws.
   expect(Math.max(...falseVerdicts)).toBeLessThan(0.05 + 2 * Math.sqrt((0.05 * 0.95) / 400));
-  expect(least).toBeGreaterThan(0.95 - 2 * Math.sqrt((0.05 * 0.95) / 400));
+  expect(Math.min(...held)).toBeGreaterThan(0.95 - 2 * Math.sqrt((0.05 * 0.95) / 400));
 });
 
 test('the numbers of docs/stability.md in its text', () => {

@@ -67,7 +67,6 @@ class SplitWeights {
     const RowMatrix<T> first = matrix(block, of_part, gate, from_last);
     return {count, first.packed, cuts_.sizes[block][of_part], first.k, from_last};
   }
-  bool packed() const noexcept { return packs_; }
   // Elements that multiply_unpacked() needs.
   size_t piece_size() const noexcept {
     const size_t lanes = kernels<T>().row_lanes();
@@ -122,7 +121,7 @@ class SplitWeights {
   };
 
   SplitWeights(size_t blocks, const Widths& w, size_t k, size_t cols, const Strides& from, bool packs)
-      : blocks_(blocks), packs_(packs), from_(from), cuts_(k, cols, blocks, w.g - w.own), packed_(packs ? cuts_.size : 0) {
+      : blocks_(blocks), from_(from), cuts_(k, cols, blocks, w.g - w.own), packed_(packs ? cuts_.size : 0) {
     if (!packs) return;
     parallel_for(blocks * blocks, [&](size_t index) {
       const size_t block = index / blocks_, of_part = index % blocks_;
@@ -167,7 +166,6 @@ class SplitWeights {
   };
 
   size_t blocks_;
-  bool packs_;
   Strides from_;
   Cuts cuts_;
   AlignedBuffer<T> packed_;
