@@ -16,6 +16,12 @@ namespace {
 template <typename T>
 constexpr int kRange = std::numeric_limits<T>::max_exponent * 3 / 8;
 
+// The largest power that is kept: far beyond what the steps of a pass add up to, and what an int holds with either sign. An array of
+// exponents is the caller's, and may hold anything.
+constexpr std::int64_t kMostPower = 1 << 30;
+
+std::int32_t kept_power(std::int64_t power) noexcept { return static_cast<std::int32_t>(std::clamp(power, -kMostPower, kMostPower)); }
+
 // Of any size of elements: where the sum of squares leaves the range of double, the elements are scaled first.
 template <typename T>
 double norm_of(size_t count, const T* values) noexcept {
@@ -68,7 +74,7 @@ void StateGradient<T>::complete_rows(const StepRows<T>& step, T* dstate) const n
 
 template <typename T>
 void StateGradient<T>::complete_row(size_t sequence, size_t t, T* dstate) const noexcept {
-  const int exponent = options_.exponents == nullptr ? 0 : options_.exponents[sequence];
+  const int exponent = options_.exponents == nullptr ? 0 : kept_power(options_.exponents[sequence]);
   double norm = norm_of(state_, dstate);
   if (options_.log_norms != nullptr) record(sequence, t, dstate, norm, exponent);
   const double limit = std::ldexp(options_.limit, -exponent);
@@ -81,7 +87,7 @@ void StateGradient<T>::complete_row(size_t sequence, size_t t, T* dstate) const 
   const int power = std::ilogb(norm);
   if (std::abs(power) <= kRange<T>) return;
   scale_by_power_of_two(state_, -power, dstate);
-  options_.exponents[sequence] += power;
+  options_.exponents[sequence] = kept_power(std::int64_t{exponent} + power);
 }
 
 template <typename T>

@@ -152,6 +152,16 @@ describe.each([0, 1, 2, 3, 4])('the calls of a layer, placement %i', (placement)
       expect(() => call(...backward.with(index, null))).toThrow('logNorms, exponents: expected both or neither');
     if (placement > 0) expect(() => call(...backward.with(5, null))).toThrow('tape');
   });
+
+  test.each([2 ** 31 - 1, -(2 ** 31)])('exponents of %i do not wrap around', (exponent) => {
+    const given = arrays();
+    given.gradInitialState.fill(1e30);
+    const exponents = new Int32Array(n).fill(exponent);
+    const own = layerOf(addon, i, h, given, norm);
+    const recorded = [Number.POSITIVE_INFINITY, new Float64Array(n * t), exponents] as [number, Float64Array, Int32Array];
+    own.backward(...backwardArguments(n, t, given, tapeOf(own, n, t, 'float32'), recorded, { gradOutput: null }));
+    for (const left of exponents) expect(Math.sign(left)).toBe(Math.sign(exponent));
+  });
 });
 
 describe('tangents', () => {
