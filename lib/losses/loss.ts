@@ -41,7 +41,6 @@ export interface CheckedLossOptions {
   readonly sampleWeights?: Float64Array | undefined;
 }
 
-const NO_OPTIONS: CheckedLossOptions = { lengths: undefined, reduction: 'mean' };
 const REDUCTIONS = ['mean', 'sum', 'none'] as const;
 
 /**
@@ -55,7 +54,7 @@ export function readLossOptions<Own extends string = never>(
   { shape }: Tensor,
   own: readonly Own[] = [],
 ): CheckedLossOptions & { given: Partial<Record<Own, unknown>> } {
-  if (options === undefined) return { ...NO_OPTIONS, given: {} };
+  if (options === undefined) return { lengths: undefined, reduction: 'mean', sampleWeights: undefined, given: {} };
   const read = readOptions<string>('loss options', options, ['lengths', 'reduction', 'sampleWeights', ...own], { reduction: 'mean' });
   const reduction = checkOneOf('reduction', read.reduction, REDUCTIONS);
   const lengths = checkLengths(read.lengths, shape);

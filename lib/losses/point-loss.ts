@@ -39,28 +39,46 @@ export function pointLoss(output: Tensor, target: Tensor, options: CheckedLossOp
   }
   const grad = allocateOutput(dtype, shape);
   const values = reduction === 'none' ? allocateOutput(dtype, shape) : undefined;
-  const result = (value: number, size: number): LossResult => {
-    const count = reduction === 'mean' ? size : 0;
-    return values === undefined ? { value, grad, count } : { value, grad, values, count };
-  };
-  if (lengths === undefined) return result(compute(loss, options, output.data, target.data, values?.data, grad.data), output.size);
-  const [, steps, width] = shape as [number, number, number];
-  const counted = packSteps(output.data, lengths, steps, width);
-  const [losses, gradients] = [values && allocate(dtype, counted.length), allocate(dtype, counted.length)];
-  const wanted = packSteps(target.data, lengths, steps, width);
-  const value = counted.length === 0 ? 0 : compute(loss, options, counted, wanted, losses, gradients);
-  unpackSteps(gradients, lengths, steps, width, grad.data);
-  if (values !== undefined) unpackSteps(losses as TensorData, lengths, steps, width, values.data);
-  return result(value, counted.length);
+  const arrays = { output: output.data, target: target.data, values: values?.data, grad: grad.data };
+  const { value, size } =
+    lengths === undefined
+      ? { value: compute(loss, options, arrays), size: output.size }
+      : computeOverLengths(loss, options, arrays, lengths, shape as readonly [number, number, number]);
+  const count = reduction === 'mean' ? size : 0;
+  return values === undefined ? { value, grad, count } : { value, grad, values, count };
+}
+
+/** What a loss reads, and what it writes: each loss by itself, where that is wanted, and ∂L/∂output. */
+interface PointLossArrays {
+  readonly output: TensorData;
+  readonly target: TensorData;
+  readonly values: TensorData | undefined;
+  readonly grad: TensorData;
+}
+
+/** Over the steps that count; `size` of their elements. */
+function computeOverLengths(
+  loss: PointLoss,
+  options: CheckedLossOptions,
+  { output, target, values, grad }: PointLossArrays,
+  lengths: Int32Array,
+  [, steps, width]: readonly [number, number, number],
+): { value: number; size: number } {
+  const dtype = output instanceof Float64Array ? 'float64' : 'float32';
+  const counted = packSteps(output, lengths, steps, width);
+  const size = counted.length;
+  const packed = { output: counted, target: packSteps(target, lengths, steps, width) };
+  const results = { values: values && allocate(dtype, size), grad: allocate(dtype, size) };
+  const value = size === 0 ? 0 : compute(loss, options, { ...packed, ...results });
+  unpackSteps(results.grad, lengths, steps, width, grad);
+  if (values !== undefined) unpackSteps(results.values as TensorData, lengths, steps, width, values);
+  return { value, size };
 }
 
 function compute(
   { kind, delta = 1, positive }: PointLoss,
   { reduction }: CheckedLossOptions,
-  output: TensorData,
-  target: TensorData,
-  values: TensorData | undefined,
-  grad: TensorData,
+  { output, target, values, grad }: PointLossArrays,
 ): number {
   const divisor = reduction === 'mean' ? output.length : 1;
   return native().pointLoss(kind, divisor, delta, output, target, positive ?? null, values ?? null, grad);

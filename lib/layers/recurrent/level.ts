@@ -4,11 +4,22 @@ import type { DType, Tensor, TensorData } from '../../tensor';
 import { allocateOutput, reusableBytes } from '../../workspace';
 import type { CallKind } from '../layer';
 import { type Checkpointing, type KeptMemory, segmentSteps, smallSegment } from './checkpointing';
+import { backwardInOne, endInOne, forwardInOne, isOnePass, wasOnePass } from './one-pass';
 import { type BackwardJob, copySteps, Directions, type ForwardJob, type MaskKey, Scan } from './scan';
 import type { Place } from './stack';
 import { StateGradientPass } from './state-gradient';
 import { StateNorms } from './state-norms';
-import { BackwardWay, checkKept, ForwardWay, type Plan, planTime, type Sequences, type Unrolled } from './unroll';
+import {
+  BackwardWay,
+  checkKept,
+  ForwardWay,
+  type Plan,
+  planTime,
+  type Sequences,
+  type Unrolled,
+  type UnrolledArrays,
+  type UnrolledGradients,
+} from './unroll';
 
 /** A cell where it stands, with its parameters in the addon's order: W_ih, W_hh, biases, the cell's own, normalisations'. */
 export interface PlacedCell {
@@ -77,24 +88,38 @@ export class Level {
     call: CallKind,
   ): { output: Tensor | undefined; kept: LevelPass } {
     const { n, steps } = sequences;
-    const isTraining = call === 'training';
-    const plan = this.#plan(sequences, wantsSequence, isTraining);
-    const inputs: Tensor[] = [];
-    const outputs: (Tensor | undefined)[] = [];
-    const ways = this.scans.map((scan, direction) => {
-      const own = direction === 0 ? input : reversed(input, sequences);
-      const sequence = wantsSequence ? allocateOutput(input.dtype, [n, steps, scan.outputSize]) : undefined;
-      inputs.push(own);
-      outputs.push(sequence);
-      const arrays = {
-        input: own,
-        initialState: initialState && this.#part(initialState, direction),
-        sequence,
-        finalState: this.#part(finalState, direction),
-        maskKey,
-      };
-      return new ForwardWay(scan, sequences, plan, arrays, isTraining);
-    });
+    const ways = this.scans.map((scan, direction) => ({
+      input: direction === 0 ? input : reversed(input, sequences),
+      initialState: initialState && this.#part(initialState, direction),
+      sequence: wantsSequence ? allocateOutput(input.dtype, [n, steps, scan.outputSize]) : undefined,
+      finalState: this.#part(finalState, direction),
+      maskKey,
+    }));
+    const unrolled = this.#unroll(sequences, ways, wantsSequence, call === 'training');
+    const output = this.#join(
+      ways.map(({ sequence }) => sequence),
+      sequences,
+    );
+    return { output, kept: { inputs: ways.map((way) => way.input), unrolled } };
+  }
+
+  #unroll(sequences: Sequences, ways: readonly UnrolledArrays[], wantsSequence: boolean, isTraining: boolean): Unrolled[] {
+    const window = isTraining ? this.#settings.truncateAfter : Number.POSITIVE_INFINITY;
+    const segment = this.#segmentSteps(sequences, wantsSequence, isTraining);
+    if (isOnePass(sequences, window, segment)) {
+      const made = this.scans.map((scan, direction) => forwardInOne(scan, sequences, ways[direction] as UnrolledArrays, isTraining));
+      this.#directions.forward(made.map(({ job }) => job));
+      return made.map(({ unrolled }) => unrolled);
+    }
+    const { stateSize, outputSize } = this.scans[0] as Scan;
+    const plan = planTime(sequences, window, segment, wantsSequence && (!isTraining || stateSize === outputSize));
+    return this.#unrollInParts(sequences, plan, ways, isTraining);
+  }
+
+  #unrollInParts(sequences: Sequences, plan: Plan, arrays: readonly UnrolledArrays[], isTraining: boolean): Unrolled[] {
+    const ways = this.scans.map(
+      (scan, direction) => new ForwardWay(scan, sequences, plan, arrays[direction] as UnrolledArrays, isTraining),
+    );
     this.#directions.sharingWeights(plan.parts.length, () => {
       for (const part of plan.parts) {
         const jobs = ways.map((way) => way.begin(part));
@@ -102,8 +127,7 @@ export class Level {
         for (let direction = 0; direction < ways.length; direction++) ways[direction]?.end(jobs[direction] as ForwardJob);
       }
     });
-    const unrolled = ways.map((way) => way.finish());
-    return { output: this.#join(outputs, sequences), kept: { inputs, unrolled } };
+    return ways.map((way) => way.finish());
   }
 
   /**
@@ -120,25 +144,42 @@ export class Level {
     gradState: TensorData,
     records: number,
   ): StateRecords[] {
-    const { sequences, segments } = unrolled[0] as Unrolled;
+    const { sequences } = unrolled[0] as Unrolled;
     const { n, steps, order } = sequences;
-    const { stateGradientLimit, truncateAfter } = this.#settings;
-    let ofReverse: Tensor | undefined;
-    const seen: StateRecords[] = [];
-    const ways = this.scans.map((scan, direction) => {
-      if (direction === 1) ofReverse = gradInput && allocateOutput(gradInput.dtype, gradInput.shape);
-      const stateGradients = new StateGradientPass(n, steps, order, stateGradientLimit, records);
-      const stateNorms = records > 0 ? new StateNorms(n, steps, order) : undefined;
-      seen.push({ gradients: stateGradients, norms: stateNorms });
-      const arrays = {
-        gradOutput: gradOutput && this.#shareOf(gradOutput, direction, sequences),
-        gradInput: direction === 0 ? gradInput : ofReverse,
-        gradState: this.#part(gradState, direction),
-        stateGradients,
-        stateNorms,
-      };
-      return new BackwardWay(scan, unrolled[direction] as Unrolled, arrays, truncateAfter);
-    });
+    const ofReverse = gradInput && this.scans.length > 1 ? allocateOutput(gradInput.dtype, gradInput.shape) : undefined;
+    const ways = this.scans.map((_, direction) => ({
+      gradOutput: gradOutput && this.#shareOf(gradOutput, direction, sequences),
+      gradInput: direction === 0 ? gradInput : ofReverse,
+      gradState: this.#part(gradState, direction),
+      stateGradients: new StateGradientPass(n, steps, order, this.#settings.stateGradientLimit, records),
+      stateNorms: records > 0 ? new StateNorms(n, steps, order) : undefined,
+    }));
+    if (wasOnePass(unrolled[0] as Unrolled)) this.#goBackInOne(unrolled, ways);
+    else this.#goBackInSegments(unrolled, ways);
+    if (gradInput !== undefined && ofReverse !== undefined) {
+      const width = gradInput.shape[2] as number;
+      copySteps(sequences, width, { data: ofReverse.data, width }, { data: gradInput.data, width }, { reverse: true, add: true });
+    }
+    return ways.map(({ stateGradients, stateNorms }) => ({ gradients: stateGradients, norms: stateNorms }));
+  }
+
+  #goBackInOne(unrolled: readonly Unrolled[], ways: readonly UnrolledGradients[]): void {
+    const jobs = this.scans.map((scan, direction) =>
+      backwardInOne(scan, unrolled[direction] as Unrolled, ways[direction] as UnrolledGradients),
+    );
+    const limited = this.#directions.backward(jobs);
+    for (let direction = 0; direction < jobs.length; direction++) {
+      const [own, way, job] = [unrolled[direction] as Unrolled, ways[direction] as UnrolledGradients, jobs[direction] as BackwardJob];
+      endInOne(own, way, job, limited[direction] as number);
+    }
+  }
+
+  #goBackInSegments(unrolled: readonly Unrolled[], arrays: readonly UnrolledGradients[]): void {
+    const ways = this.scans.map(
+      (scan, direction) =>
+        new BackwardWay(scan, unrolled[direction] as Unrolled, arrays[direction] as UnrolledGradients, this.#settings.truncateAfter),
+    );
+    const { segments } = unrolled[0] as Unrolled;
     this.#directions.sharingWeights(segments.length, () => {
       for (let index = segments.length - 1; index >= 0; index--) {
         const missing = ways.map((way) => way.recompute());
@@ -151,11 +192,6 @@ export class Level {
       }
     });
     for (const way of ways) way.finish();
-    if (gradInput !== undefined && ofReverse !== undefined) {
-      const width = gradInput.shape[2] as number;
-      copySteps(sequences, width, { data: ofReverse.data, width }, { data: gradInput.data, width }, { reverse: true, add: true });
-    }
-    return seen;
   }
 
   /** @throws EvenkeelError ERR_STATE when what was kept is gone */
@@ -191,13 +227,6 @@ export class Level {
     const from = { data: gradOutput.data, width: 2 * width, column: direction * width };
     copySteps(sequences, width, from, { data: share.data, width }, { reverse: direction === 1 });
     return share;
-  }
-
-  #plan(sequences: Sequences, wantsSequence: boolean, isTraining: boolean): Plan {
-    const { stateSize, outputSize } = this.scans[0] as Scan;
-    const window = isTraining ? this.#settings.truncateAfter : Number.POSITIVE_INFINITY;
-    const readsStates = wantsSequence && (!isTraining || stateSize === outputSize);
-    return planTime(sequences, window, this.#segmentSteps(sequences, wantsSequence, isTraining), readsStates);
   }
 
   #segmentSteps({ n, steps, moves }: Sequences, wantsSequence: boolean, isTraining: boolean): number {

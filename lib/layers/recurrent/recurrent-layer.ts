@@ -127,9 +127,9 @@ export abstract class RecurrentLayer<State = Tensor> extends BaseLayer<
   }
 
   protected compute(checked: CheckedCall, call: CallKind): Computed<Kept> {
-    const { finalState, ...computed } = this.#unroll(checked, call);
+    const computed = this.#unroll(checked, call);
     if (call !== 'predict') {
-      this.#finalState = finalState;
+      this.#finalState = computed.finalState;
       this.#gradInitialState = undefined;
       this.#records = undefined;
     }

@@ -128,13 +128,18 @@ export class ForwardWay {
     const before = this.#states.before(rows, begin);
     const after = this.#states.after(rows, end === steps ? finalState : undefined);
     if (this.#keepsPass) this.#parts.push({ begin, end, rows, before: this.#states.keep(before, tape !== undefined), tape });
-    const common = { n: rows, t: count, initialState: before, tape: tape ?? null, masks: masksOf(maskKey, part, order) };
-    if (this.#outputs !== undefined) {
-      const arrays = { input: this.#inputs.view(part), output: this.#outputs.view(part), stride: steps };
-      return { pass: { ...common, ...arrays }, finalState: after };
-    }
-    const arrays = { input: this.#inputs.take(part, dtype), output: memory.take(dtype, rows * count * scan.outputSize), stride: null };
-    return { pass: { ...common, ...arrays }, finalState: after };
+    const isInPlace = this.#outputs !== undefined;
+    const pass = {
+      n: rows,
+      t: count,
+      input: isInPlace ? this.#inputs.view(part) : this.#inputs.take(part, dtype),
+      initialState: before,
+      output: this.#outputs?.view(part) ?? memory.take(dtype, rows * count * scan.outputSize),
+      tape: tape ?? null,
+      masks: masksOf(maskKey, part, order),
+      stride: isInPlace ? steps : null,
+    };
+    return { pass, finalState: after };
   }
 
   /** The tapes of all parts follow each other in memory whose length the lengths do not change, so that a workspace has it again. */
@@ -317,14 +322,18 @@ function passOf(
   memory.restart();
   const outputs = kept && new SequenceArray(kept.data, sequences.n, sequences.steps, scan.outputSize);
   const initialState = stateBefore(scan, parts, part, own.begin, outputs, (length) => memory.take(dtype, length));
-  const common = { n: rows, t: steps, initialState, masks: masksOf(maskKey, segment, sequences.order) };
-  if (outputs !== undefined && part.tape !== undefined) {
-    const tape = scan.sliceTape(part.tape, rows, own.begin, own.end);
-    const arrays = { input: inputs.view(segment), output: outputs.view(segment), stride: sequences.steps };
-    return { isKept: true, pass: { ...common, ...arrays, tape } };
-  }
-  const arrays = { input: inputs.take(segment, dtype), output: memory.take(dtype, rows * steps * scan.outputSize), stride: null };
-  return { isKept: false, pass: { ...common, ...arrays, tape: scan.makeTape(rows, steps, memory.take) } };
+  const isKept = outputs !== undefined && part.tape !== undefined;
+  const pass = {
+    n: rows,
+    t: steps,
+    input: isKept ? inputs.view(segment) : inputs.take(segment, dtype),
+    initialState,
+    output: isKept ? outputs.view(segment) : memory.take(dtype, rows * steps * scan.outputSize),
+    tape: isKept ? scan.sliceTape(part.tape, rows, own.begin, own.end) : scan.makeTape(rows, steps, memory.take),
+    masks: masksOf(maskKey, segment, sequences.order),
+    stride: isKept ? sequences.steps : null,
+  };
+  return { isKept, pass };
 }
 
 /** The state before a part's step [rows, S]; null for zeros. */
@@ -346,7 +355,7 @@ function stateBefore(
 }
 
 /** What the masks of a segment are made of: that of a sequence and a step is the same, whatever the segments and the order. */
-function masksOf(key: MaskKey, { begin, rows }: Segment, order: Int32Array | undefined): Int32Array | null {
+export function masksOf(key: MaskKey, { begin, rows }: Segment, order: Int32Array | undefined): Int32Array | null {
   if (key === undefined) return null;
   const masks = new Int32Array(3 + rows);
   masks.set([...key, begin]);
