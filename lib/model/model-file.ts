@@ -1,5 +1,5 @@
 import { fail, isPlainObject, readOptions, readSafely } from '../check';
-import { EvenkeelError } from '../errors';
+import { describe, EvenkeelError } from '../errors';
 import { CHECKSUM_KEY } from '../io/checksum';
 import { fileFault, quote } from '../io/file';
 import { loadAll, saveState } from '../io/safetensors';
@@ -81,7 +81,8 @@ function readDescription(path: string, text: string): { writer: string; model: u
     return fileFault(path, 'a description in JSON', quote(text));
   }
   const { format, evenkeel, model } = isPlainObject(description) ? description : {};
-  const writer = String(evenkeel).slice(0, 40);
+  // Any value of JSON: a list in lists, or an object whose toString is none, has no text.
+  const writer = typeof evenkeel === 'string' ? evenkeel.slice(0, 40) : describe(evenkeel);
   if (!Number.isSafeInteger(format) || (format as number) < 1) return fileFault(path, 'a format, 1 or above, of the description', 'none');
   if ((format as number) > FORMAT) {
     const got = `format ${format} of evenkeel ${quote(writer, 20)}`;

@@ -227,6 +227,7 @@ describe('what cannot be loaded', () => {
       (d) => option('peepholes', true)({ ...d, evenkeel: '0.3.0' }),
       'written by evenkeel "0.3.0", model.layers.rnn: GRU options: unknown option',
     ],
+    ['of a version without text', (d) => ({ ...d, format: 2, evenkeel: { toString: 1 } }), 'got format 2 of evenkeel "an object"'],
     ['an option out of range', option('numLayers', 1e9), 'numLayers: expected an integer from 1 to 1000'],
     ['more of a layer', (d) => Object.assign(layerOf(d), { note: 1 }) && d, 'got "note"'],
     ['another size', option('hiddenSize', 2), 'its tensors are not those of its architecture'],
