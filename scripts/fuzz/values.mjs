@@ -1,5 +1,5 @@
 // Values of every kind for the arguments of the package's functions: good ones, and those that no function was made for.
-import { GetterError, internal } from './calls.mjs';
+import { CallbackError, GetterError, internal } from './calls.mjs';
 import { number, text } from './random.mjs';
 
 const { Generator, LastStep, Linear, Parameter, Tensor } = internal('index');
@@ -150,7 +150,8 @@ const HOSTILE = [
   () => Object.create(Generator.prototype),
   () => new LastStep(),
   () => Object.freeze({ __proto__: null }),
-  () => AbortSignal.abort(),
+  // What it gives as its reason may come out of a call that it ends.
+  () => AbortSignal.abort(new CallbackError('aborted')),
   () => Promise.resolve(1),
   () =>
     (function* () {
