@@ -148,7 +148,7 @@ export function clipPairs(trials: readonly ClipTrial[], design: ClipTrial['desig
 const noClip = trialRules[0]?.name;
 
 /** Whether the clip saves a training: it ends lower, and the intervals of the two ends do not meet. */
-export function clipSaves({ free, clipped }: ClipPair): boolean {
+export function clipSaves({ free, clipped }: Record<'free' | 'clipped', Pick<ClipTrial, 'lnLast'>>): boolean {
   return clipped.lnLast.interval[1] < (Number.isFinite(free.lnLast.mean) ? free.lnLast.interval[0] : Number.POSITIVE_INFINITY);
 }
 
@@ -184,7 +184,7 @@ export function formatLast({ lnLast }: Pick<ClipTrial, 'lnLast'>): string {
 }
 
 /** The same with how many draws are lost. */
-export function describeLast({ lnLast, diverged }: ClipTrial): string {
+export function describeLast({ lnLast, diverged }: Pick<ClipTrial, 'lnLast' | 'diverged'>): string {
   const value = formatLast({ lnLast });
   return diverged === 0 ? value : `${value} (${diverged} of ${lnLast.draws} worse than at the start)`;
 }
@@ -195,7 +195,7 @@ export function isSameRun(a: ReferenceRun, b: ReferenceRun): boolean {
 }
 
 /** What is other than in the text, in words. */
-export function regimeTitle({ regime }: RegimeRun): string {
+export function regimeTitle({ regime }: Pick<RegimeRun, 'regime'>): string {
   return regimes.find(({ name }) => name === regime)?.title ?? regime;
 }
 

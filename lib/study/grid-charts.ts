@@ -103,7 +103,7 @@ function mapOf(
       negative: 'vanishes',
       positive: 'grows',
       limit: String(fullRate),
-      line: 'χ = 1 by mean-field theory: growth to the right',
+      ...(part.cell === 'rnn' ? { line: 'χ = 1 by mean-field theory: growth to the right' } : {}),
     },
   };
 }
@@ -130,10 +130,11 @@ function crossing(
   { placement, inputScale }: Row,
   startName: string,
   sizes: readonly number[],
-  { inputSize }: GridPart,
+  { inputSize, cell }: GridPart,
 ): number | undefined {
   const start = starts.find(({ name }) => name === startName);
-  if (start === undefined || !('variance' in start) || sizes.length === 0) return undefined;
+  // Theory is of an RNN.
+  if (cell !== 'rnn' || start === undefined || !('variance' in start) || sizes.length === 0) return undefined;
   const design = { placement, inputScale, inputSize, nonlinearity: 'tanh', recurrentVariance: start.variance } as const;
   const size = criticalSize(design);
   if (size === undefined) return undefined;

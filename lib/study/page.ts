@@ -54,10 +54,11 @@ ${measured.map((sentence) => `<li>${escapeHtml(sentence)}</li>`).join('\n')}
 ${figures.show('growth-rates.svg', escapeHtml(`Above 0 the gradient grows on its way to earlier steps (bold: 0 lies below the 95 % interval of ${plural(results.grid.draws, 'draw')}). Rows: where the LayerNorm stands (input: before the RNN, as in the text’s Example 2; output: after it, as in Example 1; hidden: on the state that is fed back). Inputs are standard normal.`))}`;
 }
 
-function methodSection({ environment, options, seconds, date }: StudyResults, files: readonly string[]): string {
+function methodSection(results: StudyResults, files: readonly string[]): string {
+  const { environment, options, seconds, date } = results;
   const links = ['results.json', ...files].map((file) => `<a href="${file}">${file}</a>`).join(', ');
   const rows: [string, string][] = [
-    ['Growth', growthRuleText],
+    ['Growth', growthRuleText(results.grid.cell)],
     ['Training', trendRuleText],
     ['Seed', String(options.seed)],
     ['Evenkeel', `${environment.evenkeel}, Node ${environment.node}, ${environment.platform}`],

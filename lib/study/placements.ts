@@ -38,8 +38,9 @@ export function recurrencesOf(cell: StudyCell = 'rnn'): { name: DepthPlacement; 
 }
 
 /** "after the RNN", to follow "LayerNorm". */
-export function placeOf(placement: DepthPlacement): string {
-  return placements.find(({ name }) => name === placement)?.place ?? placement;
+export function placeOf(placement: DepthPlacement, cell: StudyCell = 'rnn'): string {
+  const place = placements.find(({ name }) => name === placement)?.place ?? placement;
+  return place.replace('RNN', cell.toUpperCase());
 }
 
 /** Options of any of the cells; `nonlinearity` counts for an RNN. */

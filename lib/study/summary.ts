@@ -1,10 +1,10 @@
 /** Sentences about a whole study, said alike on the page and in the terminal. */
 import { capitalize, formatNumber, plural } from '../report/text';
-import { causesGrowth, causesOf, describeSizes, sameRate } from './claims';
+import { causesGrowth, causesOf, changesAfter, describeSizes } from './claims';
 import { type DrawnMean, formatRate, meanOfDraws } from './draws';
 import { type ClipPair, clipPairs, clipSaves, formatFactor, formatLast, growingRegimes, regimeTitle } from './findings';
 import { grows } from './grid';
-import { cellNames, type DepthPlacement, placeOf } from './placements';
+import { cellNames, type DepthPlacement, placeOf, type StudyCell } from './placements';
 import type { ClipTrial, DepthDesign, GridCell, GridPart, ReferenceRun, RegimeRun, SeriesPart, SeriesRun, StudyResults } from './results';
 import { type SystemName, systemNamed } from './systems';
 import { beats, trendMargin, trendSteps } from './verdicts';
@@ -18,7 +18,7 @@ export function headline({ grid, options }: Pick<StudyResults, 'grid' | 'options
   if (grid.cells.length === 0) return 'Stopped before anything was measured of how gradients grow';
   const causes = causesOf(grid.cells).filter(({ count }) => count > 0);
   if (causes.length === 0) return `No place of a LayerNorm made ${cellNames[grid.cell]}’s gradients grow`;
-  const places = causes.map(({ placement }) => placeOf(placement));
+  const places = causes.map(({ placement }) => placeOf(placement, grid.cell));
   const isInside = causes.every(({ placement }) => placement !== 'output');
   return isInside
     ? `LayerNorm after ${cellNames[grid.cell]} does not make its gradients explode; ${listOf(places)} it can`
@@ -43,28 +43,26 @@ export function leadSentences(results: Pick<StudyResults, 'grid' | 'clipTrials' 
 
 /** LayerNorm after the RNN: before any training, and in the text's own training. */
 function describeAfter(results: Pick<StudyResults, 'grid' | 'reference'>): string[] {
-  const { cells, draws } = results.grid;
-  const outputs = cells.filter(({ placement }) => placement === 'output');
+  const { cell, cells, draws } = results.grid;
+  const { outputs, words } = changesAfter(cells);
   const [after, clipped] = [referenceRun(results, 'after'), referenceRun(results, 'after-clipped')];
-  const changed = outputs.filter(({ overNone: { interval } }) => interval[0] > sameRate || interval[1] < -sameRate);
-  const lower = changed.filter(({ overNone }) => overNone.mean < 0).length;
   const caused = causesOf(cells).find(({ placement }) => placement === 'output')?.count ?? 0;
   const growth =
     outputs.length === 0
       ? []
       : [
-          `gradients grow that do not without it in ${caused} of ${outputs.length} designs (${plural(draws, 'draw')} each), and the rate differs by more than ${sameRate} per step in ${changed.length}${changed.length > 0 ? `, in ${lower} of which it is lower` : ''}`,
+          `gradients grow that do not without it in ${caused} of ${outputs.length} designs (${plural(draws, 'draw')} each), and the rate differs ${words}`,
         ];
   const training =
     after === undefined
       ? []
       : [`in the text’s Example 1 the norm is ${firstAndLast(after)}${clipped?.clippedSteps === 0 ? ', and its clip never acts' : ''}`];
   const parts = [...growth, ...training];
-  return parts.length === 0 ? [] : [`After the RNN: ${parts.join('; ')}.`];
+  return parts.length === 0 ? [] : [`${capitalize(placeOf('output', cell))}: ${parts.join('; ')}.`];
 }
 
 /** Every other place: in how many designs it makes gradients grow, and by how much from PyTorch's own start. */
-function describeInside({ cells, timeSteps }: GridPart): string[] {
+function describeInside({ cell: kind, cells, timeSteps }: GridPart): string[] {
   const causes = causesOf(cells).filter(({ placement }) => placement !== 'output');
   const guilty = causes.filter(({ count }) => count > 0);
   const calm = causes.filter(({ count }) => count === 0);
@@ -74,10 +72,12 @@ function describeInside({ cells, timeSteps }: GridPart): string[] {
     const { growth, hiddenSize } = usual;
     const isUsual = fastestUsual(placement, cells) !== undefined;
     const design = isUsual ? `with ${hiddenSize} units, PyTorch’s start and standard normal input` : `of ${describeSizes(usual)},`;
-    return `${capitalize(placeOf(placement))}: gradients grow that do not without it, in ${count} of ${of} designs; ${design} by ${formatRate(growth)} per step back, ×${formatNumber(Math.exp(timeSteps * growth.mean), 1)} over ${timeSteps} steps.`;
+    return `${capitalize(placeOf(placement, kind))}: gradients grow that do not without it, in ${count} of ${of} designs; ${design} by ${formatRate(growth)} per step back, ×${formatNumber(Math.exp(timeSteps * growth.mean), 1)} over ${timeSteps} steps.`;
   });
   const others =
-    calm.length === 0 ? [] : [`${capitalize(listOf(calm.map(({ placement }) => placeOf(placement))))}: in none of ${calm[0]?.of} designs.`];
+    calm.length === 0
+      ? []
+      : [`${capitalize(listOf(calm.map(({ placement }) => placeOf(placement, kind))))}: in none of ${calm[0]?.of} designs.`];
   return [...sentences, ...others];
 }
 
@@ -109,11 +109,10 @@ export function whatHolds(results: Pick<StudyResults, 'grid' | 'clipTrials' | 'r
   const byStart = initializerMatters(grid.cells);
   const silent = silentGrowth(regimes.runs);
   return [
-    'It is right that backpropagation through time multiplies the derivatives of all steps, and that a normalisation within this product can make it grow.',
     ...(hidden?.fastest === undefined
       ? []
       : [
-          `On a normalised state that is fed back, which the text describes and its code does not have, gradients do explode: in ${hidden.count} of ${hidden.of} designs that are calm without it, by up to ${formatRate(hidden.fastest.growth)} per step.`,
+          `It is right that a normalisation within the product of all steps’ derivatives can make it grow: on a normalised state that is fed back, which the text describes and its code does not have, gradients do explode, in ${hidden.count} of ${hidden.of} designs that are calm without it, by up to ${formatRate(hidden.fastest.growth)} per step.`,
         ]),
     ...(split.length === 0 && grid.cells.length > 0
       ? [
@@ -147,8 +146,10 @@ export function describeClipCounts(trials: readonly ClipTrial[]): string | undef
 /** From which size on a state has grown: what fit warns of. */
 const grownState = 1e6;
 
+type StateCourse = Pick<RegimeRun, 'regime' | 'system' | 'largestNorms' | 'largestStates'>;
+
 /** States that grow while the gradient norm does not show it; undefined where none do. */
-function silentGrowth(runs: readonly RegimeRun[]): string | undefined {
+export function silentGrowth(runs: readonly StateCourse[]): string | undefined {
   const run = runs.find(({ regime, system }) => regime === 'relu-long' && system === 'after');
   const grown = run?.largestStates.filter((state) => !(state < grownState)).length ?? 0;
   if (run === undefined || grown === 0) return undefined;
@@ -157,14 +158,14 @@ function silentGrowth(runs: readonly RegimeRun[]): string | undefined {
 
 /** In which settings Example 1's gradients grow, and in which they are what LayerNorm after the RNN keeps small. */
 export function describeRegimes(runs: readonly RegimeRun[]): string {
-  const growing = growingRegimes(runs).map((run) => `${regimeTitle(run)} (×${formatFactor(run.lnPeak)})`);
+  const growing = growingRegimes(runs).map((run) => `${regimeTitle(run)} (×${formatFactor(run.lnPeak)}${describeSmallStates(run)})`);
   const first = (system: RegimeRun['system']) => runs.find((run) => run.regime === 'relu-orthogonal' && run.system === system)?.lnFirst;
   const [without, after] = [first('none'), first('after')];
   const silent = silentGrowth(runs);
   return [
     growing.length === 0
       ? 'In none of these settings does the gradient norm come to twice its first value with LayerNorm after the RNN.'
-      : `With LayerNorm after the RNN the gradient norm does grow with ${growing.join('; ')}: where the optimiser’s steps are far too large, or a LayerNorm divides by states that are nearly 0.`,
+      : `With LayerNorm after the RNN the gradient norm does grow with ${growing.join('; ')}.`,
     ...(without !== undefined && after !== undefined && without.interval[0] > after.interval[1]
       ? [
           `With relu and a large W_hh it is the other way round: the first norm is ${formatFactor(without)} without a LayerNorm, and ${formatFactor(after)} with one after the RNN.`,
@@ -173,6 +174,15 @@ export function describeRegimes(runs: readonly RegimeRun[]): string {
     ...(silent === undefined ? [] : [`${capitalize(silent)}.`]),
   ].join(' ');
 }
+
+/** By whose size a LayerNorm after the RNN divides: where they are nearly 0, that is what grows. */
+function describeSmallStates({ largestStates }: RegimeRun): string {
+  const largest = Math.max(...largestStates);
+  return largest < smallState ? `, where no state exceeds ${formatNumber(largest, 3)}` : '';
+}
+
+/** A tenth of what tanh can give. */
+const smallState = 0.1;
 
 /** Of all places and sizes, in how many gradients grow from one start and shrink from another. */
 function initializerMatters(cells: readonly GridCell[]): { divided: number; all: number } | undefined {
@@ -227,10 +237,17 @@ export function theoryGap(cells: readonly GridCell[]): { hiddenSize: number; lar
   };
 }
 
-export const growthRuleText =
+export function growthRuleText(cell: StudyCell): string {
+  const twins =
+    cell === 'gru'
+      ? ''
+      : ' LayerNorm on what is fed back (recurrent-input) and on the state (hidden) are one recurrence, and counted once.';
+  return `${growthRule}${twins}`;
+}
+
+const growthRule =
   'A gradient grows or shrinks when 0 lies outside of the 95 % interval of its rate, by Student’s t over the draws of weights and data; else the question is open. ' +
-  'By chance one in forty of those whose rate is 0 is called growing. ± is half of the interval. Each draw gives all places of a LayerNorm the same weights and data. ' +
-  'LayerNorm on what is fed back (recurrent-input) and on the state (hidden) are one recurrence, and counted once.';
+  'By chance one in forty of those whose rate is 0 is called growing. ± is half of the interval. Each draw gives all places of a LayerNorm the same weights and data.';
 
 /** Says that runs are missing, and how many. */
 export function describeInterruption({ reference, grid, regimes, depth, clipTrials, clipping, series }: StudyResults): string {

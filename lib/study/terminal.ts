@@ -37,7 +37,7 @@ export function formatStudy(results: StudyResults, columns = Number.POSITIVE_INF
       .join('\n'),
   ];
   if (interrupted) sections.push(wrap(describeInterruption(results), width));
-  if (grid.cells.length > 0) sections.push(...gridSections(grid, columns), wrap(`* grows. ${growthRuleText}`, width));
+  if (grid.cells.length > 0) sections.push(...gridSections(grid, columns), wrap(`* grows. ${growthRuleText(grid.cell)}`, width));
   if (regimes.runs.length > 0) sections.push(regimesTable(regimes, columns));
   if (clipTrials.trials.length > 0) sections.push(trialsTable(clipTrials, columns));
   if (reference.systems.length > 0) {

@@ -1,3 +1,4 @@
+import { Generator, Tensor } from '../../lib/index';
 import { causesOf, claims, describeSizes } from '../../lib/study/claims';
 import { formatRate, meanOfDraws } from '../../lib/study/draws';
 import type { GridCell, Judgement } from '../../lib/study/results';
@@ -95,6 +96,15 @@ test('a mean over draws has the interval of Student’s t', () => {
   expect(formatRate(drawn(-0.0049, 0.01))).toBe('−0.005 ± 0.010');
   expect(formatRate(drawn(0.0049, 0.001))).toBe('+0.0049 ± 0.0010');
   expect(formatRate(meanOfDraws([Number.NEGATIVE_INFINITY]))).toBe('−∞');
+});
+
+test('one in forty of the intervals around draws whose mean is 0 lies above it', () => {
+  const { data } = Tensor.randn([8000, 10], { dtype: 'float64', generator: new Generator(1) });
+  const above = Array.from({ length: 8000 }, (_, i) => meanOfDraws(Array.from(data.slice(10 * i, 10 * i + 10)))).filter(
+    ({ interval }) => interval[0] > 0,
+  );
+  // Three standard errors of 8,000 sets of draws.
+  expect(Math.abs(above.length / 8000 - 1 / 40)).toBeLessThan(3 * Math.sqrt((0.025 * 0.975) / 8000));
 });
 
 test('sizes are said in words, where they are not the usual ones', () => {

@@ -129,7 +129,7 @@ describe('the summary', () => {
     const [text, after, ...others] = leadSentences(studyResults());
     expect(text).toMatch(/^A text on exploding gradients says .* Measured:$/);
     expect(after).toBe(
-      'After the RNN: gradients grow that do not without it in 0 of 5 designs (10 draws each), and the rate differs by more than 0.001 per step in 0; in the text’s Example 1 the norm is 0.500 at step 1, 0.500 at step 100, and its clip never acts.',
+      'After the RNN: gradients grow that do not without it in 0 of 5 designs (10 draws each), and the rate differs by more than 0.001 per step in 0 of 5 designs; in the text’s Example 1 the norm is 0.500 at step 1, 0.500 at step 100, and its clip never acts.',
     );
     expect(others).toEqual([
       'Before the activation: gradients grow that do not without it, in 2 of 5 designs; with 256 units, PyTorch’s start and standard normal input by +0.020 ± 0.005 per step back, ×55 over 200 steps.',
@@ -166,6 +166,8 @@ describe('the summary', () => {
       /^With LayerNorm after the RNN the gradient norm does grow with Adam at 1\.0 \(×30\.0\); SGD at 10 \(×30\.0\); .*With relu, T = 200, Adam at 0\.01 the states grew to 4\.00e32/,
     );
     expect(describeRegimes(runs)).not.toContain('the other way round');
+    const tiny = runs.map((run) => ({ ...run, largestStates: [0.03, 0.0421] }));
+    expect(describeRegimes(tiny)).toContain('Adam at 1.0 (×30.0, where no state exceeds 0.042');
     const huge = runs.map((run) => (run.regime === 'relu-orthogonal' && run.system === 'none' ? { ...run, lnFirst: drawn(5) } : run));
     expect(describeRegimes(huge)).toContain('the first norm is 148 without a LayerNorm, and 0.50 with one after the RNN.');
     const calm = regimeRuns(1, 1).map((run) => ({ ...run, largestStates: [1] }));

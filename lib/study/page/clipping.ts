@@ -15,7 +15,7 @@ export function clippingSection(trials: ClipTrialsPart, clipping: ClippingPart, 
   const saved = describeClipCounts(trials.trials);
   return `<section>
 <h2>What clipping costs, and what it saves</h2>
-<p>${sequences} sequences of ${timeSteps} steps, the loss on the last, ${trainingSteps} training steps, ${dtype}, ${draws} draws. Noise is one batch of random targets, as in the text; what can be learnt is the sum of the last step’s inputs, with new data at each step. A step of SGD is as long as the gradient: where gradients explode, a clip keeps the weights from being thrown away. Adam divides each gradient by its own running size: a clip that only makes all of them smaller changes nothing there, but one that makes them alike from step to step can help.${saved === undefined ? '' : ` Where gradients explode, ${saved}.`}</p>
+<p>${sequences} sequences of ${timeSteps} steps, the loss on the last, ${trainingSteps} training steps, ${dtype}, ${draws} draws. Noise is one batch of random targets, as in the text; what can be learnt is the sum of the last step’s inputs, with new data at each step. A step of SGD is as long as the gradient, while Adam divides each gradient by its own running size: gradients that are all made smaller by one factor make the same steps.${saved === undefined ? '' : ` Where gradients explode, ${saved}.`}</p>
 ${trialDesigns
   .map(({ name, title }) =>
     trialTable(

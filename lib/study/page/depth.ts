@@ -7,7 +7,7 @@ import type { ChartFile } from '../charts';
 import { growthOf } from '../depth';
 import { formatRate } from '../draws';
 import type { DepthPart } from '../results';
-import { describeGrowth, formatLargestExponent, medianHorizon } from '../summary';
+import { describeGrowth, formatLargestExponent, meanSpectrum, medianHorizon } from '../summary';
 
 export function depthSection(depth: DepthPart, figures: Figures<ChartFile>): string {
   if (depth.designs.length === 0) return '';
@@ -16,10 +16,25 @@ export function depthSection(depth: DepthPart, figures: Figures<ChartFile>): str
 <h2>One size in detail</h2>
 <p>${sequences} sequences of ${timeSteps} time steps, ${inputSize} inputs, ${hiddenSize} hidden units (tanh), random normal inputs and targets, mean squared error on the last step alone, before any training, ${dtype}. For each of ${plural(seeds, 'seed')}, all designs that start alike have the same weights, and all have the same data.</p>
 ${figures.show('gradients-through-time.svg', 'A line that falls to the lower edge goes on falling. A gradient that explodes rises.')}
-${figures.show('lyapunov-spectra.svg', `All Lyapunov exponents: the mean growth per step, over all sequences, of a small change of the state in each of ${hiddenSize} directions. A line that falls to the lower edge goes on below it; a LayerNorm in the recurrence loses some directions altogether.`)}
+${figures.show('lyapunov-spectra.svg', `All Lyapunov exponents: the mean growth per step, over all sequences, of a small change of the state in each of ${hiddenSize} directions. A line that falls to the lower edge goes on below it${lostDirections(depth)}.`)}
 ${depthTable(depth)}
-<p class="note">The largest Lyapunov exponent λ<sub>1</sub> is where a gradient’s growth rate tends to over long times. The curves are the norm over all sequences together, which follows those whose gradients are largest; the rates are means over sequences. The first steps, which begin at a state of zeros, are left out of both.</p>
+<p class="note">The largest Lyapunov exponent λ<sub>1</sub> is where a gradient’s growth rate tends to over long times${rateGap(depth)}. The curves are the norm over all sequences together, which follows those whose gradients are largest; the rates are means over sequences. The first steps, which begin at a state of zeros, are left out of both.</p>
 </section>`;
+}
+
+/** Where a LayerNorm takes a direction to nothing. */
+function lostDirections({ designs }: DepthPart): string {
+  const lost = designs.filter(({ spectra }) => spectra.some(({ exponents }) => exponents.includes(Number.NEGATIVE_INFINITY)));
+  const places = [...new Set(lost.map(({ placement }) => placement))];
+  return lost.length === 0
+    ? ''
+    : `; in ${lost.length} of ${plural(designs.length, 'design')} (${places.join(', ')}) the last exponent is −∞: a direction is lost altogether`;
+}
+
+/** How far the rates and the exponents lie apart. */
+function rateGap({ designs, timeSteps }: DepthPart): string {
+  const gaps = designs.map((design) => Math.abs(growthOf(design).mean - (meanSpectrum(design)[0]?.mean ?? Number.NaN)));
+  return `: over these ${timeSteps} steps the two differ by at most ${Math.max(...gaps).toFixed(3)}`;
 }
 
 /** All designs, what grows fastest first. */
