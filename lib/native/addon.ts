@@ -76,6 +76,13 @@ type Masks = Int32Array | null;
  */
 type Stride = number | null;
 
+/**
+ * How many steps of each sequence count [N], the longest first: initialState, finalState and gradState are of each at its own end, and finalState,
+ * which is needed, starts as initialState or zeros. The tape is those of the parts of the time in which as many sequences go on, one after the
+ * other. Null for all.
+ */
+type SortedLengths = Int32Array | null;
+
 /** The arrays of a forward pass: input [N, T, I], initialState, finalState [N, S], output [N, T, P]; finalState is written where it is given. */
 type ForwardArrays = readonly [
   input: TensorData,
@@ -108,7 +115,7 @@ type BackwardArrays = readonly [
 ];
 
 /** What a forward pass over another part of the time takes, which threads that are idle else may do. */
-export type ConcurrentArguments = readonly [t: number, ...ForwardArrays, masks?: Masks, stride?: Stride];
+export type ConcurrentArguments = readonly [t: number, ...ForwardArrays, masks?: Masks, stride?: Stride, lengths?: SortedLengths];
 
 /**
  * A recurrent layer of the addon. The state that a step hands to the next is S wide, its first P columns are what is put out. The tape is what
@@ -116,12 +123,12 @@ export type ConcurrentArguments = readonly [t: number, ...ForwardArrays, masks?:
  * `tapeLength(n, b) − tapeLength(n, 0)` and is `tapeLength(n, e − b)` long.
  */
 export interface NativeRecurrentLayer {
-  forward(n: number, t: number, ...pass: readonly [...ForwardArrays, masks?: Masks, stride?: Stride]): void;
+  forward(n: number, t: number, ...pass: readonly [...ForwardArrays, masks?: Masks, stride?: Stride, lengths?: SortedLengths]): void;
   /** Returns how many gradients were limited. */
   backward(
     n: number,
     t: number,
-    ...pass: readonly [...BackwardArrays, masks?: Masks, stride?: Stride, ...concurrent: ConcurrentArguments | []]
+    ...pass: readonly [...BackwardArrays, masks?: Masks, stride?: Stride, lengths?: SortedLengths, ...concurrent: ConcurrentArguments | []]
   ): number;
   /**
    * Of a layer in float64: forward, and for each sequence and step J_t Q = Q' R with J_t = ∂state_t/∂state_{t−1}.
@@ -157,8 +164,8 @@ export interface NativeRecurrentLayer {
   readonly self: unknown;
 }
 
-type ForwardArguments = readonly [...ForwardArrays, masks: Masks, stride: Stride];
-type BackwardArguments = readonly [...BackwardArrays, masks: Masks, stride: Stride];
+type ForwardArguments = readonly [...ForwardArrays, masks: Masks, stride: Stride, lengths: SortedLengths];
+type BackwardArguments = readonly [...BackwardArrays, masks: Masks, stride: Stride, lengths: SortedLengths];
 
 /** Two layers of one kind, such as the directions of a layer. Their passes run at the same time where that is faster. */
 export interface NativeRecurrentPair {

@@ -72,7 +72,10 @@ export class CellTangents implements SequenceTangents {
     const pass = { n: k, t: 1, input: repeat(x, k), output: new Float64Array(k * this.#scan.outputSize) };
     this.#scan.tangents({ ...pass, initialState: states }, next, 1, rows, logLengths);
     this.#stateOf(t).set(next.subarray(0, size));
-    this.#scratch.forward({ pass: { ...pass, initialState: moved, tape: null, masks: null, stride: null }, finalState: moved });
+    this.#scratch.forward({
+      pass: { ...pass, initialState: moved, tape: null, masks: null, stride: null, lengths: null },
+      finalState: moved,
+    });
     for (let i = 0; i < k; i++) {
       let along = 0;
       for (let j = i * size; j < (i + 1) * size; j++) along += ((moved[j] as number) - (next[j] as number)) * (rows[j] as number);
@@ -135,7 +138,17 @@ function repeat(row: Float64Array, times: number): Float64Array {
 function stepBack(scan: Scan, input: Float64Array, states: Float64Array, gradients: Float64Array): void {
   const n = states.length / scan.stateSize;
   const output = new Float64Array(n * scan.outputSize);
-  const pass = { n, t: 1, input, initialState: states, output, tape: scan.makeTape(n, 1, allocate), masks: null, stride: null };
+  const pass = {
+    n,
+    t: 1,
+    input,
+    initialState: states,
+    output,
+    tape: scan.makeTape(n, 1, allocate),
+    masks: null,
+    stride: null,
+    lengths: null,
+  };
   scan.forward({ pass, finalState: new Float64Array(states.length) });
   const stateGradient = { limit: Number.POSITIVE_INFINITY, logNorms: null, exponents: null };
   scan.backward({ pass, gradients: { output: null, input: null, state: gradients }, stateGradient, concurrent: undefined });

@@ -17,7 +17,11 @@ Napi::Value forward(const Arguments& arguments) {
   layer.find_weights(arguments.env());
   with_type(layer, [&](auto zero) {
     using T = decltype(zero);
-    with_forward<T>(arguments, layer, shape, 2, [](const ForwardPass<T>& pass) { recurrent_forward(pass); });
+    const TimeParts<T> time(arguments, kPasses + kForwardArguments - 1, shape, layer);
+    const Sharing<T> sharing(layer, time);
+    for (const TimePart& part : time.all()) {
+      with_forward<T>(arguments, layer, shape, time, part, kPasses, [](const ForwardPass<T>& pass) { recurrent_forward(pass); });
+    }
   });
   return arguments.env().Undefined();
 }
@@ -44,11 +48,15 @@ Napi::Value backward(const Arguments& arguments) {
   with_type(layer, [&](auto zero) {
     using T = decltype(zero);
     const size_t at = kPasses + kBackwardArguments;
+    const TimeParts<T> time(arguments, at - 1, shape, layer);
+    const Sharing<T> sharing(layer, time);
     with_concurrent<T>(arguments, layer, shape.n, at, at + 1, [&](const ForwardPass<T>* concurrent) {
-      with_backward<T>(arguments, layer, shape, kPasses, concurrent, [&](const BackwardPass<T>& pass) {
-        recurrent_backward(pass);
-        limited = pass.state_gradient.limited();
-      });
+      for (size_t index = time.all().size(); index-- > 0;) {
+        with_backward<T>(arguments, layer, shape, time, index, kPasses, concurrent, [&](const BackwardPass<T>& pass) {
+          recurrent_backward(pass);
+          limited += pass.state_gradient.limited();
+        });
+      }
     });
   });
   return Napi::Number::New(arguments.env(), static_cast<double>(limited));
@@ -60,7 +68,7 @@ Napi::Value tangents(const Arguments& arguments) {
   if (!layer.is_double()) fail(arguments.env(), "ERR_DTYPE", "tangents: expected a layer in float64.");
   layer.find_elements(arguments.env());
   const std::unique_ptr<Cell<double>> cell = layer.make_cell<double>(shape, true, false, nullptr);
-  ForwardPass<double> pass = pass_of(arguments, layer, *cell, shape, 2);
+  ForwardPass<double> pass = pass_of(arguments, layer, *cell, shape, {shape.n, 0, shape.t, 0}, kPasses);
   pass.final_state = arguments.optional_array<double>(5, "finalState", arguments.product({shape.n, shape.s}));
   const auto count = static_cast<size_t>(arguments.integer(6, "count", 1, static_cast<int64_t>(shape.s)));
   evolve_tangents(pass, count, arguments.array<double>(7, "tangents", arguments.product({shape.n, count, shape.s})),
@@ -75,7 +83,7 @@ Napi::Value state_at(const Arguments& arguments) {
   with_type(layer, [&](auto zero) {
     using T = decltype(zero);
     T* output = arguments.array<T>(3, "output", steps_length(arguments, shape, shape.p));
-    T* tape = shape.hidden_state() == 0 ? nullptr : tape_array<T>(arguments, 4, shape, layer, "tape");
+    T* tape = shape.hidden_state() == 0 ? nullptr : tape_array<T>(arguments, 4, tape_length<T>(shape, layer.traits()), "tape");
     read_state(shape, layer.traits(), output, tape, step, arguments.array<T>(5, "state", arguments.product({shape.n, shape.s})));
   });
   return arguments.env().Undefined();

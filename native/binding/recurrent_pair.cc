@@ -16,18 +16,33 @@ Pair& pair_of(const Arguments& arguments) {
   return pair;
 }
 
+// The parts of the time, which are those of both passes: their arguments `lengths` stand at `first` and `second`.
+template <typename T>
+TimeParts<T> parts_of(const Arguments& arguments, size_t first, size_t second, const RecurrentShape& shape, const RecurrentLayer& layer) {
+  TimeParts<T> time(arguments, first, shape, layer);
+  if (!(time == TimeParts<T>(arguments, second, shape, layer))) {
+    fail(arguments.env(), "ERR_OPTION", "lengths: expected the same for both.");
+  }
+  return time;
+}
+
 Napi::Value pair_forward(const Arguments& arguments) {
   const auto& layers = pair_of(arguments);
   RecurrentLayer &first = *layers.first, &second = *layers.second;
   const RecurrentShape shape = shape_of(arguments, first);
   with_type(first, [&](auto zero) {
     using T = decltype(zero);
-    with_forward<T>(arguments, first, shape, kPasses, [&](const ForwardPass<T>& a) {
-      with_forward<T>(arguments, second, shape, kPasses + kForwardArguments, [&](const ForwardPass<T>& b) {
-        run_together_where_faster(
-            shape, [&] { recurrent_forward(a); }, [&] { recurrent_forward(b); });
+    const size_t other = kPasses + kForwardArguments;
+    const TimeParts<T> time = parts_of<T>(arguments, other - 1, other + kForwardArguments - 1, shape, first);
+    const Sharing<T> of_first(first, time), of_second(second, time);
+    for (const TimePart& part : time.all()) {
+      with_forward<T>(arguments, first, shape, time, part, kPasses, [&](const ForwardPass<T>& a) {
+        with_forward<T>(arguments, second, shape, time, part, other, [&](const ForwardPass<T>& b) {
+          run_together_where_faster(
+              a.shape, [&] { recurrent_forward(a); }, [&] { recurrent_forward(b); });
+        });
       });
-    });
+    }
   });
   return arguments.env().Undefined();
 }
@@ -42,16 +57,20 @@ Napi::Value pair_backward(const Arguments& arguments) {
     using Concurrent = const ForwardPass<T>*;
     using Backward = const BackwardPass<T>&;
     const size_t other = kPasses + kBackwardArguments, at = other + kBackwardArguments;
+    const TimeParts<T> time = parts_of<T>(arguments, other - 1, at - 1, shape, first);
+    const Sharing<T> of_first(first, time), of_second(second, time);
     with_concurrent<T>(arguments, first, shape.n, at, at + 1, [&](Concurrent concurrent_a) {
       with_concurrent<T>(arguments, second, shape.n, at, at + 1 + kForwardArguments, [&](Concurrent concurrent_b) {
-        with_backward<T>(arguments, first, shape, kPasses, concurrent_a, [&](Backward a) {
-          with_backward<T>(arguments, second, shape, other, concurrent_b, [&](Backward b) {
-            run_together_where_faster(
-                shape, [&] { recurrent_backward(a); }, [&] { recurrent_backward(b); });
-            limited[0] = a.state_gradient.limited();
-            limited[1] = b.state_gradient.limited();
+        for (size_t index = time.all().size(); index-- > 0;) {
+          with_backward<T>(arguments, first, shape, time, index, kPasses, concurrent_a, [&](Backward a) {
+            with_backward<T>(arguments, second, shape, time, index, other, concurrent_b, [&](Backward b) {
+              run_together_where_faster(
+                  a.forward.shape, [&] { recurrent_backward(a); }, [&] { recurrent_backward(b); });
+              limited[0] += a.state_gradient.limited();
+              limited[1] += b.state_gradient.limited();
+            });
           });
-        });
+        }
       });
     });
   });

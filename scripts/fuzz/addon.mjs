@@ -129,21 +129,25 @@ function recurrentLayer({ random, i, h, b }) {
 /** Good arguments of a recurrent layer's methods. */
 function methodArguments(random, handle, name, { n, t, i }) {
   const [p, s] = [handle.outputSize, handle.stateSize];
-  const length = (steps) => tapeLength(handle, n, steps);
-  const pass = (steps) => [
+  const lengths = random.chance(0.3) ? Int32Array.from({ length: n }, () => random.below(t + 1)).sort((x, y) => y - x) : null;
+  const length = (steps, of = null) => tapeLengths(handle, n, steps, of);
+  const pass = (steps, of = null) => [
     a(n * steps * i),
     random.chance(0.5) ? null : a(n * s),
     a(n * steps * p),
-    random.chance(0.5) ? null : a(n * s),
-    random.chance(0.3) ? null : a(length(steps)),
+    of === null && random.chance(0.5) ? null : a(n * s),
+    random.chance(0.3) ? null : a(length(steps, of)),
+    null,
+    null,
+    of,
   ];
   switch (name) {
     case 'forward':
-      return [n, t, ...pass(t)];
+      return [n, t, ...pass(t, lengths)];
     case 'backward': {
       const [input, initial, output] = pass(t);
-      const records = random.chance(0.3) ? [a(n * t, Float64Array), a(n, Int32Array)] : [null, null];
-      const concurrent = random.chance(0.3) ? [t + 1, ...pass(t + 1)] : [];
+      const records = lengths === null && random.chance(0.3) ? [a(n * t, Float64Array), a(n, Int32Array)] : [null, null];
+      const concurrent = lengths === null && random.chance(0.3) ? [t + 1, ...pass(t + 1)] : [];
       const gradInput = random.chance(0.5) ? null : a(n * t * i);
       return [
         n,
@@ -151,12 +155,15 @@ function methodArguments(random, handle, name, { n, t, i }) {
         input,
         initial,
         output,
-        a(length(t)),
+        a(length(t, lengths)),
         random.chance(0.3) ? null : a(n * t * p),
         gradInput,
         a(n * s),
         random.pick([1, Infinity]),
         ...records,
+        null,
+        null,
+        lengths,
         ...concurrent,
       ];
     }
@@ -169,6 +176,18 @@ function methodArguments(random, handle, name, { n, t, i }) {
     default:
       return [n];
   }
+}
+
+/** Of sequences of these lengths, the longest first: a tape for each number of them that go on. */
+function tapeLengths(handle, n, steps, lengths) {
+  if (lengths === null) return tapeLength(handle, n, steps);
+  let [sum, begin] = [0, 0];
+  for (let rows = n; rows > 0; rows--) {
+    const end = lengths[rows - 1];
+    if (end > begin) sum += tapeLength(handle, rows, end - begin);
+    begin = end;
+  }
+  return sum;
 }
 
 function tapeLength(handle, n, steps) {

@@ -153,6 +153,30 @@ describe.each([0, 1, 2, 3, 4])('the calls of a layer, placement %i', (placement)
     if (placement > 0) expect(() => call(...backward.with(5, null))).toThrow('tape');
   });
 
+  test('lengths are whole numbers from 0 to t, the longest first, and none beside what they do not go with', () => {
+    const sorted = [t, ...Array.from({ length: n - 1 }, () => 1)];
+    const tape = (steps: number, rows: number) => tapeOf(layer, rows, steps, 'float32')?.length ?? 0;
+    const length = tape(1, n) + (t > 1 ? tape(t - 1, 1) : 0);
+    const parts = length === 0 ? null : new Float32Array(length);
+    const first = forward.with(6, parts).concat([null, null]);
+    const second = backward.slice(0, 14).with(5, parts).with(10, null).with(11, null);
+    for (const [name, good] of [
+      ['forward', first],
+      ['backward', second],
+    ] as const) {
+      const call = layer[name] as unknown as Call;
+      expect(() => call(...good, Int32Array.from(sorted))).not.toThrow();
+      const wrong = [sorted.toReversed(), sorted.with(0, t + 1), sorted.with(-1, -1), sorted.slice(1), sorted.concat(0)];
+      for (const lengths of wrong) expect(() => call(...good, Int32Array.from(lengths))).toThrow(refused);
+      for (const bad of wrongFor(Int32Array.from(sorted))) expect(() => call(...good, bad)).toThrow(refused);
+    }
+    const call = layer.backward as unknown as Call;
+    const beside = [t, ...forward.slice(2, 7), null, null, null];
+    expect(() => call(...second, Int32Array.from(sorted), ...beside)).toThrow('lengths: expected none where');
+    expect(() => call(...backward.slice(0, 14).with(5, parts), Int32Array.from(sorted))).toThrow('lengths: expected none where');
+    expect(() => (layer.forward as unknown as Call)(...first.with(5, null), Int32Array.from(sorted))).toThrow('finalState');
+  });
+
   test.each([2 ** 31 - 1, -(2 ** 31)])('exponents of %i do not wrap around', (exponent) => {
     const given = arrays();
     given.gradInitialState.fill(1e30);

@@ -367,6 +367,7 @@ function runInSegments(shape: Shape, a: Arrays, every: number, isKept: boolean, 
       null,
       null,
       null,
+      null,
       ...concurrent,
     );
     for (let row = 0; row < n; row++) gradInput.set(dx.subarray(row * steps * i, (row + 1) * steps * i), (row * t + segment.begin) * i);

@@ -67,7 +67,7 @@ const NOT_RECORDED: StateGradient = [Number.POSITIVE_INFINITY, null, null];
 
 type Backward = Required<Parameters<NativeRecurrentLayer['backward']>>;
 /** Those of backward without a concurrent forward pass. */
-type BackwardArguments = Extract<Backward, { length: 14 }>;
+type BackwardArguments = Extract<Backward, { length: 15 }>;
 
 /** The arguments of backward. */
 export function backwardArguments(
@@ -78,7 +78,7 @@ export function backwardArguments(
   stateGradient = NOT_RECORDED,
   { gradInput = a.gradInput, gradOutput = a.gradOutput }: { gradInput?: TensorData | null; gradOutput?: TensorData | null } = {},
 ): BackwardArguments {
-  return [n, t, a.input, a.initialState, a.output, tape, gradOutput, gradInput, a.gradInitialState, ...stateGradient, null, null];
+  return [n, t, a.input, a.initialState, a.output, tape, gradOutput, gradInput, a.gradInitialState, ...stateGradient, null, null, null];
 }
 
 /** One forward and one backward pass of a tanh RNN, its parameter gradients starting at zero; returns all that they wrote. */

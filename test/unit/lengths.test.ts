@@ -280,3 +280,40 @@ test('what is kept is the same with segments: gradients to the last bits that su
   const [all, segments] = [run('none'), run({ every: 8 })];
   for (const [index, gradient] of all.entries()) expectClose(gradient, segments[index] as Float64Array, { within: 1e-12 });
 });
+
+// What is recorded is recorded part by part of the time; else one call of the addon goes through all parts.
+const recurrentLayers = { RNN, GRU, LSTM } as unknown as Record<string, typeof RNN>;
+describe.each(Object.entries(recurrentLayers))('one pass through all parts, %s', (_, Recurrent) => {
+  const make = (options: Partial<RNNOptions>) =>
+    new Recurrent({ inputSize: I, hiddenSize: H, dtype, generator: new Generator(3), ...options });
+  test.each<[string, Partial<RNNOptions>]>([
+    ['plain', {}],
+    ['float32', { dtype: 'float32' }],
+    ['last states', { returnSequences: false }],
+    ['a normalisation', { normalization: 'split-preactivation' }],
+    ['both directions of two layers', { bidirectional: true, numLayers: 2, dropout: 0.3 }],
+    ['masks', { recurrentDropout: 0.4, zoneout: 0.2 }],
+    ['a limit', { stateGradientLimit: 1e-3 }],
+    ['a stateful layer', { stateful: true }],
+  ])('gives the bits of part by part: %s', (_name, options) => {
+    const cast = ({ data, shape }: Tensor) =>
+      options.dtype === 'float32' ? new Tensor(Float32Array.from(data), shape) : new Tensor(data, shape);
+    const [first, second] = [make(options), make(options)];
+    second.recordStateGradients = true;
+    for (const counts of [lengths, [23, 1, 1, 0, 22], [3, 3, 3, 3, 3]]) {
+      const results = [first, second].map((layer) => {
+        const output = layer.forward(cast(padded(I, 1, counts)), { lengths: counts });
+        const gradInput = layer.backward(cast(random([...output.shape], 2)));
+        const { limitedStateGradients } = layer;
+        return [
+          output.data,
+          gradInput.data,
+          ...Object.values(layer.carriedState()).map(({ data }) => data),
+          limitedStateGradients,
+          gradientsOf(layer),
+        ];
+      });
+      expect(results[0]).toEqual(results[1]);
+    }
+  });
+});

@@ -4,7 +4,7 @@ import type { DType, Tensor, TensorData } from '../../tensor';
 import { allocateOutput, reusableBytes } from '../../workspace';
 import type { CallKind } from '../layer';
 import { type Checkpointing, type KeptMemory, segmentSteps, smallSegment } from './checkpointing';
-import { backwardInOne, endInOne, forwardInOne, isOnePass, wasOnePass } from './one-pass';
+import { backwardInOne, forwardInOne } from './one-pass';
 import { type BackwardJob, copySteps, Directions, type ForwardJob, type MaskKey, Scan } from './scan';
 import type { Place } from './stack';
 import { StateGradientPass } from './state-gradient';
@@ -106,10 +106,10 @@ export class Level {
   #unroll(sequences: Sequences, ways: readonly UnrolledArrays[], wantsSequence: boolean, isTraining: boolean): Unrolled[] {
     const window = isTraining ? this.#settings.truncateAfter : Number.POSITIVE_INFINITY;
     const segment = this.#segmentSteps(sequences, wantsSequence, isTraining);
-    if (isOnePass(sequences, window, segment)) {
+    if (window >= sequences.steps && segment >= sequences.steps) {
       const made = this.scans.map((scan, direction) => forwardInOne(scan, sequences, ways[direction] as UnrolledArrays, isTraining));
       this.#directions.forward(made.map(({ job }) => job));
-      return made.map(({ unrolled }) => unrolled);
+      return made.map(({ finish }) => finish());
     }
     const { stateSize, outputSize } = this.scans[0] as Scan;
     const plan = planTime(sequences, window, segment, wantsSequence && (!isTraining || stateSize === outputSize));
@@ -154,7 +154,8 @@ export class Level {
       stateGradients: new StateGradientPass(n, steps, order, this.#settings.stateGradientLimit, records),
       stateNorms: records > 0 ? new StateNorms(n, steps, order) : undefined,
     }));
-    if (wasOnePass(unrolled[0] as Unrolled)) this.#goBackInOne(unrolled, ways);
+    const isOnePass = unrolled[0]?.whole !== undefined && (records === 0 || order === undefined);
+    if (isOnePass) this.#goBackInOne(unrolled, ways);
     else this.#goBackInSegments(unrolled, ways);
     if (gradInput !== undefined && ofReverse !== undefined) {
       const width = gradInput.shape[2] as number;
@@ -164,14 +165,11 @@ export class Level {
   }
 
   #goBackInOne(unrolled: readonly Unrolled[], ways: readonly UnrolledGradients[]): void {
-    const jobs = this.scans.map((scan, direction) =>
+    const made = this.scans.map((scan, direction) =>
       backwardInOne(scan, unrolled[direction] as Unrolled, ways[direction] as UnrolledGradients),
     );
-    const limited = this.#directions.backward(jobs);
-    for (let direction = 0; direction < jobs.length; direction++) {
-      const [own, way, job] = [unrolled[direction] as Unrolled, ways[direction] as UnrolledGradients, jobs[direction] as BackwardJob];
-      endInOne(own, way, job, limited[direction] as number);
-    }
+    const limited = this.#directions.backward(made.map(({ job }) => job));
+    for (let direction = 0; direction < made.length; direction++) made[direction]?.finish(limited[direction] as number);
   }
 
   #goBackInSegments(unrolled: readonly Unrolled[], arrays: readonly UnrolledGradients[]): void {
@@ -179,9 +177,9 @@ export class Level {
       (scan, direction) =>
         new BackwardWay(scan, unrolled[direction] as Unrolled, arrays[direction] as UnrolledGradients, this.#settings.truncateAfter),
     );
-    const { segments } = unrolled[0] as Unrolled;
-    this.#directions.sharingWeights(segments.length, () => {
-      for (let index = segments.length - 1; index >= 0; index--) {
+    const { length } = ways[0] as BackwardWay;
+    this.#directions.sharingWeights(length, () => {
+      for (let index = length - 1; index >= 0; index--) {
         const missing = ways.map((way) => way.recompute());
         if (missing[0] !== undefined) this.#directions.forward(missing as ForwardJob[]);
         const jobs = ways.map((way) => way.begin(index));

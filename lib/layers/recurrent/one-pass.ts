@@ -1,63 +1,73 @@
 /**
- * A recurrent layer's way through time where it takes one pass: sequences of one length, nothing cut, and all kept or nothing. Most calls are
- * such, and small ones spend as long on planning as on numbers; unroll.ts has the others.
+ * A recurrent layer's way through time in one pass: nothing is cut but where sequences end, which the addon does, and all is kept or nothing. Most
+ * calls are such, and small ones spend as long on planning as on numbers; unroll.ts has the others.
  */
-import type { Tensor } from '../../tensor';
+import { allocate, type Tensor } from '../../tensor';
 import { allocateOutput } from '../../workspace';
-import type { BackwardJob, ForwardJob, Scan } from './scan';
-import type { Segment } from './time';
-import { masksOf, type Sequences, type Unrolled, type UnrolledArrays, type UnrolledGradients } from './unroll';
+import type { BackwardJob, ForwardJob, Scan, Tape } from './scan';
+import { inOrder, reorderRows, segmentsByLength } from './time';
+import { masksOf, returnSteps, type Sequences, sortedSteps, type Unrolled, type UnrolledArrays, type UnrolledGradients } from './unroll';
 
-/** Whether a call takes one pass, whose window and segment have so many steps. */
-export function isOnePass({ steps, lengths }: Sequences, window: number, segment: number): boolean {
-  return lengths === undefined && window >= steps && segment >= steps;
+/** A pass to be made, and what follows it. */
+export interface ForwardInOne {
+  readonly job: ForwardJob;
+  readonly finish: () => Unrolled;
+}
+export interface BackwardInOne {
+  readonly job: BackwardJob;
+  /** @param limited how many gradients were */
+  readonly finish: (limited: number) => void;
 }
 
-/** Whether backward takes one pass over what forward kept. */
-export function wasOnePass({ sequences, segments, parts, output }: Unrolled): boolean {
-  return sequences.lengths === undefined && segments.length === 1 && parts[0]?.tape !== undefined && output !== undefined;
+export function forwardInOne(scan: Scan, sequences: Sequences, arrays: UnrolledArrays, keepsPass: boolean): ForwardInOne {
+  const { n, steps, order, sorted, moves } = sequences;
+  const { sequence, maskKey, finalState } = arrays;
+  const input = sortedSteps(arrays.input, sequences);
+  const { dtype } = input;
+  const output = moves || sequence === undefined ? allocateOutput(dtype, [n, steps, scan.outputSize]) : sequence;
+  const initialState = arrays.initialState && inOrder(arrays.initialState, scan.stateSize, order, dtype);
+  const state = order === undefined ? finalState : (initialState?.slice() ?? allocate(dtype, finalState.length));
+  const tape = keepsPass ? makeTape(scan, sequences, dtype) : null;
+  const masks = masksOf(maskKey, { begin: 0, end: steps, rows: n }, order);
+  const pass = { n, t: steps, input: input.data, initialState, output: output.data, tape, masks, stride: null, lengths: sorted ?? null };
+  const finish = () => {
+    if (order !== undefined) reorderRows(state, scan.stateSize, order, finalState, true);
+    if (sequence !== undefined) returnSteps(output, sequences, sequence);
+    return { sequences, cut: undefined, whole: { initialState, tape }, maskKey, input, output };
+  };
+  return { job: { pass, finalState: state }, finish };
 }
 
-/** A forward pass to be made, and what backward needs of it. */
-export function forwardInOne(
-  scan: Scan,
-  sequences: Sequences,
-  { input, initialState, sequence, finalState, maskKey }: UnrolledArrays,
-  keepsPass: boolean,
-): { job: ForwardJob; unrolled: Unrolled } {
-  const { n, steps } = sequences;
-  const whole = { begin: 0, end: steps, rows: n };
-  const output = sequence ?? allocateOutput(input.dtype, [n, steps, scan.outputSize]);
-  const tape = keepsPass ? scan.makeTape(n, steps, (dtype, length) => allocateOutput(dtype, [length]).data) : null;
-  const masks = masksOf(maskKey, whole, undefined);
-  const pass = { n, t: steps, input: input.data, initialState, output: output.data, tape, masks, stride: null };
-  const parts = [{ begin: 0, end: steps, rows: n, before: initialState, tape }];
-  return { job: { pass, finalState }, unrolled: { sequences, segments: [whole], parts, maskKey, input, output } };
+/** Of all parts, one after the other, in memory whose length the lengths do not change, so that a workspace has it again. */
+function makeTape(scan: Scan, { n, steps, sorted }: Sequences, dtype: Tensor['dtype']): Tape {
+  const most = scan.tapeLength(n, steps) + (sorted === undefined ? 0 : Math.min(n, steps) * scan.tapeLength(n, 0));
+  if (most === 0) return null;
+  if (sorted === undefined) return allocateOutput(dtype, [most]).data;
+  const needed = segmentsByLength(n, steps, sorted).reduce((sum, { rows, begin, end }) => sum + scan.tapeLength(rows, end - begin), 0);
+  return allocateOutput(dtype, [Math.max(needed, most)]).data.subarray(0, needed);
 }
 
-/** The backward pass over it, to be made before {@link endInOne} is called. */
-export function backwardInOne(
-  scan: Scan,
-  { sequences, segments, parts, maskKey, input, output }: Unrolled,
-  { gradOutput, gradInput, gradState, stateGradients, stateNorms }: UnrolledGradients,
-): BackwardJob {
-  const [whole] = segments as readonly [Segment];
-  const [{ before = null, tape = null }] = parts as readonly [Unrolled['parts'][number]];
-  const { n, steps: t } = sequences;
-  const masks = masksOf(maskKey, whole, undefined);
-  const pass = { n, t, input: input.data, initialState: before, output: (output as Tensor).data, tape, masks, stride: null };
-  stateNorms?.record(whole, scan, pass, input.dtype);
-  const gradients = { output: gradOutput?.data ?? null, input: gradInput?.data ?? null, state: gradState };
-  return { pass, gradients, stateGradient: stateGradients.take(whole), concurrent: undefined };
-}
-
-/** @param limited how many gradients were */
-export function endInOne(
-  { segments }: Unrolled,
-  { gradState, stateGradients }: UnrolledGradients,
-  job: BackwardJob,
-  limited: number,
-): void {
-  stateGradients.put(segments[0] as Segment, job.stateGradient, limited);
-  stateGradients.unscale(gradState);
+/** Back through what {@link forwardInOne} went through. Where there are lengths, no norms of steps are recorded. */
+export function backwardInOne(scan: Scan, unrolled: Unrolled, arrays: UnrolledGradients): BackwardInOne {
+  const { sequences, maskKey, input } = unrolled;
+  const { n, steps, order, sorted, moves } = sequences;
+  const { gradInput, stateGradients, stateNorms } = arrays;
+  const { initialState, tape } = unrolled.whole as NonNullable<Unrolled['whole']>;
+  const output = (unrolled.output as Tensor).data;
+  const segment = { begin: 0, end: steps, rows: n };
+  const masks = masksOf(maskKey, segment, order);
+  const pass = { n, t: steps, input: input.data, initialState, output, tape, masks, stride: null, lengths: sorted ?? null };
+  stateNorms?.record(segment, scan, pass, input.dtype);
+  const gradOutput = arrays.gradOutput && sortedSteps(arrays.gradOutput, sequences);
+  const sortedInput = gradInput && moves ? allocateOutput(gradInput.dtype, gradInput.shape) : gradInput;
+  const state = inOrder(arrays.gradState, scan.stateSize, order, input.dtype);
+  const gradients = { output: gradOutput?.data ?? null, input: sortedInput?.data ?? null, state };
+  const job = { pass, gradients, stateGradient: stateGradients.take(segment), concurrent: undefined };
+  const finish = (limited: number) => {
+    stateGradients.put(segment, job.stateGradient, limited);
+    stateGradients.unscale(state);
+    if (gradInput !== undefined) returnSteps(sortedInput as Tensor, sequences, gradInput);
+    if (order !== undefined) reorderRows(state, scan.stateSize, order, arrays.gradState, true);
+  };
+  return { job, finish };
 }

@@ -28,6 +28,8 @@ export interface ForwardPass {
   readonly masks: Int32Array | null;
   /** steps from one sequence to the next in all arrays of steps, of which the pass has a part; null for t */
   readonly stride: number | null;
+  /** how many steps of each sequence count [N], the longest first; null for all. finalState then starts as the initial state or zeros */
+  readonly lengths: Int32Array | null;
 }
 
 /** ∂L/∂ what a pass took and gave. */
@@ -187,7 +189,7 @@ export class Scan {
    * @param logGrowths ln|R_t(i, i)| [N, T, count], written
    */
   tangents(
-    { n, t, input, initialState, output }: Omit<ForwardPass, 'masks' | 'tape' | 'stride'>,
+    { n, t, input, initialState, output }: Omit<ForwardPass, 'masks' | 'tape' | 'stride' | 'lengths'>,
     finalState: TensorData,
     count: number,
     tangents: TensorData,
@@ -211,15 +213,15 @@ export class Scan {
   }
 }
 
-function forwardArguments({ input, initialState, output, tape, masks, stride }: ForwardPass, finalState: TensorData | null) {
-  return [input, initialState, output, finalState, tape, masks, stride] as const;
+function forwardArguments({ input, initialState, output, tape, masks, stride, lengths }: ForwardPass, finalState: TensorData | null) {
+  return [input, initialState, output, finalState, tape, masks, stride, lengths] as const;
 }
 
 function backwardArguments({ pass, gradients, stateGradient }: BackwardJob) {
-  const { input, initialState, output, tape, masks, stride } = pass;
+  const { input, initialState, output, tape, masks, stride, lengths } = pass;
   const { limit, logNorms, exponents } = stateGradient;
   const { output: gradOutput, input: gradInput, state } = gradients;
-  return [input, initialState, output, tape, gradOutput, gradInput, state, limit, logNorms, exponents, masks, stride] as const;
+  return [input, initialState, output, tape, gradOutput, gradInput, state, limit, logNorms, exponents, masks, stride, lengths] as const;
 }
 
 /**

@@ -96,7 +96,7 @@ export class Stepper {
   #job({ output, states }: Rung, input: TensorData): ForwardJob {
     const initialState = this.#isFresh ? null : states[this.#now];
     return {
-      pass: { n: this.#n, t: 1, input, initialState, output, tape: null, masks: null, stride: null },
+      pass: { n: this.#n, t: 1, input, initialState, output, tape: null, masks: null, stride: null, lengths: null },
       finalState: states[1 - this.#now] as TensorData,
     };
   }

@@ -11,7 +11,7 @@ export interface Segment {
 }
 
 /** All of T steps of N sequences; with lengths, longest first, a segment for every number of sequences that go on. */
-export function segmentsByLength(n: number, steps: number, sorted: readonly number[] | undefined): Segment[] {
+export function segmentsByLength(n: number, steps: number, sorted: Int32Array | undefined): Segment[] {
   if (sorted === undefined) return [{ begin: 0, end: steps, rows: n }];
   const segments: Segment[] = [];
   let begin = 0;

@@ -16,13 +16,17 @@ export interface Sequences {
   readonly lengths: Int32Array | undefined;
   /** from the longest to the shortest, in which they are gone through where there are lengths */
   readonly order: Int32Array | undefined;
+  /** the lengths in that order */
+  readonly sorted: Int32Array | undefined;
   /** whether that is another order than the caller's */
   readonly moves: boolean;
 }
 
 export function sequencesOf(n: number, steps: number, lengths: Int32Array | undefined): Sequences {
-  const order = lengths && longestFirst(lengths);
-  return { n, steps, lengths, order, moves: order?.some((row, k) => row !== k) ?? false };
+  if (lengths === undefined) return { n, steps, lengths, order: undefined, sorted: undefined, moves: false };
+  const order = longestFirst(lengths);
+  const sorted = order.map((row) => lengths[row] as number);
+  return { n, steps, lengths, order, sorted, moves: order.some((row, k) => row !== k) };
 }
 
 /** How a call goes through time, and what it keeps. */
@@ -40,8 +44,7 @@ export interface Plan {
  * @param segment the steps of a segment; at least T to keep everything
  * @param readsStates whether the output holds all states
  */
-export function planTime({ n, steps, lengths, order }: Sequences, window: number, segment: number, readsStates: boolean): Plan {
-  const sorted = lengths && Array.from(order as Int32Array, (row) => lengths[row] as number);
+export function planTime({ n, steps, lengths, sorted }: Sequences, window: number, segment: number, readsStates: boolean): Plan {
   const byLength = segmentsByLength(n, steps, sorted);
   const segments = cutTime(byLength, window, segment);
   if (segment >= steps) return { parts: byLength, segments, keeps: 'all' };
@@ -50,7 +53,7 @@ export function planTime({ n, steps, lengths, order }: Sequences, window: number
 }
 
 /** A part of time after its forward pass. */
-interface Part extends Segment {
+export interface Part extends Segment {
   /** the state before it [rows, S]; null for zeros; undefined for the last one of the part before, whose output and tape are kept */
   readonly before: TensorData | null | undefined;
   /** undefined where it is written again */
@@ -60,8 +63,10 @@ interface Part extends Segment {
 /** What backward needs of a forward pass. */
 export interface Unrolled {
   readonly sequences: Sequences;
-  readonly segments: readonly Segment[];
-  readonly parts: readonly Part[];
+  /** how it was cut; undefined where it was one pass */
+  readonly cut: { readonly segments: readonly Segment[]; readonly parts: readonly Part[] } | undefined;
+  /** what one pass started from, in the order in which the sequences are gone through, and kept */
+  readonly whole: { readonly initialState: TensorData | null; readonly tape: Tape } | undefined;
   readonly maskKey: MaskKey;
   /** [N, T, I], in the order in which the sequences are gone through */
   readonly input: Tensor;
@@ -138,6 +143,7 @@ export class ForwardWay {
       tape: tape ?? null,
       masks: masksOf(maskKey, part, order),
       stride: isInPlace ? steps : null,
+      lengths: null,
     };
     return { pass, finalState: after };
   }
@@ -167,12 +173,13 @@ export class ForwardWay {
     if (sequence !== undefined) returnSteps(this.#output as Tensor, this.#sequences, sequence);
     if (this.#sequences.lengths !== undefined) this.#states.copyTo(finalState);
     const output = this.#plan.keeps === 'starts' ? undefined : this.#output;
-    return { sequences: this.#sequences, segments: this.#plan.segments, parts: this.#parts, maskKey, input: this.#input, output };
+    const cut = { segments: this.#plan.segments, parts: this.#parts };
+    return { sequences: this.#sequences, cut, whole: undefined, maskKey, input: this.#input, output };
   }
 }
 
 /** Sequences in the order in which they are gone through, what lies beyond their lengths whatever it is: the tensor itself where that is its own. */
-function sortedSteps(given: Tensor, sequences: Sequences): Tensor {
+export function sortedSteps(given: Tensor, sequences: Sequences): Tensor {
   if (!sequences.moves) return given;
   const sorted = allocateOutput(given.dtype, given.shape);
   reorderSteps(sequences as Moving, given.shape[2] as number, given.data, sorted.data);
@@ -180,7 +187,7 @@ function sortedSteps(given: Tensor, sequences: Sequences): Tensor {
 }
 
 /** Back into the caller's order, unless they are the same tensor, with zeros beyond the lengths. */
-function returnSteps(sorted: Tensor, sequences: Sequences, target: Tensor): void {
+export function returnSteps(sorted: Tensor, sequences: Sequences, target: Tensor): void {
   const { n, steps, lengths, moves } = sequences;
   const width = target.shape[2] as number;
   if (moves) reorderSteps(sequences as Moving, width, sorted.data, target.data, { back: true });
@@ -214,6 +221,8 @@ interface SegmentPass {
 export class BackwardWay {
   readonly #scan: Scan;
   readonly #unrolled: Unrolled;
+  readonly #parts: readonly Part[];
+  readonly #segments: readonly Segment[];
   readonly #arrays: UnrolledGradients;
   readonly #window: number;
   readonly #dtype: DType;
@@ -234,6 +243,9 @@ export class BackwardWay {
     const { input } = unrolled;
     this.#scan = scan;
     this.#unrolled = unrolled;
+    const { segments, parts } = unrolled.cut ?? cutOnePass(scan, unrolled);
+    this.#segments = segments;
+    this.#parts = parts;
     this.#arrays = arrays;
     this.#window = window;
     this.#dtype = input.dtype;
@@ -243,8 +255,13 @@ export class BackwardWay {
     this.#gradOutputs = sorted && new SequenceArray(sorted.data, n, steps, scan.outputSize);
     this.#gradInput = gradInput && moves ? allocateOutput(gradInput.dtype, gradInput.shape) : gradInput;
     this.#gradInputs = this.#gradInput && new SequenceArray(this.#gradInput.data, n, steps, scan.inputSize);
-    this.#current = this.#passAt(unrolled.segments.length - 1);
+    this.#current = this.#passAt(segments.length - 1);
     this.#isReady = this.#current?.isKept === true;
+  }
+
+  /** How many segments there are. */
+  get length(): number {
+    return this.#segments.length;
   }
 
   /** The forward pass that must be made before the first segment's backward pass, if there is one. */
@@ -254,7 +271,7 @@ export class BackwardWay {
 
   /** The backward pass over a segment, to be made before {@link end} is called. */
   begin(index: number): BackwardJob {
-    const segment = this.#unrolled.segments[index] as Segment;
+    const segment = this.#segments[index] as Segment;
     const { pass } = this.#current as SegmentPass;
     this.#arrays.stateNorms?.record(segment, this.#scan, pass, this.#dtype);
     const ofSegment = (array: SequenceArray | undefined) =>
@@ -274,7 +291,7 @@ export class BackwardWay {
 
   /** @param limited how many gradients were */
   end(index: number, { gradients, stateGradient }: BackwardJob, limited: number): void {
-    const segment = this.#unrolled.segments[index] as Segment;
+    const segment = this.#segments[index] as Segment;
     this.#arrays.stateGradients.put(segment, stateGradient, limited);
     if (gradients.input !== null) this.#gradInputs?.put(segment, gradients.input);
     if (segment.begin > 0 && segment.begin % this.#window === 0) {
@@ -294,9 +311,9 @@ export class BackwardWay {
   }
 
   #passAt(index: number): SegmentPass | undefined {
-    const segment = this.#unrolled.segments[index];
+    const segment = this.#segments[index];
     if (segment === undefined) return undefined;
-    return passOf(this.#scan, this.#unrolled, segment, this.#inputs, this.#dtype, this.#memories[(index & 1) as 0 | 1]);
+    return passOf(this.#scan, this.#unrolled, this.#parts, segment, this.#inputs, this.#dtype, this.#memories[(index & 1) as 0 | 1]);
   }
 }
 
@@ -306,10 +323,24 @@ export function checkKept({ input, output }: Unrolled): void {
   output?.checkAttached('output of the last forward call');
 }
 
+/** The parts of the time that one pass went through. */
+function cutOnePass(scan: Scan, { sequences, whole }: Unrolled): NonNullable<Unrolled['cut']> {
+  const { initialState, tape } = whole as NonNullable<Unrolled['whole']>;
+  let end = 0;
+  const parts = segmentsByLength(sequences.n, sequences.steps, sequences.sorted).map((part, index): Part => {
+    const begin = end;
+    end += scan.tapeLength(part.rows, part.end - part.begin);
+    const before = index > 0 ? undefined : (initialState?.subarray(0, part.rows * scan.stateSize) ?? null);
+    return { ...part, before, tape: tape?.subarray(begin, end) ?? null };
+  });
+  return { segments: parts, parts };
+}
+
 /** The saved activations of a segment, or buffers to recompute them into. */
 function passOf(
   scan: Scan,
-  { parts, maskKey, sequences, output: kept }: Unrolled,
+  { maskKey, sequences, output: kept }: Unrolled,
+  parts: readonly Part[],
   segment: Segment,
   inputs: SequenceArray,
   dtype: DType,
@@ -332,6 +363,7 @@ function passOf(
     tape: isKept ? scan.sliceTape(part.tape, rows, own.begin, own.end) : scan.makeTape(rows, steps, memory.take),
     masks: masksOf(maskKey, segment, sequences.order),
     stride: isKept ? sequences.steps : null,
+    lengths: null,
   };
   return { isKept, pass };
 }
