@@ -159,7 +159,7 @@ struct SingleKernels {  // single.cc
   void (*multiply_row)(size_t cols, const T* a, const RowMatrix<T>& b, const T* start, T* c);
   // The same for each gate, with the bits of so many calls: c_g = start_g + a b_g   start_g, c_g: ld elements apart
   void (*multiply_row_by_each)(size_t cols, const T* a, const RowMatrices<T>& b, const T* start, T* c, size_t ld);
-  // Likewise c = start + a_0 b_0 + a_1 b_1 + …   a_g: lda elements apart
+  // Likewise c = (a_0 b_0 + a_1 b_1 + …) + start   a_g: lda elements apart
   void (*multiply_row_by_sum)(size_t cols, const T* a, size_t lda, const RowMatrices<T>& b, const T* start, T* c);
   // state = φ(start + operand b), in as many steps: rows `stride` apart, forward; double-buffered: `next` and `operand` are swapped after
   // each

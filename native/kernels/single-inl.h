@@ -186,14 +186,14 @@ HWY_INLINE void multiply_row_by_sum_tile(const T* a, size_t lda, const RowMatric
   const size_t lanes = hn::Lanes(d);
   const T* packed = b.packed + offset;
   hn::Vec<decltype(d)> total[V];
-  if (start == nullptr) {
-    sum_row_tile<V>(b.k, a, packed, [&](size_t v, auto sum) HWY_ATTR { total[v] = sum; });
-  } else {
-    unrolled<V - 1>([&](size_t v) HWY_ATTR { total[v] = hn::LoadU(d, start + v * lanes); });
-    total[V - 1] = last.load(d, start + (V - 1) * lanes);
-  }
-  for (size_t gate = start == nullptr ? 1 : 0; gate < b.count; ++gate) {
+  sum_row_tile<V>(b.k, a, packed, [&](size_t v, auto sum) HWY_ATTR { total[v] = sum; });
+  for (size_t gate = 1; gate < b.count; ++gate) {
     sum_row_tile<V>(b.k, a + gate * lda, packed + gate * b.stride, [&](size_t v, auto sum) HWY_ATTR { total[v] = hn::Add(sum, total[v]); });
+  }
+  // Last, as if it were added when the product is done.
+  if (start != nullptr) {
+    unrolled<V - 1>([&](size_t v) HWY_ATTR { total[v] = hn::Add(total[v], hn::LoadU(d, start + v * lanes)); });
+    total[V - 1] = hn::Add(total[V - 1], last.load(d, start + (V - 1) * lanes));
   }
   unrolled<V - 1>([&](size_t v) HWY_ATTR { hn::StoreU(total[v], d, c + v * lanes); });
   last.store(d, total[V - 1], c + (V - 1) * lanes);

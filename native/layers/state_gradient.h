@@ -44,7 +44,8 @@ class StateGradient {
   StateGradient(size_t sequences, size_t steps, const Widths& widths, const StateGradientOptions& options);
 
   // Whether nothing is asked: then the members below change nothing.
-  bool idle() const noexcept { return options_.log_norms == nullptr && options_.limit == std::numeric_limits<double>::infinity(); }
+  bool idle() const noexcept { return options_.log_norms == nullptr && !limits(); }
+  bool limits() const noexcept { return options_.limit < std::numeric_limits<double>::infinity(); }
   // As StepRows has them; null where nothing is scaled.
   const std::int32_t* exponents(size_t first) const noexcept {
     return options_.exponents == nullptr ? nullptr : options_.exponents + first;

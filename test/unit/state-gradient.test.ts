@@ -1,4 +1,4 @@
-import { type DType, RNN, type RNNOptions, setNumThreads, Tensor } from '../../lib/index';
+import { type DType, Generator, GRU, LSTM, RNN, type RNNOptions, setNumThreads, Tensor } from '../../lib/index';
 import { getNumThreads } from '../../lib/runtime';
 import { expectRefused } from '../helpers/errors';
 import { fill, fillRecurrent } from '../helpers/fill';
@@ -21,8 +21,13 @@ function gradients(layer: RNN, x: Tensor, gradOutput: Tensor, records: boolean):
   for (const { grad } of layer.parameters()) grad.data.fill(0);
   layer.forward(x);
   const gradInput = layer.backward(gradOutput);
-  const all = [gradInput, layer.gradInitialState, ...layer.parameters().map(({ grad }) => grad)];
+  const all = [gradInput, ...statesOf(layer), ...layer.parameters().map(({ grad }) => grad)];
   return all.map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64'));
+}
+
+/** ∂L/∂ the initial state, of an LSTM both its parts. */
+function statesOf({ gradInitialState }: { gradInitialState: Tensor | Record<string, Tensor> }): Tensor[] {
+  return gradInitialState instanceof Tensor ? [gradInitialState] : Object.values(gradInitialState);
 }
 
 /** Of one step only, the others zero. */
@@ -262,3 +267,19 @@ describe('what cannot be read yet', () => {
     );
   });
 });
+
+// Of one sequence the scan has ways of its own, which recording takes another one instead of.
+const recurrentLayers = { RNN, GRU, LSTM } as unknown as Record<string, typeof RNN>;
+test.each(Object.entries(recurrentLayers).flatMap(([name, Recurrent]) => [6, 64, 128].map((units) => [name, units, Recurrent] as const)))(
+  'recording changes no bit of one sequence: %s of %i units',
+  (_, units, Recurrent) => {
+    for (const dtype of ['float32', 'float64'] as const) {
+      for (const normalization of ['none', 'preactivation', 'recurrent-input'] as const) {
+        const generator = new Generator(5);
+        const layer = new Recurrent({ inputSize: 3, hiddenSize: units, dtype, normalization, generator });
+        const [x, gradOutput] = [Tensor.randn([1, 9, 3], { dtype, generator }), Tensor.randn([1, 9, units], { dtype, generator })];
+        expect(gradients(layer, x, gradOutput, true)).toEqual(gradients(layer, x, gradOutput, false));
+      }
+    }
+  },
+);

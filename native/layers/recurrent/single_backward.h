@@ -204,9 +204,10 @@ struct SingleBackward {
   void scan_by_cell(size_t index) const noexcept {
     const Piece<T> piece = pieces[index];
     if (shape.hidden_state() > 0) gather_states_of(index);
-    // What the output before gives is added before the product, whose sum is waited for: but where that is another order of the sum, or the
-    // state's gradient at each step is asked.
-    const bool adds_before = state_gradient.idle() && !cell.traits.direct_output;
+    // What the output before gives is added before the product, whose sum is waited for: but where that is another order of the sum than in
+    // the other ways through the steps, or the state's gradient is limited.
+    const bool is_one_sum = hh.blocks() == 1 && (shape.separate == shape.own || shape.g == shape.separate);
+    const bool adds_before = is_one_sum && !state_gradient.limits() && !cell.traits.direct_output;
     const auto output_at = [&](size_t k, bool there) -> Rows<T> {
       return {there ? doutput_at(row(piece, k) * shape.p) : nullptr, shape.p};
     };
