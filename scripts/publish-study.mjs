@@ -1,6 +1,6 @@
 // Keeps a finished `evenkeel study --full` as docs/study.json, with its pictures, and shows it in README.md and docs/stability.md:
 //   node scripts/publish-study.mjs study/results.json         or of its parts, of `evenkeel study --full --parts grid` and the like, each by its name
-// Of `evenkeel study --cell lstm` or gru, quick or full, it keeps the grid as docs/study-lstm.json or -gru.json;
+// Of `evenkeel study --cell lstm --full --parts grid` or gru it keeps the grid as docs/study-lstm.json or -gru.json, with its picture;
 // of `--experiment flossing --full` and `--experiment cell-state --full` all, as docs/study-flossing.json and docs/study-cell-state.json.
 // PyTorch's figures beside it are docs/study-pytorch.json, of scripts/study_pytorch.py. test/docs/study.test.ts holds them together.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -37,7 +37,7 @@ await runScript(async () => {
   }
   // Studies of before there were other cells do not say it.
   if (results.grid !== undefined && (results.grid.cell ?? 'rnn') !== 'rnn') {
-    publishGrid(results);
+    await publishGrid(results);
     return;
   }
   if (results.grid?.plan !== 'full') throw new Failure(`${file}: expected the results of evenkeel study --full.`);
@@ -63,8 +63,9 @@ function together([first, ...others]) {
     for (const [part, list] of lists) if (other[part][list].length > 0) first[part] = other[part];
     if (other.date > first.date) first.date = other.date;
   }
-  const missing =
-    first.schema === 'evenkeel/study' && first.grid.plan === 'full' ? lists.filter(([part, list]) => first[part][list].length === 0) : [];
+  // Of a cell with gates the grid is all that is published.
+  const isWhole = first.schema === 'evenkeel/study' && first.grid.plan === 'full' && (first.grid.cell ?? 'rnn') === 'rnn';
+  const missing = isWhole ? lists.filter(([part, list]) => first[part][list].length === 0) : [];
   if (missing.length > 0) throw new Failure(`Expected a whole study, got nothing of ${missing.map(([part]) => part).join(', ')}.`);
   return first;
 }
@@ -86,13 +87,21 @@ function publishCellState(results) {
 }
 
 /** A cell with gates. */
-function publishGrid(results) {
+async function publishGrid(results) {
   const { reviveStudy } = require('../dist/study/markdown.js');
   const { formatGated, publishedGridOf } = require('../dist/study/gated.js');
-  writeFileSync(join(root, `docs/study-${results.grid.cell}.json`), `${JSON.stringify(publishedGridOf(results))}\n`);
+  const { gridCharts } = require('../dist/study/grid-charts.js');
+  const { Figures } = require('../dist/report/figure.js');
+  const { cell } = results.grid;
+  if (results.grid.plan !== 'full' || results.interrupted)
+    throw new Failure(`Expected the results of evenkeel study --cell ${cell} --full.`);
+  const study = publishedGridOf(results);
+  writeFileSync(join(root, `docs/study-${cell}.json`), `${JSON.stringify(study)}\n`);
+  for (const svg of (await Figures.draw(gridCharts(study.grid))).files().values())
+    writeFileSync(join(root, `docs/growth-rates-${cell}.svg`), svg);
   const files = ['lstm', 'gru'].map((cell) => join(root, `docs/study-${cell}.json`)).filter((path) => existsSync(path));
   replaceBlock('docs/stability.md', 'gated', formatGated(files.map((path) => reviveStudy(readFileSync(path, 'utf8')))));
   console.log(
-    `Written: docs/study-${results.grid.cell}.json, docs/stability.md. Read the sentences around the table before committing them.`,
+    `Written: docs/study-${cell}.json, docs/growth-rates-${cell}.svg, docs/stability.md. Read the sentences around the table before committing them.`,
   );
 }

@@ -3,11 +3,11 @@ import { formatNumber, plural } from '../report/text';
 import { causesOf, describeSizes } from './claims';
 import { trialOptimizers, trialRules, trialTargets } from './clip-trials';
 import { formatRate, formatSigned } from './draws';
-import { describeLast, findingsOf, formatFactor, percent, regimeTitle, verdictText } from './findings';
+import { clipPairs, describeLast, findingsOf, formatFactor, percent, regimeTitle, verdictText } from './findings';
 import { grows } from './grid';
 import { placeOf } from './placements';
-import type { ClipTrial, GridCell, StudyResults } from './results';
-import { leadSentences } from './summary';
+import type { ClipTrial, GridCell, GridPart, RegimeRun, StudyResults } from './results';
+import { leadSentences, silentGrowth } from './summary';
 
 /** What a published study keeps: all that the documents say, without the courses of single runs. */
 export type PublishedStudy = Pick<
@@ -19,7 +19,8 @@ export type PublishedStudy = Pick<
 export interface PyTorchStudy {
   environment: { pytorch: string };
   growth: Pick<GridCell, 'placement' | 'initializer' | 'hiddenSize' | 'growth'>[];
-  clipping: Pick<ClipTrial, 'optimizer' | 'rule' | 'lnLast' | 'diverged'>[];
+  clipping: Pick<ClipTrial, 'target' | 'optimizer' | 'rule' | 'lnLast' | 'diverged'>[];
+  regimes: Omit<RegimeRun, 'trainingSteps' | 'lnRatio' | 'rising'>[];
 }
 
 /** JSON has no infinity: a rate that is null is −∞, a last loss +∞. */
@@ -74,9 +75,9 @@ export function formatStudyTables(study: PublishedStudy, pytorch: PyTorchStudy):
     sizesTable(study, pytorch),
     theoryTable(study, pytorch),
     lengthTable(study),
-    regimesTable(study),
+    regimesTable(study, pytorch),
     ...trialTables(study),
-    pytorchClipping(pytorch),
+    clippingBeside(study, pytorch),
     sourceOf(study, fullStudy),
   ]
     .filter((part) => part !== '')
@@ -85,27 +86,36 @@ export function formatStudyTables(study: PublishedStudy, pytorch: PyTorchStudy):
 
 /** How many designs grow, by number of units: what one size hides. */
 function sizesTable({ grid }: PublishedStudy, { growth, environment }: PyTorchStudy): string {
-  const own = grid.cells.filter(({ nonlinearity, timeSteps }) => nonlinearity === 'tanh' && timeSteps === grid.timeSteps);
-  const valuesOf = (key: 'hiddenSize' | 'inputScale') => [...new Set(own.map((cell) => cell[key]))];
-  const count = (cells: readonly Pick<GridCell, 'growth'>[]) =>
-    cells.length === 0 ? '' : `${cells.filter(grows).length} of ${cells.length}`;
-  const rows = valuesOf('hiddenSize').map((size) => {
-    const sized = own.filter(({ hiddenSize }) => hiddenSize === size);
-    const peers = growth.filter(({ hiddenSize }) => hiddenSize === size);
+  const { head, rows } = growingBySize(grid, (sized) => {
+    const peers = growth.filter(({ hiddenSize }) => hiddenSize === sized[0]?.hiddenSize);
     const same = sized.filter(
       (cell) =>
         cell.inputScale === 1 &&
         peers.some(({ placement, initializer }) => placement === cell.placement && initializer === cell.initializer),
     );
-    return [
-      String(size),
-      ...valuesOf('inputScale').map((scale) => count(sized.filter(({ inputScale }) => inputScale === scale))),
-      count(same),
-      count(peers),
-    ];
+    return [countGrowing(same), countGrowing(peers)];
   });
-  const head = ['H', ...valuesOf('inputScale').map((scale) => `input ×${scale}`), 'those that PyTorch has too', 'PyTorch'];
-  return `**Designs whose gradients grow, by number of units**: each place of a LayerNorm and none, from each start of W_hh; tanh, T = ${grid.timeSteps}, ${grid.draws} draws; PyTorch ${environment.pytorch}.\n\n${markdownTable(head, rows)}`;
+  return `**Designs whose gradients grow, by number of units**: each place of a LayerNorm and none, from each start of W_hh; tanh, T = ${grid.timeSteps}, ${grid.draws} draws; PyTorch ${environment.pytorch}.\n\n${markdownTable([...head, 'those that PyTorch has too', 'PyTorch'], rows)}`;
+}
+
+/** A row per number of units, with a column per size of the input, of the usual length, and whatever `more` says of its cells. */
+export function growingBySize(
+  { cells, timeSteps }: GridPart,
+  more: (sized: readonly GridCell[]) => string[] = () => [],
+): { head: string[]; rows: string[][] } {
+  const own = cells.filter((cell) => cell.nonlinearity === 'tanh' && cell.timeSteps === timeSteps);
+  const valuesOf = (key: 'hiddenSize' | 'inputScale') => [...new Set(own.map((cell) => cell[key]))];
+  const rows = valuesOf('hiddenSize').map((size) => {
+    const sized = own.filter(({ hiddenSize }) => hiddenSize === size);
+    const counts = valuesOf('inputScale').map((scale) => countGrowing(sized.filter(({ inputScale }) => inputScale === scale)));
+    return [String(size), ...counts, ...more(sized)];
+  });
+  return { head: ['H', ...valuesOf('inputScale').map((scale) => `input ×${scale}`)], rows };
+}
+
+/** "3 of 24", nothing of none. */
+function countGrowing(cells: readonly Pick<GridCell, 'growth'>[]): string {
+  return cells.length === 0 ? '' : `${cells.filter(grows).length} of ${cells.length}`;
 }
 
 /** Measurement, theory and PyTorch by number of units, of PyTorch's own start and of orthogonal ones, with standard normal input. */
@@ -140,17 +150,30 @@ function lengthTable({ grid }: PublishedStudy): string {
   return `**Over ${long[0]?.timeSteps} steps**\n\n${markdownTable(['design', 'LayerNorm', 'measured'], rows)}`;
 }
 
-function regimesTable({ regimes }: PublishedStudy): string {
-  const rows = regimes.runs.map((run) => [
-    regimeTitle(run),
-    run.system,
-    formatFactor(run.lnFirst),
-    formatFactor(run.lnPeak),
-    formatNumber(Math.max(...run.largestStates), 2),
-    `${run.notFinite} of ${run.lnPeak.draws}`,
-  ]);
-  const head = ['Example 1', 'LayerNorm', 'first norm', 'largest, × the first', 'largest state', 'not finite in'];
-  return `**Example 1 in other settings**, ${regimes.draws} draws.\n\n${markdownTable(head, rows)}`;
+function regimesTable({ regimes }: PublishedStudy, pytorch: PyTorchStudy): string {
+  const rows = regimes.runs.map((run) => {
+    const peer = pytorch.regimes.find(({ regime, system }) => regime === run.regime && system === run.system);
+    return [regimeTitle(run), run.system, ...courseCells(run), ...(peer === undefined ? ['', '', '', ''] : courseCells(peer))];
+  });
+  const numbers = ['first norm', 'largest, × the first', 'largest state', 'not finite in'];
+  const head = ['Example 1', 'LayerNorm', ...numbers, ...numbers.map((name) => `PyTorch: ${name}`)];
+  const silent = [silentGrowth(regimes.runs), silentGrowth(pytorch.regimes)].map((words) => words ?? 'no state grew');
+  return `**Example 1 in other settings**, ${regimes.draws} draws; PyTorch ${pytorch.environment.pytorch} with weights and data of its own.\n\n${markdownTable(head, rows)}\n\nAfter the RNN, ${silent[0]}. PyTorch: ${silent[1]}.${widestSpread(regimes.runs, pytorch.regimes)}`;
+}
+
+/** Of the setting whose draws differ most, how far: there ten of them say little of their mean. */
+function widestSpread(own: readonly RegimeRun[], peers: PyTorchStudy['regimes']): string {
+  const spread = ({ largestNorms }: Pick<RegimeRun, 'largestNorms'>) => Math.max(...largestNorms) / Math.min(...largestNorms);
+  const [widest] = own.filter(({ system }) => system === 'none').toSorted((a, b) => spread(b) - spread(a));
+  const peer = peers.find(({ regime, system }) => regime === widest?.regime && system === widest.system);
+  if (widest === undefined || peer === undefined) return '';
+  const range = ({ largestNorms }: Pick<RegimeRun, 'largestNorms'>) =>
+    `from ${formatNumber(Math.min(...largestNorms), 1)} to ${formatNumber(Math.max(...largestNorms), 1)}`;
+  return ` With ${regimeTitle(widest)} and no LayerNorm the largest norm of a draw goes ${range(widest)}, in PyTorch ${range(peer)}: ten draws say little of its mean.`;
+}
+
+function courseCells({ lnFirst, lnPeak, largestStates, notFinite }: PyTorchStudy['regimes'][number]): string[] {
+  return [formatFactor(lnFirst), formatFactor(lnPeak), formatNumber(Math.max(...largestStates), 2), `${notFinite} of ${lnPeak.draws}`];
 }
 
 function trialTables({ clipTrials }: PublishedStudy): string[] {
@@ -179,15 +202,18 @@ function cellOf(trial: ClipTrial | undefined): string {
   return trial.rule === trialRules[0]?.name ? describeLast(trial) : `${describeLast(trial)}, ${percent(trial.clippedShare)}`;
 }
 
-function pytorchClipping({ clipping, environment }: PyTorchStudy): string {
-  if (clipping.length === 0) return '';
-  const rows = clipping.map((trial) => [
-    trial.optimizer,
-    trial.rule,
-    Number.isFinite(trial.lnLast.mean) ? formatNumber(Math.exp(trial.lnLast.mean), 2) : 'not finite',
-    `${trial.diverged} of ${trial.lnLast.draws}`,
+/** Without a clip and with the one at 1.0, here and in PyTorch. */
+function clippingBeside({ clipTrials }: PublishedStudy, { clipping, environment }: PyTorchStudy): string {
+  const rows = clipPairs(clipTrials.trials, 'exploding').map(({ free, clipped }) => [
+    `${free.optimizer}, ${free.target}`,
+    ...[free, clipped].map(describeLast),
+    ...[free, clipped].map(({ target, optimizer, rule }) => {
+      const peer = clipping.find((other) => other.target === target && other.optimizer === optimizer && other.rule === rule);
+      return peer === undefined ? '' : describeLast(peer);
+    }),
   ]);
-  return `**The same in PyTorch ${environment.pytorch}**, on noise.\n\n${markdownTable(['optimiser', 'rule', 'last losses', 'worse than at the start'], rows)}`;
+  const head = ['', 'no clip', 'norm 1', 'PyTorch: no clip', 'PyTorch: norm 1'];
+  return `**The same beside PyTorch ${environment.pytorch}**, where gradients explode, with weights and data of its own.\n\n${markdownTable(head, rows)}`;
 }
 
 const fullStudy = 'npx evenkeel study --full';

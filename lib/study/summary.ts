@@ -146,14 +146,18 @@ export function describeClipCounts(trials: readonly ClipTrial[]): string | undef
 /** From which size on a state has grown: what fit warns of. */
 const grownState = 1e6;
 
-type StateCourse = Pick<RegimeRun, 'regime' | 'system' | 'largestNorms' | 'largestStates'>;
+type StateCourse = Pick<RegimeRun, 'regime' | 'system' | 'largestNorms' | 'largestStates' | 'notFinite' | 'lastNormsBeforeNotFinite'>;
 
 /** States that grow while the gradient norm does not show it; undefined where none do. */
 export function silentGrowth(runs: readonly StateCourse[]): string | undefined {
   const run = runs.find(({ regime, system }) => regime === 'relu-long' && system === 'after');
   const grown = run?.largestStates.filter((state) => !(state < grownState)).length ?? 0;
   if (run === undefined || grown === 0) return undefined;
-  return `with ${regimeTitle(run)} the states grew to ${formatNumber(Math.max(...run.largestStates), 1)}, in ${grown} of ${plural(run.largestStates.length, 'draw')} beyond ${grownState.toExponential(0).replace('e+', 'e')}, while no gradient norm exceeded ${formatNumber(Math.max(...run.largestNorms), 2)}`;
+  const ended =
+    run.notFinite === 0
+      ? ''
+      : `; ${run.notFinite} ended with what is not finite, at a gradient norm of at most ${formatNumber(Math.max(...run.lastNormsBeforeNotFinite), 3)} in the step before`;
+  return `with ${regimeTitle(run)} the states grew to ${formatNumber(Math.max(...run.largestStates), 1)}, in ${grown} of ${plural(run.largestStates.length, 'draw')} beyond ${grownState.toExponential(0).replace('e+', 'e')}, while no gradient norm exceeded ${formatNumber(Math.max(...run.largestNorms), 2)}${ended}`;
 }
 
 /** In which settings Example 1's gradients grow, and in which they are what LayerNorm after the RNN keeps small. */

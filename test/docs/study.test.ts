@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { formatCellStateTables } from '../../lib/study/cell-state/markdown';
 import { type CellStateResults, fullCellState } from '../../lib/study/cell-state/set-up';
 import { causesOf } from '../../lib/study/claims';
-import { clipPairs, clipSaves, findingsOf } from '../../lib/study/findings';
+import type { DrawnMean } from '../../lib/study/draws';
+import { clipPairs, clipSaves, findingsOf, normGrows } from '../../lib/study/findings';
 import { formatFlossingTables } from '../../lib/study/flossing/markdown';
 import { type FlossingResults, fullFlossing } from '../../lib/study/flossing/set-up';
 import { formatGated, type PublishedGrid } from '../../lib/study/gated';
@@ -20,6 +21,7 @@ import {
 } from '../../lib/study/markdown';
 import { meanFieldRate } from '../../lib/study/mean-field';
 import { formatCoverage, type RateCoverage, rangeOf } from '../../lib/study/rate-coverage';
+import type { ClipTrial } from '../../lib/study/results';
 import { describeRegimes, theoryGap, whatHolds } from '../../lib/study/summary';
 import { root } from './documents';
 
@@ -63,6 +65,8 @@ test('coverage and false verdicts of 400 draws: the documents show those of docs
   // The page says that the norm over all sequences follows those whose gradients are largest.
   for (const { sequences, meanRate, meanBatchRate } of coverage.designs.flatMap(({ sizes }) => sizes))
     if (sequences > 1) expect(meanBatchRate).toBeGreaterThan(meanRate);
+  const horizons = coverage.designs.flatMap(({ sizes }) => sizes.map(({ horizonHolds }) => horizonHolds).filter((share) => share !== null));
+  expect(read('docs/stability-report.md')).toContain(`held the one of a long run in ${rangeOf(horizons)} % of those draws`);
   const falseVerdicts = coverage.neutral.flatMap(({ sizes }) => sizes.map((size) => size.falseVerdicts));
   // 5 %, and twice the standard error of 400 draws.
   expect(Math.max(...falseVerdicts)).toBeLessThan(0.05 + 2 * Math.sqrt((0.05 * 0.95) / 400));
@@ -223,29 +227,56 @@ test('the grids of cells with gates', () => {
   for (const { grid } of grids) expect(Math.min(...grid.cells.map(({ growth }) => growth.draws))).toBe(10);
 });
 
-test('PyTorch, with weights and data of its own, says the same', () => {
-  for (const { placement, initializer, hiddenSize, growth } of pytorch.growth) {
-    const own = study.grid.cells.find(
-      (cell) =>
-        cell.placement === placement &&
-        cell.initializer === initializer &&
-        cell.hiddenSize === hiddenSize &&
-        cell.nonlinearity === 'tanh' &&
-        cell.inputScale === 1 &&
-        cell.timeSteps === 200,
+describe('PyTorch, with weights and data of its own, says the same', () => {
+  /** Two means of ten draws, four standard errors apart at most: half of an interval is 2.26 of them. */
+  const expectAlike = (own: DrawnMean | undefined, other: DrawnMean, slack: number) => {
+    const error = ({ interval: [low, high] }: DrawnMean) => (high - low) / 2 / 2.26;
+    const apart = Math.abs((own?.mean ?? Number.NaN) - other.mean);
+    expect(apart).toBeLessThan(4 * Math.hypot(error(other), error(own ?? other)) + slack);
+  };
+
+  test('of rates by place, start and size', () => {
+    for (const { placement, initializer, hiddenSize, growth } of pytorch.growth) {
+      const own = study.grid.cells.find(
+        (cell) =>
+          cell.placement === placement &&
+          cell.initializer === initializer &&
+          cell.hiddenSize === hiddenSize &&
+          cell.nonlinearity === 'tanh' &&
+          cell.inputScale === 1 &&
+          cell.timeSteps === 200,
+      );
+      expectAlike(own?.growth, growth, 0.002);
+    }
+  });
+
+  test('of clipping: by every optimiser and on either target the clip saves in the one what it saves in the other', () => {
+    const peers = clipPairs(
+      pytorch.clipping.map((trial) => ({ ...trial, design: 'exploding' }) as ClipTrial),
+      'exploding',
     );
-    // Two means of ten draws, four standard errors apart at most: half of an interval is 2.26 of them.
-    const half = (mean: typeof growth) => (mean.interval[1] - mean.interval[0]) / 2 / 2.26;
-    const apart = Math.abs((own?.growth.mean ?? Number.NaN) - growth.mean);
-    expect(apart).toBeLessThan(4 * Math.hypot(half(growth), half(own?.growth ?? growth)) + 0.002);
-  }
-  for (const optimizer of ['SGD', 'Adam']) {
-    const [free, clipped] = pytorch.clipping.filter((trial) => trial.optimizer.startsWith(optimizer)) as [
-      PyTorchStudy['clipping'][number],
-      PyTorchStudy['clipping'][number],
-    ];
-    expect(clipped.lnLast.interval[1] < free.lnLast.interval[0]).toBe(optimizer === 'SGD');
-  }
+    const savedOf = (pairs: typeof peers) =>
+      pairs.map((pair) => `${pair.free.optimizer}, ${pair.free.target}: ${clipSaves(pair) ? 'saved' : 'not saved'}`);
+    expect(savedOf(peers)).toEqual(savedOf(clipPairs(study.clipTrials.trials, 'exploding')));
+    expect(peers).toHaveLength(10);
+  });
+
+  test('of Example 1 in other settings: norms, and the states that grow where neither loss nor clip sees it', () => {
+    expect(pytorch.regimes.map(({ regime, system }) => [regime, system])).toEqual(
+      study.regimes.runs.map(({ regime, system }) => [regime, system]),
+    );
+    for (const [i, { lnFirst, lnPeak, system, ...peer }] of pytorch.regimes.entries()) {
+      const own = study.regimes.runs[i] as PublishedStudy['regimes']['runs'][number];
+      expectAlike(own.lnFirst, lnFirst, 0.01);
+      expectAlike(own.lnPeak, lnPeak, 0.01);
+      if (system === 'after') expect(normGrows({ lnPeak })).toBe(normGrows(own));
+      if (peer.regime === 'relu-long' && system === 'after') {
+        expect(Math.max(...peer.largestStates)).toBeGreaterThan(1e6);
+        expect(peer.notFinite).toBeGreaterThan(0);
+        expect(Math.max(...peer.largestNorms)).toBeLessThan(1);
+      }
+    }
+  });
 });
 
 test('what is said of places and of clipping', () => {

@@ -166,6 +166,8 @@ describe('the summary', () => {
       /^With LayerNorm after the RNN the gradient norm does grow with Adam at 1\.0 \(×30\.0\); SGD at 10 \(×30\.0\); .*With relu, T = 200, Adam at 0\.01 the states grew to 4\.00e32/,
     );
     expect(describeRegimes(runs)).not.toContain('the other way round');
+    const broken = runs.map((run) => ({ ...run, notFinite: 1, lastNormsBeforeNotFinite: [0.0959] }));
+    expect(describeRegimes(broken)).toContain('1 ended with what is not finite, at a gradient norm of at most 0.096 in the step before');
     const tiny = runs.map((run) => ({ ...run, largestStates: [0.03, 0.0421] }));
     expect(describeRegimes(tiny)).toContain('Adam at 1.0 (×30.0, where no state exceeds 0.042');
     const huge = runs.map((run) => (run.regime === 'relu-orthogonal' && run.system === 'none' ? { ...run, lnFirst: drawn(5) } : run));
