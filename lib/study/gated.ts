@@ -3,9 +3,9 @@ import { capitalize } from '../report/text';
 import { causesOf, describeSizes } from './claims';
 import { formatRate } from './draws';
 import { grows } from './grid';
-import { markdownTable, reviveStudy, sourceOf } from './markdown';
+import { growingBySize, markdownTable, reviveStudy, sourceOf } from './markdown';
 import { cellNames, placeOf } from './placements';
-import type { GridCell, GridPart, StudyResults } from './results';
+import type { GridPart, StudyResults } from './results';
 
 /** What a published grid keeps. */
 export type PublishedGrid = Pick<StudyResults, 'schema' | 'schemaVersion' | 'interrupted' | 'date' | 'environment' | 'grid'>;
@@ -24,48 +24,52 @@ export function formatGated(studies: readonly PublishedGrid[]): string {
   return studies
     .flatMap((study) => {
       const { cell, plan } = study.grid;
+      const { head, rows } = growingBySize(study.grid);
       return [
         sentenceOf(study),
-        tableOf(study.grid),
-        sourceOf(study, `npx evenkeel study --cell ${cell}${plan === 'full' ? ' --full' : ''}`),
+        causesTable(study.grid),
+        `Designs whose gradients grow, of each place and none, by number of units, T = ${study.grid.timeSteps}:`,
+        markdownTable(head, rows),
+        'Growth per step back from PyTorch’s start, standard normal input:',
+        ratesTable(study.grid),
+        `![Growth rate of the gradient per step back in time in ${cellNames[cell]}, by place of a LayerNorm, number of units and start of the recurrent weights](growth-rates-${cell}.svg)`,
+        sourceOf(study, `npx evenkeel study --cell ${cell}${plan === 'full' ? ' --full' : ''} --parts grid`),
       ];
     })
     .join('\n\n');
 }
 
-function sentenceOf({ grid: { cell, cells, draws, timeSteps }, interrupted }: PublishedGrid): string {
+function sentenceOf({ grid: { cell, cells, draws } }: PublishedGrid): string {
   const plain = cells.filter(({ placement }) => placement === 'none');
-  const sizes = [...new Set(cells.map(({ hiddenSize }) => hiddenSize))];
-  const ofLargest = new Set(plain.filter(({ hiddenSize }) => hiddenSize === sizes.at(-1)).map(({ initializer }) => initializer));
-  const early = interrupted
-    ? ` The run was stopped early, as \`Ctrl-C\` does: of ${sizes.at(-1)} units W_hh ${[...ofLargest].join(', ')} had finished.`
-    : '';
-  return `**${capitalize(cellNames[cell])}** of ${sizes.join(', ')} units, T = ${timeSteps}, ${draws} draws: without a LayerNorm gradients grow in ${plain.filter(grows).length} of ${plain.length} designs.${early}`;
+  const valuesOf = (key: 'hiddenSize' | 'timeSteps') => [...new Set(cells.map((each) => each[key]))].join(', ');
+  return `**${capitalize(cellNames[cell])}** of ${valuesOf('hiddenSize')} units, T = ${valuesOf('timeSteps')}, ${draws} draws: without a LayerNorm gradients grow in ${plain.filter(grows).length} of ${plain.length} designs.`;
 }
 
-function tableOf({ cells, timeSteps }: GridPart): string {
-  const units = Math.max(...cells.map(({ hiddenSize }) => hiddenSize));
-  const usual = cells.filter((cell) => isUsual(cell) && cell.hiddenSize === units && cell.timeSteps === timeSteps);
-  const rateOf = (placement: GridCell['placement']) => {
-    const cell = usual.find((each) => each.placement === placement);
-    return cell === undefined ? '' : formatRate(cell.growth);
-  };
+function causesTable({ cell, cells }: GridPart): string {
   const rows = causesOf(cells).map(({ placement, count, of, fastest }) => [
-    placeOf(placement),
+    placeOf(placement, cell),
     `${count} of ${of}`,
     fastest === undefined ? '' : `${formatRate(fastest.growth)} (${describeSizes(fastest)})`,
-    rateOf(placement),
   ]);
-  const head = [
-    'LayerNorm',
-    'designs whose gradients grow with it and not without it',
-    'fastest, per step back',
-    `${units} units, PyTorch’s start`,
-  ];
-  return markdownTable(head, [['nowhere', '', '', rateOf('none')], ...rows]);
+  return markdownTable(['LayerNorm', 'designs whose gradients grow with it and not without it', 'fastest, per step back'], rows);
 }
 
-/** PyTorch's start, standard normal input. */
-function isUsual({ initializer, inputScale }: GridCell): boolean {
-  return initializer === 'uniform' && inputScale === 1;
+/** A row per place, a column per number of units, and of the most over the longest sequences as well. */
+function ratesTable({ cell: kind, cells, timeSteps }: GridPart): string {
+  const usual = cells.filter(({ initializer, inputScale }) => initializer === 'uniform' && inputScale === 1);
+  const most = Math.max(...usual.map(({ hiddenSize }) => hiddenSize));
+  const columns = usual
+    .filter((cell) => cell.placement === 'none' && (cell.timeSteps === timeSteps || cell.hiddenSize === most))
+    .toSorted((a, b) => a.timeSteps - b.timeSteps);
+  const rows = [...new Set(usual.map(({ placement }) => placement))].map((placement) => [
+    placeOf(placement, kind),
+    ...columns.map((column) => {
+      const own = usual.find(
+        (cell) => cell.placement === placement && cell.hiddenSize === column.hiddenSize && cell.timeSteps === column.timeSteps,
+      );
+      return own === undefined ? '' : formatRate(own.growth);
+    }),
+  ]);
+  const heads = columns.map((column) => `H = ${column.hiddenSize}${column.timeSteps === timeSteps ? '' : `, T = ${column.timeSteps}`}`);
+  return markdownTable(['LayerNorm', ...heads], rows);
 }

@@ -221,10 +221,56 @@ describe('what is said of the cell state to carry', () => {
   });
 });
 
-test('the grids of cells with gates', () => {
-  const grids = ['lstm', 'gru'].map((cell) => reviveStudy(read(`docs/study-${cell}.json`)) as PublishedGrid);
-  expect(shownIn('docs/stability.md', 'gated')).toBe(formatGated(grids));
-  for (const { grid } of grids) expect(Math.min(...grid.cells.map(({ growth }) => growth.draws))).toBe(10);
+describe('what is said of cells with gates', () => {
+  const [lstm, gru] = ['lstm', 'gru'].map((cell) => reviveStudy(read(`docs/study-${cell}.json`)) as PublishedGrid) as [
+    PublishedGrid,
+    PublishedGrid,
+  ];
+  const countOf = ({ grid }: PublishedGrid, place: string) => causesOf(grid.cells).find(({ placement }) => placement === place)?.count;
+
+  test('the tables are those of the full grids: ten draws, 20 to 512 units, up to 2,000 steps', () => {
+    expect(shownIn('docs/stability.md', 'gated')).toBe(formatGated([lstm, gru]));
+    for (const { grid, interrupted } of [lstm, gru]) {
+      expect([grid.plan, interrupted]).toEqual(['full', false]);
+      expect(Math.min(...grid.cells.map(({ growth }) => growth.draws))).toBe(10);
+      expect([...new Set(grid.cells.map(({ hiddenSize }) => hiddenSize))]).toEqual([20, 64, 128, 256, 512]);
+      expect([...new Set(grid.cells.map(({ timeSteps }) => timeSteps))]).toEqual([200, 2000]);
+    }
+  });
+
+  test('where gradients grow, and where not', () => {
+    const growing = [lstm, gru].flatMap(({ grid }) => grid.cells.filter(grows));
+    expect(growing.filter(({ placement }) => ['none', 'input', 'output'].includes(placement))).toEqual([]);
+    expect([Math.min(...growing.map(({ hiddenSize }) => hiddenSize))]).toEqual(said(/inside they do, with (\d+) units and more/));
+    expect(countOf(gru, 'preactivation')).toBe(0);
+    for (const place of ['preactivation', 'split-preactivation', 'hidden']) expect(countOf(lstm, place)).toBeGreaterThan(0);
+  });
+
+  test('on both parts before the activation', () => {
+    const usual = (grid: PublishedGrid['grid']) =>
+      grid.cells.find(
+        ({ placement, initializer, hiddenSize, nonlinearity, inputScale, timeSteps }) =>
+          placement === 'split-preactivation' &&
+          initializer === 'uniform' &&
+          hiddenSize === 256 &&
+          nonlinearity === 'tanh' &&
+          inputScale === 1 &&
+          timeSteps === 200,
+      )?.growth;
+    const rates = said(/an LSTM's grow by \+([\d.]+) per step back .*with 256 units .*where an RNN's vanish by (−[\d.]+)\./);
+    expect([usual(lstm.grid), usual(study.grid)].map((growth) => growth?.mean.toFixed(3))).toEqual(rates.map((rate) => rate.toFixed(3)));
+    expect(usual(lstm.grid)?.interval[0]).toBeGreaterThan(0);
+    expect(usual(study.grid)?.interval[1]).toBeLessThan(0);
+    const [count, scale, units] = said(/on both parts in (\d+), all of inputs of ([\d.]+) and (\d+) units or more/);
+    const ofGru = gru.grid.cells.filter((cell) => cell.placement === 'split-preactivation' && grows(cell));
+    expect([ofGru.length, countOf(gru, 'split-preactivation')]).toEqual([count, count]);
+    expect(ofGru.every(({ inputScale, hiddenSize }) => inputScale === scale && hiddenSize >= (units as number))).toBe(true);
+    // docs/normalization.md, of a GRU: where LayerNorm's ε outweighs the input.
+    for (const { hiddenSize, inputScale } of ofGru) expect((10 * inputScale ** 2) / (3 * hiddenSize)).toBeLessThan(1e-5);
+    expect(read('docs/normalization.md')).toContain(
+      `In an LSTM it made them grow in ${countOf(lstm, 'split-preactivation')} of ${lstm.grid.cells.length / 6} designs.`,
+    );
+  });
 });
 
 describe('PyTorch, with weights and data of its own, says the same', () => {
