@@ -120,10 +120,10 @@ type Gather<Target> = (samples: Uint32Array, steps: number) => Target;
 /** How many batches are cut from samples that are sorted together: enough that few steps are padding, and that an epoch's batches differ. */
 const POOL_BATCHES = 32;
 
-/** Sorts the samples of each pool by length; those of one length stay in their random order. */
+/** Sorts the samples of each pool, the longest first, as layers go through them; those of one length stay in their random order. */
 function sortInPools(order: Uint32Array, lengths: Int32Array, poolSize: number): void {
   for (let start = 0; start < order.length; start += poolSize) {
-    order.subarray(start, start + poolSize).sort((a, b) => (lengths[a] as number) - (lengths[b] as number));
+    order.subarray(start, start + poolSize).sort((a, b) => (lengths[b] as number) - (lengths[a] as number));
   }
 }
 
