@@ -5,7 +5,7 @@
 // --commands: also @evenkeel/cli, and a build from source of what is installed, which takes minutes.
 // What is not evenkeel's comes from the registry that npm is configured for.
 import { execFileSync } from 'node:child_process';
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -161,15 +161,40 @@ function tryMessages(registry, work) {
     const { run } = emptyProject(`without-${name.replaceAll(' ', '-')}`, registry, work);
     const add = managers.npm11.add;
     must(run(add({ name: 'evenkeel', flags })), name);
-    const { status, stderr } = run([node, 'use.cjs']);
-    if (status === 0) throw new Failure(`${name}: expected an error, but it ran`);
-    if (!stderr.includes(says)) throw new Failure(`${name}: expected "${says}" in\n${stderr}`);
+    const stderr = expectSaid(run([node, 'use.cjs']), says, name);
     const mend = /Type: npm (install [^;]*);/.exec(stderr)?.[1];
     if (mend === undefined) throw new Failure(`${name}: no command in\n${stderr}`);
     must(run([...add({ name: '' }).slice(0, 2), ...mend.split(' ')]), `${name}: npm ${mend}`);
     must(run([node, 'use.cjs']), `${name}: after npm ${mend}`);
     console.log(`${name}: said so, and mended by npm ${mend}`);
   }
+
+  // Such machines are not at hand: another processor is said to Node, and the binary made to ask for a glibc that there is not yet.
+  const played = emptyProject('without-played', registry, work);
+  must(played.run(managers.npm11.add({ name: 'evenkeel' })), 'npm install evenkeel');
+  writeFileSync(join(played.folder, 'riscv.cjs'), `Object.defineProperty(process, 'arch', { value: 'riscv64' });`);
+  expectSaid(
+    played.run([node, '-r', './riscv.cjs', 'use.cjs']),
+    `There is no binary of evenkeel for ${here[0]}-riscv64`,
+    'an unsupported platform',
+  );
+  console.log('an unsupported platform, played: said so');
+  if (here[0] !== 'linux') return;
+  const binary = join(
+    played.folder,
+    'node_modules/@evenkeel',
+    readdirSync(join(played.folder, 'node_modules/@evenkeel'))[0],
+    'evenkeel.node',
+  );
+  writeFileSync(binary, Buffer.from(readFileSync(binary, 'latin1').replace(/GLIBC_2\.\d\d(?=\0)/g, 'GLIBC_9.99'), 'latin1'));
+  expectSaid(played.run([node, 'use.cjs']), 'It needs glibc 9.99 or newer', 'a glibc that is too old');
+  console.log('a glibc that is too old, played: said so');
+}
+
+function expectSaid({ status, stderr }, says, name) {
+  if (status === 0) throw new Failure(`${name}: expected an error, but it ran`);
+  if (!stderr.includes(says)) throw new Failure(`${name}: expected "${says}" in\n${stderr}`);
+  return stderr;
 }
 
 /** What else can be installed or run from what is installed, by npm 11. */

