@@ -57,7 +57,17 @@ test('an abort leaves what had finished', async () => {
   expect(stopped.interrupted).toBe(true);
   expect(stopped.exponents).toEqual(results.exponents);
   expect(stopped.runs).toEqual(results.runs.slice(0, 4));
-  expect(formatFlossing(stopped)).toMatch(/From a random start \d of 2 RNNs learn a delay of 2/);
+  expect(formatFlossing(stopped)).toMatch(/From a random start .*RNNs learn a delay of 2/);
+});
+
+test('the headline says how many learn the longest delay, and where as many do either way, by which step', () => {
+  const runs = results.runs.slice(0, 2).map((run) => ({ ...run, learnedAt: run.flossed ? [20, 40] : [100, 120] }));
+  const learning = { ...results, delays: [2], runs };
+  expect(formatFlossing(learning)).toContain(
+    'From a random start RNNs learn a delay of 2 by step 110, after gradient flossing by step 30 (medians)',
+  );
+  const rarer = { ...learning, runs: runs.map((run) => (run.flossed ? run : { ...run, learnedAt: [100, null] })) };
+  expect(formatFlossing(rarer)).toContain('From a random start 1 of 2 RNNs learn a delay of 2, after gradient flossing 2');
 });
 
 test('the page and the text show every design', async () => {

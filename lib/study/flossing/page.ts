@@ -8,7 +8,7 @@ import { type DrawnMean, formatRate, formatSigned } from '../draws';
 import { flossingDesigns } from './experiment';
 import type { FlossingDesign, FlossingResults, FlossingRun, FlossingStart } from './set-up';
 
-const chartFile = 'flossing-accuracy.svg';
+const chartFile = 'flossing-steps.svg';
 /** Files that the experiment may write. */
 export const flossingFiles = ['results.json', 'index.html', chartFile] as const;
 
@@ -26,7 +26,9 @@ const startNames: Record<FlossingStart, string> = { random: 'random', orthogonal
  * @throws EvenkeelError ERR_FILE with the reason
  */
 export async function writeFlossing(results: FlossingResults, folder: string): Promise<string[]> {
-  const figures = await Figures.draw(results.runs.length === 0 ? [] : [{ ...accuracyChart(results), file: chartFile }]);
+  const figures = await Figures.draw(
+    results.runs.every((run) => medianOf(run) === undefined) ? [] : [{ ...stepsChart(results), file: chartFile }],
+  );
   const page = renderPage(headline(results), 'study', bodyOf(results, figures));
   return writeFiles(folder, new Map([['index.html', page], ...figures.files()]), [chartFile]);
 }
@@ -59,7 +61,7 @@ function bodyOf(results: FlossingResults, figures: Figures<typeof chartFile>): s
 </header>
 ${results.interrupted ? '<p class="warning">Stopped early: what had finished by then is here.</p>' : ''}
 <p class="lead">${escapeHtml(lead(results))}</p>
-${figures.show(chartFile, escapeHtml(`Means over ${plural(draws, 'draw')} with their intervals; 0.5 is chance.`))}
+${figures.show(chartFile, escapeHtml(`Medians of ${plural(draws, 'draw')}, and the first and the last of them to learn it; no point where most did not.`))}
 <section>
 <h2>Learned</h2>
 ${table(
@@ -97,6 +99,9 @@ function headline({ runs, delays }: FlossingResults): string {
   const [plain, flossed] = [of(false), of(true)];
   if (plain === undefined || flossed === undefined) return 'Gradient flossing before a task';
   const learned = ({ learnedAt }: FlossingRun) => learnedAt.filter((step) => step !== null).length;
+  const [before, after] = [medianOf(plain), medianOf(flossed)];
+  if (learned(plain) === learned(flossed) && before !== undefined && after !== undefined)
+    return `From a random start RNNs learn a delay of ${longest} by step ${before}, after gradient flossing by step ${after} (medians)`;
   return `From a random start ${learned(plain)} of ${plain.learnedAt.length} RNNs learn a delay of ${longest}, after gradient flossing ${learned(flossed)}`;
 }
 
@@ -117,25 +122,25 @@ export function lead({ runs, delays, trainingSteps }: FlossingResults): string {
 
 /** "at step 177" */
 function inWords(run: FlossingRun): string {
-  const step = medianStep(run);
-  return step === '–' ? 'not by most' : `at step ${step}`;
+  const step = medianOf(run);
+  return step === undefined ? 'not by most' : `at step ${step}`;
 }
 
-/** "177"; "–" where most do not learn it. */
-function medianStep({ learnedAt }: FlossingRun): string {
+/** Undefined where most do not learn it. */
+function medianOf({ learnedAt }: FlossingRun): number | undefined {
   const sorted = learnedAt.map((step) => step ?? Number.POSITIVE_INFINITY).toSorted((x, y) => x - y);
   const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]] as [number, number];
-  return Number.isFinite(high) ? String(Math.round((low + high) / 2)) : '–';
+  return Number.isFinite(high) ? Math.round((low + high) / 2) : undefined;
 }
 
-function accuracyChart({ runs, draws }: FlossingResults): LineFigure {
+function stepsChart({ runs, draws, trainingSteps }: FlossingResults): LineFigure {
   const looks = { random: ['slate', 'red'], orthogonal: ['blue', 'violet'] } as const;
   return {
     chart: {
-      description: `Line chart: the part of bits told right by delay, means of ${plural(draws, 'draw')}, from a random and an orthogonal start, with flossing and without.`,
+      description: `Line chart, logarithmic: the training step at which a delay is learned by delay, medians of ${plural(draws, 'draw')}, from a random and an orthogonal start, with flossing and without.`,
       xLabel: 'delay, in steps',
-      yLabel: 'bits told right',
-      yScale: 'linear',
+      yLabel: 'learned at training step',
+      yScale: 'log',
       panels: [
         {
           lines: flossingDesigns.map(({ start, flossed }) => ({
@@ -143,16 +148,14 @@ function accuracyChart({ runs, draws }: FlossingResults): LineFigure {
             look: looks[start][flossed ? 1 : 0],
             points: runs
               .filter((run) => run.start === start && run.flossed === flossed)
-              .map(({ delay, accuracy: { mean, interval } }) => ({
-                x: delay,
-                y: mean,
-                low: Math.max(0, interval[0]),
-                high: Math.min(1, interval[1]),
-              })),
+              .flatMap((run) => {
+                const steps = run.learnedAt.map((step) => step ?? trainingSteps);
+                const median = medianOf(run);
+                return median === undefined ? [] : [{ x: run.delay, y: median, low: Math.min(...steps), high: Math.max(...steps) }];
+              }),
           })),
         },
       ],
-      levels: [{ y: 0.5, label: 'chance' }],
     },
     wide: { width: 728, panelHeight: 260, columns: 1 },
     narrow: { width: 350, panelHeight: 240, columns: 1 },
@@ -174,7 +177,7 @@ export function runCells(run: FlossingRun, { draws }: FlossingResults): string[]
     intervalOf(accuracy),
     `${solved} of ${draws}`,
     `${learnedAt.filter((step) => step !== null).length} of ${draws}`,
-    medianStep(run),
+    String(medianOf(run) ?? '–'),
   ];
 }
 
