@@ -88,14 +88,15 @@ function readState(file) {
   }
 }
 
+/** Counts its own seconds: while the machine sleeps, or all of this is stopped, nobody hangs. */
 function watchProgress(file, kill) {
   let last;
-  let since = Date.now();
+  let idleSeconds = 0;
   let hung = false;
   const timer = setInterval(() => {
     const now = readState(file)?.case;
-    if (now !== last) [last, since] = [now, Date.now()];
-    else if (Date.now() - since > 1000 * hangSeconds) [hung] = [true, kill()];
+    if (now !== last) [last, idleSeconds] = [now, 0];
+    else if (++idleSeconds > hangSeconds) [hung] = [true, kill()];
   }, 1000);
   return {
     stop() {
