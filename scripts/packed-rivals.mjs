@@ -65,7 +65,7 @@ async function startRival(cell, [n, t, i, h], lengths, count) {
     child.stdin.end();
     return once(child, 'exit');
   };
-  return { torch, difference, run: (passes) => ask(String(passes)), close };
+  return { torch, run: (passes) => ask(String(passes)), close };
 }
 
 async function compare(cell, shape, lengths) {
@@ -88,7 +88,7 @@ async function compare(cell, shape, lengths) {
   for (const { close } of rivals) await close();
   const medians = times.map((list) => list.sort((a, b) => a - b)[list.length >> 1]);
   const [ours, theirs] = [Math.min(...medians.slice(0, threads.length)), Math.min(...medians.slice(threads.length))];
-  return { ours, theirs, torch: rivals[0].torch, difference: rivals[0].difference };
+  return { ours, theirs, torch: rivals[0].torch };
 }
 
 await runScript(async () => {

@@ -2,11 +2,20 @@
  * A recurrent layer's way through time in one pass: nothing is cut but where sequences end, which the addon does, and all is kept or nothing. Most
  * calls are such, and small ones spend as long on planning as on numbers; unroll.ts has the others.
  */
-import { allocate, type Tensor } from '../../tensor';
+import { allocate, type DType, type Tensor } from '../../tensor';
 import { allocateOutput } from '../../workspace';
 import type { BackwardJob, ForwardJob, Scan, Tape } from './scan';
 import { inOrder, reorderRows, segmentsByLength } from './time';
-import { masksOf, returnSteps, type Sequences, sortedSteps, type Unrolled, type UnrolledArrays, type UnrolledGradients } from './unroll';
+import {
+  makeTapes,
+  masksOf,
+  returnSteps,
+  type Sequences,
+  sortedSteps,
+  type Unrolled,
+  type UnrolledArrays,
+  type UnrolledGradients,
+} from './unroll';
 
 /** A pass to be made, and what follows it. */
 export interface ForwardInOne {
@@ -38,13 +47,11 @@ export function forwardInOne(scan: Scan, sequences: Sequences, arrays: UnrolledA
   return { job: { pass, finalState: state }, finish };
 }
 
-/** Of all parts, one after the other, in memory whose length the lengths do not change, so that a workspace has it again. */
-function makeTape(scan: Scan, { n, steps, sorted }: Sequences, dtype: Tensor['dtype']): Tape {
-  const most = scan.tapeLength(n, steps) + (sorted === undefined ? 0 : Math.min(n, steps) * scan.tapeLength(n, 0));
-  if (most === 0) return null;
-  if (sorted === undefined) return allocateOutput(dtype, [most]).data;
-  const needed = segmentsByLength(n, steps, sorted).reduce((sum, { rows, begin, end }) => sum + scan.tapeLength(rows, end - begin), 0);
-  return allocateOutput(dtype, [Math.max(needed, most)]).data.subarray(0, needed);
+function makeTape(scan: Scan, sequences: Sequences, dtype: DType): Tape {
+  const { n, steps, sorted } = sequences;
+  // Most calls, and those that planning would cost.
+  if (sorted === undefined) return scan.makeTape(n, steps, (type, length) => allocateOutput(type, [length]).data);
+  return scan.tapeLength(n, steps) === 0 ? null : makeTapes(scan, sequences, segmentsByLength(n, steps, sorted), dtype);
 }
 
 /** Back through what {@link forwardInOne} went through. Where there are lengths, no norms of steps are recorded. */

@@ -148,17 +148,11 @@ export class ForwardWay {
     return { pass, finalState: after };
   }
 
-  /** The tapes of all parts follow each other in memory whose length the lengths do not change, so that a workspace has it again. */
+  /** The part of {@link makeTapes} that is next. */
   #takeTape(rows: number, count: number): Tape {
-    const { n, steps } = this.#sequences;
     const length = this.#scan.tapeLength(rows, count);
     if (length === 0) return null;
-    if (this.#tape === undefined) {
-      const { parts } = this.#plan;
-      const whole = parts.length === 1 ? 0 : this.#scan.tapeLength(n, steps) + Math.min(n, steps) * this.#scan.tapeLength(n, 0);
-      const needed = parts.reduce((sum, part) => sum + this.#scan.tapeLength(part.rows, part.end - part.begin), 0);
-      this.#tape = allocateOutput(this.#input.dtype, [Math.max(needed, whole)]).data;
-    }
+    this.#tape ??= makeTapes(this.#scan, this.#sequences, this.#plan.parts, this.#input.dtype);
     this.#tapeEnd += length;
     return this.#tape.subarray(this.#tapeEnd - length, this.#tapeEnd);
   }
@@ -176,6 +170,13 @@ export class ForwardWay {
     const cut = { segments: this.#plan.segments, parts: this.#parts };
     return { sequences: this.#sequences, cut, whole: undefined, maskKey, input: this.#input, output };
   }
+}
+
+/** The tapes of all parts, one after the other, in memory whose length the lengths do not change, so that a workspace has it again. */
+export function makeTapes(scan: Scan, { n, steps, lengths }: Sequences, parts: readonly Segment[], dtype: DType): TensorData {
+  const needed = parts.reduce((sum, { rows, begin, end }) => sum + scan.tapeLength(rows, end - begin), 0);
+  const most = lengths === undefined ? 0 : scan.tapeLength(n, steps) + Math.min(n, steps) * scan.tapeLength(n, 0);
+  return allocateOutput(dtype, [Math.max(needed, most)]).data.subarray(0, needed);
 }
 
 /** Sequences in the order in which they are gone through, what lies beyond their lengths whatever it is: the tensor itself where that is its own. */
