@@ -8,19 +8,23 @@ export interface Closeness {
   within: number;
   /** exact arithmetic gives zeros: nothing to be relative to, so every element of both sides must be within `within` of 0 */
   zero?: boolean;
+  /** for sums whose terms may cancel: the size of each, from its terms; errors are relative to it where that is larger than what was expected */
+  scales?: ArrayLike<number>;
   /** what is compared, for the message */
   label?: string;
 }
 
-/** ‖actual − expected‖ / ‖expected‖, in double; NaN as soon as either holds a NaN. */
-export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+/** ‖actual − expected‖ / ‖expected‖, in double; NaN as soon as either holds a NaN. With scales, over their norm where that is larger. */
+export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, scales: ArrayLike<number> = expected): number {
   let difference = 0;
-  let norm = 0;
-  for (let i = 0; i < expected.length; i++) {
-    difference += (at(actual, i) - at(expected, i)) ** 2;
-    norm += at(expected, i) ** 2;
-  }
-  return Math.sqrt(difference) / Math.sqrt(norm);
+  for (let i = 0; i < expected.length; i++) difference += (at(actual, i) - at(expected, i)) ** 2;
+  return Math.sqrt(difference) / Math.max(norm(expected), norm(scales));
+}
+
+function norm(values: ArrayLike<number>): number {
+  let squares = 0;
+  for (let i = 0; i < values.length; i++) squares += at(values, i) ** 2;
+  return Math.sqrt(squares);
 }
 
 /**
@@ -28,7 +32,7 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
  * Also fails on another shape or length, on nothing to compare, on a NaN or infinity on either side, and on an expected array of zeros
  * unless `zero` says so.
  */
-export function expectClose(actual: Values, expected: Values, { within, zero = false, label = 'values' }: Closeness): void {
+export function expectClose(actual: Values, expected: Values, { within, zero = false, scales, label = 'values' }: Closeness): void {
   const [a, e] = [elements(actual), elements(expected)];
   const refuse = (reason: string): never => {
     throw new Error(`${label}: ${reason}; ${worst(a, e)}.`);
@@ -44,9 +48,9 @@ export function expectClose(actual: Values, expected: Values, { within, zero = f
     return;
   }
   if (largest === 0) refuse('the expected array is all zeros: say zero: true if it is meant');
-  const error = relativeError(a, e);
+  const error = relativeError(a, e, scales);
   if (!(error <= within)) refuse(`relative error ${error} is above ${within}`);
-  const elementError = Math.abs(at(a, worstIndex(a, e)) - at(e, worstIndex(a, e))) / largest;
+  const elementError = Math.abs(at(a, worstIndex(a, e)) - at(e, worstIndex(a, e))) / Math.max(largest, largestMagnitude(scales ?? e));
   if (!(elementError <= within)) refuse(`an element is off by ${elementError} of the largest, above ${within}`);
 }
 

@@ -86,24 +86,34 @@ export class Goldens {
       expectClose(actual, this.get(key), { label: key, ...closeness });
       return;
     }
-    const { rows, columns } = project(actual);
-    expectClose(rows, this.get(`${key}#rows`), { label: `${key}#rows`, ...closeness });
-    expectClose(columns, this.get(`${key}#columns`), { label: `${key}#columns`, ...closeness });
+    for (const [name, { sums, scales }] of Object.entries(project(actual))) {
+      expectClose(sums, this.get(`${key}#${name}`), { label: `${key}#${name}`, scales, ...closeness });
+    }
   }
 }
 
+/** Weighted sums, and the root of the sum of the squares of each one's terms: what errors of the terms add up to, if the sum itself cancels. */
+interface Projection {
+  sums: number[];
+  scales: number[];
+}
+
 /** A tensor [R, ...] seen as a matrix, times a fixed vector from the right and from the left, in double; the twin of `store` in fixtures/generate.py. */
-function project(tensor: Tensor): { rows: number[]; columns: number[] } {
+function project(tensor: Tensor): { rows: Projection; columns: Projection } {
   const height = tensor.shape[0] ?? 1;
   const width = tensor.size / height;
   const fromRight = projection('projection/columns', width);
   const fromLeft = projection('projection/rows', height);
-  const rows = new Array<number>(height).fill(0);
-  const columns = new Array<number>(width).fill(0);
+  const line = (length: number) => ({ sums: new Array<number>(length).fill(0), scales: new Array<number>(length).fill(0) });
+  const [rows, columns] = [line(height), line(width)];
+  const add = ({ sums, scales }: Projection, at: number, term: number) => {
+    sums[at] = (sums[at] ?? 0) + term;
+    scales[at] = Math.hypot(scales[at] ?? 0, term);
+  };
   for (const [k, value] of tensor.data.entries()) {
     const [i, j] = [Math.floor(k / width), k % width];
-    rows[i] = (rows[i] ?? 0) + value * (fromRight[j] ?? 0);
-    columns[j] = (columns[j] ?? 0) + value * (fromLeft[i] ?? 0);
+    add(rows, i, value * (fromRight[j] ?? 0));
+    add(columns, j, value * (fromLeft[i] ?? 0));
   }
   return { rows, columns };
 }

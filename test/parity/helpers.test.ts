@@ -29,6 +29,7 @@ describe('expectClose', () => {
     ['equal arrays', [[1, -2], [1, -2], { within: 0 }]],
     ['arrays within the tolerance', [[1, -2.000001], [1, -2], { within: 1e-6 }]],
     ['numbers', [2, 2, { within: 0 }]],
+    ['a sum whose terms cancel', [[0.001001], [0.001], { within: 1e-6, scales: [1] }]],
     ['declared zeros', [[1e-13], [-1e-14], { within: 1e-12, zero: true }]],
   ])('accepts %s', (_, [actual, expected, closeness]) => {
     expect(() => expectClose(actual, expected, closeness)).not.toThrow();
@@ -46,6 +47,9 @@ describe('expectClose', () => {
     ['a value where zeros are declared', [[1e-3], [0], { within: 1e-6, zero: true }], /not zero/],
     ['a golden value where zeros are declared', [[0], [1e-3], { within: 1e-6, zero: true }], /not zero/],
     ['an error of the whole', [[1.1, 2], [1, 2], { within: 1e-3 }], /relative error .* at 0 got 1\.1, expected 1/],
+    ['an error beyond the scale', [[0.001002], [0.001], { within: 1e-6, scales: [1] }], /relative error/],
+    ['an error of a sum that is larger than its scale', [[1.002], [1], { within: 1e-3, scales: [0.1] }], /relative error/],
+    ['one wrong element among many with scales', [ones.with(7, 1.05), ones, { within: 1e-3, scales: ones }], /an element is off/],
     ['one wrong element among many', [ones.with(7, 1.05), ones, { within: 1e-3 }], /an element is off .* at 7 got 1\.05/],
   ])('refuses %s', (_, [actual, expected, closeness], message) => {
     expect(() => expectClose(actual, expected, closeness)).toThrow(message);
