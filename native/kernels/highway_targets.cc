@@ -10,6 +10,10 @@
 #include "hwy/highway.h"
 #include "kernels/kernels.h"
 
+#if HWY_ARCH_X86
+#include <cpuid.h>
+#endif
+
 namespace evenkeel::simd {
 namespace {
 
@@ -29,15 +33,44 @@ constexpr Target kTargets[] = {
     {HWY_STATIC_TARGET, HWY_ARCH_ARM != 0 && HWY_STATIC_TARGET != HWY_SCALAR ? "neon" : "baseline"},
 };
 
+#if HWY_ARCH_X86
+// What the processor has and the system saves of it. Compilers have __builtin_cpu_supports for that, which needs a runtime library that not
+// all bring.
+class Processor {
+ public:
+  Processor() {
+    unsigned ignored = 0;
+    __get_cpuid(1, &ignored, &ignored, &leaf1_ecx_, &ignored);
+    __get_cpuid_count(7, 0, &ignored, &leaf7_ebx_, &ignored, &ignored);
+    if (has1(27)) saved_ = saved_registers();
+  }
+  // Bits of CPUID's leaves 1 (ECX) and 7 (EBX), by Intel's numbers.
+  bool has1(int bit) const { return (leaf1_ecx_ >> bit & 1) != 0; }
+  bool has7(int bit) const { return (leaf7_ebx_ >> bit & 1) != 0; }
+  bool saves(unsigned registers) const { return (saved_ & registers) == registers; }
+
+ private:
+  static unsigned saved_registers() {
+    unsigned low = 0;
+    unsigned high = 0;
+    asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+  }
+  unsigned leaf1_ecx_ = 0;
+  unsigned leaf7_ebx_ = 0;
+  unsigned saved_ = 0;
+};
+#endif
+
 bool cpu_has(int64_t target) {
 #if HWY_ARCH_X86
-  __builtin_cpu_init();
-  const bool sse4 = __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("sse4.1") && __builtin_cpu_supports("sse4.2") &&
-                    __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("aes");
-  const bool avx2 = sse4 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
-                    __builtin_cpu_supports("bmi2");
-  const bool avx3 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd");
+  static const Processor cpu;
+  // SSSE3, PCLMULQDQ, SSE4.1, SSE4.2, AES
+  const bool sse4 = cpu.has1(9) && cpu.has1(1) && cpu.has1(19) && cpu.has1(20) && cpu.has1(25);
+  // XMM and YMM; AVX, FMA; BMI1, AVX2, BMI2
+  const bool avx2 = sse4 && cpu.saves(0x06) && cpu.has1(28) && cpu.has1(12) && cpu.has7(3) && cpu.has7(5) && cpu.has7(8);
+  // Masks and ZMM; AVX-512 F, DQ, CD, BW, VL
+  const bool avx3 = avx2 && cpu.saves(0xE6) && cpu.has7(16) && cpu.has7(17) && cpu.has7(28) && cpu.has7(30) && cpu.has7(31);
   if (target == HWY_SSE4) return sse4;
   if (target == HWY_AVX2) return avx2;
   if (target == HWY_AVX3) return avx3;
