@@ -24,7 +24,9 @@ const { values } = parseArgs({
 });
 const draws = Number(values.draws);
 const [inputSize, hiddenSize, dtype] = [10, 20, 'float64'];
-const longRun = { sequences: 32, timeSteps: values.quick ? 1000 : 5000 };
+/** The horizon is that of several long runs: of one alone it would be no better known than by the draws. */
+const horizonRuns = values.quick ? 2 : 10;
+const longRun = { sequences: 32, timeSteps: values.quick ? 1000 : 5000, horizonSequences: 32 * horizonRuns };
 const sizes = [
   [32, 200],
   [3, 200],
@@ -53,11 +55,26 @@ function longExponent(rnn) {
   return { exponent: exponents[0], error: standardErrors[0] };
 }
 
-/** Where the gradient of the long run leaves float32, null where it does not. */
-function longHorizon(rnn) {
-  const target = Tensor.randn([longRun.sequences, hiddenSize], { dtype, generator: new Generator(6) });
-  const { horizon } = gradientFlow(rnn, longInput(), { target }).layers[0];
-  return horizon < longRun.timeSteps ? horizon : null;
+/** ln‖∂L/∂h_t‖ of a sequence by its distance from the last step, the mean over long runs of as many sequences as their own noise asks for. */
+function longCourse(rnn) {
+  const { sequences, timeSteps } = longRun;
+  const course = new Float64Array(timeSteps);
+  for (let run = 0; run < horizonRuns; run++) {
+    const generator = new Generator(5 + run);
+    const input = drawInput(sequences, timeSteps, generator);
+    const target = Tensor.randn([sequences, hiddenSize], { dtype, generator });
+    const { data } = gradientFlow(rnn, input, { target, perSequence: true }).layers[0].sequenceLogNorms;
+    for (const [i, value] of data.entries()) course[timeSteps - 1 - (i % timeSteps)] += value / (sequences * horizonRuns);
+  }
+  return course;
+}
+
+/** Where the gradient of a batch of n sequences leaves float32, null where not within the long run: the loss is a mean over the batch. */
+function longHorizon(course, n) {
+  const [largest, smallest] = [Math.log(2 ** 128 - 2 ** 104), Math.log(2 ** -126)];
+  const scale = Math.log(longRun.sequences / n);
+  const distance = course.findIndex((value) => value + scale > largest || value + scale < smallest);
+  return distance < 0 ? null : distance;
 }
 
 /** @param spectra whether the Lyapunov exponents are wanted too */
@@ -79,10 +96,10 @@ const batchInterval = ({ growthRate, growthRateInterval, batchGrowthRate }) =>
   growthRateInterval.map((end) => end - growthRate + batchGrowthRate);
 const round = (value) => Number(value.toPrecision(5));
 
-function coverageOf(rnn, { exponent, horizon }, [n, t]) {
+function coverageOf(rnn, { exponent, course }, [n, t]) {
   const drawn = drawMany(rnn, n, t, true);
+  const horizon = longHorizon(course, n);
   const horizons = drawn.map(({ flow }) => flow.horizon);
-  const isKnown = horizon !== null && Number.isFinite(middle(horizons));
   return {
     sequences: n,
     timeSteps: t,
@@ -91,16 +108,17 @@ function coverageOf(rnn, { exponent, horizon }, [n, t]) {
     exponentHolds: share(drawn, ({ exponents }) => within(exponents, exponent)),
     meanRate: round(mean(drawn.map(({ flow }) => flow.growthRate))),
     meanBatchRate: round(mean(drawn.map(({ flow }) => flow.batchGrowthRate))),
-    horizon: isKnown ? middle(horizons) : null,
-    // Within the steps drawn it was seen, and differs from draw to draw: no interval is about that.
-    horizonHolds: isKnown && horizon > t ? share(drawn, ({ flow }) => within(flow.horizonInterval, horizon)) : null,
+    longHorizon: horizon,
+    horizon: Number.isFinite(middle(horizons)) ? middle(horizons) : null,
+    horizonHolds: horizon === null ? null : share(drawn, ({ flow }) => within(flow.horizonInterval, horizon)),
   };
 }
 
 function coverDesign([placement, initializer]) {
   const rnn = layerOf(placement, initializer);
-  const long = { ...longExponent(rnn), horizon: longHorizon(rnn) };
-  const design = { placement, initializer: titleOf(initializer), ...long, sizes: sizes.map((size) => coverageOf(rnn, long, size)) };
+  const { exponent, error } = longExponent(rnn);
+  const long = { exponent, course: longCourse(rnn) };
+  const design = { placement, initializer: titleOf(initializer), exponent, error, sizes: sizes.map((size) => coverageOf(rnn, long, size)) };
   say(`${placement}, ${design.initializer}: ${design.sizes.map(({ rateHolds }) => rateHolds).join(', ')}\n`);
   return design;
 }

@@ -1,6 +1,7 @@
 import { EvenkeelError, formatShape } from '../errors';
 import type { Tensor } from '../tensor';
-import { type Estimate, meanOf, slopeOf, wavesOf } from './growth-rate';
+import { type Estimate, excludesZero, meanOf, slopeOf, wavesOf } from './growth-rate';
+import { type Course, horizonOf, settled } from './horizon';
 
 /** What becomes of a gradient on its way back through a sequence, or of a state on its way on, see {@link Growth}. */
 export type Verdict = 'exploding' | 'vanishing' | 'stable';
@@ -39,7 +40,10 @@ export interface Growth {
    * told from 0.
    */
   horizon: number;
-  /** the horizons by both ends of the rate's interval; the horizon itself where it was seen */
+  /**
+   * The 95 % interval of the horizon over other inputs of the same kind, by what is not known of the rate and of the level that it starts from; it
+   * ends at Infinity where the rate's holds 0. The horizon itself where a gradient becomes exactly zero.
+   */
   horizonInterval: [low: number, high: number];
 }
 
@@ -72,18 +76,6 @@ export interface GradientFlow {
 
 /** A change by less than this factor over a whole sequence is called stable. */
 const SIGNIFICANT_FACTOR = 100;
-/** What is left out of a course, at its start. */
-const TRANSIENT = 1 / 4;
-
-const LARGEST = Math.log(2 ** 128 - 2 ** 104);
-const SMALLEST = Math.log(2 ** -126);
-
-/** The norms of one sequence, from where its way begins. */
-interface Course {
-  /** up to the first zero */
-  values: Float64Array;
-  endsInZero: boolean;
-}
 
 /**
  * Describes a course of norms.
@@ -109,17 +101,15 @@ function describeGrowth(courses: readonly Course[], steps: number): Omit<Growth,
   const measured = courses.map(({ values }) => values).filter(({ length }) => length >= 3);
   const rate = measured.length === 0 ? noRate(vanishes) : rateOf(measured);
   const { mean, interval } = rate;
-  const isKnown = interval[0] > 0 || interval[1] < 0;
+  const isKnown = excludesZero(rate);
   const isLarge = Math.abs(mean) * steps > Math.log(SIGNIFICANT_FACTOR);
   const trend = mean > 0 ? 'exploding' : 'vanishing';
-  const seen = leavesRange(courses) ?? (vanishes ? middleZero(courses) : undefined);
   return {
     growthRate: mean,
     growthRateError: rate.error,
     growthRateInterval: interval,
     verdict: vanishes ? 'vanishing' : isKnown && isLarge ? trend : 'stable',
-    horizon: seen ?? (isKnown ? extrapolate(measured, mean, steps) : Number.POSITIVE_INFINITY),
-    horizonInterval: seen === undefined ? horizonsOf(measured, interval, steps) : [seen, seen],
+    ...horizonOf(courses, rate, { steps, vanishes }),
   };
 }
 
@@ -159,11 +149,6 @@ function courseOf(logNorms: Float64Array | Float32Array, way: 'backwards' | 'for
   return { values: all.slice(begin, end < 0 ? undefined : end), endsInZero: end >= 0 };
 }
 
-/** Without the transient. */
-function settled(values: Float64Array): Float64Array {
-  return values.subarray(Math.floor(values.length * TRANSIENT));
-}
-
 /** ln√(Σ_n ‖g_n‖²) for each step, from ln‖g_n‖ [N, T]: in units of the largest, since the norms themselves may be out of range. */
 function overSequences({ data, shape }: Tensor): Float64Array {
   const [n, t] = shape as [number, number];
@@ -175,43 +160,4 @@ function overSequences({ data, shape }: Tensor): Float64Array {
     for (let sequence = 0; sequence < n; sequence++) sum += Math.exp(2 * ((data[sequence * t + step] as number) - largest));
     return largest + 0.5 * Math.log(sum);
   });
-}
-
-/** The first distance at which the mean of the sequences that come so far is out of range, if there is one. */
-function leavesRange(courses: readonly Course[]): number | undefined {
-  const longest = Math.max(...courses.map(({ values }) => values.length));
-  for (let distance = 0; distance < longest; distance++) {
-    let [sum, count] = [0, 0];
-    for (const { values } of courses) {
-      if (distance >= values.length) continue;
-      sum += values[distance] as number;
-      count++;
-    }
-    if (sum > LARGEST * count || sum < SMALLEST * count) return distance;
-  }
-  return undefined;
-}
-
-/** The distance of the first zero in the middle sequence, where most have one. */
-function middleZero(courses: readonly Course[]): number {
-  const distances = courses.map(({ values, endsInZero }) => (endsInZero ? values.length : Number.POSITIVE_INFINITY)).sort((a, b) => a - b);
-  return distances[Math.floor(distances.length / 2)] as number;
-}
-
-/** The distance at which a line through the middle of the courses leaves the range that they have not left within the steps measured. */
-function extrapolate(courses: readonly Float64Array[], rate: number, steps: number): number {
-  let [distance, level] = [0, 0];
-  for (const values of courses) {
-    const rest = settled(values);
-    distance += (values.length - 1 - (rest.length - 1) / 2) / courses.length;
-    level += rest.reduce((sum, value) => sum + value, 0) / (rest.length * courses.length);
-  }
-  return Math.max(steps, Math.ceil(distance + ((rate > 0 ? LARGEST : SMALLEST) - level) / rate));
-}
-
-/** An interval that holds 0 leaves open whether there is a horizon at all. */
-function horizonsOf(courses: readonly Float64Array[], [low, high]: Estimate['interval'], steps: number): [low: number, high: number] {
-  if (!Number.isFinite(low) || !Number.isFinite(high)) return [steps, Number.POSITIVE_INFINITY];
-  const [a, b] = [low, high].map((rate) => (rate === 0 ? Number.POSITIVE_INFINITY : extrapolate(courses, rate, steps))) as [number, number];
-  return [Math.min(a, b), low <= 0 && high >= 0 ? Number.POSITIVE_INFINITY : Math.max(a, b)];
 }

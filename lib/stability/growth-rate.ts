@@ -9,6 +9,11 @@ export interface Estimate {
   interval: [low: number, high: number];
 }
 
+/** Whether an interval says that the mean is not 0. */
+export function excludesZero({ interval: [low, high] }: Estimate): boolean {
+  return low > 0 || high < 0;
+}
+
 /**
  * What is known of the increments of one sequence. With ω² their long-run variance, the sum of their covariances over all lags, `mean` has the
  * variance ω²·squares about the true mean, and each of the waves has the variance ω² about 0.

@@ -16,8 +16,11 @@ export interface SizeCoverage {
   exponentHolds: number;
   meanRate: number;
   meanBatchRate: number;
-  /** the middle draw's; null where most draws have none, or the long run has none */
+  /** where the mean of the long runs' sequences leaves float32, in a batch of this size; null where not within their steps */
+  longHorizon: number | null;
+  /** the middle draw's; null where most draws have none */
   horizon: number | null;
+  /** how many intervals of the horizon hold that of the long runs */
   horizonHolds: number | null;
 }
 
@@ -28,8 +31,6 @@ export interface CoveredDesign {
   /** the largest Lyapunov exponent of the long run, with its standard error */
   exponent: number;
   error: number;
-  /** where the gradient of the long run was seen to leave float32 */
-  horizon: number | null;
   sizes: SizeCoverage[];
 }
 
@@ -49,7 +50,8 @@ export interface RateCoverage {
   draws: number;
   inputSize: number;
   hiddenSize: number;
-  longRun: { sequences: number; timeSteps: number };
+  /** of the exponent, and of how many sequences the horizon is taken */
+  longRun: { sequences: number; timeSteps: number; horizonSequences: number };
   designs: CoveredDesign[];
   neutral: NeutralDesign[];
   /** the largest difference between the states of `hidden` and the normalised ones of `recurrent-input` */
@@ -74,6 +76,7 @@ export function formatCoverage(results: RateCoverage): string {
       `the interval of \`lyapunovSpectrum\` in ${shares('exponentHolds')} %. ` +
       `An interval as wide around the rate of the batch’s norm, which follows the sequence that grows most, held it in ${rangeOf(many.map(({ batchHolds }) => batchHolds))} % of those of ${many[0]?.sequences} sequences: \`batchGrowthRate\` estimates no exponent.`,
     `Where the exponent is 0, a verdict was false in ${rangeOf(neutral.flatMap((design) => design.sizes.map(({ falseVerdicts }) => falseVerdicts)))} % of the draws; by the batch’s norm it would have been in ${rangeOf(neutral.flatMap((design) => design.sizes.map(({ falseByBatch }) => falseByBatch)))} %.`,
+    `The interval of the horizon held the distance at which the mean of ${longRun.horizonSequences} sequences leaves float32 in ${rangeOf(sizes.map(({ horizonHolds }) => horizonHolds).filter((share) => share !== null))} %. A batch of fewer sequences has a larger gradient in each, since the loss is their mean.`,
     `The exponent is that of ${longRun.sequences} sequences of ${formatNumber(longRun.timeSteps, 1)} steps.`,
     '<details><summary>Each design and size</summary>',
     coverageTable(designs),
@@ -101,8 +104,8 @@ function coverageTable(designs: readonly CoveredDesign[]): string {
     'mean rate of the batch’s norm',
     'as wide an interval holds λ₁',
     'interval of the Lyapunov exponent holds λ₁',
-    'horizon: seen, middle draw',
-    'its interval holds it',
+    'horizon: of the long runs, of the middle draw',
+    'its interval holds that of the long runs',
   ];
   const rows = designs.flatMap((design) =>
     design.sizes.map((size) => [
@@ -114,7 +117,7 @@ function coverageTable(designs: readonly CoveredDesign[]): string {
       formatSigned(size.meanBatchRate, 4),
       percent(size.batchHolds),
       percent(size.exponentHolds),
-      design.horizon === null || size.horizon === null ? '–' : `${design.horizon}, ${size.horizon}`,
+      `${size.longHorizon ?? '–'}, ${size.horizon ?? '–'}`,
       percent(size.horizonHolds),
     ]),
   );

@@ -66,7 +66,7 @@ test('coverage and false verdicts of 400 draws: the documents show those of docs
   for (const { sequences, meanRate, meanBatchRate } of coverage.designs.flatMap(({ sizes }) => sizes))
     if (sequences > 1) expect(meanBatchRate).toBeGreaterThan(meanRate);
   const horizons = coverage.designs.flatMap(({ sizes }) => sizes.map(({ horizonHolds }) => horizonHolds).filter((share) => share !== null));
-  expect(read('docs/stability-report.md')).toContain(`held the one of a long run in ${rangeOf(horizons)} % of those draws`);
+  expect(read('docs/stability-report.md')).toContain(`held the one of long runs in ${rangeOf(horizons)} % of those draws`);
   const falseVerdicts = coverage.neutral.flatMap(({ sizes }) => sizes.map((size) => size.falseVerdicts));
   // 5 %, and twice the standard error of 400 draws.
   expect(Math.max(...falseVerdicts)).toBeLessThan(0.05 + 2 * Math.sqrt((0.05 * 0.95) / 400));
