@@ -99,7 +99,7 @@ export class AppendedFile {
     waitingFiles.delete(this);
   }
 
-  /** Lets the file go, in whose place another stands now: that is opened when the next record is written. */
+  /** Lets the file go, whose place another takes: that is opened when the next record is written. */
   reopen(): void {
     if (this.#descriptor !== undefined) closeSync(this.#descriptor);
     this.#descriptor = undefined;

@@ -37,7 +37,7 @@ export function writeFileAtomic(path: string, contents: string | Iterable<Uint8A
     const temporary = temporaryBeside(target);
     try {
       writeAndSync(temporary, chunks, replaced);
-      renameSync(temporary, target);
+      renameOver(temporary, target);
     } catch (cause) {
       removeQuietly(temporary);
       throw cause;
@@ -66,6 +66,22 @@ export function checkDestination(argument: string, value: unknown): string {
     rethrow('write', path, cause);
   }
   return path;
+}
+
+/** How long a rename is tried again, in milliseconds: the waits double. */
+const LAST_WAIT = 512;
+
+/** Renames, over what is there. Windows refuses for the moments in which a virus scanner or an indexer has one of the files open: it is tried again. */
+export function renameOver(from: string, to: string): void {
+  for (let wait = 1; ; wait *= 2) {
+    try {
+      return renameSync(from, to);
+    } catch (cause) {
+      const isBusy = process.platform === 'win32' && ['EPERM', 'EACCES', 'EBUSY'].includes((cause as NodeJS.ErrnoException).code ?? '');
+      if (!isBusy || wait > LAST_WAIT) throw cause;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, wait);
+    }
+  }
 }
 
 function temporaryBeside(target: string): string {
@@ -118,7 +134,7 @@ function removeLeftOvers(folder: string, now: number): void {
       if (!/^\.evenkeel-[0-9a-f]{16}\.tmp$/.test(name)) continue;
       const path = join(folder, name);
       const status = lstatSync(path, { throwIfNoEntry: false });
-      if (status?.isFile() && status.uid === process.getuid?.() && now - status.mtimeMs > leftOverAge) removeQuietly(path);
+      if (status?.isFile() && status.uid === (process.getuid?.() ?? 0) && now - status.mtimeMs > leftOverAge) removeQuietly(path);
     }
   } catch {}
 }

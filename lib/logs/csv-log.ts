@@ -114,11 +114,12 @@ export class CsvLog {
     const { columns, rows } = this.#file === undefined ? (this.#begin as Log) : { columns: this.#columns, rows: readLog(this.path).rows };
     const added = wanted.filter((column) => !columns.includes(column));
     const all = [...columns, ...added];
+    // Before another file takes its place, since Windows replaces none that is open.
+    this.#file?.reopen();
     // A log without columns has no rows.
     writeFileAtomic(this.path, [all.join(','), ...rows.map((row) => row + ','.repeat(added.length)), ''].join('\n'));
     this.#columns = all;
-    if (this.#file === undefined) this.#file = new AppendedFile(this.path, 'a');
-    else this.#file.reopen();
+    this.#file ??= new AppendedFile(this.path, 'a');
     return this.#file;
   }
 }

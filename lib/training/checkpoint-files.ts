@@ -1,7 +1,7 @@
-import { copyFileSync, linkSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, linkSync, rmSync } from 'node:fs';
 import { parse, resolve } from 'node:path';
 import { EvenkeelError } from '../errors';
-import { linkTarget, removeQuietly } from '../io/atomic-file';
+import { linkTarget, removeQuietly, renameOver } from '../io/atomic-file';
 import { isThere, rethrow } from '../io/file';
 import { loadState, saveState } from '../io/safetensors';
 import { loadParts, type Parts, stateOfParts } from './part';
@@ -40,8 +40,8 @@ function keepNewest(path: string, second: string): boolean {
 }
 
 function makeWay(path: string, keep: number, before: string): void {
-  for (let i = keep - 2; i >= 1; i--) if (isThere(besides(path, i))) renameSync(besides(path, i), besides(path, i + 1));
-  renameSync(before, besides(path, 1));
+  for (let i = keep - 2; i >= 1; i--) if (isThere(besides(path, i))) renameOver(besides(path, i), besides(path, i + 1));
+  renameOver(before, besides(path, 1));
 }
 
 /** Whether two paths lead to the same file. */

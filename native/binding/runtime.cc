@@ -1,14 +1,12 @@
-#include <sys/file.h>
-
 #include <atomic>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <limits>
 #include <mutex>
 #include <stdexcept>
 
 #include "binding/arguments.h"
+#include "binding/file_lock.h"
+#include "core/environment.h"
 #include "core/thread_pool.h"
 #include "kernels/gemm.h"
 #include "kernels/kernels.h"
@@ -57,9 +55,11 @@ Napi::Value runtime_info(const Arguments& arguments) {
 // Whether this open file description got the exclusive lock; it goes with the description's last descriptor.
 Napi::Value lock_file(const Arguments& arguments) {
   const int descriptor = static_cast<int>(arguments.integer(0, "descriptor", 0, std::numeric_limits<int>::max()));
-  if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) return Napi::Boolean::New(arguments.env(), true);
-  if (errno == EWOULDBLOCK) return Napi::Boolean::New(arguments.env(), false);
-  fail(arguments.env(), "ERR_NATIVE", std::strerror(errno) + std::string("."));
+  try {
+    return Napi::Boolean::New(arguments.env(), try_lock(descriptor));
+  } catch (const std::runtime_error& error) {
+    fail(arguments.env(), "ERR_NATIVE", error.what());
+  }
 }
 
 // Where an array begins. What another handle of the same SharedArrayBuffer views cannot be told otherwise.
@@ -80,20 +80,21 @@ Napi::Value measure_machine(const Arguments& arguments) {
   return result;
 }
 
-int threads_from_environment(const char* text) {
+int threads_from_environment(const std::string& text) {
   char* end = nullptr;
-  const long count = std::strtol(text, &end, 10);
-  if (end == text || *end != '\0' || count < 1 || count > thread_pool::kMaxThreads) {
+  const long count = std::strtol(text.c_str(), &end, 10);
+  if (end == text.c_str() || *end != '\0' || count < 1 || count > thread_pool::kMaxThreads) {
     throw std::invalid_argument("EVENKEEL_NUM_THREADS: expected an integer from 1 to " + std::to_string(thread_pool::kMaxThreads) +
-                                ", got \"" + std::string(text).substr(0, 40) + "\".");
+                                ", got \"" + text.substr(0, 40) + "\".");
   }
   return static_cast<int>(count);
 }
 
-void scan_strategy_from_environment(const char* name) {
-  if (name == nullptr || *name == '\0') return;
+void scan_strategy_from_environment() {
+  const std::optional<std::string> name = environment("EVENKEEL_SCAN");
+  if (!name) return;
   try {
-    force_scan_strategy(name);
+    force_scan_strategy(name->c_str());
   } catch (const std::invalid_argument& error) {
     throw std::invalid_argument(std::string("EVENKEEL_SCAN: ") + error.what());
   }
@@ -110,12 +111,11 @@ void initialize_process() {
     }
     gemm::initialize();
     simd::target_name();
-    const char* threads = std::getenv("EVENKEEL_NUM_THREADS");
-    if (threads != nullptr && *threads != '\0') {
-      thread_pool::set_num_threads(threads_from_environment(threads));
+    if (const std::optional<std::string> threads = environment("EVENKEEL_NUM_THREADS")) {
+      thread_pool::set_num_threads(threads_from_environment(*threads));
       threads_are_chosen() = true;
     }
-    scan_strategy_from_environment(std::getenv("EVENKEEL_SCAN"));
+    scan_strategy_from_environment();
   });
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/floating_point_mode.h"
+#include "core/sleep.h"
 #include "core/spin.h"
 
 namespace evenkeel::thread_pool {
@@ -87,7 +88,7 @@ class Pool {
   void call(size_t size) noexcept {
     for (size_t rank = 1; rank < size; ++rank) {
       calls_[rank].number.fetch_add(1, std::memory_order_seq_cst);
-      if (calls_[rank].asleep.load(std::memory_order_seq_cst)) calls_[rank].number.notify_one();
+      if (calls_[rank].asleep.load(std::memory_order_seq_cst)) wake_one(calls_[rank].number);
     }
   }
 
@@ -95,7 +96,7 @@ class Pool {
   static unsigned wait_for_call(Call& mine, unsigned seen) noexcept {
     for (int spin = 0; spin < kSpins && mine.number.load(std::memory_order_acquire) == seen; ++spin) pause();
     mine.asleep.store(true, std::memory_order_seq_cst);
-    mine.number.wait(seen, std::memory_order_seq_cst);
+    sleep_while(mine.number, seen);
     mine.asleep.store(false, std::memory_order_relaxed);
     return mine.number.load(std::memory_order_acquire);
   }
@@ -142,13 +143,16 @@ int default_threads() noexcept { return std::clamp(static_cast<int>(std::thread:
 
 std::atomic<int> wanted_threads{default_threads()};
 std::mutex job_mutex;
-// Made at the first job that needs it, guarded by job_mutex.
-std::unique_ptr<Pool> pool;
+// Made at the first job that needs it, guarded by job_mutex. Not a static itself: Windows ends all other threads before it destroys
+// statics, wherever they are, and nothing is left to be joined.
+std::unique_ptr<Pool>& pool = *new std::unique_ptr<Pool>;
 
+#if !defined(_WIN32)
 void join_all() {
   const std::lock_guard lock(job_mutex);
   pool.reset();
 }
+#endif
 
 void run_alone(size_t count, void (*task)(void*, size_t), void* context) noexcept {
   for (size_t index = 0; index < count; ++index) task(context, index);
@@ -170,9 +174,11 @@ void run(size_t count, void (*task)(void*, size_t), void* context, Deal deal) no
   const std::unique_lock lock(job_mutex, std::try_to_lock);
   if (!lock.owns_lock()) return run_alone(count, task, context);
   if (!pool) {
+#if !defined(_WIN32)
     // process.exit() runs neither cleanup hooks nor finalizers; threads that outlive the library's statics crash the process.
     static const int registered = std::atexit(join_all);
     static_cast<void>(registered);
+#endif
     try {
       pool = std::make_unique<Pool>(num_threads());
     } catch (const std::bad_alloc&) {

@@ -2,11 +2,11 @@
 // give tests their say: EVENKEEL_SIMD forces one target.
 #include <strings.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <string>
 
+#include "core/environment.h"
 #include "hwy/highway.h"
 #include "kernels/kernels.h"
 
@@ -88,16 +88,15 @@ std::vector<const Target*> available_targets() {
 
 const Target& choose_target() {
   const std::vector<const Target*> available = available_targets();
-  const char* forced = std::getenv("EVENKEEL_SIMD");
-  if (forced == nullptr || *forced == '\0') return *available.front();
+  const std::optional<std::string> forced = environment("EVENKEEL_SIMD");
+  if (!forced) return *available.front();
   std::string names;
   for (const Target* target : available) {
-    if (strcasecmp(forced, target->name) == 0) return *target;
+    if (strcasecmp(forced->c_str(), target->name) == 0) return *target;
     names += names.empty() ? "" : ", ";
     names += target->name;
   }
-  throw std::invalid_argument(std::string("EVENKEEL_SIMD: expected one of ") + names + ", got \"" + std::string(forced).substr(0, 40) +
-                              "\".");
+  throw std::invalid_argument(std::string("EVENKEEL_SIMD: expected one of ") + names + ", got \"" + forced->substr(0, 40) + "\".");
 }
 
 const Target& chosen_target() {

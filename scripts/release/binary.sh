@@ -38,6 +38,12 @@ case $platform in
     cc="$here/zig-cc" cxx="$here/zig-c++" ar="$here/zig-ar" ranlib="$here/zig-ranlib"
     cores=(TARGET=GENERIC DYNAMIC_LIST='OPTERON NEHALEM HASWELL SKYLAKEX')
     ;;
+  win32-x64)
+    # Nothing by GCC: on Windows it does not align the stack to whole AVX vectors (GCC's bug 54412).
+    target=x86_64-windows-gnu processor=AMD64
+    cc="$folder/tools/zig-cc" cxx="$folder/tools/zig-c++" ar="$folder/tools/zig-ar" ranlib="$folder/tools/zig-ranlib"
+    cores=(TARGET=GENERIC DYNAMIC_LIST='OPTERON NEHALEM HASWELL ZEN SKYLAKEX COOPERLAKE SAPPHIRERAPIDS' CROSS=1)
+    ;;
   darwin-arm64)
     # On macOS OpenBLAS takes its kernels for Neoverse N1, which are those that it has for Apple's processors too.
     target=aarch64-macos.$macos processor=arm64
@@ -143,6 +149,15 @@ compile_for_linux() {
   ln -sfn /usr/include/hwy "$folder/include/hwy"
   # CMake compiles alone.
   configure -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="$processor" -DEVENKEEL_HWY_INCLUDE="$folder/include" -DCMAKE_CXX_CREATE_SHARED_MODULE=true
+  cmake --build "$here/objects" --parallel "$jobs"
+}
+
+compile_for_windows() {
+  mkdir -p "$folder/include"
+  ln -sfn /usr/include/hwy "$folder/include/hwy"
+  # There are no resources, so no compiler of them is called.
+  configure -DCMAKE_SYSTEM_NAME=Windows -DCMAKE_SYSTEM_PROCESSOR="$processor" -DEVENKEEL_HWY_INCLUDE="$folder/include" -DCMAKE_CXX_CREATE_SHARED_MODULE=true \
+    -DCMAKE_RC_COMPILER=/bin/true -DCMAKE_AR="$ar" -DCMAKE_RANLIB="$ranlib" -DEVENKEEL_NODE_API_DEF="$PWD/node_modules/node-api-headers/def/node_api.def"
   cmake --build "$here/objects" --parallel "$jobs"
 }
 
