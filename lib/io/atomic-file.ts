@@ -75,7 +75,8 @@ const LAST_WAIT = 512;
 export function renameOver(from: string, to: string): void {
   for (let wait = 1; ; wait *= 2) {
     try {
-      return renameSync(from, to);
+      renameSync(from, to);
+      return;
     } catch (cause) {
       const isBusy = process.platform === 'win32' && ['EPERM', 'EACCES', 'EBUSY'].includes((cause as NodeJS.ErrnoException).code ?? '');
       if (!isBusy || wait > LAST_WAIT) throw cause;
