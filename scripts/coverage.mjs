@@ -1,6 +1,6 @@
 // How far growth rates are to be trusted: how often their intervals, and those of Lyapunov exponents and horizons, hold what a long run of the same weights
 // gives, over many draws of the input; how often a verdict is false where the exponent is 0; and what the first step of a LayerNorm does to an exponent.
-//   node scripts/coverage.mjs [--draws 400] [--quick] [--json file] [--publish]
+//   node scripts/coverage.mjs [--draws 2000] [--quick] [--json file] [--publish]
 // With --json a run goes on where the last one stopped.
 // The exponent is that of 32 sequences of 5,000 steps (--quick: 1,000). --publish keeps the results as docs/coverage.json and shows them in docs/stability.md.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ const { formatCoverage } = require('../dist/study/rate-coverage.js');
 
 const { values } = parseArgs({
   options: {
-    draws: { type: 'string', default: '400' },
+    draws: { type: 'string', default: '2000' },
     quick: { type: 'boolean', default: false },
     publish: { type: 'boolean', default: false },
     json: { type: 'string' },

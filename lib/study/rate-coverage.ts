@@ -1,5 +1,4 @@
 /** How far the intervals and verdicts of growth rates are to be trusted: what scripts/coverage.mjs measures, and its tables for docs/stability.md. */
-import { formatNumber } from '../report/text';
 import { formatSigned } from './draws';
 import { markdownTable, sourceOf } from './markdown';
 import type { Environment } from './results';
@@ -72,12 +71,12 @@ export function formatCoverage(results: RateCoverage): string {
   const shares = (key: 'rateHolds' | 'batchHolds' | 'exponentHolds') => rangeOf(sizes.map((size) => size[key]));
   const many = sizes.filter(({ sequences }) => sequences === Math.max(...sizes.map((size) => size.sequences)));
   return [
-    `Its 95 % interval held that exponent in ${shares('rateHolds')} % of ${draws} draws of the input, over ${designs.length} sets of weights and batches of 1 to ${many[0]?.sequences} sequences of ${rangeOfSteps(sizes)} steps; ` +
+    `Its 95 % interval held that exponent in ${shares('rateHolds')} % of ${draws.toLocaleString('en-US')} draws of the input, over ${designs.length} sets of weights and batches of 1 to ${many[0]?.sequences} sequences of ${rangeOfSteps(sizes)} steps; ` +
       `the interval of \`lyapunovSpectrum\` in ${shares('exponentHolds')} %. ` +
       `An interval as wide around the rate of the batch’s norm, which follows the sequence that grows most, held it in ${rangeOf(many.map(({ batchHolds }) => batchHolds))} % of those of ${many[0]?.sequences} sequences: \`batchGrowthRate\` estimates no exponent.`,
     `Where the exponent is 0, a verdict was false in ${rangeOf(neutral.flatMap((design) => design.sizes.map(({ falseVerdicts }) => falseVerdicts)))} % of the draws; by the batch’s norm it would have been in ${rangeOf(neutral.flatMap((design) => design.sizes.map(({ falseByBatch }) => falseByBatch)))} %.`,
     `The interval of the horizon held the distance at which the mean of ${longRun.horizonSequences} sequences leaves float32 in ${rangeOf(sizes.map(({ horizonHolds }) => horizonHolds).filter((share) => share !== null))} %. A batch of fewer sequences has a larger gradient in each, since the loss is their mean.`,
-    `The exponent is that of ${longRun.sequences} sequences of ${formatNumber(longRun.timeSteps, 1)} steps.`,
+    `The exponent is that of ${longRun.sequences} sequences of ${longRun.timeSteps.toLocaleString('en-US')} steps.`,
     '<details><summary>Each design and size</summary>',
     coverageTable(designs),
     neutralTable(neutral),
