@@ -125,7 +125,9 @@ build_openblas() {
   # Everything that would else follow from the machine that builds is said.
   local options=("${cores[@]}" DYNAMIC_ARCH=1 USE_THREAD=1 NUM_THREADS=128 NO_AFFINITY=1 NO_WARMUP=1 NOFORTRAN=1 NO_LAPACK=1 NO_LAPACKE=1 ONLY_CBLAS=1
     BUILD_SINGLE=1 BUILD_DOUBLE=1 NO_SHARED=1 HOSTCC=gcc "CC=${launcher:+$launcher }$cc" "AR=$ar" "RANLIB=$ranlib")
-  make -C "$here/OpenBLAS" libs MAKE_NB_JOBS="$jobs" "${options[@]}" >"$here/openblas.log" 2>&1 || { tail -30 "$here/openblas.log"; return 1; }
+  # In its own cache zig does not see that a header of an assembler file has changed: a new one for each build.
+  ZIG_GLOBAL_CACHE_DIR=$here/OpenBLAS/cache ZIG_LOCAL_CACHE_DIR=$here/OpenBLAS/cache \
+    make -C "$here/OpenBLAS" libs MAKE_NB_JOBS="$jobs" "${options[@]}" >"$here/openblas.log" 2>&1 || { tail -30 "$here/openblas.log"; return 1; }
   mkdir -p "$here/openblas/lib" "$here/openblas/include"
   cp "$here/OpenBLAS"/libopenblas*-r"$openblas_version".a "$here/openblas/lib/libopenblas.a"
   sed s/common/openblas_config/g "$here/OpenBLAS/cblas.h" >"$here/openblas/include/cblas.h"
