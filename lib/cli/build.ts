@@ -20,6 +20,7 @@ const headers = { 'node-addon-api': '^8.9.0', 'node-api-headers': '^1.9.0' };
 
 /** @throws EvenkeelError ERR_NATIVE with the remedy for what is missing, or the end of what the compiler said */
 export function runBuild(): void {
+  if (process.platform === 'win32') throw new EvenkeelError('ERR_NATIVE', `build: ${remedy(process.platform)}`);
   const cmake = process.env.CMAKE ?? 'cmake';
   if (run(cmake, ['--version']).status !== 0)
     throw new EvenkeelError('ERR_NATIVE', `build: expected CMake 3.15 or newer, found none. ${remedy(process.platform)}`);
@@ -53,8 +54,7 @@ function headerFolders(folder: string): string[] {
     say(`fetching ${Object.keys(headers).join(' and ')} by npm`);
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies: headers }));
-    const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-    must(npm, ['install', '--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
+    must('npm', ['install', '--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
   }
   const found = find() as string;
   return [join(found, 'node-api-headers', 'include'), join(found, 'node-addon-api')];
@@ -85,7 +85,9 @@ export function remedy(platform: NodeJS.Platform): string {
       return 'Install what it is built from and with: apt-get install g++ cmake make pkg-config libopenblas-dev libhwy-dev (Debian, Ubuntu); dnf install gcc-c++ cmake make pkgconf openblas-devel highway-devel (Fedora); apk add g++ cmake make pkgconf openblas-dev highway-dev (Alpine).';
     case 'darwin':
       return 'Install what it is built from and with: brew install cmake pkgconf openblas highway.';
+    case 'win32':
+      return 'evenkeel is not built from source on Windows; its binary for x64 is in @evenkeel/win32-x64: npm install --include=optional evenkeel. Or use WSL.';
     default:
-      return `evenkeel is built on Linux and macOS, not on ${platform}; on Windows use WSL.`;
+      return `evenkeel is built on Linux and macOS, not on ${platform}.`;
   }
 }

@@ -1,6 +1,6 @@
 /** The packages that hold the addon's binary, one for each platform; npm installs the one that fits, as an optional dependency of evenkeel. */
 
-const platforms = ['linux-x64', 'linux-x64-musl', 'linux-arm64', 'darwin-arm64', 'darwin-x64'] as const;
+const platforms = ['linux-x64', 'linux-x64-musl', 'linux-arm64', 'win32-x64', 'darwin-arm64', 'darwin-x64'] as const;
 
 export type BinaryPlatform = (typeof platforms)[number];
 
@@ -27,6 +27,8 @@ export function requireBinary(platform: BinaryPlatform): Attempt {
         return { exports: require('@evenkeel/linux-x64-musl') };
       case 'linux-arm64':
         return { exports: require('@evenkeel/linux-arm64') };
+      case 'win32-x64':
+        return { exports: require('@evenkeel/win32-x64') };
       case 'darwin-arm64':
         return { exports: require('@evenkeel/darwin-arm64') };
       case 'darwin-x64':

@@ -101,7 +101,10 @@ export const buildAgain =
 
 function unsupported({ platform, ownBuild }: Surroundings): string {
   const looked = `Looked for a build of your own, ${ownBuild}: not there.`;
-  const hint = platform.os === 'win32' ? 'On Windows use WSL.' : 'Build it from source, on purpose: npx evenkeel build.';
+  const hint =
+    platform.os === 'win32'
+      ? 'Use Node for x64, which Windows 11 runs on ARM too, or WSL.'
+      : 'Build it from source, on purpose: npx evenkeel build.';
   return `There is no binary of evenkeel for ${describePlatform(platform)}, but for ${binaryPlatforms.join(', ')}. ${looked} ${hint}`;
 }
 
@@ -120,17 +123,20 @@ function whyNot(name: BinaryPlatform, { os, arch }: Platform, isInstalled: Surro
 
 function mendFor({ os, arch, libc }: Platform): string {
   const flags = `--os=${os} --cpu=${arch}${libc === undefined ? '' : ` --libc=${libc}`}`;
-  return `Type: npm install --include=optional ${flags} evenkeel; if that does not help, delete node_modules and the lock file, and install again. Or build it from source: npx evenkeel build.`;
+  return `Type: npm install --include=optional ${flags} evenkeel; if that does not help, delete node_modules and the lock file, and install again.${fromSource(os)}`;
 }
 
 function notLoaded(name: BinaryPlatform, { platform }: Surroundings, cause: unknown): string {
   const reason = reasonOf(cause);
   const needed = /version [`'"]?GLIBC_(\d+\.\d+)/.exec(reason)?.[1];
-  const why =
-    needed === undefined
-      ? 'Install it again, delete node_modules first; or build it from source: npx evenkeel build.'
-      : `It needs glibc ${needed} or newer. Take a newer system, or build it from source: npx evenkeel build.`;
-  return `The binary of @evenkeel/${name} does not load on ${describePlatform(platform)}: ${reason}. ${why}`;
+  const mend =
+    needed === undefined ? 'Install it again, delete node_modules first.' : `It needs glibc ${needed} or newer. Take a newer system.`;
+  return `The binary of @evenkeel/${name} does not load on ${describePlatform(platform)}: ${reason}. ${mend}${fromSource(platform.os)}`;
+}
+
+/** A sentence more, but for Windows, where nobody has built it. */
+function fromSource(os: string): string {
+  return os === 'win32' ? '' : ' Or build it from source: npx evenkeel build.';
 }
 
 function isMissing(cause: unknown, name: BinaryPlatform): boolean {
@@ -146,6 +152,8 @@ function hasCode(error: unknown, code: string): boolean {
   return (error as { code?: unknown } | null)?.code === code;
 }
 
+/** Without the full stop that Windows ends it with. */
 function reasonOf(error: unknown): string {
-  return String((error as { message?: unknown } | null)?.message ?? error).split('\n')[0] ?? '';
+  const [line = ''] = String((error as { message?: unknown } | null)?.message ?? error).split(/\r?\n/);
+  return line.replace(/\.$/, '');
 }

@@ -2,7 +2,7 @@
 # The addon of one platform from pinned sources, as its package holds it: build-release/PLATFORM/evenkeel.node.
 # OpenBLAS is linked in, with the kernels named below, so that the machine needs none; g++ compiles (clang's kernels are up to a tenth slower),
 # and zig links, which has the symbol tables of older glibc: the binary asks for no newer one than this machine's compiler does by itself.
-#   scripts/release/binary.sh linux-x64 | linux-arm64 | linux-x64-musl | darwin-arm64 | darwin-x64
+#   scripts/release/binary.sh linux-x64 | linux-arm64 | linux-x64-musl | win32-x64 | darwin-arm64 | darwin-x64
 # on Debian or Ubuntu on x86-64, with g++, CMake, libhwy-dev and npm; for Linux on ARM g++-aarch64-linux-gnu, for macOS lld-16.
 # EVENKEEL_OPENBLAS_SOURCE names a tarball that was fetched by other means; its checksum is compared all the same.
 set -euo pipefail
@@ -41,7 +41,7 @@ case $platform in
   win32-x64)
     # Nothing by GCC: on Windows it does not align the stack to whole AVX vectors (GCC's bug 54412).
     target=x86_64-windows-gnu processor=AMD64
-    cc="$folder/tools/zig-cc" cxx="$folder/tools/zig-c++" ar="$folder/tools/zig-ar" ranlib="$folder/tools/zig-ranlib"
+    cc="$here/zig-cc" cxx="$here/zig-c++" ar="$here/zig-ar" ranlib="$here/zig-ranlib"
     cores=(TARGET=GENERIC DYNAMIC_LIST='OPTERON NEHALEM HASWELL ZEN SKYLAKEX COOPERLAKE SAPPHIRERAPIDS' CROSS=1)
     ;;
   darwin-arm64)
@@ -56,7 +56,7 @@ case $platform in
     cores=(TARGET=GENERIC DYNAMIC_LIST='NEHALEM HASWELL' CROSS=1)
     ;;
   *)
-    echo "$0: $platform is none of linux-x64, linux-arm64, linux-x64-musl, darwin-arm64, darwin-x64" >&2
+    echo "$0: $platform is none of linux-x64, linux-arm64, linux-x64-musl, win32-x64, darwin-arm64, darwin-x64" >&2
     exit 2
     ;;
 esac
@@ -159,10 +159,20 @@ compile_for_linux() {
 compile_for_windows() {
   mkdir -p "$folder/include"
   ln -sfn /usr/include/hwy "$folder/include/hwy"
-  # There are no resources, so no compiler of them is called.
-  configure -DCMAKE_SYSTEM_NAME=Windows -DCMAKE_SYSTEM_PROCESSOR="$processor" -DEVENKEEL_HWY_INCLUDE="$folder/include" -DCMAKE_CXX_CREATE_SHARED_MODULE=true \
-    -DCMAKE_RC_COMPILER=/bin/true -DCMAKE_AR="$ar" -DCMAKE_RANLIB="$ranlib" -DEVENKEEL_NODE_API_DEF="$PWD/node_modules/node-api-headers/def/node_api.def"
+  # There are no resources, so no compiler of them is called. CMake has a command of its own to link: not run.
+  configure -DCMAKE_SYSTEM_NAME=Windows -DCMAKE_SYSTEM_PROCESSOR="$processor" -DCMAKE_AR="$ar" -DCMAKE_RANLIB="$ranlib" -DCMAKE_RC_COMPILER=/bin/true \
+    -DEVENKEEL_HWY_INCLUDE="$folder/include" -DCMAKE_CXX_LINKER_LAUNCHER=true -DEVENKEEL_NODE_API_DEF="$PWD/node_modules/node-api-headers/def/node_api.def"
   cmake --build "$here/objects" --parallel "$jobs"
+}
+
+# Against msvcrt.dll, which each Windows has; the C++ runtime is linked in. What is exported is marked so in the objects.
+link_for_windows() {
+  "$zig" c++ -target "$target" -shared -s -o "$here/evenkeel.node" "$here"/objects/CMakeFiles/evenkeel.dir/native/{addon.cc.obj,binding/*.obj} \
+    "$here/objects/libevenkeel_core.a" "$here/openblas/lib/libopenblas.a" -lapi-ms-win-core-synch-l1-2-0 2>"$here/link.log" || { cat "$here/link.log"; return 1; }
+  # The linker writes when it was run, 8 bytes behind where the header begins, and the same bytes are wanted again.
+  local header
+  header=$(od -An -tu4 -j60 -N4 "$here/evenkeel.node")
+  printf '\0\0\0\0' | dd of="$here/evenkeel.node" bs=1 seek=$((header + 8)) conv=notrunc status=none
 }
 
 link_by_zig() {
@@ -209,6 +219,9 @@ main() {
   if [ "$os" = darwin ]; then
     compile_for_darwin
     link_for_darwin
+  elif [ "$os" = win32 ]; then
+    compile_for_windows
+    link_for_windows
   else
     compile_for_linux
     link_by_zig

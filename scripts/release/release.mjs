@@ -10,9 +10,10 @@ import { Failure, root, runScript } from '../steps.mjs';
 import { binaryFacts } from './binary-facts.mjs';
 import { machFacts } from './mach-o.mjs';
 import { addresses, stagePackages } from './packages.mjs';
+import { peFacts } from './pe.mjs';
 
 const folder = join(root, 'build-release');
-const every = ['linux-x64', 'linux-arm64', 'linux-x64-musl', 'darwin-arm64', 'darwin-x64'];
+const every = ['linux-x64', 'linux-arm64', 'linux-x64-musl', 'win32-x64', 'darwin-arm64', 'darwin-x64'];
 const limits = { binary: 10e6, library: 1.5e6 };
 
 await runScript(async () => {
@@ -85,15 +86,19 @@ function checkUnreleased(isTrial) {
 /** What is linked in asks to be named. */
 function checkNotice() {
   const notice = readFileSync(join(root, 'NOTICE'), 'utf8');
-  for (const part of ['OpenBLAS', 'Highway', 'node-addon-api', 'GCC Runtime Library Exception', 'LLVM Exceptions'])
+  for (const part of ['OpenBLAS', 'Highway', 'node-addon-api', 'GCC Runtime Library Exception', 'LLVM Exceptions', 'mingw-w64'])
     if (!notice.includes(part)) throw new Failure(`NOTICE does not name ${part}`);
-  console.log('NOTICE names OpenBLAS, Highway, node-addon-api, and the runtimes of GCC and LLVM');
+  console.log('NOTICE names OpenBLAS, Highway, node-addon-api, and the runtimes of GCC, LLVM and mingw-w64');
 }
 
 function checkBinary(platform) {
   const { size } = statSync(fileOf(platform));
   if (platform.startsWith('darwin')) {
     checkMach(platform, size);
+    return;
+  }
+  if (platform.startsWith('win32')) {
+    checkWindows(platform, size);
     return;
   }
   const { glibc, hardening, exported, needed } = binaryFacts(fileOf(platform));
@@ -138,6 +143,22 @@ function checkMach(platform, size) {
   if (signature !== undefined) throw new Failure(`${platform}: its signature: ${signature}`);
   const facts = [`macOS ${minimum.join('.')} or newer`, `needs ${needed.join(', ')}`, 'signed ad hoc'];
   console.log(`${platform}: ${(size / 1e6).toFixed(1)} MB, ${facts.join(', ')}; ${Object.keys(hardening).join(', ')}`);
+}
+
+function checkWindows(platform, size) {
+  const { processor, time, needed, exported, hardening } = peFacts(fileOf(platform));
+  if (`win32-${processor}` !== platform) throw new Failure(`${platform}: is of ${processor}`);
+  checkHardening(platform, hardening);
+  // Node-API is in none of them: native/binding/host.cc finds it.
+  const foreign = needed.filter((name) => !/^(kernel32|msvcrt|api-ms-win-core-synch-l1-2-0)\.dll$/i.test(name));
+  if (foreign.length > 0) throw new Failure(`${platform}: needs ${foreign.join(', ')}, which a user may not have`);
+  // libunwind marks its functions as exported; by their names alone Windows binds nothing to them.
+  checkExports(
+    platform,
+    exported.filter((name) => !/^(_Unwind_|unw_|_GCC_specific_handler$)/.test(name)),
+  );
+  if (time !== 0) throw new Failure(`${platform}: says when it was linked, and would differ each time`);
+  console.log(`${platform}: ${megabytes(size)}, needs ${needed.join(', ')}; ${Object.keys(hardening).join(', ')}`);
 }
 
 function pack(name, path) {

@@ -58,7 +58,7 @@ test('a build of one’s own goes first, and where it does not load nothing else
 describe('without a binary the error names the platform, what was looked for, and what to type:', () => {
   test('a platform that none is made for', () => {
     const message =
-      'There is no binary of evenkeel for freebsd-x64, but for linux-x64, linux-x64-musl, linux-arm64, darwin-arm64, darwin-x64';
+      'There is no binary of evenkeel for freebsd-x64, but for linux-x64, linux-x64-musl, linux-arm64, win32-x64, darwin-arm64, darwin-x64';
     expectRefused(() => findAddon(machine({ os: 'freebsd', arch: 'x64' })), 'ERR_NATIVE', message);
     expectRefused(() => findAddon(machine({ os: 'freebsd', arch: 'x64' })), 'ERR_NATIVE', 'npx evenkeel build');
     expectRefused(
@@ -66,7 +66,11 @@ describe('without a binary the error names the platform, what was looked for, an
       'ERR_NATIVE',
       'linux-riscv64 (glibc 2.38)',
     );
-    expectRefused(() => findAddon(machine({ os: 'win32', arch: 'x64' })), 'ERR_NATIVE', 'use WSL');
+    expectRefused(
+      () => findAddon(machine({ os: 'win32', arch: 'arm64' })),
+      'ERR_NATIVE',
+      'Use Node for x64, which Windows 11 runs on ARM too, or WSL.',
+    );
   });
 
   test('optional packages that were left out', () => {
@@ -89,6 +93,16 @@ describe('without a binary the error names the platform, what was looked for, an
       'ERR_NATIVE',
       '--os=darwin --cpu=arm64 evenkeel',
     );
+  });
+
+  test('on Windows nobody is sent to a build from source', () => {
+    const windows = { os: 'win32', arch: 'x64' };
+    expect(findAddon(machine(windows, ['win32-x64'], () => addon)).from).toBe('@evenkeel/win32-x64');
+    const broken = failing('The specified module could not be found.\r\nevenkeel.node');
+    const load = () => findAddon(machine(windows, ['win32-x64'], broken));
+    expectRefused(load, 'ERR_NATIVE', 'does not load on win32-x64: The specified module could not be found. Install it again');
+    for (const find of [load, () => findAddon(machine(windows))]) expect(find).not.toThrow('evenkeel build');
+    expectRefused(() => findAddon(machine(windows)), 'ERR_NATIVE', 'npm install --include=optional --os=win32 --cpu=x64 evenkeel');
   });
 
   test('another libc', () => {
