@@ -16,6 +16,7 @@ const commands = new Map([
   [0x8000_0018, 'library'],
   [0x8000_001c, 'search path'],
   [0x8000_001f, 'library'],
+  [0x8000_0022, 'binding'],
 ]);
 const MH_BUNDLE = 8;
 const MH_ALLOW_STACK_EXECUTION = 0x20000;
@@ -34,13 +35,13 @@ export function machFacts(file) {
   if (processor === undefined || bytes.readUInt32LE(12) !== MH_BUNDLE) throw new Error(`${file} is no bundle for x64 or arm64`);
   const found = loadCommands(bytes);
   const needed = found.library.map((at) => text(bytes, at + bytes.readUInt32LE(at + 8)));
-  const { lookedUp, imported, exported } = symbols(bytes, found.symbols[0], needed);
+  const { lookedUp, imported } = undefinedSymbols(bytes, found.symbols[0], needed);
   const segments = found.segment.map((at) => bytes.readInt32LE(at + 60));
   return {
     processor,
     minimum: found.build.map((at) => [bytes.readUInt16LE(at + 14), bytes[at + 13]])[0],
     needed,
-    exported,
+    exported: exportedNames(bytes, found.binding[0]),
     imported,
     lookedUp,
     hardening: {
@@ -64,27 +65,53 @@ function loadCommands(bytes) {
   return found;
 }
 
-/** From the table of symbols (nlist_64): what is undefined has the number of its library, what is external and defined is exported unless private. */
-function symbols(bytes, at, libraries) {
+/** From the table of symbols (nlist_64): each that is undefined has the number of its library. */
+function undefinedSymbols(bytes, at, libraries) {
   const [table, count, names] = [8, 12, 16].map((offset) => bytes.readUInt32LE(at + offset));
   const DYNAMIC_LOOKUP = 0xfe;
   const lookedUp = [];
-  const exported = [];
   const imported = Object.fromEntries(libraries.map((name) => [name, []]));
   for (let index = 0; index < count; index++) {
     const entry = table + 16 * index;
     const type = bytes[entry + 4];
     const isExternal = (type & 0x01) !== 0;
-    const isDebugging = (type & 0xe0) !== 0;
-    if (!isExternal || isDebugging) continue;
+    const isDefined = (type & 0x0e) !== 0;
+    if (!isExternal || isDefined) continue;
     const name = text(bytes, names + bytes.readUInt32LE(entry));
     const library = bytes[entry + 7];
-    if ((type & 0x0e) !== 0) {
-      if ((type & 0x10) === 0) exported.push(name);
-    } else if (library === DYNAMIC_LOOKUP) lookedUp.push(name);
+    if (library === DYNAMIC_LOOKUP) lookedUp.push(name);
     else imported[libraries[library - 1]].push(name);
   }
-  return { lookedUp, imported, exported };
+  return { lookedUp, imported };
+}
+
+/** From the tree in which macOS looks for them: a node has what is known of its symbol, if it is one, and how names go on from it. */
+function exportedNames(bytes, command) {
+  if (command === undefined) return [];
+  const root = bytes.readUInt32LE(command + 40);
+  const names = [];
+  const walk = (node, name) => {
+    let [size, at] = readNumber(bytes, root + node);
+    if (size > 0) names.push(name);
+    at += size;
+    for (let left = bytes[at++]; left > 0; left--) {
+      const more = text(bytes, at);
+      const [child, next] = readNumber(bytes, at + more.length + 1);
+      walk(child, name + more);
+      at = next;
+    }
+  };
+  if (bytes.readUInt32LE(command + 44) > 0) walk(0, '');
+  return names.sort();
+}
+
+/** LEB128: seven bits a byte, the lowest first; and where it ends. */
+function readNumber(bytes, start) {
+  let value = 0;
+  for (let at = start, shift = 0; ; at++, shift += 7) {
+    value |= (bytes[at] & 0x7f) << shift;
+    if (bytes[at] < 0x80) return [value, at + 1];
+  }
 }
 
 /** The hashes of the pages, which macOS compares when it loads them. Its numbers are big-endian. */

@@ -39,7 +39,32 @@ interface Parts {
   isSigned?: boolean;
 }
 
-/** A bundle as a linker writes one: without code, with three symbols, and a signature of all that stands before it. */
+/** The tree of exported names, with two that begin alike. */
+function exportTree(): Buffer {
+  const [common, first, second] = ['_napi_', 'register_module_v1', 'more'].map((text) => Buffer.from(`${text}\0`)) as [
+    Buffer,
+    Buffer,
+    Buffer,
+  ];
+  const leaf = Buffer.from([2, 0, 0, 0]);
+  const top = 2 + common.length + 1;
+  const branch = 2 + first.length + 2 + second.length + 1;
+  // The first number is of two bytes.
+  const next = top + branch;
+  return Buffer.concat([
+    Buffer.from([0, 1]),
+    common,
+    Buffer.from([top, 0, 2]),
+    first,
+    Buffer.from([0x80 | next, 0]),
+    second,
+    Buffer.from([next + leaf.length]),
+    leaf,
+    leaf,
+  ]);
+}
+
+/** A bundle as a linker writes one: without code, with four symbols, and a signature of all that stands before it. */
 function bundle({ processor = 0x0100_000c, fileType = 8, flags = 0, rights = 5, searchPath, isSigned = true }: Parts = {}): Buffer {
   const names = Buffer.from('\0_napi_register_module_v1\0_napi_throw\0_malloc\0_hidden\0');
   const symbol = (name: string, type: number, library: number) =>
@@ -50,7 +75,9 @@ function bundle({ processor = 0x0100_000c, fileType = 8, flags = 0, rights = 5, 
     symbol('_napi_throw', 0x01, 0xfe),
     symbol('_malloc', 0x01, 1),
   ]);
+  const tree = exportTree();
   const commands = (tableAt: number, end: number) => [
+    command(0x8000_0022, word(0, 0, 0, 0, 0, 0, 0, 0, tableAt + table.length + names.length, tree.length)),
     segment(rights),
     command(0x32, word(1, (12 << 16) | (3 << 8), 12 << 16, 0)),
     named(0x0c, [0, 0, 0], SYSTEM),
@@ -61,12 +88,12 @@ function bundle({ processor = 0x0100_000c, fileType = 8, flags = 0, rights = 5, 
   const size = Buffer.concat(commands(0, 0)).length;
   // More than a page, so that there are two hashes.
   const tableAt = Math.max(32 + size, 2 ** PAGE_BITS);
-  const end = (tableAt + table.length + names.length + 15) & ~15;
+  const end = (tableAt + table.length + names.length + tree.length + 15) & ~15;
   const list = commands(tableAt, end);
   const header = word(0xfeedfacf, processor, 0, fileType, list.length, size, flags, 0);
   const file = Buffer.alloc(end);
   Buffer.concat([header, ...list]).copy(file);
-  Buffer.concat([table, names]).copy(file, tableAt);
+  Buffer.concat([table, names, tree]).copy(file, tableAt);
   return isSigned ? Buffer.concat([file, signature(file)]) : file;
 }
 
@@ -94,7 +121,7 @@ test('what a binary for macOS asks for is read off it', () => {
     processor: 'arm64',
     minimum: [12, 3],
     needed: [SYSTEM],
-    exported: ['_napi_register_module_v1'],
+    exported: ['_napi_more', '_napi_register_module_v1'],
     imported: { [SYSTEM]: ['_malloc'] },
     lookedUp: ['_napi_throw'],
     hardening,

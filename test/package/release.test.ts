@@ -91,3 +91,16 @@ test('what a Linux binary asks for is read off it', () => {
     expect.objectContaining({ 'relocations read-only': true, 'bound at once': true, 'no search path': true }),
   );
 });
+
+test('binaries export the same on Linux and macOS', () => {
+  const list = (file: string) => readFileSync(join(root, 'scripts/release', file), 'utf8');
+  const [, linux] = /global: (.*)/.exec(list('exports.map')) ?? [];
+  // Names have an underscore before them there.
+  expect(
+    list('exports-darwin.txt')
+      .trim()
+      .split('\n')
+      .map((name) => `${name.slice(1)};`)
+      .join(' '),
+  ).toBe(linux);
+});
