@@ -73,6 +73,7 @@ mkdir -p "$project/node_modules/@evenkeel"
 cp -R "$folder/packages/evenkeel" "$project/node_modules/evenkeel"
 cp -R "$folder/packages/win32-x64" "$project/node_modules/@evenkeel/win32-x64"
 for package in $(node -p 'Object.keys(require("./package.json").dependencies).join(" ")'); do cp -R "node_modules/$package" "$project/node_modules/$package"; done
+echo '{ "private": true }' >"$project/package.json"
 cp scripts/release/programs/use.cjs scripts/release/programs/use.mjs scripts/release/programs/windows.cjs "$project"
 cd "$project"
 for program in use.cjs use.mjs windows.cjs; do run_node "$program"; done
