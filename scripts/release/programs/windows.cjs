@@ -1,6 +1,7 @@
 // What meets the system otherwise than on POSIX: files that are replaced while they are open, locks, threads that end, processes.
 const assert = require('node:assert');
-const { execFileSync } = require('node:child_process');
+const { execFileSync, spawn } = require('node:child_process');
+const { once } = require('node:events');
 const { existsSync, mkdirSync, readFileSync, rmSync } = require('node:fs');
 const { join } = require('node:path');
 const { Worker } = require('node:worker_threads');
@@ -84,6 +85,9 @@ async function main() {
   run(`${inThread} process.exit()`, { EVENKEEL_NUM_THREADS: '8' });
   console.log('environment, process.exit: as wanted');
 
+  await locksBetweenProcesses();
+  console.log('a lock between processes: held, and free when its owner is killed');
+
   const definition = { lengths: [10, 20], tasks: ['adding'], seeds: [1, 2], steps: 5, sizes: [{ hiddenSize: 4 }] };
   const running = e.sweep(definition, { store: inFolder('sweep') });
   await assert.rejects(e.sweep(definition, { store: inFolder('sweep') }), { code: 'ERR_STATE' });
@@ -93,6 +97,22 @@ async function main() {
     ['done', 'done', 'done', 'done'],
   );
   console.log('sweep in processes of its own, with its folder locked: done');
+}
+
+async function locksBetweenProcesses() {
+  const module = join(__dirname, 'node_modules/evenkeel/dist/sweep/file-lock.js');
+  const { lockFile } = require(module);
+  const path = inFolder('lock');
+  const script = `const unlock = require(${JSON.stringify(module)}).lockFile(${JSON.stringify(path)}); console.log(typeof unlock); setInterval(() => {}, 1000);`;
+  const owner = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [said] = await once(owner.stdout, 'data');
+  assert.equal(String(said).trim(), 'function');
+  assert.equal(lockFile(path), undefined);
+  owner.kill('SIGKILL');
+  await once(owner, 'exit');
+  const unlock = lockFile(path);
+  assert.equal(typeof unlock, 'function');
+  unlock();
 }
 
 function ended(worker) {
