@@ -153,7 +153,8 @@ function tryMessages(registry, work) {
     {
       name: 'a lock file from elsewhere',
       flags: [`--os=${other[0]}`, `--cpu=${other[1]}`],
-      says: 'the lock file was made on another platform',
+      // As a platform whose package there is, or none.
+      says: 'on another platform',
     },
     { name: 'another libc', flags: ['--libc=musl'], says: 'npm install --include=optional' },
   ];
