@@ -12,6 +12,7 @@ import { Failure, replaceBlock, root, runScript, say } from './steps.mjs';
 const require = createRequire(import.meta.url);
 const { Generator, gradientFlow, LayerNorm, lyapunovSpectrum, RNN, setNumThreads, Tensor } = require('../dist/index.js');
 const { environment } = require('../dist/study/run.js');
+const { LARGEST, SMALLEST } = require('../dist/stability/horizon.js');
 const { formatCoverage } = require('../dist/study/rate-coverage.js');
 
 const { values } = parseArgs({
@@ -71,9 +72,8 @@ function longCourse(rnn) {
 
 /** Where the gradient of a batch of n sequences leaves float32, null where not within the long run: the loss is a mean over the batch. */
 function longHorizon(course, n) {
-  const [largest, smallest] = [Math.log(2 ** 128 - 2 ** 104), Math.log(2 ** -126)];
   const scale = Math.log(longRun.sequences / n);
-  const distance = course.findIndex((value) => value + scale > largest || value + scale < smallest);
+  const distance = course.findIndex((value) => value + scale > LARGEST || value + scale < SMALLEST);
   return distance < 0 ? null : distance;
 }
 

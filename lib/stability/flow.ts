@@ -1,7 +1,7 @@
 import { EvenkeelError, formatShape } from '../errors';
 import type { Tensor } from '../tensor';
 import { type Estimate, excludesZero, meanOf, slopeOf, wavesOf } from './growth-rate';
-import { type Course, horizonOf, settled } from './horizon';
+import { type Course, horizonOf, measurable, settled } from './horizon';
 
 /** What becomes of a gradient on its way back through a sequence, or of a state on its way on, see {@link Growth}. */
 export type Verdict = 'exploding' | 'vanishing' | 'stable';
@@ -98,17 +98,16 @@ export function describeCourse(sequenceLogNorms: Tensor, way: 'backwards' | 'for
 
 function describeGrowth(courses: readonly Course[], steps: number): Omit<Growth, 'batchGrowthRate'> {
   const vanishes = courses.filter(({ endsInZero }) => endsInZero).length > courses.length / 2;
-  const measured = courses.map(({ values }) => values).filter(({ length }) => length >= 3);
+  const measured = measurable(courses);
   const rate = measured.length === 0 ? noRate(vanishes) : rateOf(measured);
   const { mean, interval } = rate;
-  const isKnown = excludesZero(rate);
   const isLarge = Math.abs(mean) * steps > Math.log(SIGNIFICANT_FACTOR);
   const trend = mean > 0 ? 'exploding' : 'vanishing';
   return {
     growthRate: mean,
     growthRateError: rate.error,
     growthRateInterval: interval,
-    verdict: vanishes ? 'vanishing' : isKnown && isLarge ? trend : 'stable',
+    verdict: vanishes ? 'vanishing' : excludesZero(rate) && isLarge ? trend : 'stable',
     ...horizonOf(courses, rate, { steps, vanishes }),
   };
 }

@@ -16,12 +16,18 @@ interface Horizon {
 /** What is left out of a course, at its start. */
 const TRANSIENT = 1 / 4;
 
-const LARGEST = Math.log(2 ** 128 - 2 ** 104);
-const SMALLEST = Math.log(2 ** -126);
+/** ln of float32's largest and smallest normal numbers. */
+export const LARGEST = Math.log(2 ** 128 - 2 ** 104);
+export const SMALLEST = Math.log(2 ** -126);
 
 /** Without the transient. */
 export function settled(values: Float64Array): Float64Array {
   return values.subarray(Math.floor(values.length * TRANSIENT));
+}
+
+/** The norms of the courses that are long enough for a rate. */
+export function measurable(courses: readonly Course[]): Float64Array[] {
+  return courses.map(({ values }) => values).filter(({ length }) => length >= 3);
 }
 
 /** @param steps of the sequences: where it was not seen, it lies beyond them */
@@ -84,7 +90,7 @@ interface Line {
 }
 
 function lineThrough(courses: readonly Course[], { mean: rate, interval }: Estimate): Line {
-  const measured = courses.map(({ values }) => values).filter(({ length }) => length >= 3);
+  const measured = measurable(courses);
   let [transient, steps, level] = [0, 0, 0];
   for (const values of measured) {
     const rest = settled(values);

@@ -1,5 +1,5 @@
 // A release: checks, packs and, without --dry-run, publishes all packages.
-//   npm run release -- --dry-run [--platforms linux-x64,linux-arm64,linux-x64-musl]
+//   npm run release -- --dry-run [--platforms linux-x64,win32-x64]
 // A binary that is not in build-release/PLATFORM yet is built by scripts/release/binary.sh.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
@@ -15,6 +15,8 @@ import { peFacts } from './pe.mjs';
 const folder = join(root, 'build-release');
 const every = ['linux-x64', 'linux-arm64', 'linux-x64-musl', 'win32-x64', 'darwin-arm64', 'darwin-x64'];
 const limits = { binary: 10e6, library: 1.5e6 };
+/** What is read off a binary of each system: its facts, which libraries a user has, and what else is to be said of it. */
+const readers = { linux: readLinux, darwin: readDarwin, win32: readWindows };
 
 await runScript(async () => {
   const { values } = parseArgs({ options: { 'dry-run': { type: 'boolean', default: false }, platforms: { type: 'string' } } });
@@ -92,73 +94,58 @@ function checkNotice() {
 }
 
 function checkBinary(platform) {
-  const { size } = statSync(fileOf(platform));
-  if (platform.startsWith('darwin')) {
-    checkMach(platform, size);
-    return;
-  }
-  if (platform.startsWith('win32')) {
-    checkWindows(platform, size);
-    return;
-  }
-  const { glibc, hardening, exported, needed } = binaryFacts(fileOf(platform));
-  checkHardening(platform, hardening);
-  if (glibc !== undefined && glibc[1] > 28) throw new Failure(`${platform}: needs glibc ${glibc.join('.')}, 2.28 at most is wanted`);
-  const foreign = needed.filter((name) => !/^(lib(c|m|pthread|dl|rt)\.so|ld-linux|libc\.musl)/.test(name));
-  if (foreign.length > 0) throw new Failure(`${platform}: needs ${foreign.join(', ')}, which a user may not have`);
-  checkExports(platform, exported);
-  const libc = glibc === undefined ? 'no glibc' : `glibc ${glibc.join('.')} or newer`;
-  console.log(`${platform}: ${(size / 1e6).toFixed(1)} MB, ${libc}, needs ${needed.join(', ')}; ${Object.keys(hardening).join(', ')}`);
-}
-
-function checkHardening(platform, hardening) {
+  const { hardening, needed, usual, exported, says } = readers[platform.split('-')[0]](platform);
   const missing = Object.entries(hardening).filter(([, holds]) => !holds);
   if (missing.length > 0) throw new Failure(`${platform}: not hardened: ${missing.map(([name]) => name).join(', ')}`);
-}
-
-function checkExports(platform, exported) {
+  const foreign = needed.filter((name) => !usual.test(name));
+  if (foreign.length > 0) throw new Failure(`${platform}: needs ${foreign.join(', ')}, which a user may not have`);
   const wanted = ['napi_register_module_v1', 'node_api_module_get_api_version_v1'];
-  const missing = wanted.filter((name) => !exported.includes(name));
-  if (missing.length > 0) throw new Failure(`${platform}: does not export ${missing.join(', ')}`);
+  const absent = wanted.filter((name) => !exported.includes(name));
+  if (absent.length > 0) throw new Failure(`${platform}: does not export ${absent.join(', ')}`);
   const extra = exported.filter((name) => !wanted.includes(name));
   if (extra.length > 0) throw new Failure(`${platform}: exports ${extra.slice(0, 5).join(', ')}`);
+  const { size } = statSync(fileOf(platform));
+  console.log(`${platform}: ${[megabytes(size), ...says, `needs ${needed.join(', ')}`].join(', ')}; ${Object.keys(hardening).join(', ')}`);
 }
 
-function checkMach(platform, size) {
-  const { processor, minimum, needed, exported, lookedUp, hardening, signature } = machFacts(fileOf(platform));
+function readLinux(platform) {
+  const { glibc, ...facts } = binaryFacts(fileOf(platform));
+  if (glibc !== undefined && glibc[1] > 28) throw new Failure(`${platform}: needs glibc ${glibc.join('.')}, 2.28 at most is wanted`);
+  const says = [glibc === undefined ? 'no glibc' : `glibc ${glibc.join('.')} or newer`];
+  return { ...facts, usual: /^(lib(c|m|pthread|dl|rt)\.so|ld-linux|libc\.musl)/, says };
+}
+
+function readDarwin(platform) {
+  const { processor, minimum, exported, lookedUp, signature, ...facts } = machFacts(fileOf(platform));
   if (`darwin-${processor}` !== platform) throw new Failure(`${platform}: is of ${processor}`);
-  checkHardening(platform, hardening);
   if (minimum[0] > 12) throw new Failure(`${platform}: needs macOS ${minimum.join('.')}, 12 at most is wanted`);
-  const foreign = needed.filter((name) => name !== '/usr/lib/libSystem.B.dylib');
-  if (foreign.length > 0) throw new Failure(`${platform}: needs ${foreign.join(', ')}`);
-  // Names have an underscore before them there.
-  checkExports(
-    platform,
-    exported.map((name) => name.slice(1)),
-  );
   // What the linker did not find in libSystem is looked up when the addon is loaded: Node has Node-API, and nothing else that is wanted.
   const { js_native_api_symbols, node_api_symbols } = nodeApi.symbols.v8;
-  const unknown = lookedUp.filter((name) => ![...js_native_api_symbols, ...node_api_symbols].includes(name.slice(1)));
+  const inNode = new Set([...js_native_api_symbols, ...node_api_symbols]);
+  const unknown = withoutUnderscore(lookedUp).filter((name) => !inNode.has(name));
   if (unknown.length > 0) throw new Failure(`${platform}: nothing has ${unknown.slice(0, 5).join(', ')}`);
   if (signature !== undefined) throw new Failure(`${platform}: its signature: ${signature}`);
-  const facts = [`macOS ${minimum.join('.')} or newer`, `needs ${needed.join(', ')}`, 'signed ad hoc'];
-  console.log(`${platform}: ${(size / 1e6).toFixed(1)} MB, ${facts.join(', ')}; ${Object.keys(hardening).join(', ')}`);
+  const says = [`macOS ${minimum.join('.')} or newer`, 'signed ad hoc'];
+  return { ...facts, exported: withoutUnderscore(exported), usual: /^\/usr\/lib\/libSystem\.B\.dylib$/, says };
 }
 
-function checkWindows(platform, size) {
-  const { processor, time, needed, exported, hardening } = peFacts(fileOf(platform));
+/** macOS has one before each name of C. */
+function withoutUnderscore(names) {
+  return names.map((name) => name.slice(1));
+}
+
+function readWindows(platform) {
+  const { processor, time, exported, ...facts } = peFacts(fileOf(platform));
   if (`win32-${processor}` !== platform) throw new Failure(`${platform}: is of ${processor}`);
-  checkHardening(platform, hardening);
-  // Node-API is in none of them: native/binding/host.cc finds it.
-  const foreign = needed.filter((name) => !/^(kernel32|msvcrt|api-ms-win-core-synch-l1-2-0)\.dll$/i.test(name));
-  if (foreign.length > 0) throw new Failure(`${platform}: needs ${foreign.join(', ')}, which a user may not have`);
-  // libunwind marks its functions as exported; by their names alone Windows binds nothing to them.
-  checkExports(
-    platform,
-    exported.filter((name) => !/^(_Unwind_|unw_|_GCC_specific_handler$)/.test(name)),
-  );
   if (time !== 0) throw new Failure(`${platform}: says when it was linked, and would differ each time`);
-  console.log(`${platform}: ${megabytes(size)}, needs ${needed.join(', ')}; ${Object.keys(hardening).join(', ')}`);
+  return {
+    ...facts,
+    // libunwind marks its functions as exported; by their names alone Windows binds nothing to them.
+    exported: exported.filter((name) => !/^(_Unwind_|unw_|_GCC_specific_handler$)/.test(name)),
+    // Node-API is in none of them: native/binding/host.cc finds it.
+    usual: /^(kernel32|msvcrt|api-ms-win-core-synch-l1-2-0)\.dll$/i,
+    says: [],
+  };
 }
 
 function pack(name, path) {

@@ -199,46 +199,23 @@ void on_stack(va_list&) {}
 using GivenList = std::remove_reference_t<decltype(std::declval<va_list>()[0])>*;
 GivenList list_of(va_list&, GivenList given) { return given; }
 #endif
-int play_snprintf(char* text, size_t size, const char* format, ...) {
-  va_list list;
-  va_start(list, format);
-  on_stack(list);
-  const int result = vsnprintf(text, size, format, list);
-  va_end(list);
-  return result;
-}
-int play_sprintf(char* text, const char* format, ...) {
-  va_list list;
-  va_start(list, format);
-  on_stack(list);
-  const int result = vsprintf(text, format, list);
-  va_end(list);
-  return result;
-}
-int play_sprintf_chk(char* text, int, size_t size, const char* format, ...) {
-  va_list list;
-  va_start(list, format);
-  on_stack(list);
-  const int result = vsnprintf(text, size, format, list);
-  va_end(list);
-  return result;
-}
-int play_fprintf(FILE* file, const char* format, ...) {
-  va_list list;
-  va_start(list, format);
-  on_stack(list);
-  const int result = vfprintf(file, format, list);
-  va_end(list);
-  return result;
-}
-int play_printf(const char* format, ...) {
-  va_list list;
-  va_start(list, format);
-  on_stack(list);
-  const int result = vprintf(format, list);
-  va_end(list);
-  return result;
-}
+// Each function makes its own list, of what follows `format`.
+#define EVENKEEL_PRINTS(declaration, print) \
+  int declaration {                         \
+    va_list list;                           \
+    va_start(list, format);                 \
+    on_stack(list);                         \
+    const int result = print;               \
+    va_end(list);                           \
+    return result;                          \
+  }
+EVENKEEL_PRINTS(play_snprintf(char* text, size_t size, const char* format, ...), vsnprintf(text, size, format, list))
+EVENKEEL_PRINTS(play_sprintf(char* text, const char* format, ...), vsprintf(text, format, list))
+EVENKEEL_PRINTS(play_sprintf_chk(char* text, int, size_t size, const char* format, ...), vsnprintf(text, size, format, list))
+EVENKEEL_PRINTS(play_fprintf(FILE* file, const char* format, ...), vfprintf(file, format, list))
+EVENKEEL_PRINTS(play_printf(const char* format, ...), vprintf(format, list))
+#undef EVENKEEL_PRINTS
+
 int play_vsnprintf(char* text, size_t size, const char* format, GivenList given) {
   va_list list;
   return vsnprintf(text, size, format, list_of(list, given));
